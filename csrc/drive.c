@@ -1,0 +1,252 @@
+/* From a call to kernels: cut the work for the threads, choose fused or chunked, mind the caller's
+ * floating-point environment.
+ *
+ * Contiguous data are drawn and applied in registers. Everything else goes by chunks of at most
+ * 4096 elements: the chunk's keep bits come from one of four sources, its elements from the array or
+ * through a buffer, and one kernel applies the bits. */
+#include <string.h>
+
+#include "dispatch.h"
+#include "fpenv.h"
+#include "layout.h"
+#include "pool.h"
+
+/* Below this many bytes of x and y, waking helpers costs more than they save. */
+enum { PARALLEL_BYTES = 4 << 20 };
+
+static int num_threads = 1;
+static size_t streaming_bytes; /* 0: not asked yet */
+
+void fd_set_num_threads(int n) { num_threads = n > 1 ? n : 1; }
+int fd_get_num_threads(void) { return num_threads; }
+
+void fd_set_streaming_bytes(size_t bytes) { streaming_bytes = bytes; }
+size_t fd_get_streaming_bytes(void) {
+    if (!streaming_bytes) { streaming_bytes = fd_cpu_cache_bytes(); }
+    return streaming_bytes;
+}
+
+fd_plan fd_plan_make(double p) {
+    double x = 65536.0 * p;
+    fd_plan plan;
+    plan.threshold = (uint32_t)x;
+    plan.fraction = (uint64_t)((x - (double)plan.threshold) * 0x1p64);
+    return plan;
+}
+
+static const size_t itemsizes[FD_DTYPE_COUNT] = {[FD_f32] = 4, [FD_f64] = 8, [FD_f16] = 2, [FD_bf16] = 2};
+
+typedef enum source { DRAWN, BITS, BYTES, EVERY } source;
+
+typedef struct job {
+    const fd_table *table;
+    fd_dtype dtype;
+    source source;
+    int fused, stream, x_plain, y_plain, mask_plain;
+    size_t size, n; /* bytes of an element, elements */
+    const char *x;
+    char *y;
+    const uint8_t *mask;
+    double scale;
+    fd_draw draw;
+    fd_layout layout;
+    /* Pieces are whole chunks, and chunks start where blocks of the stream start: the first chunk
+     * lacks `lead` elements. */
+    size_t lead, piece;
+} job;
+
+static fd_draw draw_at(const job *j, size_t element) {
+    fd_draw d = j->draw;
+    d.position += element;
+    return d;
+}
+
+/* The packed bits of elements first..first+n-1: where they are, or made in `buffer`. */
+static const uint8_t *chunk_bits(const job *j, size_t first, size_t n, uint8_t *buffer,
+                                 char *scratch, size_t *bit0) {
+    fd_cursor cursor;
+    *bit0 = 0;
+    switch (j->source) {
+    case DRAWN: {
+        fd_draw d = draw_at(j, first);
+        j->table->mask_bits(buffer, n, &d);
+        break;
+    }
+    case BITS:
+        if (j->mask_plain) {
+            *bit0 = first & 7;
+            return j->mask + (first >> 3);
+        }
+        fd_cursor_seek(&cursor, &j->layout, j->layout.mask_strides, first);
+        fd_expand_bits(buffer, j->mask, &cursor, n);
+        break;
+    case BYTES:
+        if (j->mask_plain) {
+            j->table->pack_bool(j->mask + first, buffer, n);
+        } else {
+            fd_cursor_seek(&cursor, &j->layout, j->layout.mask_strides, first);
+            fd_gather(scratch, (const char *)j->mask, &cursor, n, 1);
+            j->table->pack_bool((const uint8_t *)scratch, buffer, n);
+        }
+        break;
+    case EVERY:
+        memset(buffer, 0xFF, FD_BLOCK / 8);
+        break;
+    }
+    return buffer;
+}
+
+static void run_chunk(const job *j, size_t first, size_t n) {
+    char elements[FD_BLOCK * 8] FD_ALIGN64;
+    uint8_t made[FD_BLOCK / 8];
+    size_t bit0;
+    const uint8_t *bits = chunk_bits(j, first, n, made, elements, &bit0);
+    const char *from = j->x + first * j->size;
+    char *to = j->y + first * j->size;
+    fd_cursor cursor;
+    if (!j->x_plain) {
+        fd_cursor_seek(&cursor, &j->layout, j->layout.x_strides, first);
+        fd_gather(elements, j->x, &cursor, n, j->size);
+        from = elements;
+    }
+    if (!j->y_plain) { to = elements; }
+    (j->stream ? j->table->apply_bits_stream : j->table->apply_bits)[j->dtype](from, to, n, bits,
+                                                                               bit0, j->scale);
+    if (!j->y_plain) {
+        fd_cursor_seek(&cursor, &j->layout, j->layout.y_strides, first);
+        fd_scatter(j->y, elements, &cursor, n, j->size);
+    }
+}
+
+/* Elements first..end-1 in the coordinates of the chunks, which start `lead` before element 0. */
+static void run_piece(void *context, size_t index) {
+    const job *j = context;
+    size_t total = j->lead + j->n;
+    size_t first = index * j->piece, end = total - first > j->piece ? first + j->piece : total;
+    fd_fpenv environment = fd_fpenv_enter();
+    if (first < j->lead) { first = j->lead; }
+    if (j->fused) {
+        size_t e = first - j->lead;
+        fd_draw d = draw_at(j, e);
+        (j->stream ? j->table->dropout_stream : j->table->dropout)[j->dtype](
+            j->x + e * j->size, j->y + e * j->size, end - first, &d, j->scale);
+    } else {
+        while (first < end) {
+            size_t next = (first / FD_BLOCK + 1) * FD_BLOCK;
+            if (next > end) { next = end; }
+            run_chunk(j, first - j->lead, next - first);
+            first = next;
+        }
+    }
+    fd_fpenv_leave(environment);
+}
+
+/* `bytes` is what the job moves per element, all operands together. */
+static void run(job *j, size_t bytes) {
+    size_t total = j->lead + j->n;
+    int threads = j->n * bytes >= PARALLEL_BYTES ? num_threads : 1;
+    size_t share = total / ((size_t)threads * 4) / FD_BLOCK * FD_BLOCK;
+    j->piece = threads > 1 ? (share > 16 * FD_BLOCK ? share : 16 * FD_BLOCK) : total;
+    fd_pool_run((total + j->piece - 1) / j->piece, threads, run_piece, j);
+}
+
+static void run_elementwise(fd_dtype dtype, const void *x, void *y, job *j) {
+    if (!j->n) { return; }
+    j->table = fd_active_table();
+    j->dtype = dtype;
+    j->size = itemsizes[dtype];
+    j->x = x;
+    j->y = y;
+    j->stream = x != y && j->x_plain && j->y_plain &&
+                j->n * j->size * 2 >= fd_get_streaming_bytes();
+    j->fused = j->source == DRAWN && j->x_plain && j->y_plain;
+    run(j, 2 * j->size);
+}
+
+void fd_dropout(fd_dtype dtype, const void *x, void *y, size_t n, const fd_key *key,
+                const fd_plan *plan, double scale) {
+    job j = {.source = DRAWN, .x_plain = 1, .y_plain = 1, .n = n, .scale = scale};
+    j.draw = fd_draw_make(key, plan);
+    j.lead = key->offset % FD_BLOCK;
+    run_elementwise(dtype, x, y, &j);
+}
+
+static void run_strided(fd_dtype dtype, const void *x, void *y, const fd_layout *layout, job *j) {
+    j->n = fd_layout_size(layout);
+    if (!j->n) { return; }
+    ptrdiff_t size = (ptrdiff_t)itemsizes[dtype];
+    j->layout = fd_layout_merge(layout);
+    j->x_plain = fd_is_contiguous(&j->layout, j->layout.x_strides, size);
+    j->y_plain = fd_is_contiguous(&j->layout, j->layout.y_strides, size);
+    j->mask_plain = fd_is_contiguous(&j->layout, j->layout.mask_strides, 1);
+    run_elementwise(dtype, x, y, j);
+}
+
+void fd_dropout_strided(fd_dtype dtype, const void *x, void *y, const fd_layout *layout,
+                        const fd_key *key, const fd_plan *plan, double scale) {
+    job j = {.source = DRAWN, .scale = scale, .lead = key->offset % FD_BLOCK};
+    j.draw = fd_draw_make(key, plan);
+    run_strided(dtype, x, y, layout, &j);
+}
+
+void fd_apply_bits(fd_dtype dtype, const void *x, void *y, const fd_layout *layout,
+                   const uint8_t *bits, double scale) {
+    job j = {.source = BITS, .mask = bits, .scale = scale};
+    run_strided(dtype, x, y, layout, &j);
+}
+
+void fd_apply_bool(fd_dtype dtype, const void *x, void *y, const fd_layout *layout,
+                   const uint8_t *mask, double scale) {
+    job j = {.source = BYTES, .mask = mask, .scale = scale};
+    run_strided(dtype, x, y, layout, &j);
+}
+
+void fd_scale(fd_dtype dtype, const void *x, void *y, const fd_layout *layout, double scale) {
+    job j = {.source = EVERY, .scale = scale};
+    run_strided(dtype, x, y, layout, &j);
+}
+
+/* Masks are cut at multiples of 4096 elements of the output, so that no two threads share a byte. */
+typedef struct mask_job {
+    const fd_table *table;
+    fd_draw draw;
+    size_t n, piece;
+    uint8_t *out;
+    int packed;
+} mask_job;
+
+static void run_mask_piece(void *context, size_t index) {
+    const mask_job *j = context;
+    size_t first = index * j->piece, end = j->n - first > j->piece ? first + j->piece : j->n;
+    fd_draw d = j->draw;
+    d.position += first;
+    if (j->packed) {
+        j->table->mask_bits(j->out + first / 8, end - first, &d);
+        return;
+    }
+    while (first < end) {
+        uint8_t bits[FD_BLOCK / 8];
+        size_t n = FD_BLOCK - d.position % FD_BLOCK;
+        if (n > end - first) { n = end - first; }
+        j->table->mask_bits(bits, n, &d);
+        j->table->unpack_bool(bits, j->out + first, n);
+        d.position += n;
+        first += n;
+    }
+}
+
+static void run_mask(uint8_t *out, size_t n, const fd_key *key, const fd_plan *plan, int packed) {
+    if (!n) { return; }
+    mask_job j = {fd_active_table(), fd_draw_make(key, plan), n, n, out, packed};
+    int threads = n >= PARALLEL_BYTES ? num_threads : 1;
+    if (threads > 1) { j.piece = (n / ((size_t)threads * 4) / FD_BLOCK + 1) * FD_BLOCK; }
+    fd_pool_run((n + j.piece - 1) / j.piece, threads, run_mask_piece, &j);
+}
+
+void fd_mask_bits(uint8_t *bits, size_t n, const fd_key *key, const fd_plan *plan) {
+    run_mask(bits, n, key, plan, 1);
+}
+
+void fd_mask_bool(uint8_t *mask, size_t n, const fd_key *key, const fd_plan *plan) {
+    run_mask(mask, n, key, plan, 0);
+}

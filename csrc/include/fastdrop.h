@@ -1,0 +1,89 @@
+/* fastdrop: dropout at the price of a multiplication.
+ *
+ * Every function here reads exactly the elements it is given, writes exactly the elements it is
+ * given, allocates nothing and cannot fail: whoever calls has checked the arguments. Inputs and
+ * outputs are either the same memory with the same layout, or do not overlap. No pointer has to
+ * be aligned. The result depends on the arguments alone, never on the instruction set, the
+ * number of threads, or the floating-point environment of the caller.
+ */
+#ifndef FASTDROP_H
+#define FASTDROP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define FD_STREAM_VERSION 1
+#define FD_MAX_DIMS 64 /* NumPy's own limit */
+
+typedef enum fd_dtype { FD_f32, FD_f64, FD_f16, FD_bf16, FD_DTYPE_COUNT } fd_dtype;
+
+/* Where in the stream the first element lies. */
+typedef struct fd_key {
+    uint64_t seed, stream, offset;
+} fd_key;
+
+/* A drop probability: floor(65536 p), and the chance (in 2^-64) that a block drops one more. */
+typedef struct fd_plan {
+    uint32_t threshold; /* 0..65536 */
+    uint64_t fraction;
+} fd_plan;
+
+/* p must be in [0, 1]. */
+fd_plan fd_plan_make(double p);
+
+/* The layout of an operation on strided arrays: strides in bytes, 0 where an axis is broadcast;
+ * the mask's strides in elements of the mask (bits of a packed mask, bytes of a bool mask). */
+typedef struct fd_layout {
+    int ndim;
+    size_t shape[FD_MAX_DIMS];
+    ptrdiff_t x_strides[FD_MAX_DIMS], y_strides[FD_MAX_DIMS], mask_strides[FD_MAX_DIMS];
+} fd_layout;
+
+/* y[i] = keep(offset + i) ? x[i] * scale : +0.0, for n contiguous elements. The scale is given
+ * already rounded to the compute type (binary32, or binary64 for FD_f64). */
+void fd_dropout(fd_dtype dtype, const void *x, void *y, size_t n, const fd_key *key,
+                const fd_plan *plan, double scale);
+
+/* The same over any strides; element i is the i-th in C order of the layout's shape. */
+void fd_dropout_strided(fd_dtype dtype, const void *x, void *y, const fd_layout *layout,
+                        const fd_key *key, const fd_plan *plan, double scale);
+
+/* y = mask ? x * scale : +0.0 with a packed mask (bit e & 7 of byte e >> 3, 1 = keep). */
+void fd_apply_bits(fd_dtype dtype, const void *x, void *y, const fd_layout *layout,
+                   const uint8_t *bits, double scale);
+
+/* The same with a mask of one byte an element, 0 = drop. */
+void fd_apply_bool(fd_dtype dtype, const void *x, void *y, const fd_layout *layout,
+                   const uint8_t *mask, double scale);
+
+/* y = x * scale. */
+void fd_scale(fd_dtype dtype, const void *x, void *y, const fd_layout *layout, double scale);
+
+/* n keep bits into ceil(n / 8) bytes, padding bits zero; n keep bytes of 0 or 1. */
+void fd_mask_bits(uint8_t *bits, size_t n, const fd_key *key, const fd_plan *plan);
+void fd_mask_bool(uint8_t *mask, size_t n, const fd_key *key, const fd_plan *plan);
+
+/* Instruction sets, best first; the names are "avx512", "avx2", "neon", "vec128", "scalar". */
+int fd_isa_count(void);
+const char *fd_isa_name(int index);
+const char *fd_isa_reason(int index); /* NULL where available, else why it is not */
+int fd_isa_active(void);
+int fd_isa_select(int index); /* 0, or -1 where it is not available */
+
+/* Threads of the pool, the caller included. Arrays too small to profit stay on the caller. */
+void fd_set_num_threads(int n);
+int fd_get_num_threads(void);
+
+/* Out-of-place calls that touch at least this many bytes bypass the cache on their stores;
+ * by default the size of the last-level cache. */
+void fd_set_streaming_bytes(size_t bytes);
+size_t fd_get_streaming_bytes(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

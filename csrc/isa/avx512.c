@@ -1,0 +1,3 @@
+#include "../simd/avx512.h"
+#define FD_ISA_NAME avx512
+#include "../kernels/all.h"

@@ -1,0 +1,74 @@
+/* What a kernel is: the signatures, and the table that each instruction set exports. */
+#ifndef FD_KERNEL_H
+#define FD_KERNEL_H
+
+#include "fastdrop.h"
+#include "stream.h"
+
+/* Draw and apply in one pass: n elements from d->position on. */
+typedef void fd_dropout_fn(const void *x, void *y, size_t n, const fd_draw *d, double scale);
+
+/* The same with stores that bypass the cache where y can be aligned; never in place. */
+typedef fd_dropout_fn fd_dropout_stream_fn;
+
+/* Apply n bits of a packed mask, from bit `bit0` on. Only bytes that hold such a bit are read. */
+typedef void fd_apply_bits_fn(const void *x, void *y, size_t n, const uint8_t *bits, size_t bit0,
+                              double scale);
+
+/* The same with stores that bypass the cache where y can be aligned. */
+typedef fd_apply_bits_fn fd_apply_bits_stream_fn;
+
+/* n keep bits; padding bits of the last byte are zero. */
+typedef void fd_mask_bits_fn(uint8_t *bits, size_t n, const fd_draw *d);
+
+/* Bytes (0 = drop) to bits, and bits to bytes of 0 and 1. */
+typedef void fd_pack_bool_fn(const uint8_t *mask, uint8_t *bits, size_t n);
+typedef void fd_unpack_bool_fn(const uint8_t *bits, uint8_t *mask, size_t n);
+
+typedef struct fd_table {
+    const char *name;
+    fd_dropout_fn *dropout[FD_DTYPE_COUNT];
+    fd_dropout_stream_fn *dropout_stream[FD_DTYPE_COUNT];
+    fd_apply_bits_fn *apply_bits[FD_DTYPE_COUNT];
+    fd_apply_bits_stream_fn *apply_bits_stream[FD_DTYPE_COUNT];
+    fd_mask_bits_fn *mask_bits;
+    fd_pack_bool_fn *pack_bool;
+    fd_unpack_bool_fn *unpack_bool;
+} fd_table;
+
+#define FD_CAT_(a, b) a##_##b
+#define FD_CAT(a, b) FD_CAT_(a, b)
+
+/* Each isa/<isa>.c ends with this: an entry that has no body does not compile. */
+#define FD_KERNEL_ENTRY(op, dtype) .op[FD_##dtype] = op##_##dtype,
+#define FD_MASK_KERNEL_ENTRY(op) .op = op,
+
+/* The bodies are inlined into one loop each; a call in between would cost the registers. */
+#if defined(__GNUC__) || defined(__clang__)
+#define FD_INLINE static inline __attribute__((always_inline, unused))
+#define FD_NOINLINE static __attribute__((noinline))
+#define FD_ALIGN64 __attribute__((aligned(64)))
+#else
+#define FD_INLINE static __forceinline
+#define FD_NOINLINE static __declspec(noinline)
+#define FD_ALIGN64 __declspec(align(64))
+#endif
+
+/* A hint, also for addresses past the end of an array: hence a number, not a pointer. */
+#if defined(__GNUC__) || defined(__clang__)
+#define FD_PREFETCH(address) __builtin_prefetch((const void *)(address), 0, 3)
+#else
+#define FD_PREFETCH(address) ((void)(address))
+#endif
+enum { FD_AHEAD = 4096 };
+
+/* gcc leaves short loops over registers rolled, and then keeps the registers in memory. */
+#if defined(__clang__)
+#define FD_UNROLL _Pragma("clang loop unroll(full)")
+#elif defined(__GNUC__)
+#define FD_UNROLL _Pragma("GCC unroll 16")
+#else
+#define FD_UNROLL
+#endif
+
+#endif

@@ -1,0 +1,201 @@
+/* Bodies of one dtype D: apply_bits, apply_bits_stream, dropout. Included once for each. */
+
+enum { FD_CAT(size, D) = FD_SIZE, FD_CAT(chunk, D) = FD_FIELDS * FD_SIZE };
+
+/* Asks for the elements of `steps` steps well ahead of time. Between the loads of this loop lies more
+ * arithmetic than in a plain multiplication, so that the core alone looks too few lines ahead: at
+ * memory speed this is a fifth of the throughput. */
+FD_INLINE void FD_CAT(prefetch, D)(const char *x, int steps) {
+    FD_UNROLL
+    for (int i = 0; i < FD_SIZE * steps; i++) { FD_PREFETCH((uintptr_t)x + FD_AHEAD + 64 * i); }
+}
+
+/* 64 elements under the bits of one word. */
+FD_INLINE void FD_CAT(word, D)(const char *x, char *y, uint64_t w, FD_CAT(vs, D) s, int nt) {
+    FD_UNROLL
+    for (int i = 0; i < FD_REGS; i++) {
+        int at = i * FD_CAT(chunk, D);
+        FD_CAT(apply, D)(x + at, y + at, vm_from_bits(w, (unsigned)i), s, nt);
+    }
+}
+
+/* `count` elements from place `first` of a step on. The copies keep the vector code to whole
+ * steps: no read or write touches an element that is not the caller's. */
+FD_NOINLINE void FD_CAT(word_part, D)(const char *x, char *y, unsigned first, size_t count,
+                                      uint64_t w, double scale) {
+    char buffer[FD_STEP * FD_SIZE] FD_ALIGN64;
+    memset(buffer, 0, sizeof buffer);
+    memcpy(buffer + first * FD_SIZE, x, count * FD_SIZE);
+    FD_CAT(word, D)(buffer, buffer, w, FD_CAT(vs_set, D)(scale), 0);
+    memcpy(y, buffer + first * FD_SIZE, count * FD_SIZE);
+}
+
+FD_INLINE void FD_CAT(bits_run, D)(const char *x, char *y, size_t n, const uint8_t *bits,
+                                   size_t bit, double scale, int nt) {
+    FD_CAT(vs, D) s = FD_CAT(vs_set, D)(scale);
+    for (; n >= FD_STEP; n -= FD_STEP, bit += FD_STEP) {
+        FD_CAT(word, D)(x, y, fd_bits64(bits, bit), s, nt);
+        x += FD_STEP * FD_SIZE;
+        y += FD_STEP * FD_SIZE;
+    }
+    if (n) { FD_CAT(word_part, D)(x, y, 0, n, fd_bits_tail(bits, bit, (unsigned)n), scale); }
+}
+
+static void FD_CAT(apply_bits, D)(const void *x, void *y, size_t n, const uint8_t *bits,
+                                  size_t bit0, double scale) {
+    FD_CAT(bits_run, D)(x, y, n, bits, bit0, scale, 0);
+}
+
+static void FD_CAT(apply_bits_stream, D)(const void *xv, void *yv, size_t n, const uint8_t *bits,
+                                         size_t bit0, double scale) {
+    const char *x = xv;
+    char *y = yv;
+    size_t gap = (size_t)(-(uintptr_t)y & 63), head = gap / FD_SIZE;
+    /* An element that straddles cache lines never lets y be aligned. */
+    if (!FD_HAS_STREAM || gap % FD_SIZE || n < head + FD_STEP) {
+        FD_CAT(bits_run, D)(x, y, n, bits, bit0, scale, 0);
+        return;
+    }
+    if (head) {
+        uint64_t w = fd_bits_tail(bits, bit0, (unsigned)head);
+        FD_CAT(word_part, D)(x, y, 0, head, w, scale);
+    }
+    FD_CAT(bits_run, D)(x + gap, y + gap, n - head, bits, bit0 + head, scale, 1);
+    fd_stream_end();
+}
+
+/* One step: the registers' fields against the threshold, and what is kept times the scale. */
+FD_INLINE void FD_CAT(step, D)(const char *x, char *y, int i, vu r, vu threshold,
+                               FD_CAT(vs, D) s) {
+    int at = i * FD_CAT(chunk, D);
+    FD_CAT(apply, D)(x + at, y + at, vm_draw(r, threshold), s, 0);
+}
+
+/* A whole block: the loop that everything is about. */
+FD_INLINE void FD_CAT(block, D)(const char *x, char *y, const lanes *from, vu threshold,
+                                FD_CAT(vs, D) s) {
+    lanes l = *from;
+    for (int t = 0; t < FD_STEPS; t += 2) {
+        FD_CAT(prefetch, D)(x, 2);
+        FD_UNROLL
+        for (int i = 0; i < FD_REGS; i++) {
+            FD_CAT(step, D)(x, y, i, lane_next(&l.s0[i], l.s1[i]), threshold, s);
+        }
+        x += FD_STEP * FD_SIZE;
+        y += FD_STEP * FD_SIZE;
+        FD_UNROLL
+        for (int i = 0; i < FD_REGS; i++) {
+            FD_CAT(step, D)(x, y, i, lane_next(&l.s1[i], l.s0[i]), threshold, s);
+        }
+        x += FD_STEP * FD_SIZE;
+        y += FD_STEP * FD_SIZE;
+    }
+}
+
+/* `count` elements from place `first` of a block on, both within the block. */
+FD_NOINLINE void FD_CAT(block_part, D)(const char *x, char *y, unsigned first, size_t count,
+                                       const lanes *from, vu threshold, double scale) {
+    lanes l = *from;
+    vu r[FD_REGS];
+    vm k[FD_REGS];
+    FD_CAT(vs, D) s = FD_CAT(vs_set, D)(scale);
+    lanes_skip(&l, first / FD_STEP);
+    first %= FD_STEP;
+    while (count) {
+        lanes_next(&l, r);
+        size_t m = FD_STEP - first < count ? FD_STEP - first : count;
+        if (m == FD_STEP) {
+            FD_UNROLL
+            for (int i = 0; i < FD_REGS; i++) { FD_CAT(step, D)(x, y, i, r[i], threshold, s); }
+        } else {
+            FD_UNROLL
+            for (int i = 0; i < FD_REGS; i++) { k[i] = vm_draw(r[i], threshold); }
+            FD_CAT(word_part, D)(x, y, first, m, vm_bits(k), scale);
+        }
+        first = 0;
+        x += m * FD_SIZE;
+        y += m * FD_SIZE;
+        count -= m;
+    }
+}
+
+static void FD_CAT(dropout, D)(const void *xv, void *yv, size_t n, const fd_draw *d,
+                               double scale) {
+    const char *x = xv;
+    char *y = yv;
+    FD_CAT(vs, D) s = FD_CAT(vs_set, D)(scale);
+    for (uint64_t position = d->position; n;) {
+        unsigned first = position % FD_BLOCK;
+        size_t m = FD_BLOCK - first < n ? FD_BLOCK - first : n;
+        fd_block block = fd_block_open(d, position);
+        lanes l;
+        lanes_seed(&l, &block);
+        vu threshold = vu_fields((int16_t)block.threshold);
+        if (block.threshold > INT16_MAX) {
+            memset(y, 0, m * FD_SIZE); /* a threshold that no field reaches drops all */
+        } else if (m == FD_BLOCK) {
+            FD_CAT(block, D)(x, y, &l, threshold, s);
+        } else {
+            FD_CAT(block_part, D)(x, y, first, m, &l, threshold, scale);
+        }
+        position += m;
+        x += m * FD_SIZE;
+        y += m * FD_SIZE;
+        n -= m;
+    }
+}
+
+/* Out of place past the cache: stores that bypass it need whole lines of y, whose elements begin in
+ * the middle of a step. So each step becomes a word of bits, and two neighbours make the word that is
+ * applied, one step late. */
+static void FD_CAT(dropout_stream, D)(const void *xv, void *yv, size_t n, const fd_draw *d,
+                                      double scale) {
+    const char *x = xv;
+    char *y = yv;
+    fd_draw rest = *d;
+    size_t gap = (size_t)(-(uintptr_t)y & 63), head = gap / FD_SIZE;
+    if (!FD_HAS_STREAM || gap % FD_SIZE || n < head + FD_BLOCK) {
+        FD_CAT(dropout, D)(x, y, n, d, scale);
+        return;
+    }
+    FD_CAT(dropout, D)(x, y, head, d, scale);
+    x += gap;
+    y += gap;
+    n -= head;
+    rest.position += head;
+    FD_CAT(vs, D) s = FD_CAT(vs_set, D)(scale);
+    uint64_t position = rest.position, late = 0;
+    unsigned shift = position % FD_STEP, first = position % FD_BLOCK / FD_STEP;
+    size_t words = n / FD_STEP;
+    rest.position += words * FD_STEP;
+    for (int primed = 0; words; first = 0, position += FD_BLOCK) {
+        fd_block block = fd_block_open(d, position);
+        lanes l;
+        lanes_seed(&l, &block);
+        lanes_skip(&l, first);
+        vu threshold = vu_fields((int16_t)block.threshold);
+        uint64_t some = block.threshold > INT16_MAX ? 0 : ~UINT64_C(0);
+        for (unsigned t = first; t < FD_STEPS && words; t++) {
+            vu r[FD_REGS];
+            vm k[FD_REGS];
+            lanes_next(&l, r);
+            FD_UNROLL
+            for (int i = 0; i < FD_REGS; i++) { k[i] = vm_draw(r[i], threshold); }
+            uint64_t w = vm_bits(k) & some;
+            if (primed) {
+                FD_CAT(prefetch, D)(x, 1);
+                FD_CAT(word, D)(x, y, late >> shift | w << 1 << (63 - shift), s, 1);
+                x += FD_STEP * FD_SIZE;
+                y += FD_STEP * FD_SIZE;
+                words--;
+            }
+            late = w;
+            primed = 1;
+        }
+    }
+    fd_stream_end();
+    FD_CAT(dropout, D)(x, y, n % FD_STEP, &rest, scale);
+}
+
+#undef D
+#undef FD_SIZE

@@ -1,0 +1,130 @@
+#include "layout.h"
+
+#include "bits.h"
+
+fd_layout fd_layout_merge(const fd_layout *layout) {
+    fd_layout m;
+    m.ndim = 0;
+    for (int d = 0; d < layout->ndim; d++) {
+        size_t size = layout->shape[d];
+        if (size == 1) { continue; }
+        ptrdiff_t n = (ptrdiff_t)size;
+        int last = m.ndim - 1;
+        if (last >= 0 && m.x_strides[last] == layout->x_strides[d] * n &&
+            m.y_strides[last] == layout->y_strides[d] * n &&
+            m.mask_strides[last] == layout->mask_strides[d] * n) {
+            m.shape[last] *= size;
+        } else {
+            last = m.ndim++;
+            m.shape[last] = size;
+        }
+        m.x_strides[last] = layout->x_strides[d];
+        m.y_strides[last] = layout->y_strides[d];
+        m.mask_strides[last] = layout->mask_strides[d];
+    }
+    if (!m.ndim) {
+        m.ndim = 1;
+        m.shape[0] = 1;
+        m.x_strides[0] = m.y_strides[0] = m.mask_strides[0] = 0;
+    }
+    return m;
+}
+
+size_t fd_layout_size(const fd_layout *layout) {
+    size_t n = 1;
+    for (int d = 0; d < layout->ndim; d++) { n *= layout->shape[d]; }
+    return n;
+}
+
+int fd_is_contiguous(const fd_layout *layout, const ptrdiff_t *strides, ptrdiff_t step) {
+    return layout->ndim == 1 && (strides[0] == step || layout->shape[0] == 1);
+}
+
+void fd_cursor_seek(fd_cursor *cursor, const fd_layout *layout, const ptrdiff_t *strides,
+                    size_t element) {
+    cursor->layout = layout;
+    cursor->strides = strides;
+    cursor->offset = 0;
+    for (int d = layout->ndim - 1; d >= 0; d--) {
+        cursor->index[d] = element % layout->shape[d];
+        element /= layout->shape[d];
+        cursor->offset += (ptrdiff_t)cursor->index[d] * strides[d];
+    }
+}
+
+size_t fd_cursor_run(const fd_cursor *cursor, size_t limit) {
+    int d = cursor->layout->ndim - 1;
+    size_t left = cursor->layout->shape[d] - cursor->index[d];
+    return left < limit ? left : limit;
+}
+
+void fd_cursor_advance(fd_cursor *cursor, size_t count) {
+    int d = cursor->layout->ndim - 1;
+    cursor->index[d] += count;
+    cursor->offset += (ptrdiff_t)count * cursor->strides[d];
+    for (; d > 0 && cursor->index[d] == cursor->layout->shape[d]; d--) {
+        cursor->offset += cursor->strides[d - 1];
+        cursor->offset -= (ptrdiff_t)cursor->layout->shape[d] * cursor->strides[d];
+        cursor->index[d] = 0;
+        cursor->index[d - 1]++;
+    }
+}
+
+/* With a constant size the copy is one load and one store. */
+FD_INLINE void copy_run(char *to, ptrdiff_t to_step, const char *from, ptrdiff_t from_step,
+                        size_t n, size_t size) {
+    for (; n; n--, to += to_step, from += from_step) { memcpy(to, from, size); }
+}
+
+static void copy(char *to, ptrdiff_t to_step, const char *from, ptrdiff_t from_step, size_t n,
+                 size_t size) {
+    if (to_step == from_step && to_step == (ptrdiff_t)size) {
+        memcpy(to, from, n * size);
+    } else if (size == 4) {
+        copy_run(to, to_step, from, from_step, n, 4);
+    } else if (size == 8) {
+        copy_run(to, to_step, from, from_step, n, 8);
+    } else if (size == 2) {
+        copy_run(to, to_step, from, from_step, n, 2);
+    } else {
+        copy_run(to, to_step, from, from_step, n, size);
+    }
+}
+
+void fd_gather(char *buffer, const char *array, fd_cursor *cursor, size_t n, size_t size) {
+    ptrdiff_t step = cursor->strides[cursor->layout->ndim - 1];
+    for (size_t run; n; n -= run, buffer += run * size) {
+        run = fd_cursor_run(cursor, n);
+        copy(buffer, (ptrdiff_t)size, array + cursor->offset, step, run, size);
+        fd_cursor_advance(cursor, run);
+    }
+}
+
+void fd_scatter(char *array, const char *buffer, fd_cursor *cursor, size_t n, size_t size) {
+    ptrdiff_t step = cursor->strides[cursor->layout->ndim - 1];
+    for (size_t run; n; n -= run, buffer += run * size) {
+        run = fd_cursor_run(cursor, n);
+        copy(array + cursor->offset, step, buffer, (ptrdiff_t)size, run, size);
+        fd_cursor_advance(cursor, run);
+    }
+}
+
+void fd_expand_bits(uint8_t *out, const uint8_t *bits, fd_cursor *cursor, size_t n) {
+    int shared = cursor->strides[cursor->layout->ndim - 1] == 0;
+    fd_bit_writer writer = {out, 0, 0};
+    for (size_t run; n; n -= run) {
+        run = fd_cursor_run(cursor, n);
+        size_t bit = (size_t)cursor->offset;
+        uint64_t all = shared && (bits[bit >> 3] >> (bit & 7) & 1) ? ~UINT64_C(0) : 0;
+        for (size_t left = run; left;) {
+            unsigned count = left < 64 ? (unsigned)left : 64;
+            uint64_t w = all;
+            if (!shared) { w = count == 64 ? fd_bits64(bits, bit) : fd_bits_tail(bits, bit, count); }
+            fd_put_bits(&writer, fd_low_bits(w, count), count);
+            bit += count;
+            left -= count;
+        }
+        fd_cursor_advance(cursor, run);
+    }
+    fd_flush_bits(&writer);
+}

@@ -1,0 +1,91 @@
+/* The pool: threads are started on first use, wait on a condition, and hold nothing else. libgomp
+ * hangs in a forked child after a parallel region in the parent, and fights PyTorch's copy of itself;
+ * this pool is forgotten by a forked child, which starts its own when it needs one. */
+#include "thread.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#include "pool.h"
+
+static struct pool {
+    fd_mutex busy;  /* held by the caller whose job is running */
+    fd_mutex state; /* guards everything below */
+    fd_cond work, done;
+    int started; /* helpers that exist */
+    int atfork_registered;
+    /* the job: tasks next..tasks-1 are not taken yet, `finished` of them are done */
+    size_t next, tasks, finished;
+    int width; /* helpers 0..width-1 may take part */
+    fd_task_fn *fn;
+    void *context;
+} pool = {.busy = FD_MUTEX_INIT, .state = FD_MUTEX_INIT, .work = FD_COND_INIT, .done = FD_COND_INIT};
+
+#if !defined(_WIN32)
+static void forget_in_child(void) {
+    /* The parent's helpers do not exist here, and its locks may be held by threads that do not. */
+    memset(&pool, 0, sizeof pool);
+    pthread_mutex_init(&pool.busy, NULL);
+    pthread_mutex_init(&pool.state, NULL);
+    pthread_cond_init(&pool.work, NULL);
+    pthread_cond_init(&pool.done, NULL);
+    pool.atfork_registered = 1; /* registrations are inherited */
+}
+#endif
+
+/* Takes tasks until none is left for this helper (the caller is -1); called and left with the state
+ * locked. A helper that comes late finds no task and touches nothing of the job, whose caller may be
+ * gone by then; or it finds the next job. */
+static void take_tasks(int index) {
+    while (pool.next < pool.tasks && index < pool.width) {
+        size_t task = pool.next++;
+        fd_task_fn *fn = pool.fn;
+        void *context = pool.context;
+        fd_unlock(&pool.state);
+        fn(context, task);
+        fd_lock(&pool.state);
+        if (++pool.finished == pool.tasks) { fd_wake_one(&pool.done); }
+    }
+}
+
+static FD_THREAD_BODY helper(void *argument) {
+    int index = (int)(intptr_t)argument;
+    fd_lock(&pool.state);
+    for (;;) {
+        take_tasks(index);
+        fd_wait(&pool.work, &pool.state);
+    }
+    return 0;
+}
+
+static void start_helpers(int wanted) {
+#if !defined(_WIN32)
+    if (!pool.atfork_registered) {
+        if (pthread_atfork(NULL, NULL, forget_in_child)) { return; }
+        pool.atfork_registered = 1;
+    }
+#endif
+    while (pool.started < wanted && fd_thread_start(helper, (void *)(intptr_t)pool.started)) {
+        pool.started++;
+    }
+}
+
+void fd_pool_run(size_t tasks, int threads, fd_task_fn *fn, void *context) {
+    if (tasks < 2 || threads < 2 || !fd_try_lock(&pool.busy)) {
+        for (size_t task = 0; task < tasks; task++) { fn(context, task); }
+        return;
+    }
+    fd_lock(&pool.state);
+    start_helpers(threads - 1);
+    pool.width = threads - 1;
+    pool.fn = fn;
+    pool.context = context;
+    pool.next = pool.finished = 0;
+    pool.tasks = tasks;
+    fd_wake_all(&pool.work);
+    take_tasks(-1);
+    while (pool.finished < tasks) { fd_wait(&pool.done, &pool.state); }
+    pool.next = pool.tasks = 0;
+    fd_unlock(&pool.state);
+    fd_unlock(&pool.busy);
+}

@@ -1,0 +1,15 @@
+"""The compiled backend: SIMD kernels in C, for the best instruction set that this CPU has."""
+
+from fastdrop import _core
+
+dropout = _core.dropout_into
+mask_packed = _core.mask_packed_into
+mask_bool = _core.mask_bool_into
+apply_packed = _core.apply_packed_into
+apply_bool = _core.apply_bool_into
+scale = _core.scale_into
+
+
+def info() -> dict[str, object]:
+    """The instruction set and the number of threads in use."""
+    return {"isa": _core.get_isa(), "threads": _core.get_num_threads()}
