@@ -38,10 +38,10 @@ static const struct {
     unsigned leaf, reg, bit;
     int avx512_only;
 } features[] = {
-    {"this CPU lacks AVX", 1, ECX, 28, 0},       {"this CPU lacks FMA", 1, ECX, 12, 0},
-    {"this CPU lacks F16C", 1, ECX, 29, 0},      {"this CPU lacks AVX2", 7, EBX, 5, 0},
-    {"this CPU lacks AVX512F", 7, EBX, 16, 1},   {"this CPU lacks AVX512DQ", 7, EBX, 17, 1},
-    {"this CPU lacks AVX512BW", 7, EBX, 30, 1},  {"this CPU lacks AVX512VL", 7, EBX, 31, 1},
+    {"this CPU lacks AVX", 1, ECX, 28, 0},      {"this CPU lacks FMA", 1, ECX, 12, 0},
+    {"this CPU lacks F16C", 1, ECX, 29, 0},     {"this CPU lacks AVX2", 7, EBX, 5, 0},
+    {"this CPU lacks AVX512F", 7, EBX, 16, 1},  {"this CPU lacks AVX512DQ", 7, EBX, 17, 1},
+    {"this CPU lacks AVX512BW", 7, EBX, 30, 1}, {"this CPU lacks AVX512VL", 7, EBX, 31, 1},
 };
 
 static const char *x86_lacks(int avx512) {
@@ -50,13 +50,13 @@ static const char *x86_lacks(int avx512) {
     if (r[EAX] < 7) { return "this CPU lacks AVX2"; }
     cpuid(1, 0, leaves[1]);
     cpuid(7, 0, leaves[7]);
-    if (!(leaves[1][ECX] >> 27 & 1)) { return "the operating system does not enable XSAVE"; }
     for (size_t i = 0; i < sizeof features / sizeof *features; i++) {
         if (features[i].avx512_only && !avx512) { continue; }
         if (!(leaves[features[i].leaf][features[i].reg] >> features[i].bit & 1)) {
             return features[i].lacking;
         }
     }
+    if (!(leaves[1][ECX] >> 27 & 1)) { return "the operating system does not enable XSAVE"; }
     unsigned needed = avx512 ? 0xE6 : 0x06; /* SSE and AVX state; masks and both ZMM halves */
     if ((saved_states() & needed) != needed) {
         return avx512 ? "the operating system does not save AVX-512 registers"
@@ -105,7 +105,8 @@ static size_t cache_bytes(void) { return 0; }
 
 size_t fd_cpu_cache_bytes(void) {
     /* A server's last-level cache may be hundreds of megabytes, but dozens of cores share it: at
-     * 128 MB, storing past it was measured twice as fast as through it (260 MB, Sapphire Rapids). */
+     * 128 MB, storing past it was measured twice as fast as through it (260 MB, Sapphire Rapids).
+     */
     const size_t typical = (size_t)32 << 20, most = (size_t)64 << 20;
     size_t bytes = cache_bytes();
     return !bytes ? typical : bytes < most ? bytes : most;

@@ -2,8 +2,8 @@
  * floating-point environment.
  *
  * Contiguous data are drawn and applied in registers. Everything else goes by chunks of at most
- * 4096 elements: the chunk's keep bits come from one of four sources, its elements from the array or
- * through a buffer, and one kernel applies the bits. */
+ * 4096 elements: the chunk's keep bits come from one of four sources, its elements from the array
+ * or through a buffer, and one kernel applies the bits. */
 #include <string.h>
 
 #include "dispatch.h"
@@ -34,7 +34,8 @@ fd_plan fd_plan_make(double p) {
     return plan;
 }
 
-static const size_t itemsizes[FD_DTYPE_COUNT] = {[FD_f32] = 4, [FD_f64] = 8, [FD_f16] = 2, [FD_bf16] = 2};
+static const size_t itemsizes[FD_DTYPE_COUNT] = {
+    [FD_f32] = 4, [FD_f64] = 8, [FD_f16] = 2, [FD_bf16] = 2};
 
 typedef enum source { DRAWN, BITS, BYTES, EVERY } source;
 
@@ -157,8 +158,8 @@ static void run_elementwise(fd_dtype dtype, const void *x, void *y, job *j) {
     j->size = itemsizes[dtype];
     j->x = x;
     j->y = y;
-    j->stream = x != y && j->x_plain && j->y_plain &&
-                j->n * j->size * 2 >= fd_get_streaming_bytes();
+    j->stream =
+        x != y && j->x_plain && j->y_plain && j->n * j->size * 2 >= fd_get_streaming_bytes();
     j->fused = j->source == DRAWN && j->x_plain && j->y_plain;
     run(j, 2 * j->size);
 }
@@ -206,7 +207,8 @@ void fd_scale(fd_dtype dtype, const void *x, void *y, const fd_layout *layout, d
     run_strided(dtype, x, y, layout, &j);
 }
 
-/* Masks are cut at multiples of 4096 elements of the output, so that no two threads share a byte. */
+/* Masks are cut at multiples of 4096 elements of the output, so that no two threads share a byte.
+ */
 typedef struct mask_job {
     const fd_table *table;
     fd_draw draw;

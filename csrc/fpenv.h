@@ -1,5 +1,6 @@
-/* Kernels compute to nearest even and keep subnormals, whatever the calling thread has set (PyTorch's
- * set_flush_denormal, or a library linked with -ffast-math, leaves other modes behind). */
+/* Kernels compute to nearest even and keep subnormals, whatever the calling thread has set
+ * (PyTorch's set_flush_denormal, or a library linked with -ffast-math, leaves other modes behind).
+ */
 #ifndef FD_FPENV_H
 #define FD_FPENV_H
 

@@ -119,7 +119,9 @@ void fd_expand_bits(uint8_t *out, const uint8_t *bits, fd_cursor *cursor, size_t
         for (size_t left = run; left;) {
             unsigned count = left < 64 ? (unsigned)left : 64;
             uint64_t w = all;
-            if (!shared) { w = count == 64 ? fd_bits64(bits, bit) : fd_bits_tail(bits, bit, count); }
+            if (!shared) {
+                w = count == 64 ? fd_bits64(bits, bit) : fd_bits_tail(bits, bit, count);
+            }
             fd_put_bits(&writer, fd_low_bits(w, count), count);
             bit += count;
             left -= count;

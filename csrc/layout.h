@@ -32,8 +32,8 @@ void fd_cursor_advance(fd_cursor *cursor, size_t count);
 void fd_gather(char *buffer, const char *array, fd_cursor *cursor, size_t n, size_t size);
 void fd_scatter(char *array, const char *buffer, fd_cursor *cursor, size_t n, size_t size);
 
-/* The bits that n elements have of a packed mask whose strides (in bits) are 0 or 1 on the last axis
- * and anything before it, as one packed run. */
+/* The bits that n elements have of a packed mask whose strides (in bits) are 0 or 1 on the last
+ * axis and anything before it, as one packed run. */
 void fd_expand_bits(uint8_t *out, const uint8_t *bits, fd_cursor *cursor, size_t n);
 
 #endif

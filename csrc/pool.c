@@ -1,6 +1,6 @@
 /* The pool: threads are started on first use, wait on a condition, and hold nothing else. libgomp
- * hangs in a forked child after a parallel region in the parent, and fights PyTorch's copy of itself;
- * this pool is forgotten by a forked child, which starts its own when it needs one. */
+ * hangs in a forked child after a parallel region in the parent, and fights PyTorch's copy of
+ * itself; this pool is forgotten by a forked child, which starts its own when it needs one. */
 #include "thread.h"
 
 #include <stdint.h>
@@ -19,7 +19,8 @@ static struct pool {
     int width; /* helpers 0..width-1 may take part */
     fd_task_fn *fn;
     void *context;
-} pool = {.busy = FD_MUTEX_INIT, .state = FD_MUTEX_INIT, .work = FD_COND_INIT, .done = FD_COND_INIT};
+} pool = {
+    .busy = FD_MUTEX_INIT, .state = FD_MUTEX_INIT, .work = FD_COND_INIT, .done = FD_COND_INIT};
 
 #if !defined(_WIN32)
 static void forget_in_child(void) {
@@ -34,8 +35,8 @@ static void forget_in_child(void) {
 #endif
 
 /* Takes tasks until none is left for this helper (the caller is -1); called and left with the state
- * locked. A helper that comes late finds no task and touches nothing of the job, whose caller may be
- * gone by then; or it finds the next job. */
+ * locked. A helper that comes late finds no task and touches nothing of the job, whose caller may
+ * be gone by then; or it finds the next job. */
 static void take_tasks(int index) {
     while (pool.next < pool.tasks && index < pool.width) {
         size_t task = pool.next++;

@@ -2,9 +2,9 @@
 
 enum { FD_CAT(size, D) = FD_SIZE, FD_CAT(chunk, D) = FD_FIELDS * FD_SIZE };
 
-/* Asks for the elements of `steps` steps well ahead of time. Between the loads of this loop lies more
- * arithmetic than in a plain multiplication, so that the core alone looks too few lines ahead: at
- * memory speed this is a fifth of the throughput. */
+/* Asks for the elements of `steps` steps well ahead of time. Between the loads of this loop lies
+ * more arithmetic than in a plain multiplication, so that the core alone looks too few lines ahead:
+ * at memory speed this is a fifth of the throughput. */
 FD_INLINE void FD_CAT(prefetch, D)(const char *x, int steps) {
     FD_UNROLL
     for (int i = 0; i < FD_SIZE * steps; i++) { FD_PREFETCH((uintptr_t)x + FD_AHEAD + 64 * i); }
@@ -65,8 +65,7 @@ static void FD_CAT(apply_bits_stream, D)(const void *xv, void *yv, size_t n, con
 }
 
 /* One step: the registers' fields against the threshold, and what is kept times the scale. */
-FD_INLINE void FD_CAT(step, D)(const char *x, char *y, int i, vu r, vu threshold,
-                               FD_CAT(vs, D) s) {
+FD_INLINE void FD_CAT(step, D)(const char *x, char *y, int i, vu r, vu threshold, FD_CAT(vs, D) s) {
     int at = i * FD_CAT(chunk, D);
     FD_CAT(apply, D)(x + at, y + at, vm_draw(r, threshold), s, 0);
 }
@@ -119,8 +118,7 @@ FD_NOINLINE void FD_CAT(block_part, D)(const char *x, char *y, unsigned first, s
     }
 }
 
-static void FD_CAT(dropout, D)(const void *xv, void *yv, size_t n, const fd_draw *d,
-                               double scale) {
+static void FD_CAT(dropout, D)(const void *xv, void *yv, size_t n, const fd_draw *d, double scale) {
     const char *x = xv;
     char *y = yv;
     FD_CAT(vs, D) s = FD_CAT(vs_set, D)(scale);
@@ -146,8 +144,8 @@ static void FD_CAT(dropout, D)(const void *xv, void *yv, size_t n, const fd_draw
 }
 
 /* Out of place past the cache: stores that bypass it need whole lines of y, whose elements begin in
- * the middle of a step. So each step becomes a word of bits, and two neighbours make the word that is
- * applied, one step late. */
+ * the middle of a step. So each step becomes a word of bits, and two neighbours make the word that
+ * is applied, one step late. */
 static void FD_CAT(dropout_stream, D)(const void *xv, void *yv, size_t n, const fd_draw *d,
                                       double scale) {
     const char *x = xv;

@@ -44,9 +44,9 @@ FD_INLINE uint64_t vm_bits(const vm *k) {
     return ~(drop_lo | (uint64_t)drop_hi << 32);
 }
 FD_INLINE vm vm_from_bits(uint64_t w, unsigned i) {
-    const __m256i bit = _mm256_setr_epi16(1 << 0, 1 << 1, 1 << 2, 1 << 3, 1 << 8, 1 << 9, 1 << 10,
-                                          1 << 11, 1 << 4, 1 << 5, 1 << 6, 1 << 7, 1 << 12,
-                                          1 << 13, 1 << 14, (short)(1 << 15));
+    const __m256i bit =
+        _mm256_setr_epi16(1 << 0, 1 << 1, 1 << 2, 1 << 3, 1 << 8, 1 << 9, 1 << 10, 1 << 11, 1 << 4,
+                          1 << 5, 1 << 6, 1 << 7, 1 << 12, 1 << 13, 1 << 14, (short)(1 << 15));
     __m256i v = _mm256_set1_epi16((short)(w >> (16 * i)));
     return _mm256_cmpeq_epi16(_mm256_and_si256(v, bit), _mm256_setzero_si256());
 }
@@ -113,8 +113,8 @@ FD_INLINE void apply_bf16(const char *x, char *y, vm k, vs_bf16 s, int nt) {
     __m256 odd = _mm256_castsi256_ps(_mm256_and_si256(v, _mm256_set1_epi32((int)0xFFFF0000)));
     even = _mm256_mul_ps(even, s);
     odd = _mm256_mul_ps(odd, s);
-    __m256i w = _mm256_blend_epi16(_mm256_srli_epi32(fd_round_bf16(even), 16), fd_round_bf16(odd),
-                                   0xAA);
+    __m256i w =
+        _mm256_blend_epi16(_mm256_srli_epi32(fd_round_bf16(even), 16), fd_round_bf16(odd), 0xAA);
     FD_PUT(si256, (__m256i *)(void *)y, _mm256_andnot_si256(fd_in_order(k), w), nt);
 }
 

@@ -6,7 +6,7 @@
 
 #include "../bits.h"
 
-#define FD_VL 8       /* 64-bit lanes in a register */
+#define FD_VL 8        /* 64-bit lanes in a register */
 #define FD_SLOT(j) (j) /* the register slot of lane j */
 
 typedef __m512i vu;
@@ -24,8 +24,12 @@ FD_INLINE vu vu_xor3(vu a, vu b, vu c) { return _mm512_ternarylogic_epi64(a, b, 
 
 FD_INLINE vu vu_fields(int16_t v) { return _mm512_set1_epi16(v); }
 FD_INLINE vm vm_draw(vu r, vu threshold) { return _mm512_cmpge_epi16_mask(r, threshold); }
-FD_INLINE uint64_t vm_bits(const vm *k) { return _cvtmask32_u32(k[0]) | (uint64_t)_cvtmask32_u32(k[1]) << 32; }
-FD_INLINE vm vm_from_bits(uint64_t w, unsigned i) { return _cvtu32_mask32((uint32_t)(w >> (32 * i))); }
+FD_INLINE uint64_t vm_bits(const vm *k) {
+    return _cvtmask32_u32(k[0]) | (uint64_t)_cvtmask32_u32(k[1]) << 32;
+}
+FD_INLINE vm vm_from_bits(uint64_t w, unsigned i) {
+    return _cvtu32_mask32((uint32_t)(w >> (32 * i)));
+}
 
 /* Both gcc and clang fold the load into the masked multiplication, and at memory speed that
  * instruction halves the throughput of Zen 5: the value has to be in a register first. */

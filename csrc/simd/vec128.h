@@ -1,6 +1,6 @@
 /* Vocabulary: 128-bit vector extensions of gcc and clang, without intrinsics where they do as
- * well. Serves SSE2 and any other little-endian target; neon.h builds on it. A mask is a register of
- * 8 fields, all ones where an element is DROPPED (SSE2 compares for greater only). */
+ * well. Serves SSE2 and any other little-endian target; neon.h builds on it. A mask is a register
+ * of 8 fields, all ones where an element is DROPPED (SSE2 compares for greater only). */
 #ifndef FD_SIMD_H
 #define FD_SIMD_H
 
@@ -75,8 +75,7 @@ FD_INLINE vm vm_from_bits(uint64_t w, unsigned i) {
 
 /* A mask of 16-bit fields as masks of 32 bits; each half again as masks of 64. */
 #if defined(__clang__)
-#define FD_ZIP16(k, a, b, c, d) \
-    ((fd_i32x4)__builtin_shufflevector(k, k, a, a, b, b, c, c, d, d))
+#define FD_ZIP16(k, a, b, c, d) ((fd_i32x4)__builtin_shufflevector(k, k, a, a, b, b, c, c, d, d))
 #define FD_ZIP32(k, a, b) ((fd_i64x2)__builtin_shufflevector(k, k, a, a, b, b))
 #else
 #define FD_ZIP16(k, a, b, c, d) ((fd_i32x4)__builtin_shuffle(k, (vm){a, a, b, b, c, c, d, d}))

@@ -1,0 +1,62 @@
+/* fd_test KNOWN_ANSWERS: every kernel of every available instruction set, without Python. */
+#include "check.h"
+#include "fastdrop.h"
+
+long checks_passed, checks_failed;
+
+uint64_t next_random(uint64_t *state) {
+    /* Not fastdrop's own mixer, so that an error in that cannot hide. (Knuth's MMIX constants.) */
+    *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (*state >> 32) * UINT64_C(0x9E3779B1) ^ *state >> 29;
+}
+
+guarded guarded_new(size_t n, size_t misalignment) {
+    guarded g;
+    g.memory = malloc(n + 2 * GUARD + 128);
+    if (!g.memory) {
+        printf("out of memory\n");
+        exit(2);
+    }
+    g.data = g.memory + GUARD;
+    g.data += (64 - (uintptr_t)g.data % 64) % 64 + misalignment;
+    g.n = n;
+    memset(g.data - GUARD, GUARD_BYTE, GUARD);
+    memset(g.data + n, GUARD_BYTE, GUARD - misalignment);
+    return g;
+}
+
+/* Random bytes: every class of number turns up in every dtype, NaN and subnormals included. */
+void guarded_fill(guarded *g, uint64_t seed) {
+    for (size_t i = 0; i < g->n; i++) { g->data[i] = (uint8_t)(next_random(&seed) >> 7); }
+}
+
+int guarded_intact(const guarded *g) {
+    size_t after = GUARD - (size_t)((uintptr_t)g->data % 64);
+    for (size_t i = 0; i < GUARD; i++) {
+        if (g->data[-1 - (ptrdiff_t)i] != GUARD_BYTE) { return 0; }
+    }
+    for (size_t i = 0; i < after; i++) {
+        if (g->data[g->n + i] != GUARD_BYTE) { return 0; }
+    }
+    return 1;
+}
+
+void guarded_free(guarded *g) { free(g->memory); }
+
+int main(int argc, char **argv) {
+    if (argc != 2) {
+        printf("usage: fd_test KNOWN_ANSWERS\n");
+        return 2;
+    }
+    for (int i = 0; i < fd_isa_count(); i++) {
+        const char *reason = fd_isa_reason(i);
+        printf("%-8s %s\n", fd_isa_name(i), reason ? reason : "tested");
+    }
+    test_stream();
+    test_known_answers(argv[1]);
+    test_kernels();
+    test_drive();
+    test_environment();
+    printf("%ld passed, %ld failed\n", checks_passed, checks_failed);
+    return checks_failed != 0;
+}

@@ -1,0 +1,184 @@
+/* The public functions: layouts, broadcast masks, threads, streaming, the floating-point
+ * environment. What they give is compared with one element at a time. */
+#include <math.h>
+
+#include "check.h"
+#include "dispatch.h"
+#include "layout.h"
+
+#if defined(__SSE2__)
+#include <xmmintrin.h>
+#endif
+
+static fd_layout layout_of(int ndim, const size_t *shape, const ptrdiff_t *x, const ptrdiff_t *y,
+                           const ptrdiff_t *mask) {
+    fd_layout layout = {.ndim = ndim};
+    for (int d = 0; d < ndim; d++) {
+        layout.shape[d] = shape[d];
+        layout.x_strides[d] = x[d];
+        layout.y_strides[d] = y[d];
+        layout.mask_strides[d] = mask[d];
+    }
+    return layout;
+}
+
+/* Element i of a layout, in C order, in units of bytes or mask elements. */
+static ptrdiff_t offset_of(const fd_layout *layout, const ptrdiff_t *strides, size_t i) {
+    ptrdiff_t offset = 0;
+    for (int d = layout->ndim - 1; d >= 0; d--) {
+        offset += (ptrdiff_t)(i % layout->shape[d]) * strides[d];
+        i /= layout->shape[d];
+    }
+    return offset;
+}
+
+static float expected_value(float x, int keep, float scale) { return keep ? x * scale : 0.0F; }
+
+enum { ROWS = 37, COLUMNS = 211, DEPTH = 3, N = ROWS * COLUMNS * DEPTH };
+static float x[2 * N], y[2 * N];
+static uint8_t bits[N / 8 + 1], bytes[N];
+
+static void reset(void) {
+    for (int i = 0; i < 2 * N; i++) {
+        x[i] = (float)(i + 1);
+        y[i] = -1.0F;
+    }
+}
+
+static void test_layouts(void) {
+    const size_t shape[] = {ROWS, COLUMNS, DEPTH};
+    const ptrdiff_t plain[] = {COLUMNS * DEPTH * 4, DEPTH * 4, 4};
+    const ptrdiff_t swapped[] = {4, ROWS * DEPTH * 4, ROWS * 4};
+    const ptrdiff_t gaps[] = {COLUMNS * DEPTH * 8, DEPTH * 8, 8};
+    const ptrdiff_t *strides[] = {plain, swapped, gaps};
+    const ptrdiff_t full[] = {COLUMNS * DEPTH, DEPTH, 1}, by_row[] = {1, 0, 0};
+    const ptrdiff_t by_column[] = {0, 1, 0}, last_shared[] = {COLUMNS, 1, 0};
+    const ptrdiff_t first_shared[] = {0, DEPTH, 1}, all_shared[] = {0, 0, 0};
+    const ptrdiff_t *masks[] = {full, by_row, by_column, last_shared, first_shared, all_shared};
+    fd_key key = {3, 1, 4095};
+    fd_plan plan = fd_plan_make(0.3);
+    fd_mask_bits(bits, N, &key, &plan);
+    fd_mask_bool(bytes, N, &key, &plan);
+    for (int a = 0; a < 3; a++) {
+        for (int b = 0; b < 3; b++) {
+            for (int m = 0; m < 6; m++) {
+                fd_layout layout = layout_of(3, shape, strides[a], strides[b], masks[m]);
+                for (int kind = 0; kind < 3; kind++) {
+                    reset();
+                    if (kind == 0) {
+                        fd_apply_bits(FD_f32, x, y, &layout, bits, 1.5);
+                    } else if (kind == 1) {
+                        fd_apply_bool(FD_f32, x, y, &layout, bytes, 1.5);
+                    } else {
+                        fd_dropout_strided(FD_f32, x, y, &layout, &key, &plan, 1.5);
+                    }
+                    int good = 1;
+                    for (size_t i = 0; i < N; i++) {
+                        size_t e =
+                            kind == 2 ? i : (size_t)offset_of(&layout, layout.mask_strides, i);
+                        int keep = bits[e >> 3] >> (e & 7) & 1;
+                        float from = x[offset_of(&layout, layout.x_strides, i) / 4];
+                        float to = y[offset_of(&layout, layout.y_strides, i) / 4];
+                        good &= to == expected_value(from, keep, 1.5F);
+                    }
+                    CHECK(good, "layouts %d %d, mask %d, source %d", a, b, m, kind);
+                }
+            }
+        }
+    }
+    int untouched = 1;
+    for (int i = 1; i < 2 * N; i += 2) { untouched &= y[i] == -1.0F; }
+    CHECK(untouched, "wrote between the elements of a strided array");
+}
+
+static void test_reversed(void) {
+    const size_t shape[] = {N};
+    const ptrdiff_t back[] = {-4}, one[] = {1};
+    fd_layout layout = layout_of(1, shape, back, back, one);
+    fd_key key = {5, 6, 7};
+    fd_plan plan = fd_plan_make(0.5);
+    fd_mask_bits(bits, N, &key, &plan);
+    reset();
+    fd_dropout_strided(FD_f32, x + N - 1, x + N - 1, &layout, &key, &plan, 2.0);
+    int good = 1;
+    for (size_t i = 0; i < N; i++) {
+        float from = (float)(N - i);
+        good &= x[N - 1 - i] == expected_value(from, bits[i >> 3] >> (i & 7) & 1, 2.0F);
+    }
+    CHECK(good, "negative strides in place");
+}
+
+/* 3 M elements: enough for the pool, cut differently for every number of threads. */
+static void test_threads(void) {
+    enum { BIG = 3 * 1024 * 1024 + 77 };
+    float *from = malloc(BIG * sizeof *from), *to = malloc(BIG * sizeof *to);
+    float *expected = malloc(BIG * sizeof *expected);
+    uint8_t *mask = malloc(BIG), *expected_mask = malloc(BIG);
+    for (int i = 0; i < BIG; i++) { from[i] = (float)i; }
+    fd_key key = {11, 12, 1234567};
+    fd_plan plan = fd_plan_make(0.1);
+    size_t streaming = fd_get_streaming_bytes();
+    fd_set_num_threads(1);
+    fd_dropout(FD_f32, from, expected, BIG, &key, &plan, 1.25);
+    fd_mask_bool(expected_mask, BIG, &key, &plan);
+    for (int threads = 1; threads <= 5; threads++) {
+        for (int stream = 0; stream < 2; stream++) {
+            fd_set_num_threads(threads);
+            fd_set_streaming_bytes(stream ? 1 : SIZE_MAX);
+            memset(to, 0x55, BIG * sizeof *to);
+            fd_dropout(FD_f32, from, to, BIG, &key, &plan, 1.25);
+            CHECK(!memcmp(to, expected, BIG * sizeof *to), "%d threads, streaming %d", threads,
+                  stream);
+            memset(mask, 9, BIG);
+            fd_mask_bool(mask, BIG, &key, &plan);
+            CHECK(!memcmp(mask, expected_mask, BIG), "mask, %d threads", threads);
+        }
+    }
+    fd_set_num_threads(1);
+    fd_set_streaming_bytes(streaming);
+    free(from);
+    free(to);
+    free(expected);
+    free(mask);
+    free(expected_mask);
+}
+
+void test_drive(void) {
+    int best = fd_isa_active();
+    for (int isa = 0; isa < fd_isa_count(); isa++) {
+        if (fd_isa_select(isa)) { continue; }
+        test_layouts();
+        test_reversed();
+        test_threads();
+    }
+    CHECK(fd_isa_select(-1) == -1 && fd_isa_select(fd_isa_count()) == -1, "selected no set");
+    fd_isa_select(best);
+}
+
+/* The caller flushes subnormals and rounds down: the result stays the same, and so does its mode.
+ */
+void test_environment(void) {
+#if defined(__SSE2__)
+    const unsigned odd = 0x1F80 | 0x8000 | 0x0040 | 0x2000;
+    float tiny[64], got[64], expected[64];
+    for (int i = 0; i < 64; i++) { tiny[i] = 1e-45F * (float)(3 * i + 1) * 1000; }
+    fd_key key = {1, 2, 3};
+    fd_plan plan = fd_plan_make(0.1);
+    for (int isa = 0; isa < fd_isa_count(); isa++) {
+        if (fd_isa_select(isa)) { continue; }
+        fd_dropout(FD_f32, tiny, expected, 64, &key, &plan, (float)(1 / 0.9));
+        _mm_setcsr(odd);
+        fd_dropout(FD_f32, tiny, got, 64, &key, &plan, (float)(1 / 0.9));
+        unsigned after = _mm_getcsr() & ~0x3FU;
+        _mm_setcsr(0x1F80);
+        CHECK(!memcmp(got, expected, sizeof got), "%s under FTZ, DAZ and rounding down",
+              fd_isa_name(isa));
+        CHECK(after == odd, "%s did not restore the caller's MXCSR", fd_isa_name(isa));
+        CHECK(isnormal(tiny[0]) == 0, "the input is not subnormal");
+    }
+    fd_isa_select(0);
+    for (int isa = 0; fd_isa_select(isa); isa++) {}
+#else
+    printf("the caller's floating-point modes: only tested on x86-64\n");
+#endif
+}
