@@ -1,6 +1,8 @@
 /* Instruction sets: which were built, which this CPU runs, which one is active. */
 #include "dispatch.h"
 
+#include "thread.h"
+
 /* The build says for each set whether it is in, and why not. */
 #define FD_ABSENT "left out of this build"
 #ifndef FD_BUILD_avx512
@@ -50,8 +52,7 @@ static const struct {
 
 enum { COUNT = sizeof sets / sizeof *sets };
 
-static const fd_table *active;
-static int active_index;
+static FD_SHARED(int) active_index = -1;
 
 int fd_isa_count(void) { return COUNT; }
 
@@ -64,20 +65,15 @@ const char *fd_isa_reason(int index) {
 const fd_table *fd_table_at(int index) { return fd_isa_reason(index) ? NULL : sets[index].table; }
 
 int fd_isa_select(int index) {
-    const fd_table *table = index >= 0 && index < COUNT ? fd_table_at(index) : NULL;
-    if (!table) { return -1; }
+    if (index < 0 || index >= COUNT || !fd_table_at(index)) { return -1; }
     active_index = index;
-    active = table;
     return 0;
 }
 
-const fd_table *fd_active_table(void) {
-    /* Several threads may come here at first: they all find the same set. */
-    for (int i = 0; !active; i++) { fd_isa_select(i); }
-    return active;
-}
-
 int fd_isa_active(void) {
-    fd_active_table();
+    /* Several threads may come here at first: they all find the same set. */
+    for (int i = 0; active_index < 0; i++) { fd_isa_select(i); }
     return active_index;
 }
+
+const fd_table *fd_active_table(void) { return sets[fd_isa_active()].table; }

@@ -4,6 +4,8 @@
  * Contiguous data are drawn and applied in registers. Everything else goes by chunks of at most
  * 4096 elements: the chunk's keep bits come from one of four sources, its elements from the array
  * or through a buffer, and one kernel applies the bits. */
+#include "thread.h"
+
 #include <string.h>
 
 #include "dispatch.h"
@@ -14,8 +16,8 @@
 /* Below this many bytes of x and y, waking helpers costs more than they save. */
 enum { PARALLEL_BYTES = 4 << 20 };
 
-static int num_threads = 1;
-static size_t streaming_bytes; /* 0: not asked yet */
+static FD_SHARED(int) num_threads = 1;
+static FD_SHARED(size_t) streaming_bytes; /* 0: not asked yet */
 
 void fd_set_num_threads(int n) { num_threads = n > 1 ? n : 1; }
 int fd_get_num_threads(void) { return num_threads; }

@@ -40,5 +40,6 @@ void test_known_answers(const char *path);
 void test_kernels(void);
 void test_drive(void);
 void test_environment(void);
+void test_pool(void);
 
 #endif

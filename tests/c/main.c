@@ -57,6 +57,7 @@ int main(int argc, char **argv) {
     test_kernels();
     test_drive();
     test_environment();
+    test_pool();
     printf("%ld passed, %ld failed\n", checks_passed, checks_failed);
     return checks_failed != 0;
 }

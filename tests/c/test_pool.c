@@ -1,0 +1,75 @@
+/* The pool under callers that come at once, change its size meanwhile, and fork in the middle. */
+#define _POSIX_C_SOURCE 200809L
+#include <pthread.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "fastdrop.h"
+
+#if defined(__SANITIZE_THREAD__)
+#define FD_UNDER_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define FD_UNDER_TSAN 1
+#endif
+#endif
+
+enum { CALLERS = 4, CALLS = 12, ELEMENTS = 700 * 1000 + 13 };
+
+static const fd_key key = {21, 22, 23};
+static float input[ELEMENTS], expected[ELEMENTS];
+
+static int call_once(float *output) {
+    fd_plan plan = fd_plan_make(0.25);
+    memset(output, 0x33, ELEMENTS * sizeof *output);
+    fd_dropout(FD_f32, input, output, ELEMENTS, &key, &plan, 2.0);
+    return !memcmp(output, expected, ELEMENTS * sizeof *output);
+}
+
+static void *caller(void *argument) {
+    int *good = argument;
+    float *output = malloc(ELEMENTS * sizeof *output);
+    for (int i = 0; i < CALLS; i++) {
+        fd_set_num_threads(1 + i % 4);
+        *good += call_once(output);
+    }
+    free(output);
+    return NULL;
+}
+
+/* A child has none of its parent's helpers, and must neither miss nor wait for them. */
+static int child_computes_the_same(void) {
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(60); /* a child that hangs is killed, and that is seen below */
+        float *output = malloc(ELEMENTS * sizeof *output);
+        fd_set_num_threads(3);
+        _exit(call_once(output) && call_once(output) ? 0 : 1);
+    }
+    int status = -1;
+    return child > 0 && waitpid(child, &status, 0) == child && status == 0;
+}
+
+void test_pool(void) {
+    fd_plan plan = fd_plan_make(0.25);
+    for (int i = 0; i < ELEMENTS; i++) { input[i] = (float)(i % 1000); }
+    fd_set_num_threads(1);
+    fd_dropout(FD_f32, input, expected, ELEMENTS, &key, &plan, 2.0);
+    pthread_t threads[CALLERS];
+    int good[CALLERS] = {0}, forks = 0;
+    for (int i = 0; i < CALLERS; i++) { pthread_create(&threads[i], NULL, caller, &good[i]); }
+#if !defined(FD_UNDER_TSAN)
+    for (int i = 0; i < 5; i++) { forks += child_computes_the_same(); }
+    CHECK(forks == 5, "%d of 5 forked children computed the same", forks);
+#else
+    (void)forks; /* ThreadSanitizer does not follow a fork of several threads */
+    (void)child_computes_the_same;
+    printf("forks in the middle of parallel work: not under ThreadSanitizer\n");
+#endif
+    for (int i = 0; i < CALLERS; i++) {
+        pthread_join(threads[i], NULL);
+        CHECK(good[i] == CALLS, "caller %d: %d of %d calls gave the same bits", i, good[i], CALLS);
+    }
+    fd_set_num_threads(1);
+}
