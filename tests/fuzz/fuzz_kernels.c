@@ -1,0 +1,135 @@
+/* libFuzzer: any operation, dtype, length, alignment, position, p, in place or not, must give on
+ * every instruction set what it gives on scalar, and touch nothing else (AddressSanitizer watches).
+ */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fastdrop.h"
+
+static const size_t itemsizes[FD_DTYPE_COUNT] = {4, 8, 2, 2};
+
+/* What one input of the fuzzer asks for; whatever bytes are left are the elements. */
+typedef struct recipe {
+    uint64_t seed, stream, offset;
+    double p;
+    uint16_t length;
+    uint8_t operation, dtype, x_gap, y_gap, in_place, streaming, columns, shared;
+} recipe;
+
+enum { DROPOUT, STRIDED, APPLY_BITS, APPLY_BOOL, SCALE, MASK_BITS, MASK_BOOL, OPERATIONS };
+
+static void *exactly(size_t n, size_t gap, uint8_t **memory) {
+    *memory = malloc(n + gap + 1); /* of exactly the size: one byte too far is an error */
+    if (!*memory) { abort(); }
+    return *memory + gap;
+}
+
+/* The x and y of a recipe, filled alike for every instruction set; the result as bytes of y. */
+static void perform(const recipe *r, const uint8_t *data, size_t size, uint8_t *result) {
+    size_t item = itemsizes[r->dtype], bytes = r->length * item;
+    uint8_t *x_memory, *y_memory, *mask_memory;
+    uint8_t *x = exactly(bytes, r->x_gap, &x_memory), *y = exactly(bytes, r->y_gap, &y_memory);
+    size_t mask_bytes = r->operation == APPLY_BITS ? (r->length + 7u) / 8 : r->length;
+    uint8_t *mask = exactly(mask_bytes, r->x_gap, &mask_memory);
+    for (size_t i = 0; i < bytes; i++) { x[i] = size ? data[i % size] + (uint8_t)(i / 251) : 0; }
+    for (size_t i = 0; i < mask_bytes; i++) { mask[i] = size ? data[i % size] : 1; }
+    memset(y, 0xEE, bytes);
+    fd_key key = {r->seed, r->stream, r->offset};
+    fd_plan plan = fd_plan_make(r->p);
+    double scale = r->p < 1.0 ? 1.0 / (1.0 - r->p) : 1.0;
+    if (r->dtype != FD_f64) { scale = (float)scale; }
+    uint8_t *to = r->in_place ? x : y;
+    /* rows x columns in C order, the mask shared along rows, columns or not at all */
+    size_t columns = r->columns ? r->columns : 1, rows = r->length / columns;
+    fd_layout layout = {.ndim = 2, .shape = {rows, columns}};
+    layout.x_strides[0] = layout.y_strides[0] = (ptrdiff_t)(columns * item);
+    layout.x_strides[1] = layout.y_strides[1] = (ptrdiff_t)item;
+    if (!r->in_place && r->streaming % 3 == 2) { /* transposed on the way */
+        layout.y_strides[0] = (ptrdiff_t)item;
+        layout.y_strides[1] = (ptrdiff_t)(rows * item);
+    }
+    layout.mask_strides[0] = r->shared % 3 == 1 ? 0 : r->shared % 3 == 2 ? 1 : (ptrdiff_t)columns;
+    layout.mask_strides[1] = r->shared % 3 == 2 ? 0 : 1;
+    switch (r->operation) {
+    case DROPOUT:
+        fd_dropout(r->dtype, x, to, r->length, &key, &plan, scale);
+        break;
+    case STRIDED:
+        fd_dropout_strided(r->dtype, x, to, &layout, &key, &plan, scale);
+        break;
+    case APPLY_BITS:
+        fd_apply_bits(r->dtype, x, to, &layout, mask, scale);
+        break;
+    case APPLY_BOOL:
+        fd_apply_bool(r->dtype, x, to, &layout, mask, scale);
+        break;
+    case SCALE:
+        fd_scale(r->dtype, x, to, &layout, scale);
+        break;
+    case MASK_BITS:
+        fd_mask_bits(to, r->length, &key, &plan);
+        break;
+    default:
+        fd_mask_bool(to, r->length, &key, &plan);
+        break;
+    }
+    memcpy(result, to, bytes);
+    free(x_memory);
+    free(y_memory);
+    free(mask_memory);
+}
+
+static int is_nan(fd_dtype dtype, const uint8_t *p) {
+    double d;
+    float f;
+    uint16_t h;
+    memcpy(&d, p, dtype == FD_f64 ? 8 : 0);
+    memcpy(&f, p, dtype == FD_f32 ? 4 : 0);
+    memcpy(&h, p, 2);
+    return dtype == FD_f64   ? d != d
+           : dtype == FD_f32 ? f != f
+                             : (h & 0x7FFF) > (dtype == FD_f16 ? 0x7C00 : 0x7F80);
+}
+
+static int same(const recipe *r, const uint8_t *a, const uint8_t *b) {
+    size_t item = itemsizes[r->dtype], n = r->length * item;
+    for (size_t i = 0; i < n; i += item) {
+        if (memcmp(a + i, b + i, item) && (!is_nan(r->dtype, a + i) || !is_nan(r->dtype, b + i))) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    static uint8_t expected[65536 * 8], got[65536 * 8];
+    recipe r;
+    if (size < sizeof r) { return 0; }
+    memcpy(&r, data, sizeof r);
+    data += sizeof r;
+    size -= sizeof r;
+    if (!(r.p >= 0.0 && r.p <= 1.0)) { r.p = (double)(r.seed >> 11) * 0x1p-53; }
+    r.operation %= OPERATIONS;
+    r.length %= 3 * 4096 + 100;
+    r.dtype %= FD_DTYPE_COUNT;
+    r.x_gap %= 64;
+    r.y_gap %= 64;
+    r.in_place &= 1;
+    fd_set_streaming_bytes(r.streaming % 2 ? 1 : SIZE_MAX);
+    fd_isa_select(fd_isa_count() - 1); /* scalar is last */
+    perform(&r, data, size, expected);
+    for (int isa = 0; isa < fd_isa_count() - 1; isa++) {
+        if (fd_isa_select(isa)) { continue; }
+        perform(&r, data, size, got);
+        if (!same(&r, expected, got)) {
+            fprintf(stderr, "%s differs from scalar: operation %d dtype %d length %d p %a\n",
+                    fd_isa_name(isa), r.operation, r.dtype, r.length, r.p);
+            abort();
+        }
+    }
+    return 0;
+}
