@@ -52,7 +52,8 @@ typedef struct job {
     const uint8_t *mask;
     double scale;
     fd_draw draw;
-    fd_layout layout;
+    const fd_layout *layout;       /* where something is strided */
+    const fd_broadcast *broadcast; /* where the mask is shared */
     /* Pieces are whole chunks, and chunks start where blocks of the stream start: the first chunk
      * lacks `lead` elements. */
     size_t lead, piece;
@@ -80,14 +81,13 @@ static const uint8_t *chunk_bits(const job *j, size_t first, size_t n, uint8_t *
             *bit0 = first & 7;
             return j->mask + (first >> 3);
         }
-        fd_cursor_seek(&cursor, &j->layout, j->layout.mask_strides, first);
-        fd_expand_bits(buffer, j->mask, &cursor, n);
+        fd_expand_bits(buffer, j->broadcast, first, n);
         break;
     case BYTES:
         if (j->mask_plain) {
             j->table->pack_bool(j->mask + first, buffer, n);
         } else {
-            fd_cursor_seek(&cursor, &j->layout, j->layout.mask_strides, first);
+            fd_cursor_seek(&cursor, j->layout, j->layout->mask_strides, first);
             fd_gather(scratch, (const char *)j->mask, &cursor, n, 1);
             j->table->pack_bool((const uint8_t *)scratch, buffer, n);
         }
@@ -108,7 +108,7 @@ static void run_chunk(const job *j, size_t first, size_t n) {
     char *to = j->y + first * j->size;
     fd_cursor cursor;
     if (!j->x_plain) {
-        fd_cursor_seek(&cursor, &j->layout, j->layout.x_strides, first);
+        fd_cursor_seek(&cursor, j->layout, j->layout->x_strides, first);
         fd_gather(elements, j->x, &cursor, n, j->size);
         from = elements;
     }
@@ -116,7 +116,7 @@ static void run_chunk(const job *j, size_t first, size_t n) {
     (j->stream ? j->table->apply_bits_stream : j->table->apply_bits)[j->dtype](from, to, n, bits,
                                                                                bit0, j->scale);
     if (!j->y_plain) {
-        fd_cursor_seek(&cursor, &j->layout, j->layout.y_strides, first);
+        fd_cursor_seek(&cursor, j->layout, j->layout->y_strides, first);
         fd_scatter(j->y, elements, &cursor, n, j->size);
     }
 }
@@ -178,10 +178,16 @@ static void run_strided(fd_dtype dtype, const void *x, void *y, const fd_layout 
     j->n = fd_layout_size(layout);
     if (!j->n) { return; }
     ptrdiff_t size = (ptrdiff_t)itemsizes[dtype];
-    j->layout = fd_layout_merge(layout);
-    j->x_plain = fd_is_contiguous(&j->layout, j->layout.x_strides, size);
-    j->y_plain = fd_is_contiguous(&j->layout, j->layout.y_strides, size);
-    j->mask_plain = fd_is_contiguous(&j->layout, j->layout.mask_strides, 1);
+    fd_layout merged = fd_layout_merge(layout);
+    fd_broadcast broadcast;
+    j->layout = &merged;
+    j->x_plain = fd_is_contiguous(&merged, merged.x_strides, size);
+    j->y_plain = fd_is_contiguous(&merged, merged.y_strides, size);
+    j->mask_plain = fd_is_contiguous(&merged, merged.mask_strides, 1);
+    if (j->source == BITS && !j->mask_plain) {
+        fd_broadcast_init(&broadcast, &merged, j->mask);
+        j->broadcast = &broadcast;
+    }
     run_elementwise(dtype, x, y, j);
 }
 

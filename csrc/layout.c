@@ -37,7 +37,11 @@ size_t fd_layout_size(const fd_layout *layout) {
 }
 
 int fd_is_contiguous(const fd_layout *layout, const ptrdiff_t *strides, ptrdiff_t step) {
-    return layout->ndim == 1 && (strides[0] == step || layout->shape[0] == 1);
+    for (int d = layout->ndim - 1; d >= 0; d--) {
+        if (strides[d] != step && layout->shape[d] != 1) { return 0; }
+        step *= (ptrdiff_t)layout->shape[d];
+    }
+    return 1;
 }
 
 void fd_cursor_seek(fd_cursor *cursor, const fd_layout *layout, const ptrdiff_t *strides,
@@ -58,16 +62,33 @@ size_t fd_cursor_run(const fd_cursor *cursor, size_t limit) {
     return left < limit ? left : limit;
 }
 
+/* Axes 1..d that are at their end start anew, and the axis before each goes on by one. */
+static void carry(fd_cursor *cursor, int d) {
+    const fd_layout *layout = cursor->layout;
+    for (; d > 0 && cursor->index[d] == layout->shape[d]; d--) {
+        cursor->offset += cursor->strides[d - 1];
+        cursor->offset -= (ptrdiff_t)layout->shape[d] * cursor->strides[d];
+        cursor->index[d] = 0;
+        cursor->index[d - 1]++;
+    }
+}
+
 void fd_cursor_advance(fd_cursor *cursor, size_t count) {
     int d = cursor->layout->ndim - 1;
     cursor->index[d] += count;
     cursor->offset += (ptrdiff_t)count * cursor->strides[d];
-    for (; d > 0 && cursor->index[d] == cursor->layout->shape[d]; d--) {
-        cursor->offset += cursor->strides[d - 1];
-        cursor->offset -= (ptrdiff_t)cursor->layout->shape[d] * cursor->strides[d];
-        cursor->index[d] = 0;
-        cursor->index[d - 1]++;
+    carry(cursor, d);
+}
+
+void fd_cursor_rows(fd_cursor *cursor, size_t rows) {
+    int d = cursor->layout->ndim - 2;
+    if (d < 0) {
+        fd_cursor_advance(cursor, cursor->layout->shape[0]);
+        return;
     }
+    cursor->index[d] += rows;
+    cursor->offset += (ptrdiff_t)rows * cursor->strides[d];
+    carry(cursor, d);
 }
 
 /* With a constant size the copy is one load and one store. */
@@ -107,26 +128,4 @@ void fd_scatter(char *array, const char *buffer, fd_cursor *cursor, size_t n, si
         copy(array + cursor->offset, step, buffer, (ptrdiff_t)size, run, size);
         fd_cursor_advance(cursor, run);
     }
-}
-
-void fd_expand_bits(uint8_t *out, const uint8_t *bits, fd_cursor *cursor, size_t n) {
-    int shared = cursor->strides[cursor->layout->ndim - 1] == 0;
-    fd_bit_writer writer = {out, 0, 0};
-    for (size_t run; n; n -= run) {
-        run = fd_cursor_run(cursor, n);
-        size_t bit = (size_t)cursor->offset;
-        uint64_t all = shared && (bits[bit >> 3] >> (bit & 7) & 1) ? ~UINT64_C(0) : 0;
-        for (size_t left = run; left;) {
-            unsigned count = left < 64 ? (unsigned)left : 64;
-            uint64_t w = all;
-            if (!shared) {
-                w = count == 64 ? fd_bits64(bits, bit) : fd_bits_tail(bits, bit, count);
-            }
-            fd_put_bits(&writer, fd_low_bits(w, count), count);
-            bit += count;
-            left -= count;
-        }
-        fd_cursor_advance(cursor, run);
-    }
-    fd_flush_bits(&writer);
 }
