@@ -1,11 +1,12 @@
 from collections.abc import Sequence
 from typing import Any, Final, Self, final
 
+from numpy.typing import ArrayLike
+
 from fastdrop._arrays import Array, NoiseShape
 from fastdrop._plan import Plan
 from fastdrop._rng import RNGLike
 from fastdrop.elementwise import Mode
-from numpy.typing import ArrayLike
 
 @final
 class Key:

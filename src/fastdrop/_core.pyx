@@ -63,198 +63,7 @@ cdef extern from "fastdrop.h" nogil:
     size_t fd_get_streaming_bytes()
 
 
-# --- Keys and generators: the compiled twins of those in stream.py ---------------------------------
-
-@cython.final
-cdef class Key:
-    # Set in __cinit__ alone, which runs once: that makes it immutable.
-    cdef fd_key key
-
-    def __cinit__(self, seed, stream=0, offset=0):
-        self.key.seed = _stream._word("seed", seed)
-        self.key.stream = _stream._word("stream", stream)
-        self.key.offset = _stream._word("offset", offset)
-
-    @property
-    def seed(self):
-        return self.key.seed
-
-    @property
-    def stream(self):
-        return self.key.stream
-
-    @property
-    def offset(self):
-        return self.key.offset
-
-    @property
-    def state(self):
-        return {
-            "version": _stream.VERSION,
-            "seed": self.key.seed,
-            "stream": self.key.stream,
-            "offset": self.key.offset,
-        }
-
-    @classmethod
-    def from_state(cls, state):
-        return cls(*_stream._entries(state, ("seed", "stream", "offset")))
-
-    def __eq__(self, other):
-        if type(other) is not Key:
-            return NotImplemented
-        cdef Key key = <Key>other
-        return (self.key.seed == key.key.seed and self.key.stream == key.key.stream
-                and self.key.offset == key.key.offset)
-
-    def __hash__(self):
-        return hash((self.key.seed, self.key.stream, self.key.offset))
-
-    def __repr__(self):
-        return f"Key(seed={self.key.seed}, stream={self.key.stream}, offset={self.key.offset})"
-
-    def __copy__(self):
-        return self
-
-    def __deepcopy__(self, memo):
-        return self
-
-    def __reduce__(self):
-        from fastdrop._rng import _restore_key
-
-        return _restore_key, (self.state,)
-
-
-@cython.final
-cdef class Generator:
-    # The first position is `next_block * 4096 + within`: a number that also holds 2**64, where the
-    # stream is used up.
-    cdef uint64_t _seed, _stream, _spawned
-    cdef uint64_t _next_block, _within
-    cdef object __weakref__
-
-    def __init__(self, seed=None, stream=0, offset=0):
-        seed = _stream.secrets.randbits(64) if seed is None else _stream._word("seed", seed)
-        stream = _stream._word("stream", stream)
-        offset = _stream._word("offset", offset)
-        self._set(seed, stream, offset, 0)
-
-    cdef int _set(self, seed, stream, offset, spawned) except -1:
-        with cython.critical_section(self):
-            self._seed = seed
-            self._stream = stream
-            self._next_block = offset >> 12
-            self._within = offset & 4095
-            self._spawned = spawned
-        return 0
-
-    cdef object _offset(self):
-        return (int(self._next_block) << 12) + int(self._within)
-
-    cdef bint _take(self, uint64_t n, fd_key *key) noexcept:
-        """Reserves n >= 1 positions; False, and nothing moved, where they would pass 2**64."""
-        cdef bint fits
-        with cython.critical_section(self):
-            key.seed = self._seed
-            key.stream = self._stream
-            key.offset = (self._next_block << 12) + self._within
-            fits = self._next_block >> 52 == 0 and n - 1 <= UINT64_MAX - key.offset
-            if fits:
-                self._next_block = ((key.offset + (n - 1)) >> 12) + 1
-                self._within = 0
-        return fits
-
-    @property
-    def seed(self):
-        return self._seed
-
-    @property
-    def stream(self):
-        return self._stream
-
-    @property
-    def offset(self):
-        return self._offset()
-
-    @property
-    def spawned(self):
-        return self._spawned
-
-    def reserve(self, n):
-        cdef fd_key key
-        cdef object offset
-        count = _stream._integer("n", n)
-        if count < 0:
-            raise ValueError(f"n has to be at least 0, but got {count}")
-        if count == 0:
-            with cython.critical_section(self):
-                offset = self._offset()
-                key.seed = self._seed
-                key.stream = self._stream
-            return Key(key.seed, key.stream, offset % 2**64)
-        if count > UINT64_MAX or not self._take(count, &key):
-            raise OverflowError(
-                f"{count} positions from offset {self._offset()} would pass 2**64"
-            )
-        return Key(key.seed, key.stream, key.offset)
-
-    def spawn(self, n):
-        cdef uint64_t first, seed, stream
-        cdef bint fits
-        count = _stream._integer("n", n)
-        if count < 0:
-            raise ValueError(f"n has to be at least 0, but got {count}")
-        with cython.critical_section(self):
-            first = self._spawned
-            seed = self._seed
-            stream = self._stream
-            fits = count <= UINT64_MAX - first
-            if fits:
-                self._spawned = first + <uint64_t>count
-        if not fits:
-            raise OverflowError(f"{count} children after {first} would pass 2**64 - 1")
-        return [
-            Generator(seed, _stream.child_stream(stream, i)) for i in range(first, first + count)
-        ]
-
-    @property
-    def state(self):
-        cdef uint64_t seed, stream, spawned, block, within
-        with cython.critical_section(self):
-            seed, stream, spawned = self._seed, self._stream, self._spawned
-            block, within = self._next_block, self._within
-        return {
-            "version": _stream.VERSION,
-            "seed": seed,
-            "stream": stream,
-            "offset": (int(block) << 12) + int(within),
-            "spawned": spawned,
-        }
-
-    @state.setter
-    def state(self, state):
-        seed, stream, offset, spawned = _stream._entries(
-            state, ("seed", "stream", "offset", "spawned")
-        )
-        seed, stream = _stream._word("seed", seed), _stream._word("stream", stream)
-        offset = _stream._word("offset", offset, 2**64)  # 2**64: used up
-        self._set(seed, stream, offset, _stream._word("spawned", spawned))
-
-    def __repr__(self):
-        return f"Generator(seed={self._seed}, stream={self._stream}, offset={self._offset()})"
-
-    def __copy__(self):
-        twin = Generator(0)
-        twin.state = self.state
-        return twin
-
-    def __deepcopy__(self, memo):
-        return self.__copy__()
-
-    def __reduce__(self):
-        from fastdrop._rng import _restore_generator
-
-        return _restore_generator, (self.state,)
+include "_core_key.pxi"
 
 
 # --- The common case of dropout and dropout_ -------------------------------------------------------
@@ -293,11 +102,24 @@ cdef int _dtype_of(const char *format) noexcept:
     return -1
 
 
+cdef bint _apart(Py_buffer *x, Py_buffer *y) noexcept:
+    """Whether y can take the result for x: the same dtype and shape, no byte in common."""
+    cdef const char *a = <const char *>x.buf
+    cdef const char *b = <const char *>y.buf
+    cdef int d
+    if x.ndim != y.ndim or _dtype_of(x.format) != _dtype_of(y.format):
+        return False
+    for d in range(x.ndim):
+        if x.shape[d] != y.shape[d]:
+            return False
+    return a + x.len <= b or b + y.len <= a
+
+
 cdef object _fast(x, p, rng, out):
     """The result, or None where this is not the common case: the general path then decides.
 
-    The common case: a contiguous native array, p a float in [0, 1), a fastdrop generator or key, a
-    new result or one in place. Nothing is reserved or written before that is certain.
+    The common case: contiguous native arrays, p a float in [0, 1), a fastdrop generator or key, a
+    new result, one in place or one apart. Nothing is reserved or written before that is certain.
     """
     cdef double probability, scale
     cdef Py_buffer source, target
@@ -305,10 +127,10 @@ cdef object _fast(x, p, rng, out):
     cdef size_t n
     cdef fd_key key
     cdef fd_plan plan
-    cdef bint in_place = out is x
+    cdef bint in_place = out is x, apart
     cdef const void *from_
     cdef void *to
-    if type(x) is not _ndarray or type(p) is not float or not (in_place or out is None):
+    if type(x) is not _ndarray or type(p) is not float:
         return None
     probability = p
     if not 0.0 <= probability < 1.0:
@@ -316,6 +138,8 @@ cdef object _fast(x, p, rng, out):
     if rng is None:
         rng = _default_generator()
     if type(rng) is not Generator and type(rng) is not Key:
+        return None
+    if not in_place and out is not None and type(out) is not _ndarray:
         return None
     try:
         PyObject_GetBuffer(
@@ -330,10 +154,17 @@ cdef object _fast(x, p, rng, out):
             return None
         from_ = to = source.buf
         if not in_place:
-            out = _empty_like(x)
-            PyObject_GetBuffer(out, &target, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE)
+            if out is None:
+                out = _empty_like(x)
+            try:
+                PyObject_GetBuffer(out, &target, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT | PyBUF_WRITABLE)
+            except Exception:
+                return None
             to = target.buf
-            PyBuffer_Release(&target)  # `out` keeps the memory: nobody else knows of it yet
+            apart = _apart(&source, &target)
+            PyBuffer_Release(&target)  # the caller's reference keeps the memory
+            if not apart:
+                return None
         if type(rng) is Generator:
             if not (<Generator>rng)._take(n, &key):
                 return None
@@ -382,115 +213,7 @@ cdef object _general_module():
     return _general
 
 
-# --- What backends/c.py wraps: arrays checked, any strides -----------------------------------------
-
-cdef dict _dtypes = {
-    "float32": FD_f32, "float64": FD_f64, "float16": FD_f16, "bfloat16": FD_bf16,
-}
-
-
-cdef fd_key _key(key) except *:
-    cdef fd_key k
-    k.seed, k.stream, k.offset = key.seed, key.stream, key.offset
-    return k
-
-
-cdef fd_plan _plan(plan) except *:
-    cdef fd_plan c
-    c.threshold, c.fraction = plan.threshold, plan.fraction
-    return c
-
-
-@cython.final
-cdef class _Pair:
-    """The buffers of x and out, and the layout they have together."""
-
-    cdef Py_buffer x, y
-    cdef bint has_x, has_y
-    cdef fd_layout layout
-    cdef fd_dtype dtype
-
-    def __cinit__(self, x, out, kind):
-        cdef int d
-        self.dtype = <fd_dtype><int>_dtypes[kind]
-        PyObject_GetBuffer(x, &self.x, PyBUF_STRIDES)
-        self.has_x = True
-        PyObject_GetBuffer(out, &self.y, PyBUF_STRIDES | PyBUF_WRITABLE)
-        self.has_y = True
-        self.layout.ndim = self.x.ndim
-        for d in range(self.x.ndim):
-            self.layout.shape[d] = self.x.shape[d]
-            self.layout.x_strides[d] = self.x.strides[d]
-            self.layout.y_strides[d] = self.y.strides[d]
-            self.layout.mask_strides[d] = 0
-
-    def __dealloc__(self):
-        if self.has_x:
-            PyBuffer_Release(&self.x)
-        if self.has_y:
-            PyBuffer_Release(&self.y)
-
-
-def dropout_into(x, out, kind, key, plan):
-    cdef _Pair pair = _Pair(x, out, kind)
-    cdef fd_key k = _key(key)
-    cdef fd_plan c = _plan(plan)
-    cdef double scale = plan.scale
-    with nogil:
-        fd_dropout_strided(pair.dtype, pair.x.buf, pair.y.buf, &pair.layout, &k, &c, scale)
-
-
-def apply_packed_into(x, out, kind, bits, mask_shape, double scale):
-    cdef _Pair pair = _Pair(x, out, kind)
-    cdef Py_buffer mask
-    cdef Py_ssize_t stride = 1
-    cdef int d
-    for d in range(pair.layout.ndim - 1, -1, -1):
-        if mask_shape[d] != 1:
-            pair.layout.mask_strides[d] = stride
-            stride *= mask_shape[d]
-    PyObject_GetBuffer(bits, &mask, PyBUF_C_CONTIGUOUS)
-    with nogil:
-        fd_apply_bits(pair.dtype, pair.x.buf, pair.y.buf, &pair.layout, <uint8_t *>mask.buf, scale)
-    PyBuffer_Release(&mask)
-
-
-def apply_bool_into(x, out, kind, mask, double scale):
-    cdef _Pair pair = _Pair(x, out, kind)
-    cdef Py_buffer view
-    cdef int d
-    PyObject_GetBuffer(mask, &view, PyBUF_STRIDES)
-    for d in range(pair.layout.ndim):
-        pair.layout.mask_strides[d] = view.strides[d]
-    with nogil:
-        fd_apply_bool(pair.dtype, pair.x.buf, pair.y.buf, &pair.layout, <uint8_t *>view.buf, scale)
-    PyBuffer_Release(&view)
-
-
-def scale_into(x, out, kind, double scale):
-    cdef _Pair pair = _Pair(x, out, kind)
-    with nogil:
-        fd_scale(pair.dtype, pair.x.buf, pair.y.buf, &pair.layout, scale)
-
-
-def mask_packed_into(out, size_t n, key, plan):
-    cdef fd_key k = _key(key)
-    cdef fd_plan c = _plan(plan)
-    cdef Py_buffer view
-    PyObject_GetBuffer(out, &view, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE)
-    with nogil:
-        fd_mask_bits(<uint8_t *>view.buf, n, &k, &c)
-    PyBuffer_Release(&view)
-
-
-def mask_bool_into(out, key, plan):
-    cdef fd_key k = _key(key)
-    cdef fd_plan c = _plan(plan)
-    cdef Py_buffer view
-    PyObject_GetBuffer(out, &view, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE)
-    with nogil:
-        fd_mask_bool(<uint8_t *>view.buf, view.len, &k, &c)
-    PyBuffer_Release(&view)
+include "_core_backend.pxi"
 
 
 # --- Instruction sets, threads, streaming ----------------------------------------------------------

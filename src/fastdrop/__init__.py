@@ -1,0 +1,42 @@
+"""Dropout for NumPy arrays at the price of a multiplication.
+
+>>> import numpy as np
+>>> import fastdrop
+>>> x = np.ones(8, np.float32)
+>>> y = fastdrop.dropout(x, 0.5, rng=fastdrop.Generator(1))
+>>> sorted(set(y.tolist()))
+[0.0, 2.0]
+"""
+
+import os as _os
+
+from . import backends as _backends
+from . import layers
+from ._config import get_num_threads, set_num_threads, show_config
+from ._front import dropout, dropout_
+from ._rng import Generator, Key, default_generator, manual_seed
+from .backends import backend, set_backend
+from .elementwise import apply_mask, dropout_mask
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Generator",
+    "Key",
+    "apply_mask",
+    "backend",
+    "default_generator",
+    "dropout",
+    "dropout_",
+    "dropout_mask",
+    "get_num_threads",
+    "layers",
+    "manual_seed",
+    "set_backend",
+    "set_num_threads",
+    "show_config",
+]
+
+# A backend that was asked for and cannot run is an error now, not at the first call.
+if _os.environ.get(_backends.VARIABLE):
+    _backends.active()

@@ -1,0 +1,288 @@
+"""What fastdrop accepts: dtypes, layouts, overlap, shapes, masks and flags.
+
+This is the only module that raises about arrays. Every check here runs before anything is
+written and before a generator moves. Messages read
+``<argument> has to be <expected>, but got <what came>``.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import sys
+from collections.abc import Sequence
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Array: TypeAlias = npt.NDArray[Any]
+NoiseShape: TypeAlias = Sequence[int | None]
+
+KINDS: Final = ("float32", "float64", "float16", "bfloat16")
+HALF_KINDS: Final = ("float16", "bfloat16")
+
+# NumPy's limit on axes, and the elements an array can have.
+_MAX_AXES = 64
+_MAX_ELEMENTS = sys.maxsize
+# `ndarray.flat`, by which the Python backends read strided arrays, takes only so many. Arrays with
+# more reach the backends without their axes of length 1; the rest cannot be more in any memory.
+FLAT_AXES = 32
+# Bounds the exact overlap search, which is exponential in the worst case; arrays that are too
+# tangled to decide count as overlapping.
+_OVERLAP_WORK = 10_000
+
+# bfloat16 comes from ml_dtypes, which fastdrop does not import: its dtype is added when first met.
+_kind_by_dtype: dict[np.dtype[Any], str] = {
+    np.dtype(np.float32): "float32",
+    np.dtype(np.float64): "float64",
+    np.dtype(np.float16): "float16",
+}
+
+
+def _is_bfloat16(dtype: np.dtype[Any]) -> bool:
+    scalar = dtype.type
+    module = scalar.__module__.partition(".")[0]
+    return scalar.__name__ == "bfloat16" and module == "ml_dtypes" and dtype.itemsize == 2
+
+
+def kind_of(dtype: np.dtype[Any], argument: str = "x") -> str:
+    """Name of the element type, one of `KINDS`; TypeError for every other dtype."""
+    kind = _kind_by_dtype.get(dtype)
+    if kind is not None:
+        return kind
+    if _is_bfloat16(dtype):
+        _kind_by_dtype[dtype] = "bfloat16"
+        return "bfloat16"
+    if not dtype.isnative and dtype.newbyteorder("=") in _kind_by_dtype:
+        raise TypeError(
+            f"{argument} has to be in the machine's native byte order, but got dtype {dtype}"
+        )
+    raise TypeError(
+        f"{argument} has to have dtype float16, bfloat16, float32 or float64, but got {dtype}"
+    )
+
+
+def storage(array: Array, kind: str) -> Array:
+    """`array` as the backends take it: 16-bit floats as a uint16 view of the same memory."""
+    if array.ndim > FLAT_AXES:
+        array = array.squeeze()
+    return array.view(np.uint16) if kind in HALF_KINDS else array
+
+
+def storage_shape(mask_shape: tuple[int, ...], array: Array) -> tuple[int, ...]:
+    """The shape of a mask for `array`, with the axes that `storage` leaves of it."""
+    if array.ndim <= FLAT_AXES:
+        return mask_shape
+    return tuple(m for m, n in zip(mask_shape, array.shape, strict=True) if n != 1)
+
+
+def as_input(value: npt.ArrayLike, argument: str = "x") -> Array:
+    """`value` as a plain ndarray, converted as `numpy.asarray` does."""
+    if type(value) is np.ndarray:
+        return value
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise ValueError(
+            f"{argument} has to be an array or something that numpy.asarray makes one of, "
+            f"but got {type(value).__name__} ({error})"
+        ) from error
+
+
+def _overlaps_itself(array: Array) -> bool:
+    """Whether two elements of `array` share memory (broadcast or sliding-window views)."""
+    flags = array.flags
+    if flags.c_contiguous or flags.f_contiguous:
+        return False
+    reach = array.itemsize
+    for stride, count in sorted(
+        (abs(stride), count)
+        for stride, count in zip(array.strides, array.shape, strict=True)
+        if count > 1
+    ):
+        if stride < reach:
+            break
+        reach += stride * (count - 1)
+    else:
+        return False  # every axis steps over all that the finer axes span
+    # Two different elements first differ along some axis k. As addresses are linear, they may
+    # be moved so that the first lies at index 0 of k and both at index 0 of the axes before.
+    for axis, count in enumerate(array.shape):
+        start: tuple[Any, ...] = (0,) * axis
+        if count > 1 and _overlap(
+            array[(*start, slice(0, 1))],
+            array[(*start, slice(1, None))],
+        ):
+            return True
+    return False
+
+
+def _overlap(a: Array, b: Array) -> bool:
+    try:
+        # NumPy's annotation knows two of the values that it takes.
+        return np.shares_memory(a, b, max_work=_OVERLAP_WORK)  # type: ignore[arg-type]
+    except np.exceptions.TooHardError:
+        return True
+
+
+def _address(array: Array) -> int:
+    address: int = array.__array_interface__["data"][0]
+    return address
+
+
+def _same_layout(a: Array, b: Array) -> bool:
+    """Whether arrays of one shape and dtype put every element at the same place."""
+    return _address(a) == _address(b) and all(
+        count == 1 or i == j for count, i, j in zip(a.shape, a.strides, b.strides, strict=True)
+    )
+
+
+def check_written(array: Array, argument: str) -> None:
+    """What every array that is written to has to be, in place or as `out`."""
+    if not array.flags.writeable:
+        raise ValueError(f"{argument} has to be writeable, but got a read-only array")
+    if _overlaps_itself(array):
+        raise ValueError(
+            f"{argument} has to have each element at a place of its own in memory, but got an "
+            f"array that overlaps itself (shape {array.shape}, strides {array.strides})"
+        )
+
+
+def check_inplace(value: object, argument: str = "x") -> Array:
+    """`value` as an array that may be changed in place (its dtype is left to `kind_of`)."""
+    if not isinstance(value, np.ndarray):
+        raise TypeError(
+            f"{argument} has to be a NumPy array to be changed in place, "
+            f"but got {type(value).__name__}"
+        )
+    return value if type(value) is np.ndarray else np.asarray(value)
+
+
+def check_out(out: object, x: Array) -> Array:
+    """`out` as an array that the result of an operation on `x` may be written to."""
+    if out is x:
+        check_written(x, "out")
+        return x
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"out has to be a NumPy array, but got {type(out).__name__}")
+    array = out if type(out) is np.ndarray else np.asarray(out)
+    if array.dtype != x.dtype:
+        raise TypeError(f"out has to have x's dtype {x.dtype}, but got {array.dtype}")
+    if array.shape != x.shape:
+        raise ValueError(f"out has to have x's shape {x.shape}, but got {array.shape}")
+    check_written(array, "out")
+    if _overlap(array, x) and not _same_layout(array, x):
+        raise ValueError(
+            "out has to be x itself or share no memory with it, "
+            "but got an array that overlaps x in part"
+        )
+    return array
+
+
+def check_flag(value: object, argument: str) -> bool:
+    """`value` as a bool: bool, numpy.bool or an integer 0 or 1."""
+    if value is True or value is False:
+        return value
+    if isinstance(value, (int, np.bool_, np.integer)) and (value == 0 or value == 1):
+        return bool(value)
+    came = value if isinstance(value, (int, np.integer)) else type(value).__name__
+    raise TypeError(f"{argument} has to be True or False, but got {came}")
+
+
+def _axis_length(value: object, argument: str, words: str) -> int:
+    if isinstance(value, bool | np.bool_):
+        raise TypeError(f"{argument} has to be {words}, but got bool")
+    try:
+        return operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"{argument} has to be {words}, but got {type(value).__name__}") from None
+
+
+def check_shape(shape: object) -> tuple[tuple[int, ...], int]:
+    """`shape` as a tuple, and how many elements an array of that shape has."""
+    words = "an integer or a tuple of integers"
+    axes = shape if isinstance(shape, tuple | list) else (shape,)
+    lengths = tuple(_axis_length(n, "shape", words) for n in axes)
+    if any(n < 0 for n in lengths):
+        raise ValueError(f"shape has to have no negative lengths, but got {lengths}")
+    if len(lengths) > _MAX_AXES:
+        raise ValueError(f"shape has to have at most {_MAX_AXES} axes, but got {len(lengths)}")
+    # NumPy's bound leaves out axes of length 0, so that an empty array may have no huge axis.
+    if math.prod(n for n in lengths if n) > _MAX_ELEMENTS:
+        raise ValueError(f"shape has to give at most {_MAX_ELEMENTS} elements, but got {lengths}")
+    return lengths, math.prod(lengths)
+
+
+def noise_shape_form(noise_shape: object) -> tuple[int | None, ...] | None:
+    """What can be checked of `noise_shape` without an array: integers >= 0 or None."""
+    words = "a tuple of integers or None"
+    if noise_shape is None:
+        return None
+    if not isinstance(noise_shape, tuple | list):
+        raise TypeError(f"noise_shape has to be {words}, but got {type(noise_shape).__name__}")
+    form = tuple(
+        None if n is None else _axis_length(n, "noise_shape", f"{words} in each axis")
+        for n in noise_shape
+    )
+    if any(n is not None and n < 0 for n in form):
+        raise ValueError(f"noise_shape has to have no negative lengths, but got {form}")
+    return form
+
+
+def check_noise_shape(noise_shape: object, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """`noise_shape` with as many axes as `shape`, each 1 or the length in `shape`."""
+    form = noise_shape_form(noise_shape)
+    if form is None:
+        return shape
+    missing = len(shape) - len(form)
+    if missing < 0:
+        raise ValueError(
+            f"noise_shape has to have at most the {len(shape)} axes of x, but got {form}"
+        )
+    full = (1,) * missing + tuple(
+        length if n is None else n for n, length in zip(form, shape[missing:], strict=True)
+    )
+    if any(n != 1 and n != length for n, length in zip(full, shape, strict=True)):
+        raise ValueError(
+            f"noise_shape has to be broadcastable to x's shape {shape}, but got {form}"
+        )
+    return full
+
+
+def check_mask(mask: npt.ArrayLike, x: Array) -> tuple[Array, bool]:
+    """`mask` as an array for `x`, and whether it is packed."""
+    array = as_input(mask, "mask")
+    if array.dtype == np.bool_:
+        if array.shape != x.shape:
+            raise ValueError(f"mask has to have x's shape {x.shape}, but got {array.shape}")
+        return array, False
+    if array.dtype != np.uint8:
+        raise TypeError(
+            f"mask has to have dtype bool, or uint8 for packed bits, but got {array.dtype}"
+        )
+    if array.ndim != 1:
+        raise ValueError(
+            f"mask has to be 1-D where its bits are packed, but got shape {array.shape}"
+        )
+    size = (x.size + 7) // 8
+    if array.size != size:
+        raise ValueError(
+            f"mask has to have {size} bytes for the {x.size} packed bits of x, but got {array.size}"
+        )
+    used = x.size % 8
+    if used and int(array[-1]) >> used:
+        raise ValueError(
+            f"mask has to have zeros in the last {8 - used} bits of its last byte, which are "
+            f"padding, but got {int(array[-1]):#010b}"
+        )
+    return np.ascontiguousarray(array), True
+
+
+def check_mask_apart(mask: Array, out: Array) -> None:
+    """A mask that is read while `out` is written must not lie in it."""
+    if _overlap(mask, out):
+        raise ValueError(
+            "mask has to share no memory with the array that is written, "
+            "but got one that overlaps it"
+        )

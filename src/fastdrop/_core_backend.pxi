@@ -1,0 +1,109 @@
+# --- What backends/c.py wraps: arrays checked, any strides -----------------------------------------
+
+cdef dict _dtypes = {
+    "float32": FD_f32, "float64": FD_f64, "float16": FD_f16, "bfloat16": FD_bf16,
+}
+
+
+cdef fd_key _key(key) except *:
+    cdef fd_key k
+    k.seed, k.stream, k.offset = key.seed, key.stream, key.offset
+    return k
+
+
+cdef fd_plan _plan(plan) except *:
+    cdef fd_plan c
+    c.threshold, c.fraction = plan.threshold, plan.fraction
+    return c
+
+
+@cython.final
+cdef class _Pair:
+    """The buffers of x and out, and the layout they have together."""
+
+    cdef Py_buffer x, y
+    cdef bint has_x, has_y
+    cdef fd_layout layout
+    cdef fd_dtype dtype
+
+    def __cinit__(self, x, out, kind):
+        cdef int d
+        self.dtype = <fd_dtype><int>_dtypes[kind]
+        PyObject_GetBuffer(x, &self.x, PyBUF_STRIDES)
+        self.has_x = True
+        PyObject_GetBuffer(out, &self.y, PyBUF_STRIDES | PyBUF_WRITABLE)
+        self.has_y = True
+        self.layout.ndim = self.x.ndim
+        for d in range(self.x.ndim):
+            self.layout.shape[d] = self.x.shape[d]
+            self.layout.x_strides[d] = self.x.strides[d]
+            self.layout.y_strides[d] = self.y.strides[d]
+            self.layout.mask_strides[d] = 0
+
+    def __dealloc__(self):
+        if self.has_x:
+            PyBuffer_Release(&self.x)
+        if self.has_y:
+            PyBuffer_Release(&self.y)
+
+
+def dropout_into(x, out, kind, key, plan):
+    cdef _Pair pair = _Pair(x, out, kind)
+    cdef fd_key k = _key(key)
+    cdef fd_plan c = _plan(plan)
+    cdef double scale = plan.scale
+    with nogil:
+        fd_dropout_strided(pair.dtype, pair.x.buf, pair.y.buf, &pair.layout, &k, &c, scale)
+
+
+def apply_packed_into(x, out, kind, bits, mask_shape, double scale):
+    cdef _Pair pair = _Pair(x, out, kind)
+    cdef Py_buffer mask
+    cdef Py_ssize_t stride = 1
+    cdef int d
+    for d in range(pair.layout.ndim - 1, -1, -1):
+        if mask_shape[d] != 1:
+            pair.layout.mask_strides[d] = stride
+            stride *= mask_shape[d]
+    PyObject_GetBuffer(bits, &mask, PyBUF_C_CONTIGUOUS)
+    with nogil:
+        fd_apply_bits(pair.dtype, pair.x.buf, pair.y.buf, &pair.layout, <uint8_t *>mask.buf, scale)
+    PyBuffer_Release(&mask)
+
+
+def apply_bool_into(x, out, kind, mask, double scale):
+    cdef _Pair pair = _Pair(x, out, kind)
+    cdef Py_buffer view
+    cdef int d
+    PyObject_GetBuffer(mask, &view, PyBUF_STRIDES)
+    for d in range(pair.layout.ndim):
+        pair.layout.mask_strides[d] = view.strides[d]
+    with nogil:
+        fd_apply_bool(pair.dtype, pair.x.buf, pair.y.buf, &pair.layout, <uint8_t *>view.buf, scale)
+    PyBuffer_Release(&view)
+
+
+def scale_into(x, out, kind, double scale):
+    cdef _Pair pair = _Pair(x, out, kind)
+    with nogil:
+        fd_scale(pair.dtype, pair.x.buf, pair.y.buf, &pair.layout, scale)
+
+
+def mask_packed_into(out, size_t n, key, plan):
+    cdef fd_key k = _key(key)
+    cdef fd_plan c = _plan(plan)
+    cdef Py_buffer view
+    PyObject_GetBuffer(out, &view, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE)
+    with nogil:
+        fd_mask_bits(<uint8_t *>view.buf, n, &k, &c)
+    PyBuffer_Release(&view)
+
+
+def mask_bool_into(out, key, plan):
+    cdef fd_key k = _key(key)
+    cdef fd_plan c = _plan(plan)
+    cdef Py_buffer view
+    PyObject_GetBuffer(out, &view, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE)
+    with nogil:
+        fd_mask_bool(<uint8_t *>view.buf, view.len, &k, &c)
+    PyBuffer_Release(&view)

@@ -1,0 +1,65 @@
+"""From ``p``, the mode and the dtype to what a kernel needs: a threshold and a scale."""
+
+import math
+import numbers
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+_DROP_ALL = 65536
+
+
+class Plan(NamedTuple):
+    """What every backend is told of ``p``.
+
+    A block's threshold is ``threshold``, or one more where the block's threshold word is below
+    ``fraction``; an element is dropped where its signed 16-bit field is below the block's
+    threshold - 32768. A threshold of 65536 drops all, 0 with a fraction of 0 keeps all.
+    """
+
+    threshold: int
+    fraction: int
+    scale: float
+
+
+def check_p(p: object) -> float:
+    """``p`` as a binary64 number, if it is a probability."""
+    if isinstance(p, (bool, np.bool_)) or not isinstance(p, numbers.Real):
+        raise TypeError(f"p has to be a real number, but got {type(p).__name__}")
+    number: Any = p  # the typing of numbers.Real knows no comparison
+    # Compared before it is converted: an int may be too large for a float.
+    if not 0 <= number <= 1:
+        raise ValueError(f"dropout probability has to be between 0 and 1, but got {number}")
+    return float(number)
+
+
+def check_mode(mode: object) -> Literal["inverted", "standard"]:
+    """``mode``, if it is one of the two."""
+    if mode == "inverted":
+        return "inverted"
+    if mode == "standard":
+        return "standard"
+    raise ValueError(f'mode has to be "inverted" or "standard", but got {mode!r}')
+
+
+def make_plan(p: float, kind: str, mode: str = "inverted") -> Plan:
+    """The plan for dropping with probability ``p`` in training."""
+    p = check_p(p)
+    inverted = check_mode(mode) == "inverted"
+    if p == 1:
+        # Nothing is kept, so nothing is scaled; 1 / (1 - p) would divide by zero.
+        return Plan(_DROP_ALL, 0, 1.0)
+    x = 65536 * p  # exact, as is the subtraction below: both only move the binary point
+    threshold = math.floor(x)
+    fraction = int((x - threshold) * 2.0**64)
+    return Plan(threshold, fraction, _rounded(1 / (1 - p), kind) if inverted else 1.0)
+
+
+def evaluation_scale(p: float, kind: str) -> float:
+    """What mode "standard" multiplies with in evaluation: 1 - p."""
+    return _rounded(1 - check_p(p), kind)
+
+
+def _rounded(scale: float, kind: str) -> float:
+    """``scale`` rounded to the type that products of ``kind`` are computed in."""
+    return scale if kind == "float64" else float(np.float32(scale))

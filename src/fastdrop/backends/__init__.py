@@ -1,0 +1,245 @@
+"""The backends, and which of them is in use.
+
+A backend is a module of this package with every function in ``OPERATIONS``. All of them give the
+same bits; they differ in speed and in what they need.
+"""
+
+import importlib
+import os
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from fastdrop._plan import Plan
+    from fastdrop.stream import Key
+
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+NAMES = ("c", "numba", "numpy")
+"""Every backend, best first."""
+
+OPERATIONS = (
+    "dropout",
+    "mask_packed",
+    "mask_bool",
+    "apply_packed",
+    "apply_bool",
+    "scale",
+    "info",
+)
+"""What each of them has to define."""
+
+VARIABLE = "FASTDROP_BACKEND"
+"""The environment variable that names the backend to use."""
+
+
+class Backend(Protocol):
+    """The functions of a backend. The caller has checked everything: none of them raises.
+
+    ``kind`` is "float32", "float64", "float16" or "bfloat16"; arrays of the last two kinds come as
+    uint16. ``x`` and ``out`` have one shape and any strides, and are the same memory or disjoint.
+    """
+
+    def dropout(self, x: "Array", out: "Array", kind: str, key: "Key", plan: "Plan") -> None:
+        """Drop and scale: element i, in C order, is at position ``key.offset + i``."""
+
+    def mask_packed(self, out: "Array", n: int, key: "Key", plan: "Plan") -> None:
+        """The first ``n`` decisions as bits, lowest first, in contiguous uint8; padding is 0."""
+
+    def mask_bool(self, out: "Array", key: "Key", plan: "Plan") -> None:
+        """The decisions as a contiguous bool array, True to keep."""
+
+    def apply_packed(
+        self,
+        x: "Array",
+        out: "Array",
+        kind: str,
+        bits: "Array",
+        mask_shape: tuple[int, ...],
+        scale: float,
+    ) -> None:
+        """Apply packed bits of a mask that is shared along the axes where its shape is 1."""
+
+    def apply_bool(self, x: "Array", out: "Array", kind: str, mask: "Array", scale: float) -> None:
+        """Apply a bool mask of x's shape and any strides."""
+
+    def scale(self, x: "Array", out: "Array", kind: str, scale: float) -> None:
+        """Multiply by ``scale``."""
+
+    def info(self) -> dict[str, object]:
+        """What ``show_config`` says of the backend."""
+
+
+_lock = threading.RLock()
+_active: Backend | None = None
+
+
+def _check_name(name: object, source: str) -> None:
+    if name not in NAMES:
+        raise ValueError(f"{source} has to be one of {', '.join(NAMES)}, but got {name!r}")
+
+
+def load(name: str) -> Backend:
+    """The backend called ``name``; ImportError where it cannot run or is not complete."""
+    _check_name(name, "backend")
+    module = importlib.import_module(f"{__name__}.{name}")
+    missing = [op for op in OPERATIONS if not callable(getattr(module, op, None))]
+    if missing:
+        raise ImportError(f"the {name} backend is not complete: it lacks {', '.join(missing)}")
+    return cast("Backend", module)
+
+
+def name_of(module: Backend) -> str:
+    """The name that ``load`` knows ``module`` by."""
+    full_name: str = cast("Any", module).__name__
+    return full_name.rpartition(".")[2]
+
+
+def available() -> dict[str, str | None]:
+    """For every backend, why it cannot run here, or None where it can."""
+    reasons: dict[str, str | None] = {}
+    for name in NAMES:
+        try:
+            load(name)
+            reasons[name] = None
+        except ImportError as error:
+            reasons[name] = _describe(error)
+    return reasons
+
+
+def active() -> Backend:
+    """The backend in use; the first call chooses it."""
+    if _active is None:
+        with _lock:
+            if _active is None:
+                _use(_choose())
+    return cast("Backend", _active)
+
+
+def _use(module: Backend | None) -> None:
+    """Make ``module`` the active backend; the compiled fronts may take calls only for "c"."""
+    global _active
+    _active = module
+    core = sys.modules.get("fastdrop._core")
+    if core is not None:
+        core.enable(module is not None and name_of(module) == "c")
+
+
+def set_backend(name: str) -> None:
+    """Use the backend called `name` from now on, in the whole process.
+
+    All backends give the same bits. By default the first of c, numba and numpy runs that can.
+
+    Parameters
+    ----------
+    name : {"c", "numba", "numpy"}
+        The environment variable FASTDROP_BACKEND sets the one to start with.
+
+    Returns
+    -------
+    None
+
+    Raises
+    ------
+    ValueError
+        `name` is none of these.
+    ImportError
+        The backend cannot run here.
+
+    Examples
+    --------
+    >>> import fastdrop
+    >>> before = fastdrop.show_config(mode="dicts")["backend"]["active"]
+    >>> fastdrop.set_backend("numpy")
+    >>> fastdrop.show_config(mode="dicts")["backend"]["active"]
+    'numpy'
+    >>> fastdrop.set_backend(before)
+    """
+    module = load(name)
+    with _lock:
+        _use(module)
+
+
+@contextmanager
+def backend(name: str) -> Iterator[None]:
+    """Use the backend called `name` inside a ``with`` statement, in the whole process.
+
+    Parameters
+    ----------
+    name : {"c", "numba", "numpy"}
+        As for `set_backend`.
+
+    Yields
+    ------
+    None
+
+    Raises
+    ------
+    ValueError
+        `name` is none of these.
+    ImportError
+        The backend cannot run here.
+
+    Examples
+    --------
+    >>> import fastdrop
+    >>> with fastdrop.backend("numpy"):
+    ...     mask = fastdrop.dropout_mask(1000, 0.5, rng=1)
+    >>> bool((mask == fastdrop.dropout_mask(1000, 0.5, rng=1)).all())
+    True
+    """
+    before = _active
+    set_backend(name)
+    try:
+        yield
+    finally:
+        with _lock:
+            _use(before)
+
+
+def _choose() -> Backend:
+    wanted = os.environ.get(VARIABLE)
+    if wanted:
+        return _load_wanted(wanted)
+    errors: list[tuple[str, ImportError]] = []
+    for name in NAMES:
+        try:
+            module = load(name)
+        except ImportError as error:
+            errors.append((name, error))
+            continue
+        if errors:
+            _warn_of_fallback(name, errors)
+        return module
+    raise ImportError(f"no backend of fastdrop can run: {_list(errors)}")
+
+
+def _load_wanted(name: str) -> Backend:
+    _check_name(name, VARIABLE)
+    try:
+        return load(name)
+    except ImportError as error:
+        raise ImportError(f"{VARIABLE}={name}, but it cannot run: {_describe(error)}") from error
+
+
+def _warn_of_fallback(name: str, errors: list[tuple[str, ImportError]]) -> None:
+    warnings.warn(
+        f"fastdrop falls back on its {name} backend, which gives the same results more slowly: "
+        f"{_list(errors)}. Set {VARIABLE}={name} to choose it without this warning.",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+
+
+def _list(errors: list[tuple[str, ImportError]]) -> str:
+    return "; ".join(f"{name} cannot run ({_describe(error)})" for name, error in errors)
+
+
+def _describe(error: ImportError) -> str:
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,378 @@
+"""Element-wise dropout: the public functions, for every layout, dtype and backend.
+
+The way of a call: `_arrays` checks the arrays, `_plan` makes thresholds and scale of `p`, `_rng`
+reserves positions of the stream, a backend computes. Nothing is written and no generator moves
+before every check has passed and the memory of the result is there.
+
+The compiled `dropout` and `dropout_` in `_core` take the common case (contiguous, native) and
+call the functions here with the same arguments for everything else.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _arrays, backends
+from ._arrays import Array, NoiseShape
+from ._plan import Plan, evaluation_scale, make_plan
+from ._rng import RNGLike, resolve
+
+Mode: TypeAlias = Literal["inverted", "standard"]
+
+
+def _check_unused(rng: RNGLike) -> None:
+    """Check an `rng` that nothing is drawn from. NumPy's two would move: their type is enough."""
+    if rng is not None and not isinstance(rng, (np.random.Generator, np.random.SeedSequence)):
+        resolve(rng, 0)
+
+
+def _train(
+    source: Array,
+    target: Array,
+    kind: str,
+    plan: Plan,
+    rng: RNGLike,
+    mask_shape: tuple[int, ...],
+) -> None:
+    """Draw from `rng` and write the result; `mask_shape` has an axis for each of source's."""
+    backend = backends.active()
+    if mask_shape == source.shape:
+        backend.dropout(source, target, kind, resolve(rng, source.size), plan)
+        return
+    n = math.prod(mask_shape)
+    bits = np.empty((n + 7) // 8, np.uint8)
+    backend.mask_packed(bits, n, resolve(rng, n), plan)
+    backend.apply_packed(source, target, kind, bits, mask_shape, plan.scale)
+
+
+def _run(
+    array: Array,
+    target: Array,
+    kind: str,
+    p: float,
+    training: bool,
+    plan: Plan,
+    rng: RNGLike,
+    mask_shape: tuple[int, ...],
+    mode: Mode,
+) -> None:
+    source = _arrays.storage(array, kind)
+    result = source if target is array else _arrays.storage(target, kind)
+    if training:
+        _train(source, result, kind, plan, rng, _arrays.storage_shape(mask_shape, array))
+    elif mode == "standard":
+        backends.active().scale(source, result, kind, evaluation_scale(p, kind))
+    elif result is not source:
+        np.copyto(result, source)
+
+
+def dropout(
+    x: npt.ArrayLike,
+    p: float = 0.5,
+    training: bool = True,
+    *,
+    rng: RNGLike = None,
+    out: Array | None = None,
+    noise_shape: NoiseShape | None = None,
+    mode: Mode = "inverted",
+) -> Array:
+    """Set elements of `x` to zero at random, and scale the others.
+
+    Each element is dropped with probability `p`, on its own. Dropped elements are +0.0, also
+    where `x` is infinite or nan. Which elements are dropped depends on the key (seed, stream,
+    offset), on `p` and on the element's place in C order, and on nothing else: not on the
+    dtype, the memory layout, the number of threads or the instruction set.
+
+    The gradient with respect to `x` is the same call on the gradient with the same `Key`.
+
+    Parameters
+    ----------
+    x : array_like
+        Any shape and strides; float16, bfloat16 (of ml_dtypes), float32 or float64 in native
+        byte order. What is not an array is converted as `numpy.asarray` does.
+    p : float, default 0.5
+        Probability of dropping an element, from 0 to 1. (The paper writes p for keeping.)
+    training : bool, default True
+        False evaluates: nothing is drawn, and `mode` says what is returned.
+    rng : None, int, Key, Generator, numpy.random.SeedSequence or numpy.random.Generator
+        Where the randomness comes from. None, the default, is `default_generator()`. A
+        `Generator` moves on by ``x.size`` positions, rounded up to whole blocks of 4096. An
+        int (a seed) or a `Key` gives the same mask in every call.
+    out : ndarray, optional
+        Where the result goes: an array of x's shape and dtype, `x` itself or memory apart
+        from it. A new C-contiguous array by default.
+    noise_shape : tuple of int or None, optional
+        Shape of the mask, broadcastable to x's; None in an axis stands for x's length there.
+        Elements along an axis of length 1 are dropped together.
+    mode : {"inverted", "standard"}, default "inverted"
+        "inverted" computes ``x * m / (1 - p)`` in training and ``x`` in evaluation, where m
+        is 1 for kept elements and 0 for dropped ones. "standard", as in the paper, computes
+        ``x * m`` in training and ``x * (1 - p)`` in evaluation.
+
+    Returns
+    -------
+    ndarray
+        `out`, or an array of x's shape and dtype. Inverted evaluation, or an empty `x`,
+        without `out` returns `x` itself.
+
+    Raises
+    ------
+    TypeError
+        A dtype that is not listed above or not in native byte order; `p`, `training`, `rng`,
+        `out` or `noise_shape` of the wrong type.
+    ValueError
+        `p` outside [0, 1]; an unknown `mode`; `out` of another shape, read-only, overlapping
+        itself or, in part, `x`; a `noise_shape` that does not broadcast to x's shape.
+    OverflowError
+        The positions needed pass the end of the stream, 2**64.
+
+    Notes
+    -----
+    Source: Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov, "Dropout: A Simple
+    Way to Prevent Neural Networks from Overfitting", JMLR 15 (2014), section 4; the inverted
+    form is in its section 10.
+
+    The scale is rounded once to float32 (float64 for float64 arrays), the product to float32
+    (float64), and then to the array's dtype, each to nearest even.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop
+    >>> x = np.ones(8, np.float32)
+    >>> fastdrop.dropout(x, 0.5, rng=fastdrop.Key(1))
+    array([0., 0., 2., 0., 0., 2., 0., 0.], dtype=float32)
+
+    The gradient, with the same key and no stored mask:
+
+    >>> generator = fastdrop.Generator(1)
+    >>> key = generator.reserve(x.size)
+    >>> y = fastdrop.dropout(x, 0.5, rng=key)
+    >>> dx = fastdrop.dropout(np.ones_like(y), 0.5, rng=key)
+    >>> bool(np.all((dx == 0) == (y == 0)))
+    True
+    """
+    array = _arrays.as_input(x)
+    kind = _arrays.kind_of(array.dtype)
+    plan = make_plan(p, kind, mode)
+    training = _arrays.check_flag(training, "training")
+    target = None if out is None else _arrays.check_out(out, array)
+    mask_shape = _arrays.check_noise_shape(noise_shape, array.shape)
+    if not training or array.size == 0:
+        _check_unused(rng)
+    if target is None:
+        if array.size == 0 or (mode == "inverted" and not training):
+            return array
+        target = out = np.empty(array.shape, array.dtype)
+    if array.size:
+        _run(array, target, kind, p, training, plan, rng, mask_shape, mode)
+    return out if out is not None else target
+
+
+def dropout_(
+    x: Array,
+    p: float = 0.5,
+    training: bool = True,
+    *,
+    rng: RNGLike = None,
+    noise_shape: NoiseShape | None = None,
+    mode: Mode = "inverted",
+) -> Array:
+    """Apply `dropout` to `x` in place.
+
+    Parameters
+    ----------
+    x : ndarray
+        The array to change: any shape and strides; float16, bfloat16 (of ml_dtypes), float32
+        or float64 in native byte order; writeable, and without elements that share memory.
+    p, training, rng, noise_shape, mode
+        As for `dropout`, with the same defaults.
+
+    Returns
+    -------
+    ndarray
+        `x` itself.
+
+    Raises
+    ------
+    TypeError
+        `x` is not a NumPy array, or has a dtype that `dropout` does not take; `p`, `training`,
+        `rng` or `noise_shape` of the wrong type.
+    ValueError
+        `x` is read-only or overlaps itself; `p` outside [0, 1]; an unknown `mode`; a
+        `noise_shape` that does not broadcast to x's shape.
+    OverflowError
+        The positions needed pass the end of the stream, 2**64.
+
+    Notes
+    -----
+    Source: Srivastava et al., "Dropout", JMLR 15 (2014), section 4.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop
+    >>> x = np.ones((2, 4), np.float32)
+    >>> fastdrop.dropout_(x, 0.5, rng=1) is x
+    True
+    >>> x
+    array([[0., 0., 2., 0.],
+           [0., 2., 0., 0.]], dtype=float32)
+    """
+    array = _arrays.check_inplace(x)
+    kind = _arrays.kind_of(array.dtype)
+    plan = make_plan(p, kind, mode)
+    training = _arrays.check_flag(training, "training")
+    _arrays.check_written(array, "x")
+    mask_shape = _arrays.check_noise_shape(noise_shape, array.shape)
+    if not training or array.size == 0:
+        _check_unused(rng)
+    if array.size:
+        _run(array, array, kind, p, training, plan, rng, mask_shape, mode)
+    return x
+
+
+def dropout_mask(
+    shape: int | tuple[int, ...],
+    p: float = 0.5,
+    *,
+    rng: RNGLike = None,
+    packed: bool = False,
+) -> Array:
+    """Draw the mask that `dropout` would apply with the same `rng` and `p`: 1 is keep.
+
+    Parameters
+    ----------
+    shape : int or tuple of int
+        Shape of the array that the mask is for.
+    p : float, default 0.5
+        Probability of dropping an element, from 0 to 1.
+    rng : None, int, Key, Generator, numpy.random.SeedSequence or numpy.random.Generator
+        Where the randomness comes from, as for `dropout`.
+    packed : bool, default False
+        True packs 8 elements into a byte, the first in the lowest bit, as
+        ``numpy.packbits(mask, bitorder="little")`` does.
+
+    Returns
+    -------
+    ndarray
+        A C-contiguous bool array of the given shape, True where an element is kept; or, for
+        n elements packed, a 1-D uint8 array of ceil(n / 8) bytes with zeros in the padding.
+
+    Raises
+    ------
+    TypeError
+        `shape`, `p`, `rng` or `packed` of the wrong type.
+    ValueError
+        A negative length, or more elements or axes than an array can have; `p` outside
+        [0, 1].
+    MemoryError
+        The mask does not fit into memory.
+    OverflowError
+        The positions needed pass the end of the stream, 2**64.
+
+    Notes
+    -----
+    The mask r of Srivastava et al., "Dropout", JMLR 15 (2014), section 4; `p` there is the
+    probability of keeping. Masks nest: with one key, what is dropped at `p` is dropped at
+    every larger `p` too.
+
+    Examples
+    --------
+    >>> import fastdrop
+    >>> fastdrop.dropout_mask((2, 4), 0.5, rng=1)
+    array([[False, False,  True, False],
+           [False,  True, False, False]])
+    >>> fastdrop.dropout_mask((2, 4), 0.5, rng=1, packed=True)
+    array([36], dtype=uint8)
+    """
+    lengths, n = _arrays.check_shape(shape)
+    plan = make_plan(p, "float32", "inverted")
+    backend = backends.active()
+    if _arrays.check_flag(packed, "packed"):
+        mask: Array = np.empty((n + 7) // 8, np.uint8)
+        backend.mask_packed(mask, n, resolve(rng, n), plan)
+    else:
+        mask = np.empty(lengths, np.bool_)
+        backend.mask_bool(mask, resolve(rng, n), plan)
+    return mask
+
+
+def apply_mask(
+    x: npt.ArrayLike,
+    mask: npt.ArrayLike,
+    p: float,
+    *,
+    out: Array | None = None,
+) -> Array:
+    """Apply a mask that the caller has: ``x / (1 - p)`` where it keeps, +0.0 where it drops.
+
+    Parameters
+    ----------
+    x : array_like
+        As for `dropout`.
+    mask : array_like
+        1 is keep: bool of x's shape, or packed as `dropout_mask` packs it, 1-D uint8 of
+        ceil(x.size / 8) bytes with zeros in the padding bits.
+    p : float
+        Probability of dropping that the mask was drawn with, from 0 to 1. With 1 the result
+        is +0.0 everywhere, whatever the mask.
+    out : ndarray, optional
+        Where the result goes, as for `dropout`; it shares no memory with the mask.
+
+    Returns
+    -------
+    ndarray
+        `out`, or an array of x's shape and dtype (an empty `x` itself).
+
+    Raises
+    ------
+    TypeError
+        A dtype of `x` that `dropout` does not take, or of `mask` that is neither bool nor
+        uint8; `p` or `out` of the wrong type.
+    ValueError
+        `p` outside [0, 1]; a mask of the wrong shape or size, with padding bits that are not
+        zero, or overlapping `out`; `out` as for `dropout`.
+
+    Notes
+    -----
+    Source: Srivastava et al., "Dropout", JMLR 15 (2014), section 4, in the inverted form of
+    section 10.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop
+    >>> x = np.array([1, 2, 3], np.float32)
+    >>> fastdrop.apply_mask(x, np.array([True, False, True]), 0.5)
+    array([2., 0., 6.], dtype=float32)
+    >>> fastdrop.apply_mask(x, np.array([0b101], np.uint8), 0.5)
+    array([2., 0., 6.], dtype=float32)
+    """
+    array = _arrays.as_input(x)
+    kind = _arrays.kind_of(array.dtype)
+    plan = make_plan(p, kind, "inverted")
+    target = None if out is None else _arrays.check_out(out, array)
+    keep, packed = _arrays.check_mask(mask, array)
+    if target is None:
+        if array.size == 0:
+            return array
+        target = out = np.empty(array.shape, array.dtype)
+    else:
+        _arrays.check_mask_apart(keep, target)
+    result = _arrays.storage(target, kind)
+    if p == 1:
+        result.fill(0)
+    elif array.size:
+        source = _arrays.storage(array, kind)
+        backend = backends.active()
+        if packed:
+            backend.apply_packed(source, result, kind, keep, source.shape, plan.scale)
+        else:
+            mask_shape = _arrays.storage_shape(keep.shape, array)
+            backend.apply_bool(source, result, kind, keep.reshape(mask_shape), plan.scale)
+    return out if out is not None else target
