@@ -1,0 +1,69 @@
+"""What all tests share: the fixture ``impl``, once for every backend and instruction set."""
+
+from collections.abc import Iterator
+
+import pytest
+from support import core_or_skip
+
+from fastdrop import backends
+
+IMPLEMENTATIONS = (
+    "numpy",
+    "numba",
+    "c-scalar",
+    "c-vec128",
+    "c-avx2",
+    "c-avx512",
+    "c-neon",
+)
+
+
+class Implementation:
+    """A backend, and for ``c`` one instruction set; its operations are attributes."""
+
+    def __init__(self, name: str, module: backends.Backend) -> None:
+        self.name = name
+        self.module = module
+
+    def __getattr__(self, operation: str):
+        return getattr(self.module, operation)
+
+    def __repr__(self) -> str:
+        return f"<{self.name}>"
+
+
+def _module_or_skip(name: str) -> backends.Backend:
+    try:
+        return backends.load(name)
+    except ImportError as error:
+        pytest.skip(f"the {name} backend cannot run here: {error}")
+
+
+@pytest.fixture(params=IMPLEMENTATIONS)
+def impl(request: pytest.FixtureRequest) -> Iterator[Implementation]:
+    """Each implementation, also made the one that the public functions use; or a visible skip."""
+    name = request.param
+    backend, _, isa = name.partition("-")
+    if not isa:
+        module = _module_or_skip(backend)
+        with backends.backend(backend):
+            yield Implementation(name, module)
+        return
+    core = core_or_skip()
+    reason = core.isas().get(isa, "not part of this build")
+    if reason is not None:
+        pytest.skip(f"{name} cannot run here: {reason}")
+    module = _module_or_skip(backend)
+    before = core.get_isa()
+    core.set_isa(isa)
+    try:
+        with backends.backend(backend):
+            yield Implementation(name, module)
+    finally:
+        core.set_isa(before)
+
+
+@pytest.fixture
+def reference() -> backends.Backend:
+    """The NumPy backend, which the others are compared with."""
+    return backends.load("numpy")

@@ -1,0 +1,305 @@
+"""The public surface: names, signatures, what is returned, what is drawn."""
+
+import importlib.metadata
+import inspect
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+from fresh import output
+
+import fastdrop
+from fastdrop import Generator, Key, elementwise
+
+X = np.linspace(-1, 1, 60, dtype=np.float32).reshape(5, 12)
+
+
+def test_names() -> None:
+    assert sorted(fastdrop.__all__) == [
+        "Generator",
+        "Key",
+        "apply_mask",
+        "backend",
+        "default_generator",
+        "dropout",
+        "dropout_",
+        "dropout_mask",
+        "get_num_threads",
+        "layers",
+        "manual_seed",
+        "set_backend",
+        "set_num_threads",
+        "show_config",
+    ]
+    public = {name for name in vars(fastdrop) if not name.startswith("_")}
+    modules = {name for name in public if inspect.ismodule(getattr(fastdrop, name))}
+    assert public - modules == set(fastdrop.__all__) - {"layers"}
+
+
+@pytest.mark.parametrize("module", [fastdrop, elementwise], ids=["exported", "python"])
+def test_signatures(module: Any) -> None:
+    for name, signature in {
+        "dropout": "(x, p=0.5, training=True, *, rng=None, out=None, noise_shape=None, "
+        "mode='inverted')",
+        "dropout_": "(x, p=0.5, training=True, *, rng=None, noise_shape=None, mode='inverted')",
+        "dropout_mask": "(shape, p=0.5, *, rng=None, packed=False)",
+        "apply_mask": "(x, mask, p, *, out=None)",
+    }.items():
+        found = inspect.signature(getattr(module, name))
+        bare = found.replace(
+            parameters=[
+                parameter.replace(annotation=inspect.Parameter.empty)
+                for parameter in found.parameters.values()
+            ],
+            return_annotation=inspect.Signature.empty,
+        )
+        assert str(bare) == signature, name
+
+
+def test_the_version_is_the_distributions() -> None:
+    try:
+        installed = importlib.metadata.version("fastdrop-kernels")
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("fastdrop is not installed: it runs from its source folder")
+    assert fastdrop.__version__ == installed
+
+
+def test_importing_imports_little() -> None:
+    code = """
+        import sys
+        import fastdrop
+        print([m for m in ("numba", "ml_dtypes", "scipy", "torch") if m in sys.modules])
+    """
+    assert output(code) == "[]"
+
+
+# what is computed
+
+
+@pytest.mark.usefixtures("impl")
+@pytest.mark.parametrize("p", [0.0, 0.1, 0.5, 0.9, 1.0])
+def test_training(p: float) -> None:
+    keep = fastdrop.dropout_mask(X.shape, p, rng=Key(1))
+    scale = np.float32(1 / (1 - p)) if p < 1 else np.float32(1)
+    inverted = fastdrop.dropout(X, p, rng=Key(1))
+    assert np.array_equal(inverted, np.where(keep, X * scale, 0))
+    assert np.array_equal(fastdrop.dropout(X, p, rng=Key(1), mode="standard"), np.where(keep, X, 0))
+    assert not np.signbit(inverted[~keep]).any()
+    x = X.copy()
+    assert fastdrop.dropout_(x, p, rng=Key(1)) is x
+    assert np.array_equal(x, inverted)
+    packed = fastdrop.dropout_mask(X.shape, p, rng=Key(1), packed=True)
+    assert packed.tolist() == np.packbits(keep, bitorder="little").tolist()
+    for mask in (keep, packed, keep.tolist()):
+        out = np.full_like(X, 7)
+        assert fastdrop.apply_mask(X, mask, p, out=out) is out
+        assert np.array_equal(out, inverted)
+
+
+@pytest.mark.usefixtures("impl")
+def test_apply_mask_at_one_is_zero_everywhere() -> None:
+    x = np.array([-1, np.inf, np.nan, -0.0], np.float32)
+    for mask in (np.ones(4, bool), np.array([15], np.uint8)):
+        y = fastdrop.apply_mask(x, mask, 1)
+        assert y.tolist() == [0.0] * 4
+        assert not np.signbit(y).any()
+
+
+@pytest.mark.usefixtures("impl")
+def test_a_dropped_element_is_positive_zero_whatever_it_was() -> None:
+    x = np.tile(np.array([np.inf, -np.inf, np.nan, -0.0, -1.0], np.float32), 100)
+    keep = fastdrop.dropout_mask(500, 0.5, rng=4)
+    for mode in ("inverted", "standard"):
+        y = fastdrop.dropout(x, 0.5, rng=4, mode=mode)
+        assert not y[~keep].view(np.uint32).any()
+        assert np.array_equal(np.isnan(y[keep]), np.isnan(x[keep]))
+        assert np.array_equal(np.isinf(y[keep]), np.isinf(x[keep]))
+        assert np.array_equal(
+            np.signbit(y[keep & ~np.isnan(x)]), np.signbit(x[keep & ~np.isnan(x)])
+        )
+
+
+@pytest.mark.usefixtures("impl")
+def test_evaluation() -> None:
+    assert fastdrop.dropout(X, 0.3, False) is X
+    assert fastdrop.dropout(X, 0.3, training=False, mode="inverted") is X
+    y = fastdrop.dropout(X, 0.3, False, mode="standard")
+    assert np.array_equal(y, X * np.float32(0.7))
+    for mode, want in (("inverted", X), ("standard", y)):
+        out = np.full_like(X, 7)
+        assert fastdrop.dropout(X, 0.3, False, out=out, mode=mode) is out
+        assert np.array_equal(out, want)
+        x = X.copy()
+        assert fastdrop.dropout(x, 0.3, False, out=x, mode=mode) is x
+        assert np.array_equal(x, want)
+        x = X.copy()
+        assert fastdrop.dropout_(x, 0.3, False, mode=mode) is x
+        assert np.array_equal(x, want)
+
+
+@pytest.mark.parametrize("training", [True, 1, np.True_, np.int64(1)])
+def test_what_counts_as_training(training: Any) -> None:
+    assert np.array_equal(
+        fastdrop.dropout(X, 0.5, training, rng=1), fastdrop.dropout(X, 0.5, rng=1)
+    )
+
+
+@pytest.mark.parametrize("training", [False, 0, np.False_, np.uint8(0)])
+def test_what_counts_as_evaluation(training: Any) -> None:
+    assert fastdrop.dropout(X, 0.5, training) is X
+
+
+@pytest.mark.usefixtures("impl")
+@pytest.mark.parametrize("shape", [(0,), (3, 0), (0, 2, 4)])
+def test_empty(shape: tuple[int, ...]) -> None:
+    generator = Generator(1)
+    x = np.ones(shape, np.float32)
+    out = np.ones(shape, np.float32)
+    for mode in ("inverted", "standard"):
+        for training in (True, False):
+            kwargs: Any = {"rng": generator, "mode": mode}
+            assert fastdrop.dropout(x, 0.5, training, **kwargs) is x
+            assert fastdrop.dropout(x, 0.5, training, out=out, **kwargs) is out
+            assert fastdrop.dropout_(x, 0.5, training, **kwargs) is x
+            noise = (1,) * len(shape)
+            assert fastdrop.dropout(x, 0.5, training, noise_shape=noise, **kwargs) is x
+    assert fastdrop.apply_mask(x, np.ones(shape, bool), 0.5) is x
+    assert fastdrop.apply_mask(x, np.empty(0, np.uint8), 0.5, out=out) is out
+    assert fastdrop.dropout_mask(shape, rng=generator).shape == shape
+    assert fastdrop.dropout_mask(shape, rng=generator, packed=True).shape == (0,)
+    assert generator.offset == 0
+
+
+@pytest.mark.usefixtures("impl")
+def test_zero_dimensional() -> None:
+    for x in (np.array(3.0, np.float32), np.float64(3.0), 3.0):
+        kept = {float(fastdrop.dropout(x, 0.5, rng=seed)) for seed in range(20)}
+        assert kept == {0.0, 6.0}
+        y = fastdrop.dropout(x, 0.5, rng=0)
+        assert isinstance(y, np.ndarray)
+        assert y.shape == ()
+    x = np.array(3.0, np.float32)
+    assert fastdrop.dropout_(x, 0.0) is x
+    assert fastdrop.dropout_mask((), 0.5, rng=1).shape == ()
+    assert fastdrop.apply_mask(3.0, True, 0.5) == 6.0
+    assert fastdrop.apply_mask(3.0, np.array([1], np.uint8), 0.5) == 6.0
+
+
+def test_what_is_not_an_array_is_converted() -> None:
+    y = fastdrop.dropout([[1.0, 2.0], [3.0, 4.0]], 0.0, rng=1)
+    assert y.dtype == np.float64
+    assert y.tolist() == [[1.0, 2.0], [3.0, 4.0]]
+    assert fastdrop.dropout((1.0, 2.0), 0.5, False).tolist() == [1.0, 2.0]
+
+
+def test_subclasses_are_taken_as_asarray_takes_them() -> None:
+    class Special(np.ndarray):
+        pass
+
+    x = X.copy().view(Special)
+    y = fastdrop.dropout(x, 0.5, rng=1)
+    assert type(y) is np.ndarray
+    assert np.array_equal(y, fastdrop.dropout(X, 0.5, rng=1))
+    out = np.empty_like(X).view(Special)
+    assert fastdrop.dropout(X, 0.5, rng=1, out=out) is out
+    assert np.array_equal(out, y)
+    assert fastdrop.dropout_(x, 0.5, rng=1) is x
+    assert np.array_equal(x, y)
+
+
+def test_a_memory_map_changes_in_place(tmp_path: Any) -> None:
+    x = np.memmap(tmp_path / "x", np.float32, "w+", shape=(100,))
+    x[...] = 1
+    assert fastdrop.dropout(x, 0.5, rng=1, out=x) is x
+    assert np.array_equal(x, fastdrop.dropout(np.ones(100, np.float32), 0.5, rng=1))
+
+
+def test_a_new_result_is_contiguous() -> None:
+    for x in (X.T, X[:, ::2], X[::-1], np.asfortranarray(X)):
+        assert fastdrop.dropout(x, 0.5, rng=1).flags.c_contiguous
+        assert fastdrop.dropout(x, 0.5, False, mode="standard").flags.c_contiguous
+        assert fastdrop.apply_mask(x, np.ones(x.shape, bool), 0.5).flags.c_contiguous
+
+
+def test_masks_nest() -> None:
+    masks = [fastdrop.dropout_mask(10_000, p, rng=1) for p in (0.0, 0.1, 0.5, 0.9, 1.0)]
+    assert masks[0].all()
+    assert not masks[-1].any()
+    for larger, smaller in itertools.pairwise(masks):
+        assert not (smaller & ~larger).any()
+
+
+@pytest.mark.parametrize("shape", [7, np.int32(7), (7,), [7], (np.int64(7),)])
+def test_what_a_shape_may_be(shape: Any) -> None:
+    mask = fastdrop.dropout_mask(shape, 0.5, rng=1)
+    assert mask.shape == (7,)
+    assert mask.dtype == np.bool_
+    assert mask.flags.c_contiguous
+
+
+# what is drawn
+
+
+def test_positions_that_a_generator_hands_out() -> None:
+    generator = Generator(1)
+    for call, n in (
+        (lambda: fastdrop.dropout(X, 0.5, rng=generator), 1),
+        (lambda: fastdrop.dropout(X, 0.0, rng=generator), 1),
+        (lambda: fastdrop.dropout(X, 1.0, rng=generator), 1),
+        (lambda: fastdrop.dropout(X, 0.5, rng=generator, mode="standard"), 1),
+        (lambda: fastdrop.dropout_(X.copy(), 0.5, rng=generator), 1),
+        (lambda: fastdrop.dropout_mask(4096, rng=generator), 1),
+        (lambda: fastdrop.dropout_mask(4097, rng=generator), 2),
+        (lambda: fastdrop.dropout_mask(4097, 0.0, rng=generator, packed=True), 2),
+        (lambda: fastdrop.dropout(np.ones((2, 9000)), rng=generator, noise_shape=(2, 1)), 1),
+        (lambda: fastdrop.dropout(np.ones((2, 9000)), rng=generator, noise_shape=(1, None)), 3),
+        (lambda: fastdrop.dropout(X, 0.5, False, rng=generator), 0),
+        (lambda: fastdrop.dropout(X, 0.5, False, rng=generator, mode="standard"), 0),
+        (lambda: fastdrop.dropout(X, 0.5, False, rng=generator, out=np.empty_like(X)), 0),
+        (lambda: fastdrop.dropout_(X.copy(), 0.5, False, rng=generator), 0),
+        (lambda: fastdrop.apply_mask(X, np.ones(X.shape, bool), 0.5), 0),
+    ):
+        before = generator.offset
+        call()
+        assert generator.offset == before + 4096 * n
+
+
+def test_the_default_generator() -> None:
+    assert fastdrop.manual_seed(3) is fastdrop.default_generator()
+    first = fastdrop.dropout(X), fastdrop.dropout_(X.copy()), fastdrop.dropout_mask(60)
+    generator = Generator(3)
+    again = (
+        fastdrop.dropout(X, rng=generator),
+        fastdrop.dropout_(X.copy(), rng=generator),
+        fastdrop.dropout_mask(60, rng=generator),
+    )
+    for a, b in zip(first, again, strict=True):
+        assert np.array_equal(a, b)
+    assert not np.array_equal(first[0], first[1])
+
+
+def test_seeds_and_keys_are_stateless() -> None:
+    for rng in (5, np.int16(5), np.uint64(5), Key(5), Key(5, 0, 0)):
+        assert np.array_equal(fastdrop.dropout(X, rng=rng), fastdrop.dropout(X, rng=Generator(5)))
+
+
+def test_numpy_generators() -> None:
+    a, b = np.random.default_rng(1), np.random.default_rng(1)
+    for _ in range(3):
+        assert np.array_equal(fastdrop.dropout(X, rng=a), fastdrop.dropout(X, rng=b))
+    masks = {fastdrop.dropout_mask(64, rng=a).tobytes() for _ in range(5)}
+    assert len(masks) == 5
+    sequence = np.random.SeedSequence(1)
+    assert np.array_equal(fastdrop.dropout(X, rng=sequence), fastdrop.dropout(X, rng=sequence))
+
+
+def test_compiled_and_python_fronts_agree() -> None:
+    makers: Any = (lambda: 1, lambda: Key(1, 2, 3), lambda: Generator(4))
+    for x in (X, X.T, X.astype(np.float16), X.astype(float), X[:0]):
+        for p in (0, 0.0, 0.3, np.float32(0.3), 1):
+            for make_rng in makers:
+                a = fastdrop.dropout(x, p, rng=make_rng())
+                b = elementwise.dropout(x, p, rng=make_rng())
+                assert a.dtype == b.dtype
+                assert a.tobytes() == b.tobytes()

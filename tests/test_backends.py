@@ -1,0 +1,268 @@
+"""The registry: which backend runs, who decides it, and what a user is told."""
+
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+import warnings
+
+import pytest
+from support import core_or_skip
+
+from fastdrop import backends
+
+
+def has(name: str) -> bool:
+    try:
+        backends.load(name)
+    except ImportError:
+        return False
+    return True
+
+
+def skip_without(name: str) -> None:
+    if not has(name):
+        pytest.skip(f"the {name} backend cannot run here")
+
+
+def run(code: str, **environment: str | None) -> subprocess.CompletedProcess[str]:
+    """Run ``code`` in a fresh interpreter; a variable that is None is not set."""
+    variables = {k: v for k, v in os.environ.items() if not k.startswith("FASTDROP_")}
+    variables |= {k: v for k, v in environment.items() if v is not None}
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env=variables,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+# Makes modules impossible to import, as if they were not installed.
+HIDE = "import sys; sys.modules.update(dict.fromkeys({!r}))\n"
+SHOW = """
+from fastdrop import backends
+import warnings
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    for _ in range(3):
+        print(backends.name_of(backends.active()))
+for w in caught:
+    print(w.category.__name__, w.message)
+"""
+
+
+# --- Loading ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", backends.NAMES)
+def test_every_backend_is_complete(name):
+    skip_without(name)
+    module = backends.load(name)
+    assert backends.name_of(module) == name
+    assert all(callable(getattr(module, operation)) for operation in backends.OPERATIONS)
+    assert isinstance(module.info(), dict)
+
+
+@pytest.mark.parametrize("operation", backends.OPERATIONS)
+def test_an_incomplete_backend_cannot_be_loaded(monkeypatch, operation):
+    monkeypatch.delattr(backends.load("numpy"), operation)
+    with pytest.raises(ImportError) as caught:
+        backends.load("numpy")
+    assert str(caught.value) == f"the numpy backend is not complete: it lacks {operation}"
+
+
+@pytest.mark.parametrize("name", ["fortran", "", "C", None])
+def test_an_unknown_name_is_refused(name):
+    before = backends.active()
+    for call in (
+        backends.load,
+        backends.set_backend,
+        lambda name: backends.backend(name).__enter__(),
+    ):
+        with pytest.raises(ValueError, match=r"^backend has to be one of") as caught:
+            call(name)
+        assert str(caught.value) == f"backend has to be one of c, numba, numpy, but got {name!r}"
+    assert backends.active() is before
+
+
+def test_available_says_why_not(monkeypatch):
+    monkeypatch.delattr(backends.load("numpy"), "scale")
+    reasons = backends.available()
+    assert list(reasons) == list(backends.NAMES)
+    assert reasons["numpy"] == "ImportError: the numpy backend is not complete: it lacks scale"
+    assert all((reasons[name] is None) == has(name) for name in ("c", "numba"))
+
+
+# --- Choosing in the process ------------------------------------------------------------------
+
+
+def test_a_context_restores_what_was_before():
+    before = backends.active()
+    with backends.backend("numpy"):
+        assert backends.name_of(backends.active()) == "numpy"
+        with pytest.raises(KeyError), backends.backend("numpy"):
+            raise KeyError
+        assert backends.name_of(backends.active()) == "numpy"
+    assert backends.active() is before
+
+
+def test_the_choice_holds_for_the_whole_process():
+    seen = []
+    with backends.backend("numpy"):
+        thread = threading.Thread(target=lambda: seen.append(backends.active()))
+        thread.start()
+        thread.join()
+    assert [backends.name_of(module) for module in seen] == ["numpy"]
+
+
+def test_set_backend_stays():
+    with backends.backend(backends.name_of(backends.active())):  # to come back from it
+        backends.set_backend("numpy")
+        assert backends.name_of(backends.active()) == "numpy"
+
+
+def test_a_backend_that_cannot_run_is_not_set(monkeypatch):
+    before = backends.active()
+    monkeypatch.delattr(backends.load("numpy"), "scale")
+    with pytest.raises(ImportError, match="lacks scale"):
+        backends.set_backend("numpy")
+    with pytest.raises(ImportError, match="lacks scale"), backends.backend("numpy"):
+        pass
+    assert backends.active() is before
+
+
+def test_the_compiled_front_is_open_only_for_the_c_backend(monkeypatch):
+    core = core_or_skip()
+    calls = []
+    enable = core.enable
+    monkeypatch.setattr(core, "enable", lambda on: (calls.append(on), enable(on)))
+    with backends.backend("c"), backends.backend("numpy"):
+        pass
+    assert calls[:3] == [True, False, True]
+
+
+# --- The environment and the fall-back, each in a fresh process -------------------------------
+
+
+@pytest.mark.parametrize("name", backends.NAMES)
+def test_the_environment_chooses(name):
+    skip_without(name)
+    result = run(SHOW, FASTDROP_BACKEND=name)
+    assert result.stdout.split("\n") == [name, name, name, ""], result.stderr
+
+
+def test_an_unknown_name_in_the_environment_is_refused():
+    result = run("import fastdrop; fastdrop.dropout([1.0])", FASTDROP_BACKEND="fortran")
+    assert result.returncode != 0
+    assert (
+        "ValueError: FASTDROP_BACKEND has to be one of c, numba, numpy, but got 'fortran'"
+        in result.stderr
+    )
+
+
+@pytest.mark.parametrize(("name", "needs"), [("c", "fastdrop._core"), ("numba", "numba")])
+def test_an_impossible_choice_in_the_environment_is_an_error(name, needs):
+    code = HIDE.format([needs]) + "import fastdrop; fastdrop.dropout([1.0])"
+    result = run(code, FASTDROP_BACKEND=name)
+    assert result.returncode != 0
+    last = result.stderr.strip().splitlines()[-1]
+    assert last.startswith(f"ImportError: FASTDROP_BACKEND={name}, but it cannot run: ")
+    assert needs.rpartition(".")[2] in last  # the original error
+
+
+def test_the_best_backend_runs_without_a_word():
+    skip_without("c")
+    result = run(SHOW)
+    assert result.stdout.split("\n") == ["c", "c", "c", ""], result.stderr
+
+
+def test_falling_back_from_c_warns_once():
+    skip_without("numba")
+    lines = run(HIDE.format(["fastdrop._core"]) + SHOW).stdout.splitlines()
+    assert lines[:3] == ["numba"] * 3
+    assert len(lines) == 4
+    assert lines[3].startswith("RuntimeWarning fastdrop falls back on its numba backend")
+    assert "c cannot run (" in lines[3]
+    assert "_core" in lines[3]
+    assert "numba cannot run" not in lines[3]
+
+
+def test_falling_back_from_both_warns_once_and_names_both():
+    lines = run(HIDE.format(["fastdrop._core", "numba"]) + SHOW).stdout.splitlines()
+    assert lines[:3] == ["numpy"] * 3
+    assert len(lines) == 4
+    assert lines[3].startswith("RuntimeWarning fastdrop falls back on its numpy backend")
+    assert "c cannot run (" in lines[3]
+    assert "numba cannot run (" in lines[3]
+
+
+def test_numba_is_imported_only_when_used():
+    skip_without("c")
+    code = """
+    import sys, fastdrop
+    fastdrop.dropout([1.0, 2.0])
+    print("numba" in sys.modules)
+    """
+    assert run(code).stdout == "False\n"
+
+
+def test_no_backend_at_all_is_an_error(monkeypatch):
+    monkeypatch.delenv(backends.VARIABLE, raising=False)
+    for name in backends.NAMES:
+        if has(name):
+            monkeypatch.delattr(backends.load(name), "scale")
+    with pytest.raises(ImportError, match=r"^no backend of fastdrop can run: c cannot run "):
+        backends._choose()
+
+
+def test_a_fall_back_in_this_process(monkeypatch):
+    """As in the fresh processes above, where coverage does not look."""
+    monkeypatch.delenv(backends.VARIABLE, raising=False)
+    for name in ("c", "numba"):
+        if has(name):
+            monkeypatch.delattr(backends.load(name), "scale")
+    monkeypatch.setattr(backends, "_active", None)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert backends.name_of(backends.active()) == "numpy"
+    assert len(caught) == 1
+    monkeypatch.setenv(backends.VARIABLE, "numba")
+    with pytest.raises(ImportError, match=r"^FASTDROP_BACKEND=numba, but it cannot run: "):
+        backends._choose()
+
+
+# --- What only the Numba backend has ----------------------------------------------------------
+
+
+def test_numba_runs_where_no_cache_can_be_written():
+    skip_without("numba")
+    code = """
+    import numba.core.caching as caching
+    def nowhere(*arguments):
+        raise RuntimeError("cannot cache function: no locator available")
+    caching.FunctionCache.__init__ = nowhere
+    import numpy as np, fastdrop
+    x = np.ones(100, np.float32)
+    print(np.count_nonzero(fastdrop.dropout(x, 0.5, rng=1)) == np.count_nonzero(
+        fastdrop.dropout_mask(100, 0.5, rng=1)))
+    """
+    result = run(code, FASTDROP_BACKEND="numba")
+    assert result.stdout == "True\n", result.stderr
+
+
+def test_a_damaged_numba_is_no_backend():
+    code = """
+    import sys, types
+    class Damaged(types.ModuleType):
+        def __getattr__(self, name):
+            raise OSError("libLLVM is not there")
+    sys.modules["numba"] = Damaged("numba")
+    from fastdrop import backends
+    print(backends.available()["numba"])
+    """
+    result = run(code)
+    assert "numba cannot be imported" in result.stdout, result.stderr
+    assert "libLLVM is not there" in result.stdout

@@ -1,0 +1,106 @@
+"""The benchmarks' own tools: the chart and the table of targets. The benchmarks run in CI."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fastdrop import _selfcheck
+
+pytest.importorskip("pytest_benchmark")
+# Where an installed fastdrop is tested apart from its repository, there are no benchmarks.
+pytest.importorskip("bench.measure")
+
+from bench import targets
+from bench.peers import PEERS
+
+
+def saved_run() -> dict[str, object]:
+    """A run as pytest-benchmark saves it, as far as the chart reads it."""
+    benchmarks = []
+    for who in ("np.multiply", "fastdrop c-avx512", "PyTorch", "somebody new"):
+        for elements in (16, 1 << 12, 1 << 20):
+            for what in ("in place", "out of place", "apply a bool mask"):
+                info = {
+                    "who": who,
+                    "what": what,
+                    "dtype": "float32",
+                    "elements": elements,
+                    "gel_s": elements / 1e6,
+                    "limit_gel_s": elements / 5e5,
+                    "p": 0.1,
+                    "threads": 1,
+                    "cpu": "a processor",
+                }
+                benchmarks.append({"extra_info": info})
+    return {"benchmarks": benchmarks}
+
+
+def test_a_saved_run_becomes_a_chart(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    from bench import plot
+
+    run = tmp_path / "run.json"
+    run.write_text(json.dumps(saved_run()), encoding="utf-8")
+    chart = tmp_path / "chart.svg"
+    plot.main([str(run), str(chart)])
+    assert "<svg" in chart.read_text(encoding="utf-8")
+
+
+def test_the_chart_has_every_curve_and_the_limit() -> None:
+    pytest.importorskip("matplotlib")
+    from bench import plot
+
+    figure = plot.chart(saved_run())
+    for axes in figure.axes:
+        names = [line.get_label() for line in axes.get_lines()]
+        assert names == ["limit: np.multiply", "fastdrop c-avx512", "PyTorch", "somebody new"]
+        assert axes.get_xscale() == axes.get_yscale() == "log"
+        limit = np.asarray(axes.get_lines()[0].get_ydata())
+        assert limit.tolist() == [n / 5e5 for n in (16, 1 << 12, 1 << 20)]
+
+
+def test_a_run_without_dropout_makes_no_chart() -> None:
+    pytest.importorskip("matplotlib")
+    from bench import plot
+
+    with pytest.raises(SystemExit, match="no float32 dropout"):
+        plot.chart({"benchmarks": []})
+
+
+def test_every_peer_is_named_once_in_each_way() -> None:
+    ways = [(peer.who, peer.what) for peer in PEERS]
+    assert len(ways) == len(set(ways))
+
+
+@pytest.mark.parametrize(
+    ("what", "value", "isa", "verdict"),
+    [
+        ("in place, 1 M", 0.92, "avx512", "| at least 0.92 | reached |"),
+        ("in place, 1 M", 0.91, "avx512", "| at least 0.92 | SHORT |"),
+        ("in place, 1 M", 0.91, "avx2", "| at least 0.52 | reached |"),
+        ("in place, 1 M", 0.91, "neon", "|  |  |"),
+        ("in place, 1 M", None, "avx2", "| - | at least 0.52 |  |"),
+        ("a call on 16 elements, microseconds", 0.8, "avx2", "| at most 0.8 | reached |"),
+        ("a call on 16 elements, microseconds", 0.9, "avx2", "| at most 0.8 | SHORT |"),
+        ("Numba, 1 M, Gel/s", 1.0, "avx2", "|  |  |"),
+    ],
+)
+def test_verdicts(what: str, value: float | None, isa: str, verdict: str) -> None:
+    assert verdict in targets.line(targets.Figure(what, value, ""), isa)
+
+
+def test_every_goal_is_measured() -> None:
+    one = _selfcheck.implementations()[0]
+    measured = [figure.what for figure in targets.small_call(one, 0.0)]
+    measured += [figure.what for figure in targets.fallbacks(0.0)]
+    assert set(measured) <= set(targets.GOALS)
+
+
+def test_peak_memory_of_a_call() -> None:
+    one = _selfcheck.Implementation("numpy")
+    if not Path("/proc/self/status").exists():
+        pytest.skip("the peak is read from /proc")
+    # The reference works on 512 K elements at a time, which takes some MB.
+    assert 1 < targets.peak_memory(one, 1, 1 << 20) < 200

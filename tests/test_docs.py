@@ -1,0 +1,101 @@
+"""Docstrings: every public name has the sections that its kind needs, and examples that run."""
+
+import doctest
+import inspect
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import fastdrop
+from fastdrop import elementwise, layers
+
+
+def public() -> Iterator[tuple[str, Any]]:
+    for name in fastdrop.__all__:
+        if name != "layers":
+            yield f"fastdrop.{name}", getattr(fastdrop, name)
+    for name in layers.__all__:
+        yield f"fastdrop.layers.{name}", getattr(layers, name)
+
+
+OBJECTS = dict(public())
+CLASSES = [name for name, value in OBJECTS.items() if inspect.isclass(value)]
+FUNCTIONS = [name for name in OBJECTS if name not in CLASSES]
+
+
+def sections(doc: str) -> list[str]:
+    lines = inspect.cleandoc(doc).splitlines()
+    return [
+        title for title, line in itertools.pairwise(lines) if title and line == "-" * len(title)
+    ]
+
+
+def members(cls: type) -> Iterator[tuple[str, Any]]:
+    for name in dir(cls):
+        value = inspect.getattr_static(cls, name)
+        if not name.startswith("_"):
+            yield name, value
+
+
+def run_examples(doc: str, name: str) -> int:
+    test = doctest.DocTestParser().get_doctest(doc, {}, name, None, 0)
+    runner = doctest.DocTestRunner(optionflags=doctest.REPORT_NDIFF)
+    report: list[str] = []
+    runner.run(test, out=report.append)
+    assert not runner.failures, "".join(report)
+    return len(test.examples)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions(name: str) -> None:
+    function = OBJECTS[name]
+    doc = inspect.getdoc(function)
+    assert doc
+    found = sections(doc)
+    assert "Examples" in found
+    assert {"Returns", "Yields"} & set(found)
+    parameters = inspect.signature(function).parameters
+    if parameters:
+        assert "Parameters" in found
+        assert "Raises" in found
+        part = doc.partition("Parameters\n")[2].partition("Raises\n")[0]
+        for parameter in parameters:
+            assert parameter in part, parameter
+    assert run_examples(doc, name)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_classes(name: str) -> None:
+    cls = OBJECTS[name]
+    doc = inspect.getdoc(cls)
+    assert doc
+    assert {"Parameters", "Examples"} <= set(sections(doc))
+    assert run_examples(doc, name)
+    for member, value in members(cls):
+        text = inspect.getdoc(value)
+        assert text, f"{name}.{member}"
+        run_examples(text, f"{name}.{member}")
+
+
+def test_modules() -> None:
+    for module in (fastdrop, layers):
+        assert module.__doc__
+        run_examples(module.__doc__, module.__name__)
+
+
+@pytest.mark.parametrize("name", ["dropout", "dropout_", "dropout_mask", "apply_mask"])
+def test_operations_name_their_source(name: str) -> None:
+    doc = inspect.getdoc(getattr(fastdrop, name))
+    assert doc
+    for word in ("Srivastava", "JMLR 15 (2014)", "section"):
+        assert word in doc
+    if name != "dropout_":
+        assert "keep" in doc
+    assert "[0, 1]" in doc
+
+
+def test_compiled_and_python_functions_say_the_same() -> None:
+    for name in ("dropout", "dropout_"):
+        assert inspect.getdoc(getattr(fastdrop, name)) == inspect.getdoc(getattr(elementwise, name))

@@ -1,0 +1,209 @@
+"""Strides, ranks and shared masks: an array's layout never changes what an element becomes."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support import STORAGE, difference, same_bits
+
+from fastdrop import backends
+from fastdrop._plan import make_plan
+from fastdrop.stream import Key
+
+KINDS = tuple(STORAGE)
+SHAPES = ((), (0,), (1,), (7,), (4096,), (3, 0, 5), (1, 1), (65, 67), (5, 1, 9), (2, 3, 129, 11))
+
+
+def filled(shape: tuple[int, ...], kind: str) -> np.ndarray:
+    """Different finite numbers, by their bits."""
+    i = np.arange(math.prod(shape), dtype=np.uint64)
+    if STORAGE[kind].itemsize == 2:
+        return (i % 12000 + 9000).astype(np.uint16).reshape(shape)
+    return (i * 0.37 - 100).astype(STORAGE[kind]).reshape(shape)
+
+
+def layouts(shape: tuple[int, ...], dtype: np.dtype) -> dict[str, np.ndarray]:
+    """Arrays of one shape and dtype in memory of every kind; their elements are arbitrary."""
+    ndim = len(shape)
+    # With an ellipsis the index of no axes is an array too, not a scalar.
+    every_other = (..., *(slice(1, None, 2) for _ in shape))
+    odd = np.empty(math.prod(shape) * dtype.itemsize + 1, np.uint8)[1:]
+    result = {
+        "C": np.empty(shape, dtype),
+        "Fortran": np.empty(shape, dtype, order="F"),
+        "strided": np.empty([2 * n + 1 for n in shape], dtype)[every_other],
+        "reversed": np.empty(shape, dtype)[(..., *(slice(None, None, -1) for _ in shape))],
+        "odd bytes": odd.view(dtype).reshape(shape),
+        "field": np.empty(shape, [("a", np.uint8), ("b", dtype), ("c", np.uint8)])["b"],
+    }
+    if ndim > 1:
+        axes = (*range(1, ndim), 0)
+        rotated = np.empty([shape[a] for a in axes], dtype)
+        result["rotated"] = rotated.transpose(np.argsort(axes))
+        result["last reversed"] = np.empty(shape, dtype)[..., ::-1]
+        result["rows apart"] = np.empty((*shape[:-1], shape[-1] + 3), dtype)[..., : shape[-1]]
+    return result
+
+
+def check(got: np.ndarray, wanted: np.ndarray, kind: str, *case: object) -> None:
+    assert same_bits(got, wanted, kind), f"{case}: {difference(got, wanted)}"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_dropout_of_every_layout(impl, reference, kind):
+    key, plan = Key(1, 2, 77), make_plan(0.4, kind)
+    for shape in SHAPES:
+        values = filled(shape, kind)
+        wanted = np.empty_like(values)
+        reference.dropout(values, wanted, kind, key, plan)
+        pairs = itertools.product(layouts(shape, values.dtype), repeat=2)
+        for i, (x_layout, out_layout) in enumerate(pairs):
+            if values.size > 10000 and i % 3 and x_layout != out_layout:
+                continue  # the large shapes meet a third of the pairs
+            x = layouts(shape, values.dtype)[x_layout]
+            out = layouts(shape, values.dtype)[out_layout]
+            x[...] = values
+            impl.dropout(x, out, kind, key, plan)
+            check(out, wanted, kind, shape, x_layout, out_layout)
+            check(x, values, kind, shape, x_layout, out_layout, "x was written")
+            if x_layout == out_layout:
+                impl.dropout(x, x, kind, key, plan)
+                check(x, wanted, kind, shape, x_layout, "in place")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_lies_between_the_elements_stays(impl, kind):
+    memory = np.full((40, 101), 7, STORAGE[kind])
+    inside = memory[2:38:3, 5:90:2]
+    inside[...] = 9
+    outside = np.ones(memory.shape, np.bool_)
+    outside[2:38:3, 5:90:2] = False
+    plan = make_plan(0.5, kind)
+    for call in (
+        lambda: impl.dropout(inside, inside, kind, Key(1), plan),
+        lambda: impl.apply_bool(inside, inside, kind, np.eye(12, 43, dtype=np.bool_), 1.0),
+        lambda: impl.apply_packed(
+            inside, inside, kind, np.full(65, 255, np.uint8), inside.shape, 1.0
+        ),
+        lambda: impl.scale(inside, inside, kind, 0.5),
+    ):
+        call()
+        assert np.all(memory[outside] == 7)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_x_may_be_broadcast_and_read_only(impl, reference, kind):
+    row = filled((1, 70), kind)
+    x = np.broadcast_to(row, (66, 70))
+    key, plan = Key(1), make_plan(0.5, kind)
+    wanted = np.empty(x.shape, x.dtype)
+    reference.dropout(x.copy(), wanted, kind, key, plan)
+    out = np.empty(x.shape, x.dtype)
+    impl.dropout(x, out, kind, key, plan)
+    check(out, wanted, kind)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_shared_mask_is_one_decision_along_its_axes(impl, reference, kind):
+    for shape in SHAPES:
+        x = filled(shape, kind)
+        for shared in itertools.product((False, True), repeat=len(shape)):
+            mask_shape = tuple(1 if s else n for s, n in zip(shared, shape, strict=True))
+            keep = np.random.default_rng(4).random(mask_shape) < 0.6
+            packed = np.packbits(keep, bitorder="little")
+            wanted = np.empty_like(x)
+            reference.scale(x, wanted, kind, 1.5)
+            wanted[~np.broadcast_to(keep, shape)] = 0
+            for name, into in layouts(shape, x.dtype).items():
+                into[...] = x
+                impl.apply_packed(into, into, kind, packed, mask_shape, 1.5)
+                check(into, wanted, kind, shape, mask_shape, name)
+            out = np.empty_like(x)
+            impl.apply_packed(x, out, kind, packed, mask_shape, 1.5)
+            check(out, wanted, kind, shape, mask_shape)
+            impl.apply_bool(x, out, kind, np.broadcast_to(keep, shape), 1.5)
+            check(out, wanted, kind, shape, mask_shape, "broadcast bool")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_bool_mask_may_have_any_layout(impl, reference, kind):
+    for shape in SHAPES:
+        x = filled(shape, kind)
+        keep = np.random.default_rng(4).random(shape) < 0.6
+        wanted = np.empty_like(x)
+        reference.scale(x, wanted, kind, 1.5)
+        wanted[~keep] = 0
+        for mask_layout, mask in layouts(shape, np.dtype(np.bool_)).items():
+            mask[...] = keep
+            mask.flags.writeable = False
+            for name, out in layouts(shape, x.dtype).items():
+                impl.apply_bool(x, out, kind, mask, 1.5)
+                check(out, wanted, kind, shape, mask_layout, name)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_large_strided_and_masked_arrays(impl, reference, kind):
+    """More elements than a chunk of any backend, in memory that no chunk is contiguous in."""
+    values = filled((723, 811), kind)
+    key, plan = Key(1, 2, 4095), make_plan(0.3, kind)
+    keep = np.empty(values.shape, np.bool_)
+    reference.mask_bool(keep, key, plan)
+    wanted = np.empty_like(values)
+    reference.apply_bool(values, wanted, kind, keep, plan.scale)
+    packed = np.packbits(keep, bitorder="little")
+    for name, into in layouts(values.shape, values.dtype).items():
+        into[...] = values
+        impl.dropout(into, into, kind, key, plan)
+        check(into, wanted, kind, name, "dropout")
+        into[...] = values
+        impl.apply_packed(into, into, kind, packed, values.shape, plan.scale)
+        check(into, wanted, kind, name, "packed")
+
+
+@st.composite
+def views(draw: st.DrawFn) -> tuple[tuple[int, ...], list[slice], tuple[int, ...]]:
+    """The shape of a block of memory, a slice for each axis of it, and an order of the axes."""
+    ndim = draw(st.integers(0, 4))
+    lengths = tuple(draw(st.integers(1, 40 if ndim < 3 else 12)) for _ in range(ndim))
+    slices = []
+    for n in lengths:
+        step = draw(st.integers(1, 3))
+        start = draw(st.integers(0, n))
+        slices.append(slice(start, None, step if draw(st.booleans()) else None))
+        if draw(st.booleans()):
+            slices[-1] = slice(n - 1, None, -step)
+    return lengths, slices, tuple(draw(st.permutations(range(ndim))))
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    view=views(),
+    kind=st.sampled_from(KINDS),
+    seed=st.integers(0, 2**64 - 1),
+    stream=st.integers(0, 2**64 - 1),
+    offset=st.integers(0, 2**64 - 1),
+    p=st.floats(0, 1),
+)
+def test_any_view_any_key_any_p(impl, view, kind, seed, stream, offset, p):
+    lengths, slices, axes = view
+    key, plan = Key(seed, stream, offset), make_plan(p, kind)
+    memory = filled(lengths, kind)
+    x = memory[(..., *slices)].transpose(axes)
+    wanted = np.empty(x.shape, x.dtype)
+    backends.load("numpy").dropout(
+        np.ascontiguousarray(x).reshape(x.shape), wanted, kind, key, plan
+    )
+    untouched = np.ones(lengths, np.bool_)
+    untouched[(..., *slices)] = False
+    before = memory.copy()
+    impl.dropout(x, x, kind, key, plan)
+    check(x, wanted, kind, view, key, p)
+    assert np.array_equal(memory[untouched], before[untouched])

@@ -1,0 +1,57 @@
+"""The examples run, and say what they have to say. What dropout is worth is not tested here."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLE = Path(__file__).parents[1] / "examples" / "train_digits.py"
+
+
+def run(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    if not EXAMPLE.exists():
+        pytest.skip("an installed fastdrop is tested apart from its repository")
+    for module in ("matplotlib", "sklearn", "tqdm"):
+        pytest.importorskip(module)
+    return subprocess.run(
+        [sys.executable, str(EXAMPLE), *arguments],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=300,
+        check=False,
+        cwd=directory,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+    )
+
+
+def test_quick_run(tmp_path: Path) -> None:
+    done = run(tmp_path, "--quick", "--output", "curves.png")
+    assert done.returncode == 0, done.stderr
+    for words in (
+        "test error after 10 epochs, p = 0.5: mean ± spread over 2 seeds",
+        "with dropout the mean error is",
+        "seconds in dropout",
+        "Dropout by hand took",
+        "A quick run says nothing",
+    ):
+        assert words in done.stdout
+    for variant in ("none", "fastdrop", "NumPy"):
+        assert f"\n  {variant} " in done.stdout
+    assert "20/20" in done.stderr  # the progress bar
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG\r\n")
+
+
+def test_validation_is_judged_on_training_images(tmp_path: Path) -> None:
+    done = run(tmp_path, "--seeds", "1", "--epochs", "1", "--validate")
+    assert done.returncode == 0, done.stderr
+    assert "validation error after 1 epochs" in done.stdout
+    assert (tmp_path / "train_digits.png").exists()
+
+
+def test_bad_argument(tmp_path: Path) -> None:
+    done = run(tmp_path, "--p", "1")
+    assert done.returncode == 2
+    assert "--p has to be at least 0 and below 1, but got 1" in done.stderr

@@ -1,0 +1,143 @@
+"""From p to threshold, fraction and scale."""
+
+import math
+import random
+from decimal import Decimal
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from support import double, number, records
+
+from fastdrop._plan import Plan, check_mode, check_p, evaluation_scale, make_plan
+
+KINDS = ("float16", "bfloat16", "float32", "float64")
+
+
+def scale_bits(value: float, kind: str) -> int:
+    """The bits of a scale, which has to be a number of the compute type already."""
+    if kind == "float64":
+        return int(np.float64(value).view(np.uint64))
+    assert float(np.float32(value)) == value
+    return int(np.float32(value).view(np.uint32))
+
+
+def test_known_thresholds():
+    lines = list(records("plan"))
+    assert len(lines) >= 18
+    for p, threshold, fraction in lines:
+        plan = make_plan(double(p), "float32")
+        assert (plan.threshold, plan.fraction) == (number(threshold), number(fraction)), double(p)
+
+
+def test_known_scales():
+    lines = list(records("scale"))
+    assert {line[0] for line in lines} == set(KINDS)
+    for kind, p_bits, inverted, standard in lines:
+        p = double(p_bits)
+        assert scale_bits(make_plan(p, kind, "inverted").scale, kind) == number(inverted), (kind, p)
+        assert scale_bits(evaluation_scale(p, kind), kind) == number(standard), (kind, p)
+        assert make_plan(p, kind, "standard").scale == 1.0
+
+
+def test_the_rate_is_exact():
+    source = random.Random(1)
+    values = [source.random() for _ in range(1000)]
+    values += [2.0**-i for i in range(1, 81)] + [1 - 2.0**-i for i in range(1, 54)]
+    for p in values:
+        plan = make_plan(p, "float32")
+        assert 0 <= plan.threshold <= 65535
+        assert 0 <= plan.fraction < 2**64
+        rate = (plan.threshold + Fraction(plan.fraction, 2**64)) / 65536
+        assert 0 <= Fraction(p) - rate < Fraction(1, 2**80), p
+
+
+def test_the_ends_are_exact():
+    assert make_plan(0.0, "float32") == Plan(0, 0, 1.0)
+    assert make_plan(-0.0, "float32") == Plan(0, 0, 1.0)
+    assert make_plan(1.0, "float32")[:2] == (65536, 0)
+    assert make_plan(1.0, "float32", "standard")[:2] == (65536, 0)
+    assert evaluation_scale(1.0, "float32") == 0.0
+    # Below 2**-80 p is as good as 0.
+    assert make_plan(math.nextafter(2.0**-80, 0), "float32")[:2] == (0, 0)
+    assert make_plan(2.0**-80, "float32")[:2] == (0, 1)
+
+
+def test_thresholds_grow_with_p():
+    values = sorted(random.Random(2).random() for _ in range(1000))
+    plans = [make_plan(p, "float32")[:2] for p in values]
+    assert plans == sorted(plans)
+
+
+@pytest.mark.parametrize(
+    ("given", "p"),
+    [
+        (0.25, 0.25),
+        (0, 0.0),
+        (1, 1.0),
+        (np.float16(0.25), 0.25),
+        (np.float32(0.1), float(np.float32(0.1))),
+        (np.float64(0.1), 0.1),
+        (np.int64(1), 1.0),
+        (Fraction(1, 10), 0.1),
+    ],
+)
+def test_real_numbers_are_taken(given, p):
+    assert check_p(given) == p
+    assert type(check_p(given)) is float
+    assert make_plan(given, "float32") == make_plan(p, "float32")
+
+
+@pytest.mark.parametrize(
+    ("p", "text"),
+    [
+        (1.5, "1.5"),
+        (-0.1, "-0.1"),
+        (float("nan"), "nan"),
+        (np.float64("nan"), "nan"),
+        (float("inf"), "inf"),
+        (-5e-324, "-5e-324"),
+        (math.nextafter(1, 2), "1.0000000000000002"),
+        (np.float32(1.5), "1.5"),
+        (2, "2"),
+        (10**400, "1" + 400 * "0"),
+        (Fraction(3, 2), "3/2"),
+    ],
+)
+def test_what_is_no_probability_is_refused(p, text):
+    for call in (check_p, lambda p: make_plan(p, "float32"), lambda p: evaluation_scale(p, "f")):
+        with pytest.raises(ValueError, match=r"^dropout probability has to be") as caught:
+            call(p)
+        assert str(caught.value) == (
+            f"dropout probability has to be between 0 and 1, but got {text}"
+        )
+
+
+@pytest.mark.parametrize(
+    ("p", "name"),
+    [
+        (True, "bool"),
+        (np.False_, "bool"),
+        ("0.5", "str"),
+        (None, "NoneType"),
+        (0.5j, "complex"),
+        (np.complex64(0.5), "complex64"),
+        ([0.5], "list"),
+        (np.array([0.5]), "ndarray"),
+        (Decimal("0.5"), "Decimal"),
+    ],
+)
+def test_what_is_no_real_number_is_refused(p, name):
+    for call in (check_p, lambda p: make_plan(p, "float32"), lambda p: evaluation_scale(p, "f")):
+        with pytest.raises(TypeError) as caught:
+            call(p)
+        assert str(caught.value) == f"p has to be a real number, but got {name}"
+
+
+def test_modes():
+    assert check_mode("inverted") == "inverted"
+    assert check_mode("standard") == "standard"
+    for mode in ("x", "Inverted", None, 1):
+        with pytest.raises(ValueError, match=r"^mode has to be") as caught:
+            make_plan(0.5, "float32", mode)
+        assert str(caught.value) == (f'mode has to be "inverted" or "standard", but got {mode!r}')

@@ -1,0 +1,435 @@
+"""Keys and generators: the two twins, compiled and in Python, are to behave the same."""
+
+import copy
+import itertools
+import json
+import os
+import pickle
+import threading
+from types import SimpleNamespace
+
+import make_known_answers
+import numpy as np
+import pytest
+from support import KNOWN_ANSWERS, core_or_skip, number, records
+
+import fastdrop
+from fastdrop import _rng, stream
+
+BLOCK = 4096
+END = 2**64
+
+
+@pytest.fixture(params=["python", "compiled"])
+def twin(request: pytest.FixtureRequest) -> SimpleNamespace:
+    module = stream if request.param == "python" else core_or_skip()
+    return SimpleNamespace(Key=module.Key, Generator=module.Generator)
+
+
+# --- The definition ---------------------------------------------------------------------------
+
+
+def test_known_answers_are_those_of_the_definition():
+    assert KNOWN_ANSWERS.read_text(encoding="ascii") == make_known_answers.text()
+
+
+def test_mix_and_child_stream_give_the_known_answers():
+    for z, result in records("mix"):
+        assert stream.mix(number(z)) == number(result)
+    for parent, i, result in records("child"):
+        assert stream.child_stream(number(parent), number(i)) == number(result)
+
+
+def test_mix_takes_any_integer_modulo_two_to_the_64():
+    assert stream.mix(END + 5) == stream.mix(5)
+
+
+# --- Keys -------------------------------------------------------------------------------------
+
+
+def test_key_holds_three_numbers(twin):
+    key = twin.Key(1, 2, 3)
+    assert (key.seed, key.stream, key.offset) == (1, 2, 3)
+    assert twin.Key(1) == twin.Key(seed=1, stream=0, offset=0)
+    assert repr(key) == "Key(seed=1, stream=2, offset=3)"
+    largest = twin.Key(END - 1, END - 1, END - 1)
+    assert (largest.seed, largest.stream, largest.offset) == (END - 1,) * 3
+
+
+def test_key_takes_numpy_integers_and_gives_plain_ones(twin):
+    key = twin.Key(np.uint64(END - 1), np.int8(2), np.int64(3))
+    assert key == twin.Key(END - 1, 2, 3)
+    assert [type(n) for n in (key.seed, key.stream, key.offset)] == [int] * 3
+
+
+def test_key_is_equal_and_hashes_by_value(twin):
+    key = twin.Key(1, 2, 3)
+    assert key == twin.Key(1, 2, 3)
+    assert hash(key) == hash(twin.Key(1, 2, 3))
+    for other in (twin.Key(0, 2, 3), twin.Key(1, 0, 3), twin.Key(1, 2, 0), (1, 2, 3), None):
+        assert key != other
+    assert len({key, twin.Key(1, 2, 3), twin.Key(1, 2, 4)}) == 2
+
+
+def test_key_has_no_order(twin):
+    with pytest.raises(TypeError):
+        twin.Key(1) < twin.Key(2)  # noqa: B015
+
+
+@pytest.mark.parametrize("name", ["seed", "stream", "offset", "state", "something"])
+def test_key_is_immutable(twin, name):
+    key = twin.Key(1, 2, 3)
+    with pytest.raises(AttributeError):
+        setattr(key, name, 5)
+    with pytest.raises(AttributeError):
+        delattr(key, name)
+    assert key == twin.Key(1, 2, 3)
+
+
+def test_key_goes_through_copies_pickle_and_json(twin):
+    key = twin.Key(END - 1, 2, 3)
+    assert copy.copy(key) == key
+    assert copy.deepcopy([key]) == [key]
+    for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
+        assert repr(pickle.loads(pickle.dumps(key, protocol))) == repr(key)
+    assert key.state == {"version": 1, "seed": END - 1, "stream": 2, "offset": 3}
+    assert twin.Key.from_state(json.loads(json.dumps(key.state))) == key
+
+
+# --- Bad numbers and states -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["Key", "Generator"])
+@pytest.mark.parametrize("name", ["seed", "stream", "offset"])
+@pytest.mark.parametrize(
+    ("value", "error", "message"),
+    [
+        (-1, ValueError, "{} has to be between 0 and 2**64 - 1, but got -1"),
+        (END, ValueError, "{} has to be between 0 and 2**64 - 1, but got 18446744073709551616"),
+        (10**30, ValueError, "{} has to be between 0 and 2**64 - 1, but got 1" + 30 * "0"),
+        (np.int64(-3), ValueError, "{} has to be between 0 and 2**64 - 1, but got -3"),
+        (1.0, TypeError, "{} has to be an integer, but got float"),
+        (True, TypeError, "{} has to be an integer, but got bool"),
+        (np.True_, TypeError, "{} has to be an integer, but got bool"),
+        ("1", TypeError, "{} has to be an integer, but got str"),
+    ],
+)
+def test_bad_numbers_are_refused(twin, kind, name, value, error, message):
+    arguments = {"seed": 1, "stream": 2, "offset": 3, name: value}
+    with pytest.raises(error) as caught:
+        getattr(twin, kind)(**arguments)
+    assert str(caught.value) == message.format(name)
+
+
+def test_a_key_needs_a_seed(twin):
+    with pytest.raises(TypeError, match="seed has to be an integer, but got NoneType"):
+        twin.Key(None)
+    with pytest.raises(TypeError):
+        twin.Key()
+
+
+GOOD_STATE = {"version": 1, "seed": 5, "stream": 6, "offset": 7, "spawned": 8}
+BAD_STATES = [
+    ([], TypeError, "state has to be a dict, but got list"),
+    ({"seed": 1}, ValueError, "state has no entry 'version'"),
+    (GOOD_STATE | {"version": 2}, ValueError, "version 2 of the random stream is unknown: "),
+    (GOOD_STATE | {"version": "1"}, ValueError, "version '1' of the random stream is unknown: "),
+    (GOOD_STATE | {"seed": -1}, ValueError, "seed has to be between 0 and 2**64 - 1, but got -1"),
+    (GOOD_STATE | {"stream": 1.5}, TypeError, "stream has to be an integer, but got float"),
+    (GOOD_STATE | {"offset": END + 1}, ValueError, "offset has to be between 0 and 2**64 - 1"),
+    (
+        {name: GOOD_STATE[name] for name in ("version", "seed", "stream")},
+        ValueError,
+        "state has no entry 'offset'",
+    ),
+]
+
+
+@pytest.mark.parametrize(("state", "error", "message"), BAD_STATES)
+def test_bad_states_are_refused_before_anything_changes(twin, state, error, message):
+    with pytest.raises(error) as caught:
+        twin.Key.from_state(state)
+    assert str(caught.value).startswith(message)
+    generator = twin.Generator(1, 2, 3)
+    before = generator.state
+    with pytest.raises(error) as caught:
+        generator.state = state
+    assert str(caught.value).startswith(message)
+    assert generator.state == before
+
+
+@pytest.mark.parametrize("spawned", [-1, END, True, None])
+def test_a_bad_count_of_children_changes_nothing(twin, spawned):
+    generator = twin.Generator(1, 2, 3)
+    with pytest.raises((TypeError, ValueError), match=r"^spawned has to be "):
+        generator.state = GOOD_STATE | {"spawned": spawned}
+    assert generator.state == twin.Generator(1, 2, 3).state
+
+
+# --- Generators -------------------------------------------------------------------------------
+
+
+def test_generator_starts_where_it_is_told(twin):
+    generator = twin.Generator(1, 2, 3)
+    assert (generator.seed, generator.stream, generator.offset, generator.spawned) == (1, 2, 3, 0)
+    assert repr(generator) == "Generator(seed=1, stream=2, offset=3)"
+    assert repr(twin.Generator(seed=1)) == "Generator(seed=1, stream=0, offset=0)"
+
+
+@pytest.mark.parametrize("name", ["seed", "stream", "offset", "spawned"])
+def test_generator_is_moved_only_by_its_methods_and_state(twin, name):
+    generator = twin.Generator(1)
+    with pytest.raises(AttributeError):
+        setattr(generator, name, 5)
+
+
+def test_generators_without_a_seed_differ(twin):
+    seeds = {twin.Generator().seed for _ in range(20)}
+    assert len(seeds) == 20
+    assert max(seeds) >= 2**60  # all 64 bits are drawn: false once in 2**80
+
+
+@pytest.mark.parametrize("start", [0, 1, 4095, 4096, 4097, 2**63 + 5, END - 3 * BLOCK])
+@pytest.mark.parametrize("n", [0, 1, 2, 4095, 4096, 4097, 8192, 2 * BLOCK])
+def test_reserve_moves_to_the_next_block(twin, start, n):
+    generator = twin.Generator(1, 2, start)
+    assert generator.reserve(n) == twin.Key(1, 2, start)
+    assert generator.offset == (-(-(start + n) // BLOCK) * BLOCK if n else start)
+
+
+def test_reserve_takes_numpy_integers_by_position_and_name(twin):
+    generator = twin.Generator(1)
+    generator.reserve(np.int64(5))
+    assert generator.reserve(n=np.uint64(1)).offset == BLOCK
+
+
+@pytest.mark.parametrize(
+    ("n", "error", "message"),
+    [
+        (-1, ValueError, "n has to be at least 0, but got -1"),
+        (1.0, TypeError, "n has to be an integer, but got float"),
+        (True, TypeError, "n has to be an integer, but got bool"),
+        (None, TypeError, "n has to be an integer, but got NoneType"),
+    ],
+)
+def test_reserve_and_spawn_refuse_bad_counts(twin, n, error, message):
+    generator = twin.Generator(1, 2, 3)
+    for method in (generator.reserve, generator.spawn):
+        with pytest.raises(error) as caught:
+            method(n)
+        assert str(caught.value) == message
+    assert generator.state == twin.Generator(1, 2, 3).state
+
+
+@pytest.mark.parametrize("n", [6, 4096, 2**63, END - 1, END + 5, 10**30])
+def test_a_range_that_would_pass_the_end_moves_nothing(twin, n):
+    generator = twin.Generator(1, 2, END - 5)
+    with pytest.raises(OverflowError) as caught:
+        generator.reserve(n)
+    assert str(caught.value) == f"{n} positions from offset {END - 5} would pass 2**64"
+    assert generator.offset == END - 5
+
+
+@pytest.mark.parametrize("n", [1, 4, 5])
+def test_the_last_block_can_be_used_once(twin, n):
+    generator = twin.Generator(1, 2, END - 5)
+    assert generator.reserve(n) == twin.Key(1, 2, END - 5)
+    for used_up in (generator, copy.copy(generator), pickle.loads(pickle.dumps(generator))):
+        assert used_up.offset == END
+        assert used_up.state["offset"] == END
+        with pytest.raises(OverflowError, match="1 positions from offset 18446744073709551616"):
+            used_up.reserve(1)
+        assert used_up.reserve(0).offset == 0
+        assert used_up.offset == END
+
+
+def test_almost_the_whole_stream_can_be_one_range(twin):
+    generator = twin.Generator(1)
+    assert generator.reserve(END - 1) == twin.Key(1)
+    assert generator.offset == END
+
+
+def test_children_continue_the_count(twin):
+    generator = twin.Generator(7, 8, 9)
+    children = generator.spawn(2) + generator.spawn(0) + generator.spawn(np.int64(1))
+    assert [child.stream for child in children] == [stream.child_stream(8, i) for i in range(3)]
+    assert all((child.seed, child.offset, child.spawned) == (7, 0, 0) for child in children)
+    assert all(type(child) is twin.Generator for child in children)
+    assert (generator.spawned, generator.offset) == (3, 9)
+
+
+def test_more_children_than_the_count_holds_are_refused(twin):
+    generator = twin.Generator(7)
+    generator.state = generator.state | {"spawned": END - 2}
+    (last,) = generator.spawn(1)
+    assert last.stream == stream.child_stream(0, END - 2)
+    for n in (1, END, 10**30):
+        with pytest.raises(OverflowError, match="children after 18446744073709551615 would pass"):
+            generator.spawn(n)
+    assert generator.spawned == END - 1
+
+
+def test_generator_goes_back_to_a_saved_state(twin):
+    generator = twin.Generator(1, 2, 3)
+    generator.reserve(10)
+    generator.spawn(2)
+    saved = json.loads(json.dumps(generator.state))
+    assert saved == {"version": 1, "seed": 1, "stream": 2, "offset": BLOCK, "spawned": 2}
+    key = generator.reserve(1)
+    other = twin.Generator(99)
+    other.state = saved
+    assert other.reserve(1) == key
+    generator.state = saved
+    assert generator.reserve(1) == key
+
+
+def test_copies_go_their_own_way(twin):
+    generator = twin.Generator(1, 2, 3)
+    generator.spawn(1)
+    copies = [copy.copy(generator), copy.deepcopy(generator)]
+    copies += [
+        pickle.loads(pickle.dumps(generator, protocol))
+        for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1)
+    ]
+    assert all(other.state == generator.state for other in copies)
+    assert all(type(other) is twin.Generator for other in copies[:2])
+    generator.reserve(1)
+    assert all(other.offset == 3 for other in copies)
+
+
+def test_a_pickle_does_not_say_which_twin_wrote_it():
+    core = core_or_skip()
+    for kind in ("Key", "Generator"):
+        written = [pickle.dumps(getattr(module, kind)(1, 2, 3)) for module in (stream, core)]
+        assert written[0] == written[1]
+        assert b"_core" not in written[0]
+        assert type(pickle.loads(written[0])) is getattr(_rng, kind)
+
+
+def test_threads_never_get_the_same_range(twin):
+    generator = twin.Generator(1)
+    offsets: list[list[int]] = [[] for _ in range(8)]
+    children: list[list[int]] = [[] for _ in range(8)]
+
+    def draw(i: int) -> None:
+        for _ in range(200):
+            offsets[i].append(generator.reserve(5000).offset)
+            children[i].append(generator.spawn(1)[0].stream)
+
+    threads = [threading.Thread(target=draw, args=(i,)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(itertools.chain(*offsets)) == [2 * BLOCK * i for i in range(1600)]
+    assert len(set(itertools.chain(*children))) == 1600
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_fork_never_inherits_a_locked_generator():
+    generator = stream.Generator(1)
+    stop = threading.Event()
+
+    def busy() -> None:
+        while not stop.is_set():
+            generator.reserve(1)
+
+    thread = threading.Thread(target=busy)
+    thread.start()
+    try:
+        for _ in range(20):
+            child = os.fork()
+            if child == 0:
+                generator.reserve(1)
+                os._exit(0)
+            assert os.waitpid(child, 0)[1] == 0
+    finally:
+        stop.set()
+        thread.join()
+
+
+# --- What rng= accepts ------------------------------------------------------------------------
+
+
+def test_an_integer_is_the_seed_of_a_key():
+    assert _rng.resolve(5, 10) == _rng.Key(5)
+    assert _rng.resolve(np.uint64(END - 1), 10) == _rng.Key(END - 1)
+    with pytest.raises(ValueError, match="seed has to be between 0 and"):
+        _rng.resolve(-1, 10)
+
+
+def test_a_key_is_used_as_it_is_if_the_range_fits(twin):
+    key = twin.Key(1, 2, END - 5)
+    assert _rng.resolve(key, 5) is key
+    with pytest.raises(OverflowError, match="6 positions from offset 18446744073709551611 would"):
+        _rng.resolve(key, 6)
+
+
+def test_a_generator_moves_on(twin):
+    generator = twin.Generator(1)
+    assert _rng.resolve(generator, 5).offset == 0
+    assert _rng.resolve(generator, 5).offset == BLOCK
+
+
+def test_numpy_seeds_and_generators_give_a_key():
+    words = np.random.SeedSequence(3).generate_state(2, np.uint64).tolist()
+    assert _rng.resolve(np.random.SeedSequence(3), 5) == _rng.Key(*words)
+    source = np.random.default_rng(3)
+    words = [
+        int(np.random.default_rng(3).integers(2**64, dtype=np.uint64, size=2)[i]) for i in (0, 1)
+    ]
+    assert _rng.resolve(source, 5) == _rng.Key(*words)
+    assert _rng.resolve(source, 5) != _rng.Key(*words)
+
+
+@pytest.mark.parametrize(
+    "rng", [True, np.False_, 1.5, "1", [1], np.random.RandomState(1), object()]
+)
+def test_anything_else_is_refused(rng):
+    with pytest.raises(TypeError, match=r"^rng has to be None, an integer seed, .* but got "):
+        _rng.resolve(rng, 5)
+
+
+def test_manual_seed_starts_the_default_generator_anew():
+    before = fastdrop.default_generator().state
+    try:
+        generator = fastdrop.manual_seed(5)
+        assert generator is fastdrop.default_generator()
+        assert _rng.resolve(None, 10) == _rng.Key(5)
+        generator.spawn(3)
+        assert generator.offset == BLOCK
+        fastdrop.manual_seed(np.int64(6))
+        assert generator.state == _rng.Generator(6).state
+        with pytest.raises(TypeError, match="seed has to be an integer, but got NoneType"):
+            fastdrop.manual_seed(None)
+        assert generator.state == _rng.Generator(6).state
+    finally:
+        fastdrop.default_generator().state = before
+
+
+def test_the_default_generator_can_be_another_one_in_a_context():
+    outside = fastdrop.default_generator()
+    inside = _rng.Generator(5)
+    seen = []
+    with _rng.use_default(inside) as given:
+        assert given is inside
+        assert fastdrop.default_generator() is inside
+        assert _rng.resolve(None, 1) == _rng.Key(5)
+        thread = threading.Thread(target=lambda: seen.append(fastdrop.default_generator()))
+        thread.start()
+        thread.join()
+        with pytest.raises(RuntimeError), _rng.use_default(_rng.Generator(6)):
+            raise RuntimeError
+        assert fastdrop.default_generator() is inside
+    assert fastdrop.default_generator() is outside
+    assert seen == [outside]
+
+
+def test_a_layer_gets_a_generator_of_its_own():
+    parent = _rng.Generator(5)
+    with _rng.use_default(parent):
+        children = [_rng.as_generator(None) for _ in range(2)]
+    assert [c.stream for c in children] == [stream.child_stream(0, i) for i in range(2)]
+    assert _rng.as_generator(parent) is parent
+    assert _rng.as_generator(7).state == _rng.Generator(7).state
+    assert _rng.as_generator(_rng.Key(1, 2, 3)).state == _rng.Generator(1, 2, 3).state
