@@ -1,0 +1,28 @@
+"""Check an installation that has neither the compiled core nor Numba."""
+
+import sys
+import warnings
+
+import numpy as np
+
+import fastdrop
+
+x = np.ones(100_000, np.float32)
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    y = fastdrop.dropout(x, 0.25, rng=1)
+    fastdrop.dropout(x, 0.25, rng=1)
+
+config = fastdrop.show_config(mode="dicts")
+fastdrop.show_config()
+dropped = float(np.mean(y == 0))
+checks = {
+    "NumPy runs": config["backend"]["active"] == "numpy",
+    "the others cannot": sorted(config["backend"]["unavailable"]) == ["c", "numba"],
+    "one warning says why": [w.category for w in caught] == [RuntimeWarning]
+    and "_core" in str(caught[0].message),
+    "a quarter is dropped": abs(dropped - 0.25) < 0.01,
+}
+failed = [name for name, holds in checks.items() if not holds]
+if failed:
+    sys.exit(f"not so: {failed}; {dropped=}; warnings: {[str(w.message) for w in caught]}")

@@ -1,0 +1,60 @@
+# Sourced by every step.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+: "${CI_WORK:?steps are started by .ci/run}"
+
+skip() {
+    echo "SKIPPED: $*"
+    exit 77
+}
+
+# A new virtual environment with nothing in it but pip, activated.
+fresh_venv() {
+    "$PYTHON" -m venv "$CI_WORK/$1"
+    # shellcheck disable=SC1091
+    source "$CI_WORK/$1/bin/activate"
+}
+
+# The tools and everything else that the `dev` extra names, but not fastdrop itself.
+dev_venv() {
+    if [[ -f $CI_WORK/dev.ready ]]; then
+        # shellcheck disable=SC1091
+        source "$CI_WORK/dev/bin/activate"
+        return
+    fi
+    fresh_venv dev
+    python .ci/requirements.py dev >"$CI_WORK/requirements.txt"
+    pip install --quiet --requirement "$CI_WORK/requirements.txt"
+    touch "$CI_WORK/dev.ready"
+}
+
+# What git would have in a fresh clone with everything committed, and no .git.
+copy_of_the_tree() {
+    mkdir "$1"
+    if git rev-parse --git-dir >/dev/null 2>&1; then
+        git ls-files -z --cached --others --exclude-standard | xargs -0 tar --ignore-failed-read -cf - -- |
+            tar -xf - -C "$1"
+    else
+        cp -R . "$1"
+    fi
+}
+
+# A wheel built from the source distribution that was built from an export without .git, which is
+# what a release would hold; installed in the dev environment.
+dev_venv_with_wheel() {
+    dev_venv
+    [[ -f $CI_WORK/dist.ready ]] && return
+    copy_of_the_tree "$CI_WORK/export"
+    python -m build --outdir "$CI_WORK/dist" "$CI_WORK/export"
+    pip install --quiet --no-deps --force-reinstall "$CI_WORK"/dist/*.whl
+    touch "$CI_WORK/dist.ready"
+}
+
+# Debian packages, where a command they bring is missing: apt_install <command> <package>...
+apt_install() {
+    command -v "$1" >/dev/null && return
+    [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null || return 1
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends "${@:2}" >"$CI_WORK/apt.log" 2>&1 ||
+        { cat "$CI_WORK/apt.log"; return 1; }
+}
