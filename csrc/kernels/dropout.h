@@ -34,6 +34,7 @@ FD_INLINE void FD_CAT(bits_run, D)(const char *x, char *y, size_t n, const uint8
                                    size_t bit, double scale, int nt) {
     FD_CAT(vs, D) s = FD_CAT(vs_set, D)(scale);
     for (; n >= FD_STEP; n -= FD_STEP, bit += FD_STEP) {
+        FD_CAT(prefetch, D)(x, 1);
         FD_CAT(word, D)(x, y, fd_bits64(bits, bit), s, nt);
         x += FD_STEP * FD_SIZE;
         y += FD_STEP * FD_SIZE;
