@@ -127,7 +127,7 @@ cdef object _fast(x, p, rng, out):
     cdef size_t n
     cdef fd_key key
     cdef fd_plan plan
-    cdef bint in_place = out is x, apart
+    cdef bint in_place = out is x, has_target = False
     cdef const void *from_
     cdef void *to
     if type(x) is not _ndarray or type(p) is not float:
@@ -160,10 +160,9 @@ cdef object _fast(x, p, rng, out):
                 PyObject_GetBuffer(out, &target, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT | PyBUF_WRITABLE)
             except Exception:
                 return None
+            has_target = True
             to = target.buf
-            apart = _apart(&source, &target)
-            PyBuffer_Release(&target)  # the caller's reference keeps the memory
-            if not apart:
+            if not _apart(&source, &target):
                 return None
         if type(rng) is Generator:
             if not (<Generator>rng)._take(n, &key):
@@ -183,6 +182,8 @@ cdef object _fast(x, p, rng, out):
                 fd_dropout(<fd_dtype>dtype, from_, to, n, &key, &plan, scale)
     finally:
         PyBuffer_Release(&source)
+        if has_target:
+            PyBuffer_Release(&target)
     return out
 
 
