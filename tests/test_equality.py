@@ -9,6 +9,7 @@ import random
 
 import numpy as np
 import pytest
+from make_known_answers import Stream, block_words
 from support import (
     COMPUTE,
     STORAGE,
@@ -187,7 +188,7 @@ def test_dropout_at_every_alignment(impl, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_dropout_of_many_elements(impl, kind):
     plan = make_plan(0.1, kind)
-    for offset in (0, 4095 + 2**40):
+    for offset in (0, 4095 + 2**40, 2**64 - 300_000):
         key = Key(7, 8, offset)
         x = sample(kind, BIG).copy()
         out = np.empty_like(x)
@@ -264,6 +265,19 @@ def test_any_run_of_elements_can_be_drawn_alone(impl):
         n = source.randrange(LARGEST - start + 1)
         run = draw(impl, n, Key(1, 2, 5 + start), 0.5)
         assert np.array_equal(run, whole[start : start + n]), (start, n)
+
+
+def test_a_threshold_is_one_higher_only_below_the_fraction(impl):
+    """With a field that lies between the two thresholds, and the word u itself as the fraction."""
+    for seed in range(50):
+        source = Stream(seed, 2)
+        _, _, u = block_words(seed, 2, 3)
+        position = 3 * 4096 + 77 * (seed % 50)
+        threshold = source.field(position) ^ 0x8000
+        for fraction, kept in ((u - 1, True), (u, True), (u + 1, False)):
+            keep = np.empty(1, np.bool_)
+            impl.mask_bool(keep, Key(seed, 2, position), Plan(threshold, fraction, 1.0))
+            assert keep[0] == kept, (seed, fraction - u)
 
 
 def test_positions_wrap(impl):

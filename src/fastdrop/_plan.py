@@ -2,9 +2,11 @@
 
 import math
 import numbers
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
+
+Choice = TypeVar("Choice", bound=str)
 
 _DROP_ALL = 65536
 
@@ -33,13 +35,18 @@ def check_p(p: object) -> float:
     return float(number)
 
 
+def check_choice(value: object, argument: str, choices: tuple[Choice, Choice]) -> Choice:
+    """``value``, if it is one of the two names."""
+    for choice in choices:
+        if isinstance(value, str) and value == choice:
+            return choice
+    first, second = choices
+    raise ValueError(f'{argument} has to be "{first}" or "{second}", but got {value!r}')
+
+
 def check_mode(mode: object) -> Literal["inverted", "standard"]:
     """``mode``, if it is one of the two."""
-    if mode == "inverted":
-        return "inverted"
-    if mode == "standard":
-        return "standard"
-    raise ValueError(f'mode has to be "inverted" or "standard", but got {mode!r}')
+    return check_choice(mode, "mode", ("inverted", "standard"))
 
 
 def make_plan(p: float, kind: str, mode: str = "inverted") -> Plan:

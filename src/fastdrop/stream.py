@@ -23,11 +23,20 @@ _END: Final = 2**64
 _WORD: Final = _END - 1
 
 # One lock for all generators: it is held for less than a microsecond, and a single lock can be
-# taken around fork(), so that a child never inherits it locked by a thread that it does not have.
+# taken around fork(), so that a child finds every generator whole, and then gets a lock of its own.
 _lock = threading.Lock()
+
+
+def _renew_lock() -> None:
+    global _lock
+    _lock = threading.Lock()
+
+
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
-        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
+        before=lambda: _lock.acquire(),
+        after_in_parent=lambda: _lock.release(),
+        after_in_child=_renew_lock,
     )
 
 

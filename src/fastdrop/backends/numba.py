@@ -1,8 +1,10 @@
-"""The Numba backend: the same loops as in C, compiled on first use, for where no C is.
+"""The Numba backend: the loops of C in Python, compiled on first use, for where no C is.
 
-One kernel draws decisions into a small buffer of bytes, and one per kind of element applies them
-in place. Each is compiled when it is first needed and kept in Numba's cache where that can be
-written. float16 and bfloat16 are converted with integer arithmetic, since Numba knows neither.
+What is to become of the elements of a run is written once for each kind; it then serves a block
+that was just drawn as well as a mask that the caller has. Kernels are compiled when they are first
+needed and kept in Numba's cache where that can be written. They work in place on contiguous data;
+anything else goes through a small buffer. float16 and bfloat16 are converted with integer
+arithmetic, since Numba knows neither.
 
 Subnormal numbers and rounding are as the calling thread has them: one that has set flush-to-zero
 or another rounding mode changes them here, unlike in the C backend.
@@ -68,62 +70,91 @@ def _float(bits: Any) -> Any:
 
 
 @_jit
-def _draw(
-    keep: Array, seed: int, stream: int, position: int, threshold: int, fraction: int
-) -> None:
-    """keep[i] = 1 or 0, the decision at ``position + i``."""
+def _open_block(
+    state: Array, r: Array, k0: Any, k1: Any, here: Any, end: int, threshold: int, fraction: Any
+) -> Any:
+    """Draw the fields of the block at position ``here``, at least ``end`` of them, into r.
+
+    Returns the signed number that the fields to keep are not below.
+    """
     g = np.uint64(0x9E3779B97F4A7C15)
-    k0 = _mix(_mix(seed + g) ^ stream)
-    k1 = _mix(_mix(seed + g + g) + stream)
+    block = here >> np.uint64(12)
+    a = _mix(k0 + block * g)
+    b = _mix(k1 + block * g)
     # Row t of 16 is s0 of step t, and s1 of the step before: one array for the whole block makes
     # the recurrence one long loop, which LLVM vectorises because it reads 16 behind.
-    state = np.empty(1056, np.uint64)
-    r = np.empty(1024, np.uint64)
-    field = r.view(np.int16)
+    for j in range(16):
+        lane = np.uint64(j + 1) * g
+        state[j] = _mix(a + lane)
+        state[16 + j] = _mix(b + lane) | np.uint64(1)
+    for i in range(16 * ((end + 63) >> 6)):
+        s0 = state[i]
+        s1 = state[i + 16]
+        r[i] = s0 + s1
+        x = s0 ^ (s0 << np.uint64(23))
+        state[i + 32] = x ^ s1 ^ (x >> np.uint64(18)) ^ (s1 >> np.uint64(5))
 
-    done = 0
-    while done < keep.size:
-        here = np.uint64(position + np.uint64(done))
-        block = here >> np.uint64(12)
-        skip = np.int64(here & np.uint64(4095))
-        count: Any = min(4096 - skip, keep.size - done)
+    bound = threshold - 32768
+    if _mix(a + np.uint64(17) * g) < fraction:
+        bound += 1
+    if bound > 32767:  # no int16: all of the block is dropped
+        r[:] = np.uint64(0x8000800080008000)
+        bound = 32767
+    return np.int16(bound)
 
-        a = _mix(k0 + block * g)
-        b = _mix(k1 + block * g)
-        for j in range(16):
-            lane = np.uint64(j + 1) * g
-            state[j] = _mix(a + lane)
-            state[16 + j] = _mix(b + lane) | np.uint64(1)
-        for i in range(16 * ((skip + count + 63) >> 6)):
-            s0 = state[i]
-            s1 = state[i + 16]
-            r[i] = s0 + s1
-            x = s0 ^ (s0 << np.uint64(23))
-            state[i + 32] = x ^ s1 ^ (x >> np.uint64(18)) ^ (s1 >> np.uint64(5))
 
-        limit = threshold - 32768
-        if _mix(a + np.uint64(17) * g) < fraction:
-            limit += 1
-        part = keep[done : done + count]
-        if limit > 32767:  # no int16: all of the block is dropped
-            part[:] = 0
-        else:
-            bound = np.int16(limit)
-            drawn = field[skip : skip + count]
-            for i in range(count):
-                part[i] = drawn[i] >= bound
-        done += count
+def _over_blocks(apply: Callable[..., None]) -> Callable[..., None]:
+    """A kernel that draws block after block and calls ``apply`` on the elements of each."""
+
+    @_jit
+    def kernel(
+        x: Array,
+        scale: float,
+        seed: Any,
+        stream: Any,
+        position: Any,
+        threshold: int,
+        fraction: Any,
+    ) -> None:
+        g = np.uint64(0x9E3779B97F4A7C15)
+        k0 = _mix(_mix(seed + g) ^ stream)
+        k1 = _mix(_mix(seed + g + g) + stream)
+        state = np.empty(1056, np.uint64)
+        r = np.empty(1024, np.uint64)
+        field = r.view(np.int16)
+        done = 0
+        while done < x.size:
+            here = np.uint64(position + np.uint64(done))
+            skip = np.int64(here & np.uint64(4095))
+            count: Any = min(4096 - skip, x.size - done)
+            end = skip + count
+            bound = _open_block(state, r, k0, k1, here, end, threshold, fraction)
+            apply(x[done : done + count], field[skip:end], bound, scale)
+            done += count
+
+    return kernel
+
+
+# The four below keep element i where drawn[i] >= bound: fields of the stream and the threshold of
+# their block, or the bytes of a mask and 1.
 
 
 @_jit
-def _apply_float(x: Array, keep: Array, scale: float) -> None:
+def _apply_nothing(keep: Array, drawn: Array, bound: Any, _: float) -> None:
+    """The decisions themselves."""
+    for i in range(keep.size):
+        keep[i] = drawn[i] >= bound
+
+
+@_jit
+def _apply_float(x: Array, drawn: Array, bound: Any, scale: Any) -> None:
     zero = x.dtype.type(0)
     for i in range(x.size):
-        x[i] = x[i] * scale if keep[i] else zero
+        x[i] = x[i] * scale if drawn[i] >= bound else zero
 
 
 @_jit
-def _apply_bfloat16(x: Array, keep: Array, scale: np.float32) -> None:
+def _apply_bfloat16(x: Array, drawn: Array, bound: Any, scale: Any) -> None:
     for i in range(x.size):
         bits = _bits(_float(np.uint32(x[i]) << np.uint32(16)) * scale)
         odd = np.uint32(np.uint32(bits >> np.uint32(16)) & np.uint32(1))
@@ -131,11 +162,11 @@ def _apply_bfloat16(x: Array, keep: Array, scale: np.float32) -> None:
         # A nan could be rounded to inf or to 0: keep its upper half, made quiet.
         is_nan = np.uint32(bits & np.uint32(0x7FFFFFFF)) > np.uint32(0x7F800000)
         y = np.uint32(bits | np.uint32(0x400000)) if is_nan else rounded
-        x[i] = np.uint16(y >> np.uint32(16)) if keep[i] else np.uint16(0)
+        x[i] = np.uint16(y >> np.uint32(16)) if drawn[i] >= bound else np.uint16(0)
 
 
 @_jit
-def _apply_float16(x: Array, keep: Array, scale: np.float32) -> None:
+def _apply_float16(x: Array, drawn: Array, bound: Any, scale: Any) -> None:
     for i in range(x.size):
         h = np.uint32(np.uint32(x[i]) & np.uint32(0x7FFF))
 
@@ -160,7 +191,7 @@ def _apply_float16(x: Array, keep: Array, scale: np.float32) -> None:
 
         # The scale is not negative: the sign stays.
         sign = np.uint32(np.uint32(x[i]) & np.uint32(0x8000))
-        x[i] = np.uint16(sign | y) if keep[i] else np.uint16(0)
+        x[i] = np.uint16(sign | y) if drawn[i] >= bound else np.uint16(0)
 
 
 # --- compilation ------------------------------------------------------------------------------
@@ -180,36 +211,42 @@ def _compile(function: Callable[..., None], *signature: Any) -> Callable[..., No
 # An explicit signature takes every array: a writable or aligned one is accepted where neither is
 # asked for, so that nothing is ever compiled twice.
 _U64 = types.uint64
-_BYTES = types.Array(types.uint8, 1, "C")
-_BYTES_TO_READ = types.Array(types.uint8, 1, "C", readonly=True)
+_MASK = types.Array(types.uint8, 1, "C", readonly=True)
+_KEEP = np.uint8(1)
 
-_APPLY: dict[str, tuple[Callable[..., None], Any, Any, Any]] = {
-    "float32": (_apply_float, types.float32, types.float32, np.float32),
-    "float64": (_apply_float, types.float64, types.float64, np.float64),
-    "float16": (_apply_float16, types.uint16, types.float32, np.float32),
-    "bfloat16": (_apply_bfloat16, types.uint16, types.float32, np.float32),
+# What is applied, to elements of which type, with a scale of which type.
+_KINDS: dict[str, tuple[Callable[..., None], Any, Any]] = {
+    "float32": (_apply_float, types.float32, np.float32),
+    "float64": (_apply_float, types.float64, np.float64),
+    "float16": (_apply_float16, types.uint16, np.float32),
+    "bfloat16": (_apply_bfloat16, types.uint16, np.float32),
+    "mask": (_apply_nothing, types.uint8, np.float32),
 }
 
 
 @functools.cache
-def _draw_kernel() -> Callable[..., None]:
-    return _compile(_draw, _BYTES, _U64, _U64, _U64, types.int64, _U64)
+def _drawing_kernel(kind: str) -> Callable[..., None]:
+    apply, element, factor = _KINDS[kind]
+    vector = types.Array(element, 1, "C", aligned=False)
+    scale = numba.from_dtype(np.dtype(factor))
+    return _compile(_over_blocks(apply), vector, scale, _U64, _U64, _U64, types.int64, _U64)
 
 
 @functools.cache
-def _apply_kernel(kind: str) -> Callable[..., None]:
-    function, element, factor, _ = _APPLY[kind]
+def _masking_kernel(kind: str) -> Callable[..., None]:
+    apply, element, factor = _KINDS[kind]
     vector = types.Array(element, 1, "C", aligned=False)
-    return _compile(function, vector, _BYTES_TO_READ, factor)
+    return _compile(apply, vector, _MASK, types.uint8, numba.from_dtype(np.dtype(factor)))
 
 
 # --- the operations of a backend --------------------------------------------------------------
 
 
-def _draw_into(keep: Array, key: Key, plan: Plan, start: int) -> None:
-    """The decisions for elements ``start`` and on, as many as ``keep`` has bytes."""
-    _draw_kernel()(
-        keep,
+def _draw(x: Array, kind: str, key: Key, plan: Plan, start: int) -> None:
+    """Dropout in place of contiguous elements; the first of them is number ``start``."""
+    _drawing_kernel(kind)(
+        x,
+        _KINDS[kind][2](plan.scale),
         np.uint64(key.seed),
         np.uint64(key.stream),
         np.uint64((key.offset + start) % 2**64),
@@ -218,12 +255,8 @@ def _draw_into(keep: Array, key: Key, plan: Plan, start: int) -> None:
     )
 
 
-def _apply(
-    x: Array, out: Array, kind: str, keep: Callable[[int, int], Array], scale: float
-) -> None:
-    """``x * scale`` where ``keep(start, stop)``, for elements start to stop, is 1, else +0.0."""
-    kernel = _apply_kernel(kind)
-    factor = _APPLY[kind][3](scale)
+def _in_chunks(x: Array, out: Array, apply: Callable[[Array, int], None]) -> None:
+    """Copy x to out and call ``apply(elements, start)`` on contiguous runs of the elements."""
     # A view where the elements lie in C order, else .flat, which finds them wherever they lie.
     source = x.reshape(-1) if x.flags.c_contiguous else x.flat
     in_place = out.flags.c_contiguous
@@ -235,7 +268,7 @@ def _apply(
         part = target[start:stop] if buffer is None else buffer[: stop - start]
         if not same:
             part[:] = source[start:stop]
-        kernel(part, keep(start, stop), factor)
+        apply(part, start)
         if not in_place:
             target[start:stop] = part
 
@@ -247,14 +280,7 @@ def _address(x: Array) -> int:
 
 def dropout(x: Array, out: Array, kind: str, key: Key, plan: Plan) -> None:
     """Drop and scale."""
-    buffer = np.empty(min(x.size, _CHUNK), np.uint8)
-
-    def keep(start: int, stop: int) -> Array:
-        part = buffer[: stop - start]
-        _draw_into(part, key, plan, start)
-        return part
-
-    _apply(x, out, kind, keep, plan.scale)
+    _in_chunks(x, out, lambda part, start: _draw(part, kind, key, plan, start))
 
 
 def mask_packed(out: Array, n: int, key: Key, plan: Plan) -> None:
@@ -262,14 +288,27 @@ def mask_packed(out: Array, n: int, key: Key, plan: Plan) -> None:
     buffer = np.empty(min(n, _CHUNK), np.uint8)
     for start in range(0, n, _CHUNK):
         keep = buffer[: min(_CHUNK, n - start)]
-        _draw_into(keep, key, plan, start)
+        _draw(keep, "mask", key, plan, start)
         bits = np.packbits(keep, bitorder="little")
         out[start // 8 : start // 8 + bits.size] = bits
 
 
 def mask_bool(out: Array, key: Key, plan: Plan) -> None:
     """The decisions as bools."""
-    _draw_into(out.reshape(-1).view(np.uint8), key, plan, 0)
+    _draw(out.reshape(-1).view(np.uint8), "mask", key, plan, 0)
+
+
+def _masked(
+    x: Array, out: Array, kind: str, mask: Callable[[int, int], Array], scale: float
+) -> None:
+    """``x * scale`` where ``mask(start, stop)``, for elements start to stop, is 1, else +0.0."""
+    kernel = _masking_kernel(kind)
+    factor = _KINDS[kind][2](scale)
+
+    def apply(part: Array, start: int) -> None:
+        kernel(part, mask(start, start + part.size), _KEEP, factor)
+
+    _in_chunks(x, out, apply)
 
 
 def apply_packed(
@@ -278,15 +317,14 @@ def apply_packed(
     """Apply packed bits of a mask that is shared along the axes where its shape is 1."""
     if mask_shape == x.shape:
 
-        def keep(start: int, stop: int) -> Array:
+        def mask(start: int, stop: int) -> Array:
             part = bits[start // 8 : -(-stop // 8)]
             return np.unpackbits(part, count=stop - start, bitorder="little")
 
-        _apply(x, out, kind, keep, scale)
+        _masked(x, out, kind, mask, scale)
     else:
-        size = math.prod(mask_shape)
-        mask = np.unpackbits(bits, count=size, bitorder="little").reshape(mask_shape)
-        _apply_bytes(x, out, kind, np.broadcast_to(mask, x.shape), scale)
+        small = np.unpackbits(bits, count=math.prod(mask_shape), bitorder="little")
+        _apply_bytes(x, out, kind, np.broadcast_to(small.reshape(mask_shape), x.shape), scale)
 
 
 def apply_bool(x: Array, out: Array, kind: str, mask: Array, scale: float) -> None:
@@ -295,14 +333,14 @@ def apply_bool(x: Array, out: Array, kind: str, mask: Array, scale: float) -> No
 
 
 def _apply_bytes(x: Array, out: Array, kind: str, mask: Array, scale: float) -> None:
-    keep = mask.reshape(-1) if mask.flags.c_contiguous else mask.flat
-    _apply(x, out, kind, lambda start, stop: keep[start:stop], scale)
+    flat = mask.reshape(-1) if mask.flags.c_contiguous else mask.flat
+    _masked(x, out, kind, lambda start, stop: flat[start:stop], scale)
 
 
 def scale(x: Array, out: Array, kind: str, scale: float) -> None:
     """Multiply by ``scale``."""
     ones = np.ones(min(x.size, _CHUNK), np.uint8)
-    _apply(x, out, kind, lambda start, stop: ones[: stop - start], scale)
+    _masked(x, out, kind, lambda start, stop: ones[: stop - start], scale)
 
 
 def info() -> dict[str, object]:
