@@ -15,12 +15,12 @@ with zipfile.ZipFile(wheel) as archive:
     in_wheel = {name for name in archive.namelist() if ".dist-info/" not in name}
 
 tops = {
-    ".clang-format", "bench", "cmake", "csrc", "docs", "examples", "src", "tests",
+    ".clang-format", "bench", "cmake", "csrc", "docs", "examples", "src", "tests", "tools",
     "CHANGELOG.md", "CMakeLists.txt", "CONTRIBUTING.md", "LICENSE", "PKG-INFO", "README.md",
     "conftest.py", "pyproject.toml",
 }  # fmt: skip
-kinds = {"", ".c", ".def", ".h", ".json", ".md", ".png", ".py", ".pyi", ".pyx", ".svg", ".toml"}
-kinds |= {".cmake", ".txt", ".typed"}
+kinds = {"", ".c", ".h", ".def", ".cmake", ".py", ".pyi", ".pyx", ".pxi", ".typed"}
+kinds |= {".json", ".md", ".png", ".svg", ".toml", ".txt"}
 junk = {n for n in in_sdist if Path(n).parts[0] not in tops or Path(n).suffix not in kinds}
 
 sources = {str(p.relative_to("src")) for p in Path("src/fastdrop").rglob("*.py*") if p.is_file()}

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by every step.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -11,14 +12,14 @@ skip() {
 # A new virtual environment with nothing in it but pip, activated.
 fresh_venv() {
     "$PYTHON" -m venv "$CI_WORK/$1"
-    # shellcheck disable=SC1091
+    # shellcheck disable=SC1090,SC1091
     source "$CI_WORK/$1/bin/activate"
 }
 
 # The tools and everything else that the `dev` extra names, but not fastdrop itself.
 dev_venv() {
     if [[ -f $CI_WORK/dev.ready ]]; then
-        # shellcheck disable=SC1091
+        # shellcheck disable=SC1090,SC1091
         source "$CI_WORK/dev/bin/activate"
         return
     fi
