@@ -19,22 +19,64 @@ def test_names() -> None:
     assert sorted(fastdrop.__all__) == [
         "Generator",
         "Key",
+        "MonteCarloResult",
         "apply_mask",
+        "attention_dropout",
         "backend",
         "default_generator",
+        "drop_connect",
+        "drop_path",
         "dropout",
+        "dropout1d",
+        "dropout2d",
+        "dropout3d",
         "dropout_",
         "dropout_mask",
+        "dropout_samples",
+        "embedding_dropout",
         "get_num_threads",
         "layers",
         "manual_seed",
+        "mc_dropout",
         "set_backend",
         "set_num_threads",
         "show_config",
+        "variational_dropout",
     ]
     public = {name for name in vars(fastdrop) if not name.startswith("_")}
     modules = {name for name in public if inspect.ismodule(getattr(fastdrop, name))}
     assert public - modules == set(fastdrop.__all__) - {"layers"}
+
+
+SHARED = "p=0.5, training=True, *, rng=None, out=None"
+
+
+def signature_of(function: Any) -> str:
+    found = inspect.signature(function)
+    bare = found.replace(
+        parameters=[
+            parameter.replace(annotation=inspect.Parameter.empty)
+            for parameter in found.parameters.values()
+        ],
+        return_annotation=inspect.Signature.empty,
+    )
+    return str(bare)
+
+
+def test_signatures_of_the_family() -> None:
+    for name, signature in {
+        "dropout1d": f"(x, {SHARED}, data_format='channels_first')",
+        "dropout2d": f"(x, {SHARED}, data_format='channels_first')",
+        "dropout3d": f"(x, {SHARED}, data_format='channels_first')",
+        "variational_dropout": f"(x, {SHARED}, time_axis=1)",
+        "drop_path": f"(x, {SHARED}, mode='row')",
+        "drop_connect": f"(w, {SHARED})",
+        "embedding_dropout": f"(table, {SHARED})",
+        "attention_dropout": f"(weights, {SHARED})",
+        "dropout_samples": "(x, p, samples, *, rng=None, out=None)",
+        "mc_dropout": "(fn, x, samples=50, *, rng=None, probabilities=False)",
+    }.items():
+        assert signature_of(getattr(fastdrop, name)) == signature, name
 
 
 @pytest.mark.parametrize("module", [fastdrop, elementwise], ids=["exported", "python"])
@@ -46,15 +88,7 @@ def test_signatures(module: Any) -> None:
         "dropout_mask": "(shape, p=0.5, *, rng=None, packed=False)",
         "apply_mask": "(x, mask, p, *, out=None)",
     }.items():
-        found = inspect.signature(getattr(module, name))
-        bare = found.replace(
-            parameters=[
-                parameter.replace(annotation=inspect.Parameter.empty)
-                for parameter in found.parameters.values()
-            ],
-            return_annotation=inspect.Signature.empty,
-        )
-        assert str(bare) == signature, name
+        assert signature_of(getattr(module, name)) == signature, name
 
 
 def test_the_version_is_the_distributions() -> None:

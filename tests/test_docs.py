@@ -96,6 +96,29 @@ def test_operations_name_their_source(name: str) -> None:
     assert "[0, 1]" in doc
 
 
+FAMILY = {
+    "dropout1d": ("Tompson", "CVPR 2015", "section 3.2"),
+    "dropout2d": ("Tompson", "CVPR 2015", "section 3.2"),
+    "dropout3d": ("Tompson", "CVPR 2015", "section 3.2"),
+    "variational_dropout": ("Gal", "NIPS 2016", "section 4"),
+    "drop_path": ("Huang", "ECCV", "section 3"),
+    "drop_connect": ("Wan", "ICML 2013", "section"),
+    "embedding_dropout": ("Merity", "ICLR 2018", "section 4.3"),
+    "attention_dropout": ("Vaswani", "NIPS 2017", "section"),
+    "dropout_samples": ("Gal", "ICML 2016", "section 4"),
+    "mc_dropout": ("Gal", "ICML 2016", "section 4"),
+}
+
+
+@pytest.mark.parametrize("name", FAMILY)
+def test_the_family_names_its_sources(name: str) -> None:
+    doc = inspect.getdoc(getattr(fastdrop, name))
+    assert doc
+    words = " ".join(doc.partition("Source:")[2].split())
+    for word in FAMILY[name]:
+        assert word in words
+
+
 def test_compiled_and_python_functions_say_the_same() -> None:
     for name in ("dropout", "dropout_"):
         assert inspect.getdoc(getattr(fastdrop, name)) == inspect.getdoc(getattr(elementwise, name))

@@ -17,24 +17,38 @@ from ._front import dropout, dropout_
 from ._rng import Generator, Key, default_generator, manual_seed
 from .backends import backend, set_backend
 from .elementwise import apply_mask, dropout_mask
+from .montecarlo import MonteCarloResult, dropout_samples, mc_dropout
+from .structured import drop_path, dropout1d, dropout2d, dropout3d, variational_dropout
+from .weights import attention_dropout, drop_connect, embedding_dropout
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Generator",
     "Key",
+    "MonteCarloResult",
     "apply_mask",
+    "attention_dropout",
     "backend",
     "default_generator",
+    "drop_connect",
+    "drop_path",
     "dropout",
+    "dropout1d",
+    "dropout2d",
+    "dropout3d",
     "dropout_",
     "dropout_mask",
+    "dropout_samples",
+    "embedding_dropout",
     "get_num_threads",
     "layers",
     "manual_seed",
+    "mc_dropout",
     "set_backend",
     "set_num_threads",
     "show_config",
+    "variational_dropout",
 ]
 
 # A backend that was asked for and cannot run is an error now, not at the first call.

@@ -90,6 +90,13 @@ def as_input(value: npt.ArrayLike, argument: str = "x") -> Array:
         ) from error
 
 
+def as_operand(value: npt.ArrayLike, argument: str = "x") -> Array:
+    """`value` as a plain ndarray of a dtype that operations take, whose shape may be looked at."""
+    array = as_input(value, argument)
+    kind_of(array.dtype, argument)
+    return array
+
+
 def _overlaps_itself(array: Array) -> bool:
     """Whether two elements of `array` share memory (broadcast or sliding-window views)."""
     flags = array.flags
@@ -159,25 +166,80 @@ def check_inplace(value: object, argument: str = "x") -> Array:
     return value if type(value) is np.ndarray else np.asarray(value)
 
 
-def check_out(out: object, x: Array) -> Array:
-    """`out` as an array that the result of an operation on `x` may be written to."""
+def check_out(out: object, x: Array, argument: str = "x") -> Array:
+    """`out` as an array that the result of an operation on `x` may be written to.
+
+    `argument` is what the caller knows `x` by.
+    """
     if out is x:
         check_written(x, "out")
         return x
+    array = _check_form(out, x.dtype, x.shape, argument, f"{argument}'s shape")
+    if _overlap(array, x) and not _same_layout(array, x):
+        raise ValueError(
+            f"out has to be {argument} itself or share no memory with it, "
+            f"but got an array that overlaps {argument} in part"
+        )
+    return array
+
+
+def check_out_of_samples(out: object, x: Array, samples: int) -> Array:
+    """`out` as an array for `samples` results of an operation on `x`, stacked."""
+    array = _check_form(out, x.dtype, (samples, *x.shape), "x", "the shape (samples, *x.shape),")
+    if _overlap(array, x):
+        raise ValueError(
+            "out has to share no memory with x, but got an array that overlaps it: "
+            "every sample reads x again"
+        )
+    return array
+
+
+def _check_form(
+    out: object, dtype: np.dtype[Any], shape: tuple[int, ...], argument: str, shape_words: str
+) -> Array:
+    """`out` as an array, if it has the dtype of `argument` and the shape of the result."""
     if not isinstance(out, np.ndarray):
         raise TypeError(f"out has to be a NumPy array, but got {type(out).__name__}")
     array = out if type(out) is np.ndarray else np.asarray(out)
-    if array.dtype != x.dtype:
-        raise TypeError(f"out has to have x's dtype {x.dtype}, but got {array.dtype}")
-    if array.shape != x.shape:
-        raise ValueError(f"out has to have x's shape {x.shape}, but got {array.shape}")
+    if array.dtype != dtype:
+        raise TypeError(f"out has to have {argument}'s dtype {dtype}, but got {array.dtype}")
+    if array.shape != shape:
+        raise ValueError(f"out has to have {shape_words} {shape}, but got {array.shape}")
     check_written(array, "out")
-    if _overlap(array, x) and not _same_layout(array, x):
-        raise ValueError(
-            "out has to be x itself or share no memory with it, "
-            "but got an array that overlaps x in part"
-        )
     return array
+
+
+def check_rank(array: Array, least: int, most: int | None, argument: str = "x") -> None:
+    """The number of axes: from `least` to `most`, where None stands for any number."""
+    if least <= array.ndim <= (array.ndim if most is None else most):
+        return
+    if most is None:
+        words = f"at least {least} axis" if least == 1 else f"at least {least} axes"
+    else:
+        words = f"{least} axes" if least == most else f"{least} or {most} axes"
+    raise ValueError(f"{argument} has to have {words}, but got shape {array.shape}")
+
+
+def check_axis(axis: object, argument: str) -> int:
+    """`axis` as an integer; whether an array has it is left to `axis_of`."""
+    return _axis_length(axis, argument, "an integer")
+
+
+def axis_of(axis: int, array: Array, argument: str) -> int:
+    """`axis` counted from the front, if `array` has it."""
+    if not -array.ndim <= axis < array.ndim:
+        raise ValueError(
+            f"{argument} has to be an axis of x, which has shape {array.shape}, but got {axis}"
+        )
+    return axis % array.ndim
+
+
+def check_count(value: object, argument: str) -> int:
+    """`value` as an integer of at least 1."""
+    count = _axis_length(value, argument, "an integer")
+    if count < 1:
+        raise ValueError(f"{argument} has to be at least 1, but got {count}")
+    return count
 
 
 def check_flag(value: object, argument: str) -> bool:

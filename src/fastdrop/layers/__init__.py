@@ -1,0 +1,29 @@
+"""Layers for networks written in NumPy: objects that remember what backward needs.
+
+A layer keeps no mask: `backward` draws it again from the key of the last `forward`, which takes
+0 bytes an element.
+"""
+
+from .base import Layer
+from .elementwise import AttentionDropout, DropConnect, Dropout
+from .structured import (
+    DropPath,
+    EmbeddingDropout,
+    SpatialDropout1D,
+    SpatialDropout2D,
+    SpatialDropout3D,
+    VariationalDropout,
+)
+
+__all__ = [
+    "AttentionDropout",
+    "DropConnect",
+    "DropPath",
+    "Dropout",
+    "EmbeddingDropout",
+    "Layer",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
+    "SpatialDropout3D",
+    "VariationalDropout",
+]

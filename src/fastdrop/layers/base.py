@@ -1,0 +1,191 @@
+"""What all layers share, and the context in which Monte Carlo dropout runs them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Self
+
+import numpy.typing as npt
+
+from fastdrop import _arrays
+from fastdrop._arrays import Array
+from fastdrop._rng import Generator, Key, RNGLike, as_generator
+from fastdrop.stream import VERSION
+
+
+class Draw(NamedTuple):
+    """A mask by its key, and the input it was for. No key: it was an evaluation."""
+
+    shape: tuple[int, ...]
+    mask_shape: tuple[int, ...]
+    p: float
+    key: Key | None
+
+
+@dataclass(slots=True)
+class Memory:
+    """What a layer knows of the inputs it has met."""
+
+    last: Draw | None = None
+    """What `backward` needs."""
+    held: Draw | None = None
+    """What the next time step needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sampling:
+    """One sample of Monte Carlo dropout: what every layer uses while it is drawn.
+
+    A layer's own generator, switch and memory are not touched, so that nothing has to be put back,
+    whatever happens in between, and other threads see nothing of it.
+    """
+
+    generator: Generator
+    memories: dict[int, tuple[Layer, Memory]] = field(default_factory=dict)
+
+    def memory_of(self, layer: Layer) -> Memory:
+        # The layer is kept too: another one must not get its id before the sample is done.
+        return self.memories.setdefault(id(layer), (layer, Memory()))[1]
+
+
+_sampling: ContextVar[_Sampling | None] = ContextVar("fastdrop_sampling", default=None)
+
+
+@contextmanager
+def sampling(generator: Generator) -> Iterator[None]:
+    """Let all layers train and draw from ``generator``, in this thread or asynchronous task."""
+    token = _sampling.set(_Sampling(generator))
+    try:
+        yield
+    finally:
+        _sampling.reset(token)
+
+
+class Layer(ABC):
+    """Base of the layers: the training switch, the generator, saving and loading.
+
+    A subclass defines `forward` and `backward`, what it saves beside the generator
+    (`_settings`), how it checks and takes that back (`_checked`, `_apply`), and what its
+    `repr` shows (`_arguments`). It asks `training` and `generator`, which `fastdrop.mc_dropout`
+    answers for every layer while it draws a sample.
+
+    Parameters
+    ----------
+    rng : None, int, Key, Generator, numpy.random.SeedSequence or numpy.random.Generator
+        What the layer draws from. None gives it a stream of its own, a child of the default
+        generator; a `fastdrop.Generator` is used as it is; anything else starts a generator.
+
+    Examples
+    --------
+    >>> import fastdrop
+    >>> isinstance(fastdrop.layers.Dropout(0.5), fastdrop.layers.Layer)
+    True
+    """
+
+    def __init__(self, rng: RNGLike = None) -> None:
+        self._own_generator = as_generator(rng)
+        self._own_memory = Memory()
+        self._trains = True
+
+    @property
+    def training(self) -> bool:
+        """Whether `forward` trains; change it with `train` and `eval`."""
+        return self._trains or _sampling.get() is not None
+
+    @property
+    def generator(self) -> Generator:
+        """The generator that the layer draws from."""
+        context = _sampling.get()
+        return self._own_generator if context is None else context.generator
+
+    @property
+    def _memory(self) -> Memory:
+        context = _sampling.get()
+        return self._own_memory if context is None else context.memory_of(self)
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch to training (or, with False, to evaluation) and return the layer."""
+        self._trains = _arrays.check_flag(mode, "mode")
+        return self
+
+    def eval(self) -> Self:
+        """Switch to evaluation and return the layer."""
+        return self.train(False)
+
+    @abstractmethod
+    def forward(self, x: npt.ArrayLike) -> Array:
+        """The layer's output for `x`."""
+
+    @abstractmethod
+    def backward(self, dy: npt.ArrayLike) -> Array:
+        """The gradient with respect to the input of the last `forward`."""
+
+    def __call__(self, x: npt.ArrayLike) -> Array:
+        """The same as `forward`."""
+        return self.forward(x)
+
+    @abstractmethod
+    def _settings(self) -> dict[str, Any]:
+        """What is saved beside the generator, as data that json can write."""
+
+    @abstractmethod
+    def _checked(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """`settings` as the layer holds them; raises what is wrong with them."""
+
+    @abstractmethod
+    def _apply(self, settings: dict[str, Any]) -> None:
+        """Take over checked settings; cannot fail."""
+
+    @abstractmethod
+    def _arguments(self) -> list[str]:
+        """The constructor's arguments for `repr`: all without a default, and the changed ones."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """The layer's settings and generator as plain data that `json` can write.
+
+        Returns
+        -------
+        dict
+            With "type", the "version" of the random stream, the layer's arguments, and the
+            "generator". Whether the layer trains, and what `backward` needs, are not in it.
+        """
+        return {
+            "type": type(self).__name__,
+            "version": VERSION,
+            **self._settings(),
+            "generator": self._own_generator.state,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go back to what `state_dict` saved. Everything is checked before anything changes.
+
+        Raises
+        ------
+        TypeError
+            `state` is not a dict, or an entry has the wrong type.
+        ValueError
+            Entries are missing or unknown, belong to another kind of layer or another version
+            of the stream, or hold impossible values.
+        """
+        if not isinstance(state, dict):
+            raise TypeError(f"state has to be a dict, but got {type(state).__name__}")
+        expected = self.state_dict().keys()
+        if state.keys() != expected:
+            raise ValueError(
+                f"state has to have the entries {', '.join(expected)}, "
+                f"but got {', '.join(map(str, state)) or 'none'}"
+            )
+        for name, value in (("type", type(self).__name__), ("version", VERSION)):
+            if state[name] != value:
+                raise ValueError(f"state has to have {name} {value!r}, but got {state[name]!r}")
+        settings = self._checked(state)
+        self._own_generator.state = state["generator"]  # checks all of it before it changes
+        self._own_memory = Memory()
+        self._apply(settings)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(self._arguments())})"

@@ -1,0 +1,179 @@
+"""Layers that decide for every element: of activations, of weights, of attention."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from fastdrop import _arrays
+from fastdrop._arrays import Array, NoiseShape
+from fastdrop._plan import check_mode
+from fastdrop._rng import RNGLike
+from fastdrop.elementwise import Mode
+
+from .masked import MaskedLayer, Option
+
+
+class Dropout(MaskedLayer):
+    """Dropout as a layer with `forward` and `backward`.
+
+    Parameters
+    ----------
+    p : float, default 0.5
+        Probability of dropping an element, from 0 to 1. May be assigned later.
+    mode : {"inverted", "standard"}, default "inverted"
+        As in `fastdrop.dropout`.
+    noise_shape : tuple of int or None, optional
+        Shape of the mask, as in `fastdrop.dropout`.
+    rng : None, int, Key, Generator, numpy.random.SeedSequence or numpy.random.Generator
+        What the layer draws from. None gives it a stream of its own, a child of the default
+        generator; a `fastdrop.Generator` is used as it is; anything else starts a generator.
+
+    Raises
+    ------
+    TypeError
+        An argument has the wrong type.
+    ValueError
+        `p` is outside [0, 1], `mode` unknown, or a length in `noise_shape` negative.
+
+    Notes
+    -----
+    Source: Srivastava et al., "Dropout", JMLR 15 (2014), section 4 (model) and section 5.1
+    (backpropagation through the thinned network).
+
+    `backward` answers the last `forward`, so that each place in a network needs a layer of its
+    own. Assigning `p` between the two does not change the gradient.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop
+    >>> layer = fastdrop.layers.Dropout(0.5, rng=1)
+    >>> x = np.ones((2, 4), np.float32)
+    >>> y = layer(x)
+    >>> dx = layer.backward(np.ones_like(y))
+    >>> bool(np.all(dx == y))
+    True
+    >>> layer.eval()(x) is x
+    True
+    >>> layer
+    Dropout(p=0.5)
+    """
+
+    _options: ClassVar[Mapping[str, Option]] = {
+        "mode": Option("inverted", check_mode),
+        "noise_shape": Option(None, _arrays.noise_shape_form),
+    }
+
+    def __init__(
+        self,
+        p: float = 0.5,
+        *,
+        mode: Mode = "inverted",
+        noise_shape: NoiseShape | None = None,
+        rng: RNGLike = None,
+    ) -> None:
+        super().__init__(p, rng, mode=mode, noise_shape=noise_shape)
+
+    @property
+    def mode(self) -> Mode:
+        """What training and evaluation compute: "inverted" or "standard"."""
+        mode: Mode = self._values["mode"]
+        return mode
+
+    @property
+    def noise_shape(self) -> tuple[int | None, ...] | None:
+        """Shape of the mask, or None for the input's."""
+        noise_shape: tuple[int | None, ...] | None = self._values["noise_shape"]
+        return noise_shape
+
+    def _dropout_mode(self) -> Mode:
+        return self.mode
+
+    def _mask_shape(self, x: Array) -> tuple[int, ...]:
+        return _arrays.check_noise_shape(self.noise_shape, x.shape)
+
+
+class DropConnect(MaskedLayer):
+    """DropConnect on a layer's weights: `forward` gives the weights to use in this step.
+
+    Parameters
+    ----------
+    p : float, default 0.5
+        Probability of dropping a weight, from 0 to 1. May be assigned later.
+    rng : None, int, Key, Generator, numpy.random.SeedSequence or numpy.random.Generator
+        What the layer draws from, as for `Dropout`.
+
+    Raises
+    ------
+    TypeError
+        An argument has the wrong type.
+    ValueError
+        `p` is outside [0, 1].
+
+    Notes
+    -----
+    Source: Wan et al., "Regularization of Neural Networks using DropConnect", ICML 2013.
+    See `fastdrop.drop_connect`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop
+    >>> layer = fastdrop.layers.DropConnect(0.5, rng=1)
+    >>> x, w = np.ones((3, 4), np.float32), np.ones((2, 4), np.float32)
+    >>> y = x @ layer(w).T
+    >>> dw = layer.backward(np.ones_like(y).T @ x)
+    >>> dw
+    array([[0., 0., 6., 0.],
+           [0., 6., 0., 0.]], dtype=float32)
+    """
+
+    _argument = "w"
+
+    def __init__(self, p: float = 0.5, *, rng: RNGLike = None) -> None:
+        super().__init__(p, rng)
+
+    def _mask_shape(self, x: Array) -> tuple[int, ...]:
+        return x.shape
+
+
+class AttentionDropout(MaskedLayer):
+    """Dropout on attention weights, after the softmax.
+
+    Parameters
+    ----------
+    p : float, default 0.5
+        Probability of dropping a weight, from 0 to 1. May be assigned later.
+    rng : None, int, Key, Generator, numpy.random.SeedSequence or numpy.random.Generator
+        What the layer draws from, as for `Dropout`.
+
+    Raises
+    ------
+    TypeError
+        An argument has the wrong type.
+    ValueError
+        `p` is outside [0, 1].
+
+    Notes
+    -----
+    Source: Vaswani et al., "Attention Is All You Need", NIPS 2017. See
+    `fastdrop.attention_dropout`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop
+    >>> layer = fastdrop.layers.AttentionDropout(0.5, rng=1)
+    >>> layer(np.full((2, 4), 0.25, np.float32))
+    array([[0. , 0. , 0.5, 0. ],
+           [0. , 0.5, 0. , 0. ]], dtype=float32)
+    """
+
+    _argument = "weights"
+
+    def __init__(self, p: float = 0.5, *, rng: RNGLike = None) -> None:
+        super().__init__(p, rng)
+
+    def _mask_shape(self, x: Array) -> tuple[int, ...]:
+        return x.shape

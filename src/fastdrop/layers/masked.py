@@ -1,0 +1,156 @@
+"""The layers that multiply with a mask: forward, and the same on the gradient."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, NamedTuple
+
+import numpy.typing as npt
+
+from fastdrop import _arrays
+from fastdrop._arrays import Array
+from fastdrop._front import dropout
+from fastdrop._plan import check_p
+from fastdrop._rng import RNGLike
+from fastdrop.elementwise import Mode
+
+from .base import Draw, Layer
+
+
+class Option(NamedTuple):
+    """An argument of a layer's constructor beside `p`."""
+
+    default: object
+    check: Callable[[Any], object]
+
+
+class MaskedLayer(Layer):
+    """A layer that is `dropout` with a mask whose shape depends on the input's.
+
+    A subclass lists its arguments beside `p` in `_options`, and says in `_mask_shape` which shape
+    the mask has.
+    """
+
+    _options: ClassVar[Mapping[str, Option]] = {}
+    _argument: ClassVar[str] = "x"  # what messages call the input
+
+    _p: float
+    _values: dict[str, Any]
+
+    def __init__(self, p: float, rng: RNGLike, **options: object) -> None:
+        self._apply(self._checked({"p": p, **options}))
+        super().__init__(rng)
+
+    @property
+    def p(self) -> float:
+        """Probability of dropping; assigning checks it and holds from the next forward on."""
+        return self._p
+
+    @p.setter
+    def p(self, p: float) -> None:
+        self._p = check_p(p)
+
+    @abstractmethod
+    def _mask_shape(self, x: Array) -> tuple[int, ...]:
+        """The shape of the mask for `x`; raises what is wrong with x's shape."""
+
+    def _dropout_mode(self) -> Mode:
+        return "inverted"
+
+    def forward(self, x: npt.ArrayLike) -> Array:
+        """Drop in training, and evaluate otherwise.
+
+        Parameters
+        ----------
+        x : array_like
+            As for the function that the layer is named after.
+
+        Returns
+        -------
+        ndarray
+            Of x's shape and dtype; inverted evaluation returns `x` itself.
+
+        Raises
+        ------
+        TypeError
+            A dtype that `fastdrop.dropout` does not take.
+        ValueError
+            A shape that the layer does not take.
+        """
+        array = _arrays.as_operand(x, self._argument)
+        draw = self._draw(array, self._mask_shape(array))
+        y = self._applied(array, draw)
+        self._memory.last = draw
+        return y
+
+    def backward(self, dy: npt.ArrayLike) -> Array:
+        """The gradient with respect to the input of the last `forward`.
+
+        Parameters
+        ----------
+        dy : array_like
+            The gradient with respect to its output, of the same shape; any dtype that
+            `fastdrop.dropout` takes.
+
+        Returns
+        -------
+        ndarray
+            Of dy's shape and dtype; after an inverted evaluation, `dy` itself.
+
+        Raises
+        ------
+        RuntimeError
+            There was no `forward`.
+        TypeError
+            A dtype that `fastdrop.dropout` does not take.
+        ValueError
+            `dy` has another shape than the output.
+        """
+        last = self._memory.last
+        if last is None:
+            raise RuntimeError("backward has to come after forward, but there was no forward")
+        array = _arrays.as_operand(dy, "dy")
+        if array.shape != last.shape:
+            raise ValueError(
+                f"dy has to have the shape of forward's output {last.shape}, but got {array.shape}"
+            )
+        return self._applied(array, last)
+
+    def _draw(self, array: Array, mask_shape: tuple[int, ...]) -> Draw:
+        """Reserve a mask for `array`, or none in evaluation."""
+        key = None
+        if self.training:
+            key = self.generator.reserve(math.prod(mask_shape) if array.size else 0)
+        return Draw(array.shape, mask_shape, self._p, key)
+
+    def _applied(self, array: Array, draw: Draw) -> Array:
+        # Without noise_shape, where it can be, a call is short.
+        noise_shape = None if draw.mask_shape == draw.shape else draw.mask_shape
+        training, mode = draw.key is not None, self._dropout_mode()
+        return dropout(array, draw.p, training, rng=draw.key, noise_shape=noise_shape, mode=mode)
+
+    def _settings(self) -> dict[str, Any]:
+        settings: dict[str, Any] = {"p": self._p}
+        for name, value in self._values.items():
+            settings[name] = list(value) if isinstance(value, tuple) else value
+        return settings
+
+    def _checked(self, settings: dict[str, Any]) -> dict[str, Any]:
+        checked: dict[str, Any] = {"p": check_p(settings["p"])}
+        for name, option in self._options.items():
+            checked[name] = option.check(settings[name])
+        return checked
+
+    def _apply(self, settings: dict[str, Any]) -> None:
+        self._p = settings["p"]
+        self._values = {name: settings[name] for name in self._options}
+
+    def _arguments(self) -> list[str]:
+        changed = (
+            f"{name}={value!r}"
+            for name, value in self._values.items()
+            if value != self._options[name].default
+        )
+        return [f"p={self._p}", *changed]

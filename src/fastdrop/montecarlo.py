@@ -1,0 +1,301 @@
+"""Many samples of dropout: of an array, and of what a network makes of its input.
+
+Sample k draws from stream + k, so that it is the same whatever the number of samples.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _arrays, backends
+from ._arrays import Array
+from ._plan import make_plan
+from ._rng import Generator, Key, RNGLike, resolve, use_default
+from .layers.base import sampling
+
+# The positions that a generator sets aside for each sample of `mc_dropout`, which cannot know how
+# many its function will draw: more than any network does, and room for 2**28 calls.
+_RESERVED: Final = 2**36
+
+# How far from 1 the sum of probabilities may be: 16-bit floats are that coarse.
+_TOLERANCE: Final = 0.01
+
+
+def _key_of_sample(key: Key, sample: int) -> Key:
+    return Key(key.seed, (key.stream + sample) % 2**64, key.offset)
+
+
+def dropout_samples(
+    x: npt.ArrayLike,
+    p: float,
+    samples: int,
+    *,
+    rng: RNGLike = None,
+    out: Array | None = None,
+) -> Array:
+    """Apply dropout to `x` several times, with independent masks.
+
+    Parameters
+    ----------
+    x : array_like
+        As for `dropout`.
+    p : float
+        Probability of dropping an element, from 0 to 1.
+    samples : int
+        How many, at least 1.
+    rng : None, int, Key, Generator, numpy.random.SeedSequence or numpy.random.Generator
+        As for `dropout`. Sample k is drawn with ``Key(seed, stream + k, offset)``, whatever the
+        number of samples; a generator moves on as for a single one.
+    out : ndarray, optional
+        Where the result goes: an array of the result's shape and x's dtype that shares no
+        memory with `x`.
+
+    Returns
+    -------
+    ndarray
+        `out`, or an array of shape ``(samples, *x.shape)`` and x's dtype.
+
+    Raises
+    ------
+    TypeError
+        `samples` is not an integer; otherwise as for `dropout`.
+    ValueError
+        `samples` less than 1; `p` outside [0, 1]; `out` of another shape, read-only, or
+        overlapping itself or `x`.
+    OverflowError
+        The positions needed pass the end of the stream, 2**64.
+
+    Notes
+    -----
+    Source: Gal and Ghahramani, "Dropout as a Bayesian Approximation: Representing Model
+    Uncertainty in Deep Learning", ICML 2016, section 4, of a single layer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop
+    >>> fastdrop.dropout_samples(np.ones(6, np.float32), 0.5, 3, rng=1)
+    array([[0., 0., 2., 0., 0., 2.],
+           [2., 2., 0., 2., 0., 2.],
+           [2., 0., 2., 0., 2., 2.]], dtype=float32)
+    """
+    array = _arrays.as_input(x)
+    kind = _arrays.kind_of(array.dtype)
+    plan = make_plan(p, kind)
+    samples = _arrays.check_count(samples, "samples")
+    if out is None:
+        target = out = np.empty((samples, *array.shape), array.dtype)
+    else:
+        target = _arrays.check_out_of_samples(out, array, samples)
+    key = resolve(rng, array.size)
+    if array.size:
+        backend = backends.active()
+        source = _arrays.storage(array, kind)
+        # A call for each sample, and not for each part of x, although x then is read again: large
+        # calls use all threads, and past the cache they write without reading first.
+        for k in range(samples):
+            result = _arrays.storage(target[k, ...], kind)
+            backend.dropout(source, result, kind, _key_of_sample(key, k), plan)
+    return out
+
+
+@dataclass(frozen=True, eq=False)
+class MonteCarloResult:
+    """What `mc_dropout` found; `entropy` and `mutual_information` only for probabilities.
+
+    Parameters
+    ----------
+    mean : ndarray
+        Mean over the samples, in float64.
+    std : ndarray
+        Standard deviation over the samples (divided by their number), in float64.
+    samples : int
+        How many samples there were.
+    entropy : ndarray or None
+        Entropy of the mean, in nats, without the last axis: the whole uncertainty about the
+        class.
+    mutual_information : ndarray or None
+        The part of the entropy that is due to the model: what is left after subtracting the
+        samples' mean entropy, in nats.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop
+    >>> result = fastdrop.mc_dropout(fastdrop.dropout, np.ones(3, np.float32), 10, rng=1)
+    >>> result.samples, result.mean.shape, result.entropy
+    (10, (3,), None)
+    """
+
+    mean: Array
+    std: Array
+    samples: int
+    entropy: Array | None
+    mutual_information: Array | None
+
+
+def mc_dropout(
+    fn: Callable[..., npt.ArrayLike],
+    x: Any,
+    samples: int = 50,
+    *,
+    rng: RNGLike = None,
+    probabilities: bool = False,
+) -> MonteCarloResult:
+    """Run a network with dropout several times, and return mean and spread of its output.
+
+    While `fn` runs, in the thread that called, what it draws comes from a generator that
+    belongs to the sample: ``Generator(seed, stream + k, offset)`` for sample k, whatever the
+    number of samples. `fn` is given it as `rng`, if it has a parameter of that name; it is the
+    default generator; and all of fastdrop's layers train and draw from it. The layers
+    themselves stay as they are: switch, generator, and what their `backward` answers.
+
+    Parameters
+    ----------
+    fn : callable
+        Called as ``fn(x)`` or ``fn(x, rng=generator)``. It returns an array of real numbers,
+        always of one shape.
+    x : object
+        What `fn` is given, as it is.
+    samples : int, default 50
+        How often `fn` is called, at least once.
+    rng : None, int, Key, Generator, numpy.random.SeedSequence or numpy.random.Generator
+        As for `dropout`. A `Generator` moves on by 2**36 positions, which are the samples' own
+        on each of their streams.
+    probabilities : bool, default False
+        Whether `fn` returns probabilities of classes, along its last axis: the result then
+        says how uncertain the classes are.
+
+    Returns
+    -------
+    MonteCarloResult
+        With `mean`, `std` (the samples' own, without Bessel's correction), `samples`, and, for
+        probabilities, `entropy` and `mutual_information` in nats. No sample is kept.
+
+    Raises
+    ------
+    TypeError
+        `fn` cannot be called, or returns something other than real numbers; `samples`, `rng`
+        or `probabilities` of the wrong type.
+    ValueError
+        `samples` less than 1; `fn` returns different shapes; `probabilities` is True, and `fn`
+        returns something negative, or that does not sum to 1 along the last axis.
+    OverflowError
+        The positions needed pass the end of the stream, 2**64.
+
+    Notes
+    -----
+    Source: Gal and Ghahramani, "Dropout as a Bayesian Approximation: Representing Model
+    Uncertainty in Deep Learning", ICML 2016, section 4. Mean and standard deviation: Welford,
+    "Note on a Method for Calculating Corrected Sums of Squares and Products", Technometrics 4
+    (1962). Mutual information: Houlsby, Huszar, Ghahramani and Lengyel, "Bayesian Active
+    Learning for Classification and Preference Learning", arXiv:1112.5745 (2011), section 2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop
+    >>> w = np.linspace(-1, 1, 40).reshape(8, 5)
+    >>> layer = fastdrop.layers.Dropout(0.5).eval()
+    >>> def network(x):
+    ...     z = np.exp(layer(x) @ w)
+    ...     return z / z.sum(axis=-1, keepdims=True)
+    >>> result = fastdrop.mc_dropout(network, np.ones((3, 8)), 100, rng=1, probabilities=True)
+    >>> result.mean.shape, result.entropy.shape
+    ((3, 5), (3,))
+    >>> bool(np.all(result.mutual_information < result.entropy))
+    True
+    >>> layer.training
+    False
+    """
+    if not callable(fn):
+        raise TypeError(f"fn has to be callable, but got {type(fn).__name__}")
+    samples = _arrays.check_count(samples, "samples")
+    probabilities = _arrays.check_flag(probabilities, "probabilities")
+    takes_rng = _takes_rng(fn)
+    key = resolve(rng, _RESERVED)
+    moments = _Moments()
+    entropies = _Moments()
+    for k in range(samples):
+        sample = _key_of_sample(key, k)
+        generator = Generator(sample.seed, sample.stream, sample.offset)
+        with use_default(generator), sampling(generator):
+            y = fn(x, rng=generator) if takes_rng else fn(x)
+        value = _as_float64(y)
+        moments.add(value)
+        if probabilities:
+            _check_probabilities(value)
+            entropies.add(_entropy(value))
+    if not probabilities:
+        return MonteCarloResult(moments.mean, moments.std(), samples, None, None)
+    entropy = _entropy(moments.mean)
+    # Never negative, but for rounding.
+    information = np.maximum(entropy - entropies.mean, 0.0)
+    return MonteCarloResult(moments.mean, moments.std(), samples, entropy, information)
+
+
+def _takes_rng(fn: Callable[..., object]) -> bool:
+    """Whether `fn` can be called with a keyword argument `rng` that it knows by name."""
+    try:
+        parameter = inspect.signature(fn).parameters.get("rng")
+    except (TypeError, ValueError):  # some functions written in C have no signature
+        return False
+    return parameter is not None and parameter.kind in (
+        parameter.POSITIONAL_OR_KEYWORD,
+        parameter.KEYWORD_ONLY,
+    )
+
+
+def _as_float64(value: npt.ArrayLike) -> Array:
+    """What the function returned, if it is real numbers."""
+    array = _arrays.as_input(value, "fn's result")
+    if array.dtype.kind not in "biuf":
+        _arrays.kind_of(array.dtype, "fn's result")
+    return array.astype(np.float64)
+
+
+class _Moments:
+    """Mean and standard deviation of arrays that come one after another, after Welford."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._squares = self.mean = np.zeros(0)
+
+    def add(self, value: Array) -> None:
+        if not self._count:
+            self.mean, self._squares = np.zeros(value.shape), np.zeros(value.shape)
+        elif value.shape != self.mean.shape:
+            raise ValueError(
+                "fn's result has to have the same shape for every sample, "
+                f"but got {value.shape} after {self.mean.shape}"
+            )
+        self._count += 1
+        # What is infinite or nan in a sample is so in the result, without a warning.
+        with np.errstate(invalid="ignore", over="ignore"):
+            difference = value - self.mean
+            self.mean += difference / self._count
+            self._squares += difference * (value - self.mean)
+
+    def std(self) -> Array:
+        return np.asarray(np.sqrt(self._squares / self._count))
+
+
+def _check_probabilities(value: Array) -> None:
+    words = "fn's result has to be probabilities, which are not negative and sum to 1 along the "
+    if value.ndim == 0:
+        raise ValueError(f"{words}last axis, but got a single number")
+    # Written so that a nan fails too.
+    if not (np.all(value >= 0) and np.all(np.abs(value.sum(axis=-1) - 1) <= _TOLERANCE)):
+        raise ValueError(f"{words}last axis, but got other numbers")
+
+
+def _entropy(probabilities: Array) -> Array:
+    """Along the last axis, in nats; what is impossible counts for nothing."""
+    logarithms = np.log(probabilities, out=np.zeros(probabilities.shape), where=probabilities > 0)
+    return np.asarray(0.0 - (probabilities * logarithms).sum(axis=-1))

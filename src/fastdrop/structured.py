@@ -1,0 +1,377 @@
+"""Dropout with decisions that are shared along axes.
+
+Every function here is `dropout` with a mask of a certain shape: `spatial_shape`,
+`variational_shape` and `path_shape` say which, for the functions and for the layers. The elements
+of that small mask, in C order, are the positions in the stream.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, TypeAlias
+
+import numpy.typing as npt
+
+from . import _arrays
+from ._arrays import Array
+from ._front import dropout
+from ._plan import check_choice
+from ._rng import RNGLike
+
+DataFormat: TypeAlias = Literal["channels_first", "channels_last"]
+PathMode: TypeAlias = Literal["row", "batch"]
+
+DATA_FORMATS: Final[tuple[DataFormat, DataFormat]] = ("channels_first", "channels_last")
+PATH_MODES: Final[tuple[PathMode, PathMode]] = ("row", "batch")
+
+
+# --- the shapes of the masks ---------------------------------------------------------------------
+
+
+def check_data_format(data_format: object) -> DataFormat:
+    """`data_format`, if it is one of the two."""
+    return check_choice(data_format, "data_format", DATA_FORMATS)
+
+
+def check_path_mode(mode: object) -> PathMode:
+    """`mode`, if it is one of the two."""
+    return check_choice(mode, "mode", PATH_MODES)
+
+
+def spatial_shape(x: Array, axes: int, data_format: DataFormat) -> tuple[int, ...]:
+    """One decision for each sample and channel of `x`, which has so many spatial axes."""
+    _arrays.check_rank(x, axes + 1, axes + 2)
+    ones = (1,) * axes
+    if data_format == "channels_first":
+        return x.shape[:-axes] + ones
+    return x.shape[: x.ndim - axes - 1] + ones + x.shape[-1:]
+
+
+def variational_shape(x: Array, time_axis: int) -> tuple[int, ...]:
+    """One decision for all time steps."""
+    axis = _arrays.axis_of(time_axis, x, "time_axis")
+    return (*x.shape[:axis], 1, *x.shape[axis + 1 :])
+
+
+def path_shape(x: Array, mode: PathMode) -> tuple[int, ...]:
+    """One decision for each sample, or one in all."""
+    if mode == "batch":
+        return (1,) * x.ndim
+    _arrays.check_rank(x, 1, None)
+    return x.shape[:1] + (1,) * (x.ndim - 1)
+
+
+# --- spatial dropout -----------------------------------------------------------------------------
+
+
+def dropout1d(
+    x: npt.ArrayLike,
+    p: float = 0.5,
+    training: bool = True,
+    *,
+    rng: RNGLike = None,
+    out: Array | None = None,
+    data_format: DataFormat = "channels_first",
+) -> Array:
+    """Drop whole channels of sequences: spatial dropout.
+
+    Each channel of each sample is dropped with probability `p`, all positions of it together;
+    the others are divided by 1 - p.
+
+    Parameters
+    ----------
+    x : array_like
+        Of shape (samples, channels, length), or (channels, length) for a single sample; with
+        "channels_last", (samples, length, channels) or (length, channels). Dtypes as for
+        `dropout`.
+    p, training, rng, out
+        As for `dropout`; the mask takes one position for each sample and channel.
+    data_format : {"channels_first", "channels_last"}, default "channels_first"
+        Where the channels' axis is.
+
+    Returns
+    -------
+    ndarray
+        `out`, or an array of x's shape and dtype; evaluation returns `x` itself.
+
+    Raises
+    ------
+    TypeError
+        As for `dropout`.
+    ValueError
+        `x` has not 2 or 3 axes; an unknown `data_format`; `p` outside [0, 1]; `out` as for
+        `dropout`.
+    OverflowError
+        The positions needed pass the end of the stream, 2**64.
+
+    Notes
+    -----
+    Source: Tompson, Goroshin, Jain, LeCun and Bregler, "Efficient Object Localization Using
+    Convolutional Networks", CVPR 2015, section 3.2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop
+    >>> x = np.ones((1, 4, 3), np.float32)
+    >>> fastdrop.dropout1d(x, 0.5, rng=3)[0]
+    array([[0., 0., 0.],
+           [2., 2., 2.],
+           [2., 2., 2.],
+           [0., 0., 0.]], dtype=float32)
+    """
+    return _spatial(x, 1, p, training, rng, out, data_format)
+
+
+def dropout2d(
+    x: npt.ArrayLike,
+    p: float = 0.5,
+    training: bool = True,
+    *,
+    rng: RNGLike = None,
+    out: Array | None = None,
+    data_format: DataFormat = "channels_first",
+) -> Array:
+    """Drop whole channels of images: spatial dropout.
+
+    Each channel of each sample is dropped with probability `p`, all pixels of it together; the
+    others are divided by 1 - p. An array with 3 axes is a single sample (PyTorch's function of
+    this name reads it as samples of sequences).
+
+    Parameters
+    ----------
+    x : array_like
+        Of shape (samples, channels, height, width), or (channels, height, width) for a single
+        sample; with "channels_last", (samples, height, width, channels) or (height, width,
+        channels). Dtypes as for `dropout`.
+    p, training, rng, out
+        As for `dropout`; the mask takes one position for each sample and channel.
+    data_format : {"channels_first", "channels_last"}, default "channels_first"
+        Where the channels' axis is.
+
+    Returns
+    -------
+    ndarray
+        `out`, or an array of x's shape and dtype; evaluation returns `x` itself.
+
+    Raises
+    ------
+    TypeError
+        As for `dropout`.
+    ValueError
+        `x` has not 3 or 4 axes; an unknown `data_format`; `p` outside [0, 1]; `out` as for
+        `dropout`.
+    OverflowError
+        The positions needed pass the end of the stream, 2**64.
+
+    Notes
+    -----
+    Source: Tompson, Goroshin, Jain, LeCun and Bregler, "Efficient Object Localization Using
+    Convolutional Networks", CVPR 2015, section 3.2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop
+    >>> y = fastdrop.dropout2d(np.ones((2, 3, 4, 4), np.float32), 0.5, rng=3)
+    >>> y[:, :, 0, 0]
+    array([[0., 2., 2.],
+           [0., 0., 0.]], dtype=float32)
+    >>> bool(np.all(y == y[:, :, :1, :1]))
+    True
+    """
+    return _spatial(x, 2, p, training, rng, out, data_format)
+
+
+def dropout3d(
+    x: npt.ArrayLike,
+    p: float = 0.5,
+    training: bool = True,
+    *,
+    rng: RNGLike = None,
+    out: Array | None = None,
+    data_format: DataFormat = "channels_first",
+) -> Array:
+    """Drop whole channels of volumes: spatial dropout.
+
+    Each channel of each sample is dropped with probability `p`, all voxels of it together; the
+    others are divided by 1 - p.
+
+    Parameters
+    ----------
+    x : array_like
+        Of shape (samples, channels, depth, height, width), or without the first axis for a
+        single sample; with "channels_last" the channels' axis comes last. Dtypes as for
+        `dropout`.
+    p, training, rng, out
+        As for `dropout`; the mask takes one position for each sample and channel.
+    data_format : {"channels_first", "channels_last"}, default "channels_first"
+        Where the channels' axis is.
+
+    Returns
+    -------
+    ndarray
+        `out`, or an array of x's shape and dtype; evaluation returns `x` itself.
+
+    Raises
+    ------
+    TypeError
+        As for `dropout`.
+    ValueError
+        `x` has not 4 or 5 axes; an unknown `data_format`; `p` outside [0, 1]; `out` as for
+        `dropout`.
+    OverflowError
+        The positions needed pass the end of the stream, 2**64.
+
+    Notes
+    -----
+    Source: Tompson, Goroshin, Jain, LeCun and Bregler, "Efficient Object Localization Using
+    Convolutional Networks", CVPR 2015, section 3.2, on volumes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop
+    >>> x = np.ones((2, 2, 2, 3), np.float32)
+    >>> y = fastdrop.dropout3d(x, 0.5, rng=3, data_format="channels_last")
+    >>> y[0, 0]
+    array([[0., 2., 2.],
+           [0., 2., 2.]], dtype=float32)
+    """
+    return _spatial(x, 3, p, training, rng, out, data_format)
+
+
+def _spatial(
+    x: npt.ArrayLike,
+    axes: int,
+    p: float,
+    training: bool,
+    rng: RNGLike,
+    out: Array | None,
+    data_format: DataFormat,
+) -> Array:
+    array = _arrays.as_operand(x)
+    shape = spatial_shape(array, axes, check_data_format(data_format))
+    return dropout(array, p, training, rng=rng, out=out, noise_shape=shape)
+
+
+# --- other shared decisions ----------------------------------------------------------------------
+
+
+def variational_dropout(
+    x: npt.ArrayLike,
+    p: float = 0.5,
+    training: bool = True,
+    *,
+    rng: RNGLike = None,
+    out: Array | None = None,
+    time_axis: int = 1,
+) -> Array:
+    """Drop features of sequences, the same ones in all time steps: variational or locked dropout.
+
+    Each feature of each sample is dropped with probability `p`, in all time steps together; the
+    others are divided by 1 - p.
+
+    Parameters
+    ----------
+    x : array_like
+        Of any shape with a time axis, such as (samples, time, features). Dtypes as for
+        `dropout`.
+    p, training, rng, out
+        As for `dropout`; the mask takes one position for each element of a time step.
+    time_axis : int, default 1
+        The axis of x's time steps; negative numbers count from the end.
+
+    Returns
+    -------
+    ndarray
+        `out`, or an array of x's shape and dtype; evaluation returns `x` itself.
+
+    Raises
+    ------
+    TypeError
+        `time_axis` is not an integer; otherwise as for `dropout`.
+    ValueError
+        `x` has no such axis; `p` outside [0, 1]; `out` as for `dropout`.
+    OverflowError
+        The positions needed pass the end of the stream, 2**64.
+
+    Notes
+    -----
+    Source: Gal and Ghahramani, "A Theoretically Grounded Application of Dropout in Recurrent
+    Neural Networks", NIPS 2016, section 4.
+
+    `layers.VariationalDropout` can be called one time step at a time.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop
+    >>> fastdrop.variational_dropout(np.ones((2, 3, 4), np.float32), 0.5, rng=3)[0]
+    array([[0., 2., 2., 0.],
+           [0., 2., 2., 0.],
+           [0., 2., 2., 0.]], dtype=float32)
+    """
+    array = _arrays.as_operand(x)
+    shape = variational_shape(array, _arrays.check_axis(time_axis, "time_axis"))
+    return dropout(array, p, training, rng=rng, out=out, noise_shape=shape)
+
+
+def drop_path(
+    x: npt.ArrayLike,
+    p: float = 0.5,
+    training: bool = True,
+    *,
+    rng: RNGLike = None,
+    out: Array | None = None,
+    mode: PathMode = "row",
+) -> Array:
+    """Drop whole samples of a residual branch's output: stochastic depth.
+
+    ``h + drop_path(f(h), p)`` skips the branch f with probability `p`, for each sample on its
+    own or for all of them together. Samples that are kept are divided by 1 - p.
+
+    Parameters
+    ----------
+    x : array_like
+        The branch's output, of any shape; the first axis is that of the samples. Dtypes as for
+        `dropout`.
+    p, training, rng, out
+        As for `dropout`; the mask takes one position for each sample, or one in all. `p` is one
+        minus the survival probability of the paper.
+    mode : {"row", "batch"}, default "row"
+        "row" decides for each sample, "batch" once.
+
+    Returns
+    -------
+    ndarray
+        `out`, or an array of x's shape and dtype; evaluation returns `x` itself.
+
+    Raises
+    ------
+    TypeError
+        As for `dropout`.
+    ValueError
+        `x` has no axis and `mode` is "row"; an unknown `mode`; `p` outside [0, 1]; `out` as
+        for `dropout`.
+    OverflowError
+        The positions needed pass the end of the stream, 2**64.
+
+    Notes
+    -----
+    Source: Huang, Sun, Liu, Sedra and Weinberger, "Deep Networks with Stochastic Depth", ECCV
+    2016, section 3. The paper decides once in a batch, and multiplies with the survival
+    probability in evaluation; here, as usual now, training divides by it instead.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop
+    >>> fastdrop.drop_path(np.ones((4, 3), np.float32), 0.5, rng=3)
+    array([[0., 0., 0.],
+           [2., 2., 2.],
+           [2., 2., 2.],
+           [0., 0., 0.]], dtype=float32)
+    """
+    array = _arrays.as_operand(x)
+    shape = path_shape(array, check_path_mode(mode))
+    return dropout(array, p, training, rng=rng, out=out, noise_shape=shape)

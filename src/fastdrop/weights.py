@@ -1,0 +1,196 @@
+"""Dropout on weights: of connections, of an embedding table, of attention.
+
+These are `dropout` under the name of what it is applied to, with the mask that belongs to it.
+"""
+
+from __future__ import annotations
+
+import numpy.typing as npt
+
+from . import _arrays
+from ._arrays import Array
+from ._front import dropout
+from ._rng import RNGLike
+
+
+def row_shape(table: Array) -> tuple[int, ...]:
+    """The shape of a mask with one decision for each row of `table`."""
+    _arrays.check_rank(table, 2, 2, "table")
+    return (table.shape[0], 1)
+
+
+def drop_connect(
+    w: npt.ArrayLike,
+    p: float = 0.5,
+    training: bool = True,
+    *,
+    rng: RNGLike = None,
+    out: Array | None = None,
+) -> Array:
+    """Drop weights, that is connections, instead of activations: DropConnect.
+
+    Each weight is dropped with probability `p`, on its own; the others are divided by 1 - p.
+    All samples that meet the result share the mask. The gradient with respect to `w` is the
+    same call on the gradient with respect to the result, with the same `Key`.
+
+    Parameters
+    ----------
+    w : array_like
+        Weights of any shape. Dtypes as for `dropout`.
+    p, training, rng, out
+        As for `dropout`. (The paper writes p for keeping.)
+
+    Returns
+    -------
+    ndarray
+        `out`, or an array of w's shape and dtype; evaluation returns `w` itself.
+
+    Raises
+    ------
+    TypeError
+        As for `dropout`.
+    ValueError
+        `p` outside [0, 1]; `out` as for `dropout`.
+    OverflowError
+        The positions needed pass the end of the stream, 2**64.
+
+    Notes
+    -----
+    Source: Wan, Zeiler, Zhang, LeCun and Fergus, "Regularization of Neural Networks using
+    DropConnect", ICML 2013, the section "Motivation". Evaluation takes the mean of the
+    weights, where the paper samples from a normal approximation of the activations.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop
+    >>> w = np.ones((2, 4), np.float32)
+    >>> fastdrop.drop_connect(w, 0.5, rng=1)
+    array([[0., 0., 2., 0.],
+           [0., 2., 0., 0.]], dtype=float32)
+    """
+    array = _arrays.as_operand(w, "w")
+    return _drop(array, "w", array.shape, p, training, rng, out)
+
+
+def embedding_dropout(
+    table: npt.ArrayLike,
+    p: float = 0.5,
+    training: bool = True,
+    *,
+    rng: RNGLike = None,
+    out: Array | None = None,
+) -> Array:
+    """Drop whole rows of an embedding table: words.
+
+    Each row is dropped with probability `p`, wherever the word occurs in the batch; the others
+    are divided by 1 - p.
+
+    Parameters
+    ----------
+    table : array_like
+        Of shape (words, width). Dtypes as for `dropout`.
+    p, training, rng, out
+        As for `dropout`; the mask takes one position for each row.
+
+    Returns
+    -------
+    ndarray
+        `out`, or an array of the table's shape and dtype; evaluation returns `table` itself.
+
+    Raises
+    ------
+    TypeError
+        As for `dropout`.
+    ValueError
+        `table` has not 2 axes; `p` outside [0, 1]; `out` as for `dropout`.
+    OverflowError
+        The positions needed pass the end of the stream, 2**64.
+
+    Notes
+    -----
+    Source: Gal and Ghahramani, "A Theoretically Grounded Application of Dropout in Recurrent
+    Neural Networks", NIPS 2016, and Merity, Keskar and Socher, "Regularizing and Optimizing
+    LSTM Language Models", ICLR 2018, section 4.3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop
+    >>> table = np.ones((4, 3), np.float32)
+    >>> fastdrop.embedding_dropout(table, 0.5, rng=3)
+    array([[0., 0., 0.],
+           [2., 2., 2.],
+           [2., 2., 2.],
+           [0., 0., 0.]], dtype=float32)
+    """
+    array = _arrays.as_operand(table, "table")
+    return _drop(array, "table", row_shape(array), p, training, rng, out)
+
+
+def attention_dropout(
+    weights: npt.ArrayLike,
+    p: float = 0.5,
+    training: bool = True,
+    *,
+    rng: RNGLike = None,
+    out: Array | None = None,
+) -> Array:
+    """Drop attention weights, after the softmax and before they meet the values.
+
+    Each weight is dropped with probability `p`, on its own; the others are divided by 1 - p,
+    so that a row sums to 1 in expectation only.
+
+    Parameters
+    ----------
+    weights : array_like
+        Of any shape, such as (samples, heads, queries, keys). Dtypes as for `dropout`.
+    p, training, rng, out
+        As for `dropout`.
+
+    Returns
+    -------
+    ndarray
+        `out`, or an array of the weights' shape and dtype; evaluation returns `weights` itself.
+
+    Raises
+    ------
+    TypeError
+        As for `dropout`.
+    ValueError
+        `p` outside [0, 1]; `out` as for `dropout`.
+    OverflowError
+        The positions needed pass the end of the stream, 2**64.
+
+    Notes
+    -----
+    Source: Vaswani et al., "Attention Is All You Need", NIPS 2017: the weights of section
+    3.2.1. Dropout on them is in the code that the authors published with the paper.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop
+    >>> weights = np.full((2, 4), 0.25, np.float32)
+    >>> fastdrop.attention_dropout(weights, 0.5, rng=1)
+    array([[0. , 0. , 0.5, 0. ],
+           [0. , 0.5, 0. , 0. ]], dtype=float32)
+    """
+    array = _arrays.as_operand(weights, "weights")
+    return _drop(array, "weights", array.shape, p, training, rng, out)
+
+
+def _drop(
+    array: Array,
+    argument: str,
+    mask_shape: tuple[int, ...],
+    p: float,
+    training: bool,
+    rng: RNGLike,
+    out: Array | None,
+) -> Array:
+    if out is not None:
+        _arrays.check_out(out, array, argument)  # `dropout` would call the array x
+    # Without noise_shape, where it can be, a call is short.
+    noise_shape = None if mask_shape == array.shape else mask_shape
+    return dropout(array, p, training, rng=rng, out=out, noise_shape=noise_shape)

@@ -1,0 +1,390 @@
+"""Monte Carlo dropout: every sample by its key, the moments, and layers that are left alone."""
+
+import contextvars
+import functools
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fastdrop
+from fastdrop import Generator, Key, layers
+
+KEY = Key(7, 2**64 - 2, 4096 + 9)  # a stream whose samples pass 2**64
+
+
+def key_of(sample: int, key: Key = KEY) -> Key:
+    return Key(key.seed, (key.stream + sample) % 2**64, key.offset)
+
+
+def generator_of(sample: int, key: Key = KEY) -> Generator:
+    one = key_of(sample, key)
+    return Generator(one.seed, one.stream, one.offset)
+
+
+# dropout_samples
+
+
+@pytest.mark.usefixtures("impl")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16])
+@pytest.mark.parametrize("shape", [(), (7,), (3, 5), (2, 3, 4097)])
+def test_samples_are_dropout_on_consecutive_streams(shape: tuple[int, ...], dtype: Any) -> None:
+    x = np.random.default_rng(1).uniform(0.5, 2, shape).astype(dtype)
+    y = fastdrop.dropout_samples(x, 0.3, 5, rng=KEY)
+    assert y.shape == (5, *shape)
+    assert y.dtype == x.dtype
+    for k in range(5):
+        keep = fastdrop.dropout_mask(shape, 0.3, rng=key_of(k))
+        want = np.where(keep, fastdrop.dropout(x, 0), 0)
+        assert np.array_equal(y[k] != 0, want != 0)
+        assert np.array_equal(y[k], fastdrop.dropout(x, 0.3, rng=key_of(k)))
+
+
+def test_samples_of_bfloat16() -> None:
+    x = np.linspace(1, 2, 40).astype(pytest.importorskip("ml_dtypes").bfloat16)
+    y = fastdrop.dropout_samples(x, 0.3, 2, rng=KEY)
+    assert y.dtype == x.dtype
+    assert np.array_equal(y[1], fastdrop.dropout(x, 0.3, rng=key_of(1)))
+
+
+def test_a_sample_does_not_depend_on_how_many_there_are() -> None:
+    x = np.ones(100)
+    many = fastdrop.dropout_samples(x, 0.5, 9, rng=3)
+    assert np.array_equal(fastdrop.dropout_samples(x, 0.5, 4, rng=3), many[:4])
+    assert len({sample.tobytes() for sample in many}) == 9
+
+
+@pytest.mark.usefixtures("impl")
+def test_where_samples_go() -> None:
+    x = np.linspace(1, 2, 12).reshape(3, 4)
+    want = fastdrop.dropout_samples(x, 0.5, 3, rng=KEY)
+    out = np.zeros((3, 3, 4))
+    assert fastdrop.dropout_samples(x, 0.5, 3, rng=KEY, out=out) is out
+    assert np.array_equal(out, want)
+    strided = np.zeros((6, 4, 6))[::-2, :, ::2].transpose(0, 2, 1)
+    fastdrop.dropout_samples(x.copy(order="F"), 0.5, 3, rng=KEY, out=strided)
+    assert np.array_equal(strided, want)
+    assert np.array_equal(fastdrop.dropout_samples(x.tolist(), 0.5, 3, rng=KEY), want)
+
+
+def test_samples_move_a_generator_once() -> None:
+    generator = Generator(1)
+    fastdrop.dropout_samples(np.ones(4097), 0.5, 3, rng=generator)
+    assert generator.state == {**Generator(1).state, "offset": 2 * 4096}
+    assert fastdrop.dropout_samples(np.ones((2, 0)), 0.5, 3, rng=generator).shape == (3, 2, 0)
+    assert generator.offset == 2 * 4096
+
+
+def test_samples_of_the_default_generator() -> None:
+    fastdrop.manual_seed(3)
+    y = fastdrop.dropout_samples(np.ones(100), 0.5, 2)
+    assert np.array_equal(y, fastdrop.dropout_samples(np.ones(100), 0.5, 2, rng=3))
+
+
+def test_rate_and_expectation_of_samples() -> None:
+    """1e6 decisions, within 6.2 standard deviations: fails for fewer than one seed in 1e9."""
+    p, n = 0.3, 1_000_000
+    y = fastdrop.dropout_samples(np.ones(10_000), p, 100, rng=5)
+    dropped = np.count_nonzero(y == 0)
+    assert abs(dropped - n * p) < 6.2 * np.sqrt(n * p * (1 - p))
+    assert abs(y.mean() - 1) < 6.2 * np.sqrt(p / (1 - p) / n)
+    # Samples are independent: so are the products of neighbours.
+    both = np.count_nonzero((y[1:] == 0) & (y[:-1] == 0))
+    pairs, rate = 99 * 10_000, p * p
+    # Neighbouring products share a sample, which adds 2 p^3 (1 - p) to their variance.
+    variance = rate * (1 - rate) + 2 * p**3 * (1 - p)
+    assert abs(both - pairs * rate) < 6.2 * np.sqrt(pairs * variance)
+
+
+# mc_dropout: what is drawn
+
+
+def plain(x: np.ndarray) -> np.ndarray:
+    return fastdrop.dropout(x, 0.4)
+
+
+def by_keyword(x: np.ndarray, *, rng: Any = None) -> np.ndarray:
+    return fastdrop.dropout(x, 0.4, rng=rng)
+
+
+LAYER = layers.Dropout(0.4, rng=1)
+
+WAYS = {
+    "default-generator": plain,
+    "keyword": by_keyword,
+    "positional": lambda x, rng: by_keyword(x, rng=rng),
+    "layer": lambda x: LAYER(x),
+    "layer-itself": LAYER,
+    "partial": functools.partial(fastdrop.dropout, p=0.4),
+}
+
+
+@pytest.mark.usefixtures("impl")
+@pytest.mark.parametrize("way", WAYS)
+def test_every_sample_has_its_key(way: str) -> None:
+    x = np.linspace(1, 2, 5000)
+    samples = np.stack([fastdrop.dropout(x, 0.4, rng=key_of(k)) for k in range(6)])
+    result = fastdrop.mc_dropout(WAYS[way], x, 6, rng=KEY)
+    assert result.samples == 6
+    assert result.entropy is None
+    assert result.mutual_information is None
+    np.testing.assert_allclose(result.mean, samples.mean(axis=0), rtol=1e-14)
+    np.testing.assert_allclose(result.std, samples.std(axis=0), rtol=1e-12, atol=1e-14)
+
+
+def test_a_name_is_what_makes_a_parameter_rng() -> None:
+    class Call:
+        def __call__(self, x: float, /, rng: Any, **_: Any) -> float:
+            return x + isinstance(rng, Generator)
+
+    def any_keyword(x: float, **keywords: Any) -> float:
+        return x + len(keywords)
+
+    def by_position(x: float, rng: Any = None, /) -> float:
+        return x + (rng is not None)
+
+    for fn, want in ((Call(), 2.0), (any_keyword, 1.0), (by_position, 1.0)):
+        assert fastdrop.mc_dropout(fn, 1.0, 2, rng=1).mean == want
+    assert fastdrop.mc_dropout(max, (1.0, 3.0), 2, rng=1).mean == 3.0  # has no signature
+
+
+def test_samples_do_not_depend_on_how_many_there_are() -> None:
+    seen: list[bytes] = []
+
+    def network(x: np.ndarray) -> np.ndarray:
+        y = LAYER(fastdrop.dropout(LAYER(x), 0.2))
+        seen.append(y.tobytes())
+        return y
+
+    fastdrop.mc_dropout(network, np.ones(50), 3, rng=4)
+    fastdrop.mc_dropout(network, np.ones(50), 7, rng=4)
+    assert seen[:3] == seen[3:6]
+    assert len(set(seen)) == 7
+
+
+def test_calls_inside_a_sample_draw_one_after_another() -> None:
+    def network(x: np.ndarray) -> np.ndarray:
+        return fastdrop.dropout(LAYER(x), 0.2)
+
+    result = fastdrop.mc_dropout(network, np.ones(50), 1, rng=KEY)
+    generator = generator_of(0)
+    first = fastdrop.dropout(np.ones(50), 0.4, rng=generator)
+    assert np.array_equal(result.mean, fastdrop.dropout(first, 0.2, rng=generator))
+
+
+def test_a_generator_moves_past_all_samples() -> None:
+    generator = Generator(9, 1, 4096)
+    first = fastdrop.mc_dropout(plain, np.ones(50), 3, rng=generator)
+    want = fastdrop.mc_dropout(plain, np.ones(50), 3, rng=Key(9, 1, 4096))
+    assert np.array_equal(first.mean, want.mean)
+    assert generator.state == {**Generator(9, 1).state, "offset": 4096 + 2**36}
+    second = fastdrop.mc_dropout(plain, np.ones(50), 3, rng=generator)
+    assert not np.array_equal(first.mean, second.mean)
+
+
+def test_the_default_generator_is_given_back() -> None:
+    fastdrop.manual_seed(6)
+    default = fastdrop.default_generator()
+    inside = []
+
+    def fn(_: Any) -> float:
+        inside.append(fastdrop.default_generator())
+        return 0.0
+
+    fastdrop.mc_dropout(fn, None, 2)
+    assert [g.seed for g in inside] == [6, 6]
+    assert [g.stream for g in inside] == [0, 1]
+    assert fastdrop.default_generator() is default
+    assert default.offset == 2**36
+
+
+# mc_dropout: what is computed
+
+
+def test_mean_and_deviation() -> None:
+    values = np.random.default_rng(1).normal(1e6, 1, (40, 3, 2))  # a one-pass sum of squares fails
+    source = iter(values)
+    result = fastdrop.mc_dropout(lambda _: next(source), 0, 40, rng=1)
+    np.testing.assert_allclose(result.mean, values.mean(axis=0), rtol=1e-15)
+    np.testing.assert_allclose(result.std, values.std(axis=0), rtol=1e-8)
+    assert result.mean.dtype == result.std.dtype == np.float64
+
+
+@pytest.mark.parametrize("value", [2, True, np.float16(2), [1.0, 2.0], np.ones((2, 0))])
+def test_results_of_other_kinds(value: Any) -> None:
+    result = fastdrop.mc_dropout(lambda _: value, 0, 3, rng=1)
+    assert np.array_equal(result.mean, np.asarray(value, float))
+    assert np.array_equal(result.std, np.zeros(np.shape(value)))
+    assert isinstance(result.mean, np.ndarray)
+    assert isinstance(result.std, np.ndarray)
+
+
+def test_a_result_in_the_same_memory_each_time() -> None:
+    buffer = np.zeros(3)
+
+    def fn(_: Any) -> np.ndarray:
+        buffer[:] += 1
+        return buffer
+
+    result = fastdrop.mc_dropout(fn, 0, 3, rng=1)
+    assert result.mean.tolist() == [2.0] * 3
+
+
+def test_infinite_results_warn_of_nothing() -> None:
+    result = fastdrop.mc_dropout(lambda _: [np.inf, np.nan, 1.0], 0, 3, rng=1)
+    assert np.isnan(result.mean[1])
+    assert result.mean[2] == 1
+
+
+def test_entropy_and_mutual_information() -> None:
+    values = np.random.default_rng(1).dirichlet([0.3, 0.3, 0.3], (20, 4))
+    source = iter(values)
+    result = fastdrop.mc_dropout(lambda _: next(source), 0, 20, rng=1, probabilities=True)
+    mean = values.mean(axis=0)
+    entropy = -(mean * np.log(mean)).sum(axis=-1)
+    each = -(values * np.log(values)).sum(axis=-1).mean(axis=0)
+    assert result.entropy is not None
+    assert result.mutual_information is not None
+    np.testing.assert_allclose(result.entropy, entropy, rtol=1e-12)
+    np.testing.assert_allclose(result.mutual_information, entropy - each, rtol=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("rows", "entropy", "information"),
+    [
+        ([[1, 0], [1, 0]], 0.0, 0.0),  # sure, and right to be
+        ([[0.5, 0.5], [0.5, 0.5]], np.log(2), 0.0),  # the data are ambiguous
+        ([[1, 0], [0, 1]], np.log(2), np.log(2)),  # the samples disagree
+    ],
+)
+def test_what_the_two_uncertainties_mean(rows: Any, entropy: float, information: float) -> None:
+    source = iter(rows)
+    result = fastdrop.mc_dropout(lambda _: next(source), 0, 2, rng=1, probabilities=True)
+    assert float(result.entropy) == pytest.approx(entropy, abs=1e-15)  # type: ignore[arg-type]
+    assert float(result.mutual_information) == pytest.approx(information, abs=1e-15)  # type: ignore[arg-type]
+
+
+def test_no_sample_is_kept() -> None:
+    alive: list[Any] = []
+
+    class Tracked(np.ndarray):
+        def __del__(self) -> None:
+            alive.pop()
+
+    def fn(_: Any) -> np.ndarray:
+        assert len(alive) <= 1
+        alive.append(1)
+        return np.ones(3).view(Tracked)
+
+    fastdrop.mc_dropout(fn, 0, 5, rng=1)
+
+
+# mc_dropout: layers
+
+
+def test_layers_are_left_as_they_were() -> None:
+    for mode in (True, False):
+        layer = layers.Dropout(0.5, rng=3)
+        x = np.ones(60)
+        y = layer(x)
+        layer.train(mode)
+        state = layer.state_dict()
+        inside = []
+
+        def fn(x: np.ndarray, layer: Any = layer, inside: Any = inside) -> np.ndarray:
+            inside.append((layer.training, layer.generator.stream))
+            result = layer(x)
+            assert np.array_equal(layer.backward(x), result)
+            return result
+
+        result = fastdrop.mc_dropout(fn, x, 3, rng=Key(1, 5))
+        assert inside == [(True, 5), (True, 6), (True, 7)]
+        assert result.std.any()
+        assert layer.training is mode
+        assert layer.state_dict() == state
+        assert np.array_equal(layer.backward(x), y)
+
+
+def test_layers_are_left_as_they_were_after_an_exception() -> None:
+    layer = layers.Dropout(0.5, rng=3).eval()
+    default = fastdrop.default_generator()
+
+    def fn(x: np.ndarray) -> np.ndarray:
+        layer(x)
+        raise KeyError("stop")
+
+    with pytest.raises(KeyError, match="stop"):
+        fastdrop.mc_dropout(fn, np.ones(3), rng=1)
+    assert not layer.training
+    assert layer.generator.offset == 0
+    assert fastdrop.default_generator() is default
+    with pytest.raises(RuntimeError, match="there was no forward"):
+        layer.backward(np.ones(3))
+
+
+def test_nested() -> None:
+    layer = layers.Dropout(0.5, rng=3).eval()
+    x = np.ones(200)
+
+    def outer(x: np.ndarray) -> np.ndarray:
+        y = layer(x)
+        inner = fastdrop.mc_dropout(layer, x, 2, rng=Key(8))
+        want = fastdrop.mc_dropout(layer, x, 2, rng=Key(8))
+        assert np.array_equal(inner.mean, want.mean)
+        assert np.array_equal(layer.backward(x), y)
+        return y
+
+    result = fastdrop.mc_dropout(outer, x, 2, rng=KEY)
+    want = sum(fastdrop.dropout(x, 0.5, rng=key_of(k)) for k in range(2)) / 2
+    assert np.array_equal(result.mean, want)
+    assert layer(x) is x
+
+
+def test_a_layer_made_inside_is_a_child_of_the_sample() -> None:
+    made = []
+
+    def fn(x: np.ndarray) -> np.ndarray:
+        made.append(layers.Dropout(0.5))
+        return made[-1](x)
+
+    result = fastdrop.mc_dropout(fn, np.ones(100), 1, rng=KEY)
+    assert np.array_equal(result.mean, fastdrop.dropout(np.ones(100), 0.5, rng=KEY))
+    assert made[0].generator.stream == generator_of(0).spawn(1)[0].stream
+
+
+def test_a_mask_held_over_time_steps_is_drawn_anew_for_each_sample() -> None:
+    layer = layers.VariationalDropout(0.5, rng=3)
+    held = layer.step(np.ones(64))
+
+    def fn(x: np.ndarray) -> np.ndarray:
+        first = layer.step(x)
+        assert np.array_equal(layer.step(x), first)
+        return first
+
+    result = fastdrop.mc_dropout(fn, np.ones(64), 5, rng=KEY)
+    assert result.std.any()
+    assert np.array_equal(layer.step(np.ones(64)), held)
+
+
+def test_only_this_thread_samples() -> None:
+    layer = layers.Dropout(0.5, rng=3).eval()
+    x = np.ones(50)
+    seen: dict[str, Any] = {}
+
+    def work() -> None:
+        seen["y"] = layer(x)
+        seen["default"] = fastdrop.default_generator()
+
+    default = fastdrop.default_generator()
+
+    def fn(x: np.ndarray) -> np.ndarray:
+        # Some builds of Python hand the context on to new threads: this one has none.
+        thread = threading.Thread(target=contextvars.Context().run, args=(work,))
+        thread.start()
+        thread.join()
+        return layer(x)
+
+    fastdrop.mc_dropout(fn, x, 1, rng=1)
+    assert seen["y"] is x
+    assert seen["default"] is default
