@@ -9,9 +9,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from fastdrop import backends
+from fastdrop import Key, backends
 from fastdrop._plan import Plan, make_plan
-from fastdrop.stream import Key
 
 BLOCK = 4096
 WORD = 64
@@ -19,13 +18,18 @@ CHUNK = 2**23
 
 
 @functools.cache
-def fastest() -> backends.Backend:
+def fastest_name() -> str:
     for name in ("c", "numba"):
         try:
-            return backends.load(name)
+            backends.load(name)
         except ImportError:
             continue
+        return name
     pytest.skip("only NumPy runs here: it draws the same bits, but would take many minutes")
+
+
+def fastest() -> backends.Backend:
+    return backends.load(fastest_name())
 
 
 def plan_of(p: float) -> Plan:
@@ -58,6 +62,13 @@ def to_words(drops: np.ndarray) -> np.ndarray:
 
 def to_bools(drops: np.ndarray) -> np.ndarray:
     return np.unpackbits(drops.astype("<u8", copy=False).view(np.uint8), bitorder="little")
+
+
+def column_sums(drops: np.ndarray) -> np.ndarray:
+    """As sum(axis=0), with bytes as sums, which takes a tenth of the time."""
+    rows = drops.view(np.uint8)
+    parts = [rows[i : i + 255].sum(axis=0, dtype=np.uint8) for i in range(0, len(rows), 255)]
+    return np.sum(parts, axis=0, dtype=np.int64)
 
 
 def count(drops: np.ndarray) -> int:

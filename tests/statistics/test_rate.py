@@ -5,9 +5,8 @@ import pytest
 from binomial import believe, check_power, surprises
 from masks import BLOCK, chunks, count_dropped, fastest, plan_of
 
-from fastdrop import backends
+from fastdrop import Key, backends
 from fastdrop._plan import Plan
-from fastdrop.stream import Key
 
 SAMPLE = 2**28
 FINE_P = 2.5 / 65536  # between two thresholds: a whole number of 65536ths is 20 % off
@@ -65,12 +64,12 @@ def test_rate_below_one_in_65536_by_block():
 # --- The 16-bit threshold of p = 0.1 ----------------------------------------------------------
 
 # What rounding p to 16 bits changes. 2**38 elements, 2.7e11, are what it takes to find this in all
-# but one case in a million; in 1e11 it would be missed in every third.
+# but one case in a million; in 1e11 it would be missed in every fourth.
 ROUNDING = 6554 / 65536 - 0.1
 LARGE_SAMPLE = 2**38
 
 
-def believable_chunks(plan: Plan) -> int:
+def count_in_large_sample(plan: Plan) -> int:
     if fastest() is not backends.load("c"):
         pytest.skip("takes too long without the compiled backend")
     return count_dropped(LARGE_SAMPLE, Key(13), plan)
@@ -78,11 +77,11 @@ def believable_chunks(plan: Plan) -> int:
 
 @pytest.mark.slow
 def test_rate_to_less_than_a_65536th():
-    dropped = believable_chunks(plan_of(0.1))
+    dropped = count_in_large_sample(plan_of(0.1))
     believe("rate to less than a 65536th", dropped, LARGE_SAMPLE, 0.1, ROUNDING)
 
 
 @pytest.mark.slow
 def test_rate_finds_a_rounded_16_bit_threshold():
     check_power(LARGE_SAMPLE, 0.1, ROUNDING)
-    assert surprises(believable_chunks(Plan(6554, 0, 1.0)), LARGE_SAMPLE, 0.1)
+    assert surprises(count_in_large_sample(Plan(6554, 0, 1.0)), LARGE_SAMPLE, 0.1)
