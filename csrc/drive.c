@@ -36,6 +36,15 @@ fd_plan fd_plan_make(double p) {
     return plan;
 }
 
+double fd_scale_make(fd_dtype dtype, double p) {
+    fd_fpenv environment = fd_fpenv_enter();
+    /* volatile: compilers move plain arithmetic across a change of the rounding mode */
+    volatile double given = p, scale = 1.0 / (1.0 - given);
+    if (dtype != FD_f64) { scale = (float)scale; }
+    fd_fpenv_leave(environment);
+    return scale;
+}
+
 static const size_t itemsizes[FD_DTYPE_COUNT] = {
     [FD_f32] = 4, [FD_f64] = 8, [FD_f16] = 2, [FD_bf16] = 2};
 

@@ -35,6 +35,10 @@ typedef struct fd_plan {
 /* p must be in [0, 1]. */
 fd_plan fd_plan_make(double p);
 
+/* 1 / (1 - p), what kept elements are multiplied with, rounded to the dtype's compute type; p must
+ * be in [0, 1). */
+double fd_scale_make(fd_dtype dtype, double p);
+
 /* The layout of an operation on strided arrays: strides in bytes, 0 where an axis is broadcast;
  * the mask's strides in elements of the mask (bits of a packed mask, bytes of a bool mask). */
 typedef struct fd_layout {

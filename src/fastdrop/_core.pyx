@@ -41,6 +41,7 @@ cdef extern from "fastdrop.h" nogil:
         Py_ssize_t y_strides[64]
         Py_ssize_t mask_strides[64]
     fd_plan fd_plan_make(double p)
+    double fd_scale_make(fd_dtype, double p)
     void fd_dropout(fd_dtype, const void *x, void *y, size_t n, const fd_key *, const fd_plan *,
                     double scale)
     void fd_dropout_strided(fd_dtype, const void *x, void *y, const fd_layout *, const fd_key *,
@@ -172,9 +173,7 @@ cdef object _fast(x, p, rng, out):
             if n - 1 > UINT64_MAX - key.offset:
                 return None
         plan = fd_plan_make(probability)
-        scale = 1.0 / (1.0 - probability)
-        if dtype != FD_f64:
-            scale = <float>scale
+        scale = fd_scale_make(<fd_dtype>dtype, probability)
         if n < GIL_ELEMENTS:
             fd_dropout(<fd_dtype>dtype, from_, to, n, &key, &plan, scale)
         else:

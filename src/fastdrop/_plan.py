@@ -1,5 +1,6 @@
 """From ``p``, the mode and the dtype to what a kernel needs: a threshold and a scale."""
 
+import functools
 import math
 import numbers
 from typing import Any, Literal, NamedTuple, TypeVar
@@ -59,14 +60,46 @@ def make_plan(p: float, kind: str, mode: str = "inverted") -> Plan:
     x = 65536 * p  # exact, as is the subtraction below: both only move the binary point
     threshold = math.floor(x)
     fraction = int((x - threshold) * 2.0**64)
-    return Plan(threshold, fraction, _rounded(1 / (1 - p), kind) if inverted else 1.0)
+    return Plan(threshold, fraction, _training_scale(p, kind) if inverted else 1.0)
 
 
 def evaluation_scale(p: float, kind: str) -> float:
     """What mode "standard" multiplies with in evaluation: 1 - p."""
-    return _rounded(1 - check_p(p), kind)
+    return _rounded(_keep_probability(check_p(p)), kind)
+
+
+# Scales are computed in integers: floating-point arithmetic rounds as the calling thread has set,
+# and the result must not depend on that.
+
+
+@functools.lru_cache(maxsize=256)
+def _training_scale(p: float, kind: str) -> float:
+    numerator, denominator = _keep_probability(p).as_integer_ratio()
+    return _rounded(_nearest(denominator, numerator, 53), kind)
+
+
+@functools.lru_cache(maxsize=256)
+def _keep_probability(p: float) -> float:
+    numerator, denominator = p.as_integer_ratio()
+    return _nearest(denominator - numerator, denominator, 53)
 
 
 def _rounded(scale: float, kind: str) -> float:
     """``scale`` rounded to the type that products of ``kind`` are computed in."""
-    return scale if kind == "float64" else float(np.float32(scale))
+    return scale if kind == "float64" else _nearest(*scale.as_integer_ratio(), 24)
+
+
+def _nearest(numerator: int, denominator: int, digits: int) -> float:
+    """The fraction, which is not negative, rounded to so many binary digits, to nearest even."""
+    if numerator == 0:
+        return 0.0
+    shift = digits + 1 - numerator.bit_length() + denominator.bit_length()
+    numerator <<= max(shift, 0)
+    denominator <<= max(-shift, 0)
+    quotient, remainder = divmod(numerator, denominator)
+    excess = quotient.bit_length() - digits  # one or two digits too many
+    kept, lost = quotient >> excess, quotient & ((1 << excess) - 1)
+    half = 1 << (excess - 1)
+    if lost > half or (lost == half and (remainder or kept & 1)):
+        kept += 1
+    return math.ldexp(kept, excess - shift)

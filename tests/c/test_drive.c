@@ -1,14 +1,8 @@
-/* The public functions: layouts, broadcast masks, threads, streaming, the floating-point
- * environment. What they give is compared with one element at a time. */
-#include <math.h>
-
+/* The public functions: layouts, broadcast masks, threads, streaming. What they give is compared
+ * with one element at a time. */
 #include "check.h"
 #include "dispatch.h"
 #include "layout.h"
-
-#if defined(__SSE2__)
-#include <xmmintrin.h>
-#endif
 
 static fd_layout layout_of(int ndim, const size_t *shape, const ptrdiff_t *x, const ptrdiff_t *y,
                            const ptrdiff_t *mask) {
@@ -153,32 +147,4 @@ void test_drive(void) {
     }
     CHECK(fd_isa_select(-1) == -1 && fd_isa_select(fd_isa_count()) == -1, "selected no set");
     fd_isa_select(best);
-}
-
-/* The caller flushes subnormals and rounds down: the result stays the same, and so does its mode.
- */
-void test_environment(void) {
-#if defined(__SSE2__)
-    const unsigned odd = 0x1F80 | 0x8000 | 0x0040 | 0x2000;
-    float tiny[64], got[64], expected[64];
-    for (int i = 0; i < 64; i++) { tiny[i] = 1e-45F * (float)(3 * i + 1) * 1000; }
-    fd_key key = {1, 2, 3};
-    fd_plan plan = fd_plan_make(0.1);
-    for (int isa = 0; isa < fd_isa_count(); isa++) {
-        if (fd_isa_select(isa)) { continue; }
-        fd_dropout(FD_f32, tiny, expected, 64, &key, &plan, (float)(1 / 0.9));
-        _mm_setcsr(odd);
-        fd_dropout(FD_f32, tiny, got, 64, &key, &plan, (float)(1 / 0.9));
-        unsigned after = _mm_getcsr() & ~0x3FU;
-        _mm_setcsr(0x1F80);
-        CHECK(!memcmp(got, expected, sizeof got), "%s under FTZ, DAZ and rounding down",
-              fd_isa_name(isa));
-        CHECK(after == odd, "%s did not restore the caller's MXCSR", fd_isa_name(isa));
-        CHECK(isnormal(tiny[0]) == 0, "the input is not subnormal");
-    }
-    fd_isa_select(0);
-    for (int isa = 0; fd_isa_select(isa); isa++) {}
-#else
-    printf("the caller's floating-point modes: only tested on x86-64\n");
-#endif
 }
