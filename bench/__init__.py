@@ -1,1 +1,1 @@
-"""Benchmarks: `pytest --benchmark-only`, `python -m bench.plot` and `python -m bench.targets`."""
+"""Benchmarks: `pytest --benchmark-only`; `python -m` bench.report, bench.plot, bench.targets."""

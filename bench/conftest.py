@@ -1,19 +1,10 @@
 """What a saved run says of the machine and the versions."""
 
-import importlib.metadata
 from typing import Any
 
 import pytest
 
-import fastdrop
-from fastdrop._throughput import cpu_name
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+from .machine import about
 
 
 def pytest_benchmark_update_machine_info(
@@ -21,7 +12,4 @@ def pytest_benchmark_update_machine_info(
     machine_info: dict[str, Any],
 ) -> None:
     """Add to what pytest-benchmark saves in a run's JSON file."""
-    machine_info["cpu_name"] = cpu_name()
-    machine_info["fastdrop"] = fastdrop.show_config(mode="dicts")
-    packages = ("numpy", "numba", "torch", "jax")
-    machine_info["versions"] = {package: _version(package) for package in packages}
+    machine_info |= about()

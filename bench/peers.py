@@ -3,6 +3,7 @@
 Each runs on one thread, as fastdrop does by default in the benchmarks.
 """
 
+import functools
 import importlib
 import os
 import warnings
@@ -10,14 +11,19 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NamedTuple
 
-import pytest
-
 from fastdrop import _throughput
 from fastdrop._arrays import Array
 
 
+class MissingError(Exception):
+    """Why somebody's tool cannot run here."""
+
+
 class Peer(NamedTuple):
-    """Somebody's way to the result; ``extend`` makes the names that its statement needs."""
+    """Somebody's way to the result; ``extend`` makes the names that its statement needs.
+
+    It raises `MissingError` where the tool cannot run.
+    """
 
     who: str
     what: str
@@ -32,7 +38,7 @@ def _import(name: str) -> ModuleType:
         try:
             return importlib.import_module(name)
         except ImportError as error:
-            pytest.skip(f"{name} is not installed: {error}")
+            raise MissingError(f"{name} is not installed: {error}") from error
 
 
 def _nothing(_: Array) -> dict[str, object]:
@@ -44,6 +50,31 @@ def torch_names(x: Array) -> dict[str, object]:
     torch = _import("torch")
     torch.set_num_threads(1)
     return {"F": torch.nn.functional, "t": torch.from_numpy(x)}
+
+
+@functools.cache
+def _torch_compiled() -> Any:
+    torch = _import("torch")
+
+    def dropout(t: Any) -> Any:
+        return torch.nn.functional.dropout(t, _throughput.P, True)
+
+    return torch.compile(dropout)
+
+
+def torch_compiled_names(x: Array) -> dict[str, object]:
+    """``t``, and ``compiled``, which has been called: the first calls compile, for seconds."""
+    names = torch_names(x)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            names["compiled"] = _torch_compiled()
+            eval(TORCH_COMPILED, dict(names))
+        except Exception as error:
+            # It needs a C++ compiler, and says so in many ways.
+            reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+            raise MissingError(f"torch.compile fails: {reason}") from error
+    return names
 
 
 def jax_names(x: Array) -> dict[str, object]:
@@ -69,6 +100,7 @@ def jax_names(x: Array) -> dict[str, object]:
 
 JAX = "jax_dropout(key, j).block_until_ready()"
 TORCH_IN_PLACE = "F.dropout(t, p, True, True)"
+TORCH_COMPILED = "compiled(t)"
 
 PEERS = [
     Peer("np.multiply", "in place", _throughput.LIMIT, _nothing),
@@ -77,5 +109,6 @@ PEERS = [
     Peer("NumPy by hand", "out of place", _throughput.BY_HAND, _nothing),
     Peer("PyTorch", "in place", TORCH_IN_PLACE, torch_names),
     Peer("PyTorch", "out of place", "F.dropout(t, p, True)", torch_names),
+    Peer("PyTorch compiled", "out of place", TORCH_COMPILED, torch_compiled_names),
     Peer("JAX", "out of place", JAX, jax_names),
 ]

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -28,8 +29,8 @@ class Look(NamedTuple):
 LIMIT = "np.multiply"
 BOUNDS = (LIMIT, "np.copyto")
 LOOKS = {
-    LIMIT: Look("black", "--"),
-    "np.copyto": Look("#777777", ":"),
+    LIMIT: Look("#6b6b6b", "--", 2.0),
+    "np.copyto": Look("#9a9a9a", ":"),
     "fastdrop c-avx512": Look("#b3123f", width=2.6),
     "fastdrop c-neon": Look("#b3123f", width=2.6),
     "fastdrop c-avx2": Look("#e4572e", width=2.2),
@@ -39,18 +40,21 @@ LOOKS = {
     "fastdrop numpy": Look("#8cc9a1"),
     "NumPy by hand": Look("#2e86ab", "-."),
     "PyTorch": Look("#5e4fa2", "-."),
+    "PyTorch compiled": Look("#c04fa2", "-."),
     "JAX": Look("#9f8fd0", "-."),
 }
+
+Info = dict[str, Any]
+"""What is known of a measurement: who does what, how many elements, how fast, and the limit."""
 
 Curves = dict[str, dict[int, float]]
 
 
-def curves(run: dict[str, Any], what: str, dtype: str = "float32") -> Curves:
+def curves(infos: Sequence[Info], what: str, dtype: str = "float32") -> Curves:
     """Gel/s of everybody who does ``what``, by size, in the order in which they are drawn."""
     found: Curves = defaultdict(dict)
     limits: dict[int, list[float]] = defaultdict(list)
-    for benchmark in run["benchmarks"]:
-        info = benchmark["extra_info"]
+    for info in infos:
         if info.get("what") == what and info.get("dtype") == dtype:
             found[info["who"]][info["elements"]] = info["gel_s"]
             limits[info["elements"]].append(info["limit_gel_s"])
@@ -99,9 +103,15 @@ def draw(axes: Axes, what: str, found: Curves) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def chart(run: dict[str, Any]) -> Figure:
+def heading(info: Info) -> str:
+    """What holds for a whole chart."""
+    threads = "1 thread" if info["threads"] == 1 else f"{info['threads']} threads"
+    return f"float32, p = {info['p']:g}, {threads}, {info['cpu']}"
+
+
+def throughput(infos: Sequence[Info]) -> Figure:
     """One panel in place and one out of place, float32, log-log."""
-    panels = {what: curves(run, what) for what in PANELS}
+    panels = {what: curves(infos, what) for what in PANELS}
     if not any(panels[what][LIMIT] for what in PANELS):
         raise SystemExit("the run holds no float32 dropout: was bench/ run as a whole?")
     figure = Figure(figsize=(12, 5.2), layout="constrained")
@@ -115,10 +125,22 @@ def chart(run: dict[str, Any]) -> Figure:
     order = [label(who) for who in LOOKS]
     names = sorted(handles, key=lambda text: order.index(text) if text in order else len(order))
     figure.legend([handles[n] for n in names], names, loc="outside right center", frameon=False)
-    info = next(b["extra_info"] for b in run["benchmarks"] if b["extra_info"].get("what") in PANELS)
-    threads = "1 thread" if info["threads"] == 1 else f"{info['threads']} threads"
-    figure.suptitle(f"Dropout, float32, p = {info['p']:g}, {threads}, {info['cpu']}")
+    info = next(info for info in infos if info.get("what") in PANELS)
+    figure.suptitle(f"Dropout, {heading(info)}")
     return figure
+
+
+def chart(run: dict[str, Any]) -> Figure:
+    """The throughput in a run that pytest-benchmark saved."""
+    return throughput([benchmark["extra_info"] for benchmark in run["benchmarks"]])
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a picture that depends on what it shows, and on neither time nor place."""
+    # Without a salt of ours, names within an SVG file are random.
+    nothing = {"Date": None} if path.suffix == ".svg" else {}
+    with mpl.rc_context({"svg.hashsalt": "fastdrop"}):
+        figure.savefig(path, dpi=150, metadata=nothing)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -126,7 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("run", type=Path, help="what --benchmark-json=run.json wrote")
     parser.add_argument("chart", type=Path, help="the picture: .svg, .png or .pdf")
     options = parser.parse_args(arguments)
-    chart(json.loads(options.run.read_text(encoding="utf-8"))).savefig(options.chart, dpi=150)
+    save(chart(json.loads(options.run.read_text(encoding="utf-8"))), options.chart)
 
 
 if __name__ == "__main__":

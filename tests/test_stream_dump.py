@@ -61,7 +61,7 @@ def dump(tool: str, mode: str, size: int, **options: int) -> np.ndarray:
 
 
 def fields(written: np.ndarray) -> list[int]:
-    return written.view("<u2").tolist()
+    return [int(field) for field in written.view("<u2")]
 
 
 @pytest.mark.parametrize("mode", ["fields", "seeds", "streams"])
