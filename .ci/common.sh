@@ -59,3 +59,30 @@ apt_install() {
         apt-get install -y -qq --no-install-recommends "${@:2}" >"$CI_WORK/apt.log" 2>&1 ||
         { cat "$CI_WORK/apt.log"; return 1; }
 }
+
+# Commands that leave a core idle run side by side; what each said is shown when all have ended.
+#   in_background <name> <command>...      the name is that of its log, $CI_WORK/<name>.log
+#   wait_for_all                           fails if one failed
+background_names=()
+background_pids=()
+in_background() {
+    "${@:2}" >"$CI_WORK/$1.log" 2>&1 &
+    background_names+=("$1")
+    background_pids+=("$!")
+}
+wait_for_all() {
+    local i status failures=0
+    for i in "${!background_pids[@]}"; do
+        status=0
+        wait "${background_pids[$i]}" || status=$?
+        printf -- '--- %s\n' "${background_names[$i]}"
+        cat "$CI_WORK/${background_names[$i]}.log"
+        if ((status)); then
+            echo "--- ${background_names[$i]}: failed with status $status"
+            failures=$((failures + 1))
+        fi
+    done
+    background_names=()
+    background_pids=()
+    return $((failures > 0))
+}
