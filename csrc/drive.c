@@ -109,7 +109,7 @@ static const uint8_t *chunk_bits(const job *j, size_t first, size_t n, uint8_t *
 }
 
 static void run_chunk(const job *j, size_t first, size_t n) {
-    char elements[FD_BLOCK * 8] FD_ALIGN64;
+    FD_ALIGN64 char elements[FD_BLOCK * 8];
     uint8_t made[FD_BLOCK / 8];
     size_t bit0;
     const uint8_t *bits = chunk_bits(j, first, n, made, elements, &bit0);

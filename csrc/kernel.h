@@ -47,11 +47,9 @@ typedef struct fd_table {
 #if defined(__GNUC__) || defined(__clang__)
 #define FD_INLINE static inline __attribute__((always_inline, unused))
 #define FD_NOINLINE static __attribute__((noinline))
-#define FD_ALIGN64 __attribute__((aligned(64)))
 #else
 #define FD_INLINE static __forceinline
 #define FD_NOINLINE static __declspec(noinline)
-#define FD_ALIGN64 __declspec(align(64))
 #endif
 
 /* A hint, also for addresses past the end of an array: hence a number, not a pointer. */
@@ -61,6 +59,8 @@ typedef struct fd_table {
 #define FD_PREFETCH(address) ((void)(address))
 #endif
 enum { FD_AHEAD = 4096 };
+
+#define FD_ALIGN64 _Alignas(64)
 
 /* gcc leaves short loops over registers rolled, and then keeps the registers in memory. */
 #if defined(__clang__)

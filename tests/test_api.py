@@ -1,5 +1,6 @@
 """The public surface: names, signatures, what is returned, what is drawn."""
 
+import fractions
 import importlib.metadata
 import inspect
 import itertools
@@ -337,3 +338,14 @@ def test_compiled_and_python_fronts_agree() -> None:
                 b = elementwise.dropout(x, p, rng=make_rng())
                 assert a.dtype == b.dtype
                 assert a.tobytes() == b.tobytes()
+
+
+def test_a_p_that_rounds_to_one_drops_all() -> None:
+    p: Any = fractions.Fraction(10**30 - 1, 10**30)
+    x = np.ones(4, np.float32)
+    assert not fastdrop.dropout(x, p, rng=1).any()
+    assert not fastdrop.apply_mask(x, np.ones(4, np.bool_), p).any()
+
+
+def test_the_namespace_holds_public_names_only() -> None:
+    assert dir(fastdrop) == sorted([*fastdrop.__all__, "__version__"])

@@ -145,6 +145,21 @@ def test_a_bool_mask_may_have_any_layout(impl, reference, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_a_bool_mask_may_hold_any_byte_but_zero(impl, reference, kind):
+    """As a bool view of an image's bytes does: whatever is not 0 keeps."""
+    x = filled((5, 77), kind)
+    values = np.random.default_rng(5).choice(np.array([0, 1, 2, 128, 255], np.uint8), x.shape)
+    wanted = np.empty_like(x)
+    reference.scale(x, wanted, kind, 1.5)
+    wanted[values == 0] = 0
+    for name, mask in layouts(x.shape, np.dtype(np.uint8)).items():
+        mask[...] = values
+        out = np.empty_like(x)
+        impl.apply_bool(x, out, kind, mask.view(np.bool_), 1.5)
+        check(out, wanted, kind, x.shape, name)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_large_strided_and_masked_arrays(impl, reference, kind):
     """More elements than a chunk of any backend, in memory that no chunk is contiguous in."""
     values = filled((723, 811), kind)

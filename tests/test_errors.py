@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 from bad_input import FRONTS, Bad, check
 
+import fastdrop
+from fastdrop import elementwise
+
 DTYPES = "x has to have dtype float16, bfloat16, float32 or float64, but got "
 BAD_DTYPES = [
     ("int32", "int32"),
@@ -264,3 +267,17 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_bad_arrays(case: Bad, front: str) -> None:
     check(case, front)
+
+
+@pytest.mark.parametrize("name", ["dropout", "dropout_"])
+def test_bfloat16_in_another_byte_order(name: str) -> None:
+    # NumPy knows such a dtype too; its name and size are those of the native one.
+    bfloat16 = pytest.importorskip("ml_dtypes").bfloat16
+    x = np.ones(8, bfloat16)
+    x = x.astype(x.dtype.newbyteorder("S"))
+    before, rng = x.tobytes(), fastdrop.Generator(1)
+    for front in (fastdrop, elementwise):
+        with pytest.raises(TypeError, match=r"^x has to be in the machine's native byte order"):
+            getattr(front, name)(x, 0.5, rng=rng)
+    assert x.tobytes() == before
+    assert rng.offset == 0

@@ -218,8 +218,18 @@ CASES = [
             (True, "bool", TypeError, "rng has to be None, an integer seed, a fastdrop Key or"),
             ((1, 0, 0), "tuple", TypeError, "rng has to be None, an integer seed, a fastdrop Key"),
             (np.random.RandomState(1), "RandomState", TypeError, "but got RandomState"),
-            (-1, "negative", ValueError, "seed has to be between 0 and 2**64 - 1, but got -1"),
-            (2**64, "huge", ValueError, "seed has to be between 0 and 2**64 - 1, but got 18446"),
+            (
+                -1,
+                "negative",
+                ValueError,
+                "rng has to be between 0 and 2**64 - 1 as a seed, but got -1",
+            ),
+            (
+                2**64,
+                "huge",
+                ValueError,
+                "rng has to be between 0 and 2**64 - 1 as a seed, but got 18446",
+            ),
             (fastdrop.Key(1, 0, 2**64 - 11), "key-end", OverflowError, "2**64"),
         )
         for call in (

@@ -276,3 +276,14 @@ def test_repr() -> None:
     assert repr(Dropout(0.5)) == "Dropout(p=0.5)"
     assert repr(Dropout(0, mode="standard")) == "Dropout(p=0.0, mode='standard')"
     assert repr(Dropout(0.1, noise_shape=[None, 1])) == "Dropout(p=0.1, noise_shape=(None, 1))"
+
+
+@pytest.mark.parametrize("call", [Dropout.forward, layers.VariationalDropout.step])
+def test_a_result_that_does_not_fit_into_memory_changes_nothing(call: Any) -> None:
+    make: Any = Dropout if call is Dropout.forward else layers.VariationalDropout
+    layer = make(0.5, rng=Generator(1))
+    huge = np.broadcast_to(np.float32(1), (2**45,))
+    with pytest.raises(MemoryError):
+        call(layer, huge)
+    assert layer.generator.offset == 0
+    assert call(layer, X).shape == X.shape

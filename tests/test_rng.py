@@ -15,7 +15,7 @@ END = 2**64
 def test_an_integer_is_the_seed_of_a_key():
     assert _rng.resolve(5, 10) == _rng.Key(5)
     assert _rng.resolve(np.uint64(END - 1), 10) == _rng.Key(END - 1)
-    with pytest.raises(ValueError, match="seed has to be between 0 and"):
+    with pytest.raises(ValueError, match="rng has to be between 0 and"):
         _rng.resolve(-1, 10)
 
 

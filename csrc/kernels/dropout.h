@@ -23,7 +23,7 @@ FD_INLINE void FD_CAT(word, D)(const char *x, char *y, uint64_t w, FD_CAT(vs, D)
  * steps: no read or write touches an element that is not the caller's. */
 FD_NOINLINE void FD_CAT(word_part, D)(const char *x, char *y, unsigned first, size_t count,
                                       uint64_t w, double scale) {
-    char buffer[FD_STEP * FD_SIZE] FD_ALIGN64;
+    FD_ALIGN64 char buffer[FD_STEP * FD_SIZE];
     memset(buffer, 0, sizeof buffer);
     memcpy(buffer + first * FD_SIZE, x, count * FD_SIZE);
     FD_CAT(word, D)(buffer, buffer, w, FD_CAT(vs_set, D)(scale), 0);

@@ -11,7 +11,7 @@ typedef struct lanes {
 } lanes;
 
 #define FD_OFFSET(slot) ((FD_SLOT(slot) + 1) * FD_G)
-static const uint64_t fd_lane_offset[FD_LANES] FD_ALIGN64 = {
+static const FD_ALIGN64 uint64_t fd_lane_offset[FD_LANES] = {
     FD_OFFSET(0),  FD_OFFSET(1),  FD_OFFSET(2),  FD_OFFSET(3), FD_OFFSET(4),  FD_OFFSET(5),
     FD_OFFSET(6),  FD_OFFSET(7),  FD_OFFSET(8),  FD_OFFSET(9), FD_OFFSET(10), FD_OFFSET(11),
     FD_OFFSET(12), FD_OFFSET(13), FD_OFFSET(14), FD_OFFSET(15)};

@@ -54,3 +54,7 @@ __all__ = [
 # A backend that was asked for and cannot run is an error now, not at the first call.
 if _os.environ.get(_backends.VARIABLE):
     _backends.active()
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -51,10 +51,10 @@ def kind_of(dtype: np.dtype[Any], argument: str = "x") -> str:
     kind = _kind_by_dtype.get(dtype)
     if kind is not None:
         return kind
-    if _is_bfloat16(dtype):
+    if _is_bfloat16(dtype) and dtype.isnative:
         _kind_by_dtype[dtype] = "bfloat16"
         return "bfloat16"
-    if not dtype.isnative and dtype.newbyteorder("=") in _kind_by_dtype:
+    if not dtype.isnative and (dtype.newbyteorder("=") in _kind_by_dtype or _is_bfloat16(dtype)):
         raise TypeError(
             f"{argument} has to be in the machine's native byte order, but got dtype {dtype}"
         )

@@ -164,7 +164,10 @@ cdef class Generator:
         return 0
 
     cdef object _offset(self):
-        return (int(self._next_block) << 12) + int(self._within)
+        cdef uint64_t block, within
+        with cython.critical_section(self):
+            block, within = self._next_block, self._within
+        return (int(block) << 12) + int(within)
 
     cdef bint _take(self, uint64_t n, fd_key *key) noexcept:
         """Reserves n >= 1 positions; False, and nothing moved, where they would pass 2**64."""
@@ -202,16 +205,11 @@ cdef class Generator:
     def reserve(self, n):
         """A key for ``n`` positions; the generator moves on to the next block after them."""
         cdef fd_key key
-        cdef object offset
         count = _stream._integer("n", n)
         if count < 0:
             raise ValueError(f"n has to be at least 0, but got {count}")
         if count == 0:
-            with cython.critical_section(self):
-                offset = self._offset()
-                key.seed = self._seed
-                key.stream = self._stream
-            return Key(key.seed, key.stream, offset % 2**64)
+            return Key(self._seed, self._stream, self._offset() % 2**64)
         if count > UINT64_MAX or not self._take(count, &key):
             raise OverflowError(
                 f"{count} positions from offset {self._offset()} would pass 2**64"

@@ -118,6 +118,8 @@ def resolve(rng: RNGLike, n: int) -> Key:
             raise OverflowError(f"{n} positions from offset {rng.offset} would pass 2**64")
         return rng
     if isinstance(rng, (int, np.integer)) and not isinstance(rng, bool):
+        if not 0 <= rng < 2**64:
+            raise ValueError(f"rng has to be between 0 and 2**64 - 1 as a seed, but got {rng}")
         return Key(int(rng))
     if isinstance(rng, np.random.SeedSequence):
         return _key_of_words(rng.generate_state(2, np.uint64))

@@ -101,7 +101,7 @@ def dropout(
     rng : None, int, Key, Generator, numpy.random.SeedSequence or numpy.random.Generator
         Where the randomness comes from. None, the default, is `default_generator()`. A
         `Generator` moves on by ``x.size`` positions, rounded up to whole blocks of 4096. An
-        int (a seed) or a `Key` gives the same mask in every call.
+        int (a seed), a `Key` or a `SeedSequence` gives the same mask in every call.
     out : ndarray, optional
         Where the result goes: an array of x's shape and dtype, `x` itself or memory apart
         from it. A new C-contiguous array by default.
@@ -365,7 +365,7 @@ def apply_mask(
     else:
         _arrays.check_mask_apart(keep, target)
     result = _arrays.storage(target, kind)
-    if p == 1:
+    if plan.threshold == 65536:
         result.fill(0)
     elif array.size:
         source = _arrays.storage(array, kind)

@@ -2,6 +2,21 @@
 #include "check.h"
 #include "fastdrop.h"
 
+/* Under AddressSanitizer the bands may not even be read. */
+#if defined(__SANITIZE_ADDRESS__)
+#define FD_UNDER_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define FD_UNDER_ASAN 1
+#endif
+#endif
+#if defined(FD_UNDER_ASAN)
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(address, size) ((void)(address), (void)(size))
+#define ASAN_UNPOISON_MEMORY_REGION(address, size) ((void)(address), (void)(size))
+#endif
+
 long checks_passed, checks_failed;
 
 uint64_t next_random(uint64_t *state) {
@@ -22,6 +37,8 @@ guarded guarded_new(size_t n, size_t misalignment) {
     g.n = n;
     memset(g.data - GUARD, GUARD_BYTE, GUARD);
     memset(g.data + n, GUARD_BYTE, GUARD - misalignment);
+    ASAN_POISON_MEMORY_REGION(g.data - GUARD, GUARD);
+    ASAN_POISON_MEMORY_REGION(g.data + n, GUARD - misalignment);
     return g;
 }
 
@@ -32,6 +49,7 @@ void guarded_fill(guarded *g, uint64_t seed) {
 
 int guarded_intact(const guarded *g) {
     size_t after = GUARD - (size_t)((uintptr_t)g->data % 64);
+    ASAN_UNPOISON_MEMORY_REGION(g->data - GUARD, GUARD + g->n + after);
     for (size_t i = 0; i < GUARD; i++) {
         if (g->data[-1 - (ptrdiff_t)i] != GUARD_BYTE) { return 0; }
     }
@@ -41,7 +59,10 @@ int guarded_intact(const guarded *g) {
     return 1;
 }
 
-void guarded_free(guarded *g) { free(g->memory); }
+void guarded_free(guarded *g) {
+    ASAN_UNPOISON_MEMORY_REGION(g->data - GUARD, g->n + 2 * GUARD);
+    free(g->memory);
+}
 
 int main(int argc, char **argv) {
     if (argc != 2) {

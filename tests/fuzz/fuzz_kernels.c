@@ -21,7 +21,7 @@ typedef struct recipe {
 enum { DROPOUT, STRIDED, APPLY_BITS, APPLY_BOOL, SCALE, MASK_BITS, MASK_BOOL, OPERATIONS };
 
 static void *exactly(size_t n, size_t gap, uint8_t **memory) {
-    *memory = malloc(n + gap + 1); /* of exactly the size: one byte too far is an error */
+    *memory = malloc(n + gap ? n + gap : 1); /* one byte too far is an error */
     if (!*memory) { abort(); }
     return *memory + gap;
 }
@@ -76,6 +76,12 @@ static void perform(const recipe *r, const uint8_t *data, size_t size, uint8_t *
         break;
     }
     memcpy(result, to, bytes);
+    for (size_t i = 0; i < bytes && !r->in_place; i++) {
+        if (x[i] != (uint8_t)(size ? data[i % size] + (uint8_t)(i / 251) : 0)) {
+            fprintf(stderr, "operation %d changed its input\n", r->operation);
+            abort();
+        }
+    }
     free(x_memory);
     free(y_memory);
     free(mask_memory);
@@ -95,6 +101,7 @@ static int is_nan(fd_dtype dtype, const uint8_t *p) {
 
 static int same(const recipe *r, const uint8_t *a, const uint8_t *b) {
     size_t item = itemsizes[r->dtype], n = r->length * item;
+    if (r->operation >= MASK_BITS) { return !memcmp(a, b, n); }
     for (size_t i = 0; i < n; i += item) {
         if (memcmp(a + i, b + i, item) && (!is_nan(r->dtype, a + i) || !is_nan(r->dtype, b + i))) {
             return 0;

@@ -42,6 +42,8 @@ VARIABLE = "FASTDROP_BACKEND"
 class Backend(Protocol):
     """The functions of a backend. The caller has checked everything: none of them raises.
 
+    (Except that numba and numpy may run out of memory for their buffers, midway.)
+
     ``kind`` is "float32", "float64", "float16" or "bfloat16"; arrays of the last two kinds come as
     uint16. ``x`` and ``out`` have one shape and any strides, and are the same memory or disjoint.
     """

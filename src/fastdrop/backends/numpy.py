@@ -162,7 +162,9 @@ def apply_packed(
 
 def apply_bool(x: Array, out: Array, kind: str, mask: Array, scale: float) -> None:
     """Apply a bool mask of x's shape."""
-    _apply(x, out, kind, lambda start, stop: mask.flat[start:stop], scale)
+    # A bool array that is a view of other bytes may hold more than 0 and 1.
+    keep = mask.view(np.uint8)
+    _apply(x, out, kind, lambda start, stop: keep.flat[start:stop] != 0, scale)
 
 
 def scale(x: Array, out: Array, kind: str, scale: float) -> None:

@@ -7,6 +7,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
+import numpy as np
 import numpy.typing as npt
 
 from fastdrop import _arrays
@@ -80,8 +81,10 @@ class MaskedLayer(Layer):
             A shape that the layer does not take.
         """
         array = _arrays.as_operand(x, self._argument)
-        draw = self._draw(array, self._mask_shape(array))
-        y = self._applied(array, draw)
+        mask_shape = self._mask_shape(array)
+        y = self._result(array)
+        draw = self._draw(array, mask_shape)
+        y = self._applied(array, draw, y)
         self._memory.last = draw
         return y
 
@@ -125,11 +128,17 @@ class MaskedLayer(Layer):
             key = self.generator.reserve(math.prod(mask_shape) if array.size else 0)
         return Draw(array.shape, mask_shape, self._p, key)
 
-    def _applied(self, array: Array, draw: Draw) -> Array:
+    def _result(self, array: Array) -> Array | None:
+        """Memory for the result of training: had before a generator moves."""
+        return np.empty(array.shape, array.dtype) if self.training and array.size else None
+
+    def _applied(self, array: Array, draw: Draw, out: Array | None = None) -> Array:
         # Without noise_shape, where it can be, a call is short.
         noise_shape = None if draw.mask_shape == draw.shape else draw.mask_shape
         training, mode = draw.key is not None, self._dropout_mode()
-        return dropout(array, draw.p, training, rng=draw.key, noise_shape=noise_shape, mode=mode)
+        return dropout(
+            array, draw.p, training, rng=draw.key, out=out, noise_shape=noise_shape, mode=mode
+        )
 
     def _settings(self) -> dict[str, Any]:
         settings: dict[str, Any] = {"p": self._p}

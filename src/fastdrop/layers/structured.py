@@ -244,17 +244,18 @@ class VariationalDropout(MaskedLayer):
         array = _arrays.as_operand(x)
         memory = self._memory
         draw = memory.held
-        if not self.training:
-            draw = self._draw(array, array.shape)
-        elif draw is None:
-            memory.held = draw = self._draw(array, array.shape)
-        elif array.shape != draw.shape:
+        if self.training and draw is not None and array.shape != draw.shape:
             raise ValueError(
                 f"x has to have the shape {draw.shape} of the mask that is held until reset(), "
                 f"but got {array.shape}"
             )
-        y = self._applied(array, draw)
+        y = self._result(array)
+        if draw is None or not self.training:
+            draw = self._draw(array, array.shape)
+        y = self._applied(array, draw, y)
         memory.last = draw
+        if self.training:
+            memory.held = draw
         return y
 
     def reset(self) -> None:
