@@ -1,0 +1,51 @@
+"""Memory that is not in the order of the elements, and decisions shared by short rows.
+
+The mask follows the logical order, so that fastdrop gathers and scatters what lies in another. The
+limit, NumPy's multiplication over the same arrays, takes the elements as they lie.
+"""
+
+import numpy as np
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from . import measure
+from .measure import NAMES, QUICK, Bench
+
+FLOAT32 = np.dtype(np.float32)
+SIDE = 64 if QUICK else 1024
+SAMPLES = 2 if QUICK else 32
+ROWS = 1 << (12 if QUICK else 19)
+
+LAYOUTS = {
+    "transposed": ((SIDE, SIDE), (1, 0), None),
+    "channels last in memory": ((SAMPLES, 28, 28, 64), (0, 3, 1, 2), None),
+    "rows of 3 share a decision": ((ROWS, 3), (0, 1), (ROWS, 1)),
+    "3 decisions for all rows": ((ROWS, 3), (0, 1), (1, 3)),
+    "rows of 28 share a decision": ((SAMPLES * 1024, 28), (0, 1), (SAMPLES * 1024, 1)),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("what", LAYOUTS)
+def test_layout(benchmark: BenchmarkFixture, what: str, name: str) -> None:
+    implementation = measure.implementation(name)
+    shape, order, noise_shape = LAYOUTS[what]
+    n = int(np.prod(shape))
+    names = measure.names_for(n, FLOAT32)
+    for key in ("x", "x_limit"):
+        array = names[key]
+        assert isinstance(array, np.ndarray)
+        names[key] = array.reshape(shape).transpose(order)
+    measure.run(
+        benchmark,
+        Bench(
+            who=f"fastdrop {name}",
+            what=f"{what}, in place",
+            statement=f"fastdrop.dropout(x, p, rng=rng, out=x, noise_shape={noise_shape})",
+            limit=measure.LIMIT_IN_PLACE,
+            names=names,
+            n=n,
+            moved=2 * n * FLOAT32.itemsize,
+            implementation=implementation,
+        ),
+    )
