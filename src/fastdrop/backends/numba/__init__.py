@@ -1,0 +1,138 @@
+"""The Numba backend: the loops of C in Python, compiled on first use, for where no C is.
+
+What is to become of the elements of a run is written once for each kind; it then serves a block
+that was just drawn as well as a mask that the caller has. Kernels are compiled when they are first
+needed and kept in Numba's cache where that can be written. They work in place on contiguous data;
+anything else goes through a small buffer. float16 and bfloat16 are converted with integer
+arithmetic, since Numba knows neither.
+
+Subnormal numbers and rounding are as the calling thread has them: one that has set flush-to-zero
+or another rounding mode changes them here, unlike in the C backend.
+"""
+
+import math
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+if sys.byteorder != "little":
+    raise ImportError("the numba backend needs a little-endian machine")
+
+from fastdrop._plan import Plan
+from fastdrop.stream import Key
+
+from .jit import VERSION
+from .kernels import KINDS, drawing_kernel, masking_kernel
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+_CHUNK = 64 * 4096  # elements at a time: a multiple of 8, so that packed masks are cut at bytes
+_KEEP = np.uint8(1)
+
+
+def _draw(x: Array, kind: str, key: Key, plan: Plan, start: int) -> None:
+    """Dropout in place of contiguous elements; the first of them is number ``start``."""
+    drawing_kernel(kind)(
+        x,
+        KINDS[kind][2](plan.scale),
+        np.uint64(key.seed),
+        np.uint64(key.stream),
+        np.uint64((key.offset + start) % 2**64),
+        plan.threshold,
+        np.uint64(plan.fraction),
+    )
+
+
+def _in_chunks(x: Array, out: Array, apply: Callable[[Array, int], None]) -> None:
+    """Copy x to out and call ``apply(elements, start)`` on contiguous runs of the elements."""
+    # A view where the elements lie in C order, else .flat, which finds them wherever they lie.
+    source = x.reshape(-1) if x.flags.c_contiguous else x.flat
+    in_place = out.flags.c_contiguous
+    target = out.reshape(-1) if in_place else out.flat
+    same = in_place and x.flags.c_contiguous and _address(x) == _address(out)
+    buffer = None if in_place else np.empty(min(x.size, _CHUNK), x.dtype)
+    for start in range(0, x.size, _CHUNK):
+        stop = min(start + _CHUNK, x.size)
+        part = target[start:stop] if buffer is None else buffer[: stop - start]
+        if not same:
+            part[:] = source[start:stop]
+        apply(part, start)
+        if not in_place:
+            target[start:stop] = part
+
+
+def _address(x: Array) -> int:
+    address: int = x.__array_interface__["data"][0]
+    return address
+
+
+def dropout(x: Array, out: Array, kind: str, key: Key, plan: Plan) -> None:
+    """Drop and scale."""
+    _in_chunks(x, out, lambda part, start: _draw(part, kind, key, plan, start))
+
+
+def mask_packed(out: Array, n: int, key: Key, plan: Plan) -> None:
+    """The first ``n`` decisions as bits, lowest first."""
+    buffer = np.empty(min(n, _CHUNK), np.uint8)
+    for start in range(0, n, _CHUNK):
+        keep = buffer[: min(_CHUNK, n - start)]
+        _draw(keep, "mask", key, plan, start)
+        bits = np.packbits(keep, bitorder="little")
+        out[start // 8 : start // 8 + bits.size] = bits
+
+
+def mask_bool(out: Array, key: Key, plan: Plan) -> None:
+    """The decisions as bools."""
+    _draw(out.reshape(-1).view(np.uint8), "mask", key, plan, 0)
+
+
+def _masked(
+    x: Array, out: Array, kind: str, mask: Callable[[int, int], Array], scale: float
+) -> None:
+    """``x * scale`` where ``mask(start, stop)``, for elements start to stop, is 1, else +0.0."""
+    kernel = masking_kernel(kind)
+    factor = KINDS[kind][2](scale)
+
+    def apply(part: Array, start: int) -> None:
+        kernel(part, mask(start, start + part.size), _KEEP, factor)
+
+    _in_chunks(x, out, apply)
+
+
+def apply_packed(
+    x: Array, out: Array, kind: str, bits: Array, mask_shape: tuple[int, ...], scale: float
+) -> None:
+    """Apply packed bits of a mask that is shared along the axes where its shape is 1."""
+    if mask_shape == x.shape:
+
+        def mask(start: int, stop: int) -> Array:
+            part = bits[start // 8 : -(-stop // 8)]
+            return np.unpackbits(part, count=stop - start, bitorder="little")
+
+        _masked(x, out, kind, mask, scale)
+    else:
+        small = np.unpackbits(bits, count=math.prod(mask_shape), bitorder="little")
+        _apply_bytes(x, out, kind, np.broadcast_to(small.reshape(mask_shape), x.shape), scale)
+
+
+def apply_bool(x: Array, out: Array, kind: str, mask: Array, scale: float) -> None:
+    """Apply a bool mask of x's shape."""
+    _apply_bytes(x, out, kind, mask.view(np.uint8), scale)
+
+
+def _apply_bytes(x: Array, out: Array, kind: str, mask: Array, scale: float) -> None:
+    flat = mask.reshape(-1) if mask.flags.c_contiguous else mask.flat
+    _masked(x, out, kind, lambda start, stop: flat[start:stop], scale)
+
+
+def scale(x: Array, out: Array, kind: str, scale: float) -> None:
+    """Multiply by ``scale``."""
+    ones = np.ones(min(x.size, _CHUNK), np.uint8)
+    _masked(x, out, kind, lambda start, stop: ones[: stop - start], scale)
+
+
+def info() -> dict[str, object]:
+    """What ``show_config`` says of this backend."""
+    return {"numba": VERSION}
