@@ -1,26 +1,17 @@
-/* From a call to kernels: cut the work for the threads, choose fused or chunked, mind the caller's
- * floating-point environment.
+/* From a call to kernels: choose fused or chunked.
  *
  * Contiguous data are drawn and applied in registers. Everything else goes by chunks of at most
  * 4096 elements: the chunk's keep bits come from one of four sources, its elements from the array
  * or through a buffer, and one kernel applies the bits. */
-#include "thread.h"
-
 #include <string.h>
 
 #include "dispatch.h"
 #include "fpenv.h"
 #include "layout.h"
-#include "pool.h"
+#include "share.h"
+#include "thread.h"
 
-/* Below this many bytes of x and y, waking helpers costs more than they save. */
-enum { PARALLEL_BYTES = 4 << 20 };
-
-static FD_SHARED(int) num_threads = 1;
 static FD_SHARED(size_t) streaming_bytes; /* 0: not asked yet */
-
-void fd_set_num_threads(int n) { num_threads = n > 1 ? n : 1; }
-int fd_get_num_threads(void) { return num_threads; }
 
 void fd_set_streaming_bytes(size_t bytes) { streaming_bytes = bytes; }
 size_t fd_get_streaming_bytes(void) {
@@ -63,9 +54,7 @@ typedef struct job {
     fd_draw draw;
     const fd_layout *layout;       /* where something is strided */
     const fd_broadcast *broadcast; /* where the mask is shared */
-    /* Pieces are whole chunks, and chunks start where blocks of the stream start: the first chunk
-     * lacks `lead` elements. */
-    size_t lead, piece;
+    size_t lead;                   /* how many elements the first block of the stream lacks */
 } job;
 
 static fd_draw draw_at(const job *j, size_t element) {
@@ -130,36 +119,18 @@ static void run_chunk(const job *j, size_t first, size_t n) {
     }
 }
 
-/* Elements first..end-1 in the coordinates of the chunks, which start `lead` before element 0. */
-static void run_piece(void *context, size_t index) {
+static void run_share(const void *context, size_t first, size_t end) {
     const job *j = context;
-    size_t total = j->lead + j->n;
-    size_t first = index * j->piece, end = total - first > j->piece ? first + j->piece : total;
-    fd_fpenv environment = fd_fpenv_enter();
-    if (first < j->lead) { first = j->lead; }
     if (j->fused) {
-        size_t e = first - j->lead;
-        fd_draw d = draw_at(j, e);
+        fd_draw d = draw_at(j, first);
         (j->stream ? j->table->dropout_stream : j->table->dropout)[j->dtype](
-            j->x + e * j->size, j->y + e * j->size, end - first, &d, j->scale);
-    } else {
-        while (first < end) {
-            size_t next = (first / FD_BLOCK + 1) * FD_BLOCK;
-            if (next > end) { next = end; }
-            run_chunk(j, first - j->lead, next - first);
-            first = next;
-        }
+            j->x + first * j->size, j->y + first * j->size, end - first, &d, j->scale);
+        return;
     }
-    fd_fpenv_leave(environment);
-}
-
-/* `bytes` is what the job moves per element, all operands together. */
-static void run(job *j, size_t bytes) {
-    size_t total = j->lead + j->n;
-    int threads = j->n * bytes >= PARALLEL_BYTES ? num_threads : 1;
-    size_t share = total / ((size_t)threads * 4) / FD_BLOCK * FD_BLOCK;
-    j->piece = threads > 1 ? (share > 16 * FD_BLOCK ? share : 16 * FD_BLOCK) : total;
-    fd_pool_run((total + j->piece - 1) / j->piece, threads, run_piece, j);
+    for (size_t next; first < end; first = next) {
+        next = fd_chunk_end(first, end, j->lead);
+        run_chunk(j, first, next - first);
+    }
 }
 
 static void run_elementwise(fd_dtype dtype, const void *x, void *y, job *j) {
@@ -172,7 +143,7 @@ static void run_elementwise(fd_dtype dtype, const void *x, void *y, job *j) {
     j->stream =
         x != y && j->x_plain && j->y_plain && j->n * j->size * 2 >= fd_get_streaming_bytes();
     j->fused = j->source == DRAWN && j->x_plain && j->y_plain;
-    run(j, 2 * j->size);
+    fd_share(j->n, j->lead, 2 * j->size, run_share, j);
 }
 
 void fd_dropout(fd_dtype dtype, const void *x, void *y, size_t n, const fd_key *key,
@@ -229,14 +200,12 @@ void fd_scale(fd_dtype dtype, const void *x, void *y, const fd_layout *layout, d
 typedef struct mask_job {
     const fd_table *table;
     fd_draw draw;
-    size_t n, piece;
     uint8_t *out;
     int packed;
 } mask_job;
 
-static void run_mask_piece(void *context, size_t index) {
+static void run_mask_share(const void *context, size_t first, size_t end) {
     const mask_job *j = context;
-    size_t first = index * j->piece, end = j->n - first > j->piece ? first + j->piece : j->n;
     fd_draw d = j->draw;
     d.position += first;
     if (j->packed) {
@@ -255,11 +224,8 @@ static void run_mask_piece(void *context, size_t index) {
 }
 
 static void run_mask(uint8_t *out, size_t n, const fd_key *key, const fd_plan *plan, int packed) {
-    if (!n) { return; }
-    mask_job j = {fd_active_table(), fd_draw_make(key, plan), n, n, out, packed};
-    int threads = n >= PARALLEL_BYTES ? num_threads : 1;
-    if (threads > 1) { j.piece = (n / ((size_t)threads * 4) / FD_BLOCK + 1) * FD_BLOCK; }
-    fd_pool_run((n + j.piece - 1) / j.piece, threads, run_mask_piece, &j);
+    mask_job j = {fd_active_table(), fd_draw_make(key, plan), out, packed};
+    fd_share(n, 0, 1, run_mask_share, &j);
 }
 
 void fd_mask_bits(uint8_t *bits, size_t n, const fd_key *key, const fd_plan *plan) {

@@ -25,12 +25,20 @@ typedef void fd_mask_bits_fn(uint8_t *bits, size_t n, const fd_draw *d);
 typedef void fd_pack_bool_fn(const uint8_t *mask, uint8_t *bits, size_t n);
 typedef void fd_unpack_bool_fn(const uint8_t *bits, uint8_t *mask, size_t n);
 
+/* The bodies that compute, below, take a chunk of at most 4096 elements and its keep bits, from bit
+ * 0 on, which they read in whole words of 64. */
+
+/* y = (keep ? x * scale : +0.0) + residual. */
+typedef void fd_dropout_add_fn(const void *x, const void *residual, void *y, size_t n,
+                               const uint8_t *bits, double scale);
+
 typedef struct fd_table {
     const char *name;
     fd_dropout_fn *dropout[FD_DTYPE_COUNT];
     fd_dropout_stream_fn *dropout_stream[FD_DTYPE_COUNT];
     fd_apply_bits_fn *apply_bits[FD_DTYPE_COUNT];
     fd_apply_bits_stream_fn *apply_bits_stream[FD_DTYPE_COUNT];
+    fd_dropout_add_fn *dropout_add[FD_DTYPE_COUNT];
     fd_mask_bits_fn *mask_bits;
     fd_pack_bool_fn *pack_bool;
     fd_unpack_bool_fn *unpack_bool;
@@ -40,7 +48,8 @@ typedef struct fd_table {
 #define FD_CAT(a, b) FD_CAT_(a, b)
 
 /* Each isa/<isa>.c ends with this: an entry that has no body does not compile. */
-#define FD_KERNEL_ENTRY(op, dtype) .op[FD_##dtype] = op##_##dtype,
+#define FD_KERNEL_ENTRY(op) \
+    .op = {[FD_f32] = op##_f32, [FD_f64] = op##_f64, [FD_f16] = op##_f16, [FD_bf16] = op##_bf16},
 #define FD_MASK_KERNEL_ENTRY(op) .op = op,
 
 /* The bodies are inlined into one loop each; a call in between would cost the registers. */

@@ -67,6 +67,11 @@ void fd_apply_bool(fd_dtype dtype, const void *x, void *y, const fd_layout *layo
 /* y = x * scale. */
 void fd_scale(fd_dtype dtype, const void *x, void *y, const fd_layout *layout, double scale);
 
+/* y = residual + dropout of x, for n contiguous elements; each product and sum is rounded in the
+ * compute type, and the sum once more to the dtype. y may be x or residual. */
+void fd_dropout_add(fd_dtype dtype, const void *x, const void *residual, void *y, size_t n,
+                    const fd_key *key, const fd_plan *plan, double scale);
+
 /* n keep bits into ceil(n / 8) bytes, padding bits zero; n keep bytes of 0 or 1. */
 void fd_mask_bits(uint8_t *bits, size_t n, const fd_key *key, const fd_plan *plan);
 void fd_mask_bool(uint8_t *mask, size_t n, const fd_key *key, const fd_plan *plan);

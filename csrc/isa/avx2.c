@@ -1,3 +1,3 @@
-#include "../simd/avx2.h"
+#include "../simd/avx2_real.h"
 #define FD_ISA_NAME avx2
 #include "../kernels/all.h"

@@ -1,3 +1,3 @@
-#include "../simd/avx512.h"
+#include "../simd/avx512_real.h"
 #define FD_ISA_NAME avx512
 #include "../kernels/all.h"

@@ -1,3 +1,3 @@
-#include "../simd/neon.h"
+#include "../simd/neon_real.h"
 #define FD_ISA_NAME neon
 #include "../kernels/all.h"

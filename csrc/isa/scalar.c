@@ -1,7 +1,7 @@
 /* The oracle: one element at a time, straight from stream.h, on any target. It shares none of
- * the vector bodies, so that a test against it means something. */
-#include "../bits.h"
-#include "../half.h"
+ * the vector bodies that draw, so that a test against it means something. */
+#include "../kernels/real.h"
+#include "../simd/scalar_real.h"
 
 /* Clears by an AND: `keep ? v : 0` becomes a branch that is mispredicted half of the time. */
 static void put_f32(char *y, const char *x, uint32_t keep, double scale) {
@@ -119,10 +119,15 @@ static void mask_bits(uint8_t *bits, size_t n, const fd_draw *d) {
     }
 }
 
+/* What computes is written once, on each vocabulary; its oracle is the NumPy backend. */
+#define FD_BODIES "family.h"
+#include "../kernels/dtypes.h"
+
 extern const fd_table fd_table_scalar;
 const fd_table fd_table_scalar = {
     .name = "scalar",
 #define FD_KERNEL FD_KERNEL_ENTRY
+#define FD_COMPUTING_KERNEL FD_KERNEL_ENTRY
 #define FD_MASK_KERNEL FD_MASK_KERNEL_ENTRY
 #include "../ops.def"
 };

@@ -1,3 +1,3 @@
-#include "../simd/vec128.h"
+#include "../simd/vec128_real.h"
 #define FD_ISA_NAME vec128
 #include "../kernels/all.h"

@@ -1,21 +1,9 @@
 /* Every body, on the vocabulary included before; then the table. FD_ISA_NAME is the set's name. */
 #include "lanes.h"
+#include "real.h"
 
-#define D f32
-#define FD_SIZE 4
-#include "dropout.h"
-
-#define D f64
-#define FD_SIZE 8
-#include "dropout.h"
-
-#define D f16
-#define FD_SIZE 2
-#include "dropout.h"
-
-#define D bf16
-#define FD_SIZE 2
-#include "dropout.h"
+#define FD_BODIES "vector.h"
+#include "dtypes.h"
 
 #include "mask.h"
 
@@ -25,6 +13,7 @@ extern const fd_table FD_CAT(fd_table, FD_ISA_NAME);
 const fd_table FD_CAT(fd_table, FD_ISA_NAME) = {
     .name = FD_STRING(FD_ISA_NAME),
 #define FD_KERNEL FD_KERNEL_ENTRY
+#define FD_COMPUTING_KERNEL FD_KERNEL_ENTRY
 #define FD_MASK_KERNEL FD_MASK_KERNEL_ENTRY
 #include "../ops.def"
 };

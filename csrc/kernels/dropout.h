@@ -195,6 +195,3 @@ static void FD_CAT(dropout_stream, D)(const void *xv, void *yv, size_t n, const 
     fd_stream_end();
     FD_CAT(dropout, D)(x, y, n % FD_STEP, &rest, scale);
 }
-
-#undef D
-#undef FD_SIZE

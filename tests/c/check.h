@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fastdrop.h"
+
 extern long checks_passed, checks_failed;
 
 #define CHECK(condition, ...) \
@@ -33,11 +35,15 @@ void guarded_fill(guarded *g, uint64_t seed);
 int guarded_intact(const guarded *g);
 void guarded_free(guarded *g);
 
+/* Whether n numbers have the same bits; a NaN equals every NaN. */
+int same_numbers(fd_dtype dtype, const uint8_t *a, const uint8_t *b, size_t n);
+
 uint64_t next_random(uint64_t *state);
 
 void test_stream(void);
 void test_known_answers(const char *path);
 void test_kernels(void);
+void test_computing(void);
 void test_drive(void);
 void test_environment(void);
 void test_pool(void);

@@ -1,0 +1,59 @@
+/* Operations that compute from several contiguous arrays, element by element: the keep bits of a
+ * chunk of at most 4096 elements are drawn into a buffer, and a kernel of the table does the rest.
+ */
+#include "bits.h"
+#include "dispatch.h"
+#include "share.h"
+
+static const size_t itemsizes[FD_DTYPE_COUNT] = {
+    [FD_f32] = 4, [FD_f64] = 8, [FD_f16] = 2, [FD_bf16] = 2};
+
+typedef struct job job;
+/* Computes elements first..first+n-1 with their keep bits. */
+typedef void chunk_fn(const job *j, size_t first, size_t n, const uint8_t *bits);
+
+struct job {
+    const fd_table *table;
+    fd_dtype dtype;
+    fd_draw draw;
+    size_t lead, size; /* what the first block lacks; bytes of an element */
+    const char *in[2];
+    char *out[2];
+    double scale;
+    chunk_fn *chunk;
+};
+
+static void run_share(const void *context, size_t first, size_t end) {
+    const job *j = context;
+    uint8_t bits[FD_BLOCK / 8]; /* kernels read whole words */
+    for (size_t next; first < end; first = next) {
+        next = fd_chunk_end(first, end, j->lead);
+        fd_draw d = j->draw;
+        d.position += first;
+        j->table->mask_bits(bits, next - first, &d);
+        j->chunk(j, first, next - first, bits);
+    }
+}
+
+/* `operands` is how many arrays are read or written. */
+static void run(job *j, fd_dtype dtype, size_t n, const fd_key *key, const fd_plan *plan,
+                unsigned operands) {
+    j->table = fd_active_table();
+    j->dtype = dtype;
+    j->size = itemsizes[dtype];
+    j->draw = fd_draw_make(key, plan);
+    j->lead = key->offset % FD_BLOCK;
+    fd_share(n, j->lead, operands * j->size, run_share, j);
+}
+
+static void add_chunk(const job *j, size_t first, size_t n, const uint8_t *bits) {
+    size_t at = first * j->size;
+    j->table->dropout_add[j->dtype](j->in[0] + at, j->in[1] + at, j->out[0] + at, n, bits,
+                                    j->scale);
+}
+
+void fd_dropout_add(fd_dtype dtype, const void *x, const void *residual, void *y, size_t n,
+                    const fd_key *key, const fd_plan *plan, double scale) {
+    job j = {.in = {x, residual}, .out = {y}, .scale = scale, .chunk = add_chunk};
+    run(&j, dtype, n, key, plan, 3);
+}

@@ -1,0 +1,26 @@
+/* Walks n elements of dtype D, 64 at a time with the word of their keep bits; included for each D.
+ */
+
+/* Each is inlined into a loop of its own, with its `context` in registers. `word` is told where 64
+ * elements of each operand are. */
+typedef void FD_CAT(word_fn, D)(const fd_operands *at, uint64_t w, const void *context);
+
+/* The bits are read in whole words. What is left at the end goes through copies, so that no read or
+ * write touches an element that is not the caller's. */
+FD_INLINE void FD_CAT(walk, D)(fd_operands at, int inputs, int outputs, size_t n,
+                               const uint8_t *bits, FD_CAT(word_fn, D) * word,
+                               const void *context) {
+    for (; n >= FD_STEP; n -= FD_STEP, bits += FD_STEP / 8) {
+        word(&at, fd_load64(bits), context);
+        for (int i = 0; i < inputs; i++) { at.in[i] += FD_STEP * FD_SIZE; }
+        for (int i = 0; i < outputs; i++) { at.out[i] += FD_STEP * FD_SIZE; }
+    }
+    if (!n) { return; }
+    FD_ALIGN64 char copies[5][FD_STEP * FD_SIZE];
+    memset(copies, 0, sizeof copies);
+    fd_operands padded;
+    for (int i = 0; i < inputs; i++) { padded.in[i] = memcpy(copies[i], at.in[i], n * FD_SIZE); }
+    for (int i = 0; i < outputs; i++) { padded.out[i] = copies[3 + i]; }
+    word(&padded, fd_load64(bits), context);
+    for (int i = 0; i < outputs; i++) { memcpy(at.out[i], copies[3 + i], n * FD_SIZE); }
+}

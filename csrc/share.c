@@ -1,0 +1,40 @@
+#include "share.h"
+
+#include "fpenv.h"
+#include "pool.h"
+#include "stream.h"
+#include "thread.h"
+
+/* Below this many bytes, waking helpers costs more than they save. */
+enum { PARALLEL_BYTES = 4 << 20 };
+
+static FD_SHARED(int) num_threads = 1;
+
+void fd_set_num_threads(int n) { num_threads = n > 1 ? n : 1; }
+int fd_get_num_threads(void) { return num_threads; }
+
+/* Pieces are whole blocks in coordinates that start `lead` before element 0. */
+typedef struct pieces {
+    size_t n, lead, size;
+    fd_share_fn *fn;
+    const void *context;
+} pieces;
+
+static void run_piece(void *context, size_t index) {
+    const pieces *p = context;
+    size_t total = p->lead + p->n;
+    size_t first = index * p->size, end = total - first > p->size ? first + p->size : total;
+    if (first < p->lead) { first = p->lead; }
+    fd_fpenv environment = fd_fpenv_enter();
+    p->fn(p->context, first - p->lead, end - p->lead);
+    fd_fpenv_leave(environment);
+}
+
+void fd_share(size_t n, size_t lead, size_t bytes, fd_share_fn *fn, const void *context) {
+    size_t total = lead + n;
+    int threads = n * bytes >= PARALLEL_BYTES ? num_threads : 1;
+    size_t share = total / ((size_t)threads * 4) / FD_BLOCK * FD_BLOCK;
+    pieces p = {n, lead, total, fn, context};
+    if (threads > 1) { p.size = share > 16 * FD_BLOCK ? share : 16 * FD_BLOCK; }
+    if (n) { fd_pool_run((total + p.size - 1) / p.size, threads, run_piece, &p); }
+}

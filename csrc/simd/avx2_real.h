@@ -1,0 +1,107 @@
+/* Arithmetic vocabulary of AVX2 with FMA: what simd/real.h says, on 8 binary32 or 4 binary64
+ * numbers. A mask is a register whose lanes are all ones or all zeros. */
+#ifndef FD_SIMD_REAL_H
+#define FD_SIMD_REAL_H
+
+#include "avx2.h"
+
+#define FD_N_r32 8
+typedef __m256 v_r32;
+typedef __m256 k_r32;
+
+FD_INLINE v_r32 r32_set(double v) { return _mm256_set1_ps((float)v); }
+FD_INLINE v_r32 r32_bits(uint32_t b) { return _mm256_castsi256_ps(_mm256_set1_epi32((int)b)); }
+FD_INLINE v_r32 r32_load_f32(const char *p) { return _mm256_loadu_ps((const void *)p); }
+FD_INLINE void r32_store_f32(char *p, v_r32 v) { _mm256_storeu_ps((void *)p, v); }
+FD_INLINE v_r32 r32_load_f16(const char *p) {
+    return _mm256_cvtph_ps(_mm_loadu_si128((const void *)p));
+}
+FD_INLINE void r32_store_f16(char *p, v_r32 v) {
+    _mm_storeu_si128((void *)p, _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+}
+FD_INLINE v_r32 r32_load_bf16(const char *p) {
+    __m256i v = _mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)p));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(v, 16));
+}
+FD_INLINE void r32_store_bf16(char *p, v_r32 v) {
+    __m256i w = _mm256_srli_epi32(fd_round_bf16(v), 16);
+    w = _mm256_permute4x64_epi64(_mm256_packus_epi32(w, w), 0x08);
+    _mm_storeu_si128((void *)p, _mm256_castsi256_si128(w));
+}
+FD_INLINE v_r32 r32_add(v_r32 a, v_r32 b) { return _mm256_add_ps(a, b); }
+FD_INLINE v_r32 r32_sub(v_r32 a, v_r32 b) { return _mm256_sub_ps(a, b); }
+FD_INLINE v_r32 r32_mul(v_r32 a, v_r32 b) { return _mm256_mul_ps(a, b); }
+FD_INLINE v_r32 r32_div(v_r32 a, v_r32 b) { return _mm256_div_ps(a, b); }
+FD_INLINE v_r32 r32_max(v_r32 a, v_r32 b) { return _mm256_max_ps(a, b); }
+FD_INLINE v_r32 r32_min(v_r32 a, v_r32 b) { return _mm256_min_ps(a, b); }
+FD_INLINE v_r32 r32_fma(v_r32 a, v_r32 b, v_r32 c) { return _mm256_fmadd_ps(a, b, c); }
+FD_INLINE v_r32 r32_and(v_r32 a, v_r32 b) { return _mm256_and_ps(a, b); }
+FD_INLINE v_r32 r32_or(v_r32 a, v_r32 b) { return _mm256_or_ps(a, b); }
+FD_INLINE v_r32 r32_xor(v_r32 a, v_r32 b) { return _mm256_xor_ps(a, b); }
+#define r32_shl(v, n) _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(v), n))
+#define r32_shr(v, n) _mm256_castsi256_ps(_mm256_srli_epi32(_mm256_castps_si256(v), n))
+FD_INLINE v_r32 r32_iadd(v_r32 a, v_r32 b) {
+    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(a), _mm256_castps_si256(b)));
+}
+FD_INLINE k_r32 r32_lt(v_r32 a, v_r32 b) { return _mm256_cmp_ps(a, b, _CMP_LT_OQ); }
+FD_INLINE k_r32 r32_nan(v_r32 v) { return _mm256_cmp_ps(v, v, _CMP_UNORD_Q); }
+FD_INLINE v_r32 r32_select(k_r32 k, v_r32 a, v_r32 b) { return _mm256_blendv_ps(b, a, k); }
+FD_INLINE v_r32 r32_keep(k_r32 k, v_r32 v) { return _mm256_and_ps(k, v); }
+FD_INLINE k_r32 r32_mask(uint64_t w, int i) {
+    const __m256i bit = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+    __m256i v = _mm256_set1_epi32((int)(uint32_t)(w >> (8 * i)));
+    return _mm256_castsi256_ps(_mm256_cmpeq_epi32(_mm256_and_si256(v, bit), bit));
+}
+FD_INLINE float r32_sum(v_r32 v) {
+    __m128 s = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+}
+FD_INLINE float r32_largest(v_r32 v) {
+    __m128 s = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    s = _mm_max_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_max_ss(s, _mm_movehdup_ps(s)));
+}
+
+#define FD_N_r64 4
+typedef __m256d v_r64;
+typedef __m256d k_r64;
+
+FD_INLINE v_r64 r64_set(double v) { return _mm256_set1_pd(v); }
+FD_INLINE v_r64 r64_bits(uint64_t b) { return _mm256_castsi256_pd(vu_set(b)); }
+FD_INLINE v_r64 r64_load_f64(const char *p) { return _mm256_loadu_pd((const void *)p); }
+FD_INLINE void r64_store_f64(char *p, v_r64 v) { _mm256_storeu_pd((void *)p, v); }
+FD_INLINE v_r64 r64_add(v_r64 a, v_r64 b) { return _mm256_add_pd(a, b); }
+FD_INLINE v_r64 r64_sub(v_r64 a, v_r64 b) { return _mm256_sub_pd(a, b); }
+FD_INLINE v_r64 r64_mul(v_r64 a, v_r64 b) { return _mm256_mul_pd(a, b); }
+FD_INLINE v_r64 r64_div(v_r64 a, v_r64 b) { return _mm256_div_pd(a, b); }
+FD_INLINE v_r64 r64_max(v_r64 a, v_r64 b) { return _mm256_max_pd(a, b); }
+FD_INLINE v_r64 r64_min(v_r64 a, v_r64 b) { return _mm256_min_pd(a, b); }
+FD_INLINE v_r64 r64_fma(v_r64 a, v_r64 b, v_r64 c) { return _mm256_fmadd_pd(a, b, c); }
+FD_INLINE v_r64 r64_and(v_r64 a, v_r64 b) { return _mm256_and_pd(a, b); }
+FD_INLINE v_r64 r64_or(v_r64 a, v_r64 b) { return _mm256_or_pd(a, b); }
+FD_INLINE v_r64 r64_xor(v_r64 a, v_r64 b) { return _mm256_xor_pd(a, b); }
+#define r64_shl(v, n) _mm256_castsi256_pd(_mm256_slli_epi64(_mm256_castpd_si256(v), n))
+#define r64_shr(v, n) _mm256_castsi256_pd(_mm256_srli_epi64(_mm256_castpd_si256(v), n))
+FD_INLINE v_r64 r64_iadd(v_r64 a, v_r64 b) {
+    return _mm256_castsi256_pd(_mm256_add_epi64(_mm256_castpd_si256(a), _mm256_castpd_si256(b)));
+}
+FD_INLINE k_r64 r64_lt(v_r64 a, v_r64 b) { return _mm256_cmp_pd(a, b, _CMP_LT_OQ); }
+FD_INLINE k_r64 r64_nan(v_r64 v) { return _mm256_cmp_pd(v, v, _CMP_UNORD_Q); }
+FD_INLINE v_r64 r64_select(k_r64 k, v_r64 a, v_r64 b) { return _mm256_blendv_pd(b, a, k); }
+FD_INLINE v_r64 r64_keep(k_r64 k, v_r64 v) { return _mm256_and_pd(k, v); }
+FD_INLINE k_r64 r64_mask(uint64_t w, int i) {
+    const __m256i bit = _mm256_setr_epi64x(1, 2, 4, 8);
+    __m256i v = _mm256_set1_epi64x((long long)(w >> (4 * i)));
+    return _mm256_castsi256_pd(_mm256_cmpeq_epi64(_mm256_and_si256(v, bit), bit));
+}
+FD_INLINE double r64_sum(v_r64 v) {
+    __m128d s = _mm_add_pd(_mm256_castpd256_pd128(v), _mm256_extractf128_pd(v, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(s, _mm_unpackhi_pd(s, s)));
+}
+FD_INLINE double r64_largest(v_r64 v) {
+    __m128d s = _mm_max_pd(_mm256_castpd256_pd128(v), _mm256_extractf128_pd(v, 1));
+    return _mm_cvtsd_f64(_mm_max_sd(s, _mm_unpackhi_pd(s, s)));
+}
+
+#endif

@@ -1,0 +1,76 @@
+/* Every FD_COMPUTING_KERNEL in ops.def, for every available instruction set, against the scalar
+ * one: the same body on another vocabulary. (That the body is right is compared with NumPy in
+ * Python.) */
+#include "check.h"
+#include "dispatch.h"
+
+static const size_t sizes[] = {0,  1,  3,  4,  5,   7,   8,   9,   15,   16,   17,  31,
+                               33, 63, 64, 65, 100, 127, 128, 129, 1000, 4095, 4096};
+static const size_t misalignments[] = {0, 2, 4, 8, 20, 48};
+static const size_t itemsize[FD_DTYPE_COUNT] = {4, 8, 2, 2};
+
+enum { ARRAYS = 5 };
+
+/* Calls one kernel: in[0..2] are read, out[0..1] written, all of n elements. */
+typedef void run_fn(const fd_table *table, fd_dtype dtype, const void *const *in, void *const *out,
+                    size_t n, const uint8_t *bits);
+
+static void run_dropout_add(const fd_table *table, fd_dtype dtype, const void *const *in,
+                            void *const *out, size_t n, const uint8_t *bits) {
+    table->dropout_add[dtype](in[0], in[1], out[0], n, bits,
+                              dtype == FD_f64 ? 1 / 0.7 : 1.4285715F);
+}
+
+static void check(const char *name, run_fn *run, const fd_table *oracle, const fd_table *table,
+                  fd_dtype dtype, size_t n, size_t misalignment, int in_place) {
+    guarded bits = guarded_new((n + 63) / 64 * 8, misalignment), a[ARRAYS], b[ARRAYS];
+    guarded_fill(&bits, n + 1);
+    for (int i = 0; i < ARRAYS; i++) {
+        a[i] = guarded_new(n * itemsize[dtype], misalignment * (size_t)(i + 1) % 64);
+        b[i] = guarded_new(n * itemsize[dtype], 0);
+        guarded_fill(&a[i], n + (uint64_t)i);
+        guarded_fill(&b[i], n + (uint64_t)i);
+    }
+    void *a_out[] = {in_place ? a[0].data : a[3].data, a[4].data};
+    void *b_out[] = {in_place ? b[0].data : b[3].data, b[4].data};
+    run(table, dtype, (const void *[]){a[0].data, a[1].data, a[2].data}, a_out, n, bits.data);
+    run(oracle, dtype, (const void *[]){b[0].data, b[1].data, b[2].data}, b_out, n, bits.data);
+    int intact = guarded_intact(&bits);
+    for (int i = 0; i < ARRAYS; i++) {
+        CHECK(same_numbers(dtype, a[i].data, b[i].data, n),
+              "%s %s dtype %d n %zu misaligned %zu in place %d array %d", table->name, name,
+              (int)dtype, n, misalignment, in_place, i);
+        intact &= guarded_intact(&a[i]) & guarded_intact(&b[i]);
+        guarded_free(&a[i]);
+        guarded_free(&b[i]);
+    }
+    CHECK(intact, "%s %s dtype %d n %zu wrote outside its array", table->name, name, (int)dtype, n);
+    guarded_free(&bits);
+}
+
+static void test_kernel(const char *name, run_fn *run, const fd_table *oracle,
+                        const fd_table *table) {
+    for (int dtype = 0; dtype < FD_DTYPE_COUNT; dtype++) {
+        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+            for (size_t j = 0; j < sizeof misalignments / sizeof *misalignments; j++) {
+                check(name, run, oracle, table, (fd_dtype)dtype, sizes[i], misalignments[j], 0);
+                check(name, run, oracle, table, (fd_dtype)dtype, sizes[i], misalignments[j], 1);
+            }
+        }
+    }
+}
+
+void test_computing(void) {
+    const fd_table *oracle = fd_table_at(fd_isa_count() - 1); /* scalar is the last */
+    for (int i = 0; i < fd_isa_count(); i++) {
+        const fd_table *table = fd_table_at(i);
+        if (!table) { continue; }
+#define FD_KERNEL(op)
+#define FD_COMPUTING_KERNEL(op) test_kernel(#op, run_##op, oracle, table);
+#define FD_MASK_KERNEL(op)
+#include "ops.def"
+#undef FD_KERNEL
+#undef FD_COMPUTING_KERNEL
+#undef FD_MASK_KERNEL
+    }
+}
