@@ -22,6 +22,7 @@ __all__ = [
     "Key",
     "RNGLike",
     "as_generator",
+    "check_unused",
     "default_generator",
     "manual_seed",
     "resolve",
@@ -129,6 +130,12 @@ def resolve(rng: RNGLike, n: int) -> Key:
         "rng has to be None, an integer seed, a fastdrop Key or Generator, or a NumPy "
         f"SeedSequence or Generator, but got {type(rng).__name__}"
     )
+
+
+def check_unused(rng: RNGLike) -> None:
+    """Check an ``rng`` that nothing is drawn from. NumPy's two would move: their type is enough."""
+    if rng is not None and not isinstance(rng, (np.random.Generator, np.random.SeedSequence)):
+        resolve(rng, 0)
 
 
 def as_generator(rng: RNGLike) -> Generator:

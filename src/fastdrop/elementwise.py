@@ -19,15 +19,9 @@ import numpy.typing as npt
 from . import _arrays, backends
 from ._arrays import Array, NoiseShape
 from ._plan import Plan, evaluation_scale, make_plan
-from ._rng import RNGLike, resolve
+from ._rng import RNGLike, check_unused, resolve
 
 Mode: TypeAlias = Literal["inverted", "standard"]
-
-
-def _check_unused(rng: RNGLike) -> None:
-    """Check an `rng` that nothing is drawn from. NumPy's two would move: their type is enough."""
-    if rng is not None and not isinstance(rng, (np.random.Generator, np.random.SeedSequence)):
-        resolve(rng, 0)
 
 
 def _train(
@@ -163,7 +157,7 @@ def dropout(
     target = None if out is None else _arrays.check_out(out, array)
     mask_shape = _arrays.check_noise_shape(noise_shape, array.shape)
     if not training or array.size == 0:
-        _check_unused(rng)
+        check_unused(rng)
     if target is None:
         if array.size == 0 or (mode == "inverted" and not training):
             return array
@@ -230,7 +224,7 @@ def dropout_(
     _arrays.check_written(array, "x")
     mask_shape = _arrays.check_noise_shape(noise_shape, array.shape)
     if not training or array.size == 0:
-        _check_unused(rng)
+        check_unused(rng)
     if array.size:
         _run(array, array, kind, p, training, plan, rng, mask_shape, mode)
     return x
