@@ -17,6 +17,7 @@ from ._front import dropout, dropout_
 from ._rng import Generator, Key, default_generator, manual_seed
 from .backends import backend, set_backend
 from .elementwise import apply_mask, dropout_mask
+from .fused import dropout_add
 from .montecarlo import MonteCarloResult, dropout_samples, mc_dropout
 from .structured import drop_path, dropout1d, dropout2d, dropout3d, variational_dropout
 from .weights import attention_dropout, drop_connect, embedding_dropout
@@ -38,6 +39,7 @@ __all__ = [
     "dropout2d",
     "dropout3d",
     "dropout_",
+    "dropout_add",
     "dropout_mask",
     "dropout_samples",
     "embedding_dropout",

@@ -97,6 +97,16 @@ def as_operand(value: npt.ArrayLike, argument: str = "x") -> Array:
     return array
 
 
+def as_operand_like(value: npt.ArrayLike, x: Array, argument: str, of: str = "x") -> Array:
+    """`value` as a plain ndarray of the shape and dtype of `x`, which the caller knows as `of`."""
+    array = as_input(value, argument)
+    if array.dtype != x.dtype:
+        raise TypeError(f"{argument} has to have {of}'s dtype {x.dtype}, but got {array.dtype}")
+    if array.shape != x.shape:
+        raise ValueError(f"{argument} has to have {of}'s shape {x.shape}, but got {array.shape}")
+    return array
+
+
 def _overlaps_itself(array: Array) -> bool:
     """Whether two elements of `array` share memory (broadcast or sliding-window views)."""
     flags = array.flags
@@ -175,12 +185,17 @@ def check_out(out: object, x: Array, argument: str = "x") -> Array:
         check_written(x, "out")
         return x
     array = _check_form(out, x.dtype, x.shape, argument, f"{argument}'s shape")
-    if _overlap(array, x) and not _same_layout(array, x):
+    check_overlap(array, x, argument)
+    return array
+
+
+def check_overlap(out: Array, x: Array, argument: str) -> None:
+    """`out` and an operand of the same shape and dtype may be the same memory, or apart."""
+    if _overlap(out, x) and not _same_layout(out, x):
         raise ValueError(
             f"out has to be {argument} itself or share no memory with it, "
             f"but got an array that overlaps {argument} in part"
         )
-    return array
 
 
 def check_out_of_samples(out: object, x: Array, samples: int) -> Array:

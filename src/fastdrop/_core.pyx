@@ -214,6 +214,7 @@ cdef object _general_module():
 
 
 include "_core_backend.pxi"
+include "_core_family.pxi"
 
 
 # --- Instruction sets, threads, streaming ----------------------------------------------------------

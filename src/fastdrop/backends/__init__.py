@@ -1,7 +1,7 @@
 """The backends, and which of them is in use.
 
-A backend is a module of this package with every function in ``OPERATIONS``. All of them give the
-same bits; they differ in speed and in what they need.
+A backend is a module of this package with every operation of `operations.Backend`. All of them give
+the same bits; they differ in speed and in what they need.
 """
 
 import importlib
@@ -11,71 +11,18 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import Any, cast
 
-if TYPE_CHECKING:
-    import numpy as np
+from .operations import OPERATIONS, Backend
 
-    from fastdrop._plan import Plan
-    from fastdrop.stream import Key
-
-    Array = np.ndarray[Any, np.dtype[Any]]
+__all__ = ["NAMES", "OPERATIONS", "VARIABLE", "Backend", "active", "available", "backend"]
+__all__ += ["load", "name_of", "set_backend"]
 
 NAMES = ("c", "numba", "numpy")
 """Every backend, best first."""
 
-OPERATIONS = (
-    "dropout",
-    "mask_packed",
-    "mask_bool",
-    "apply_packed",
-    "apply_bool",
-    "scale",
-    "info",
-)
-"""What each of them has to define."""
-
 VARIABLE = "FASTDROP_BACKEND"
 """The environment variable that names the backend to use."""
-
-
-class Backend(Protocol):
-    """The functions of a backend. The caller has checked everything: none of them raises.
-
-    (Except that numba and numpy may run out of memory for their buffers, midway.)
-
-    ``kind`` is "float32", "float64", "float16" or "bfloat16"; arrays of the last two kinds come as
-    uint16. ``x`` and ``out`` have one shape and any strides, and are the same memory or disjoint.
-    """
-
-    def dropout(self, x: "Array", out: "Array", kind: str, key: "Key", plan: "Plan") -> None:
-        """Drop and scale: element i, in C order, is at position ``key.offset + i``."""
-
-    def mask_packed(self, out: "Array", n: int, key: "Key", plan: "Plan") -> None:
-        """The first ``n`` decisions as bits, lowest first, in contiguous uint8; padding is 0."""
-
-    def mask_bool(self, out: "Array", key: "Key", plan: "Plan") -> None:
-        """The decisions as a contiguous bool array, True to keep."""
-
-    def apply_packed(
-        self,
-        x: "Array",
-        out: "Array",
-        kind: str,
-        bits: "Array",
-        mask_shape: tuple[int, ...],
-        scale: float,
-    ) -> None:
-        """Apply packed bits of a mask that is shared along the axes where its shape is 1."""
-
-    def apply_bool(self, x: "Array", out: "Array", kind: str, mask: "Array", scale: float) -> None:
-        """Apply a bool mask of x's shape and any strides."""
-
-    def scale(self, x: "Array", out: "Array", kind: str, scale: float) -> None:
-        """Multiply by ``scale``."""
-
-    def info(self) -> dict[str, object]:
-        """What ``show_config`` says of the backend."""
 
 
 _lock = threading.RLock()

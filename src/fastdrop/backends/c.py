@@ -8,6 +8,7 @@ mask_bool = _core.mask_bool_into
 apply_packed = _core.apply_packed_into
 apply_bool = _core.apply_bool_into
 scale = _core.scale_into
+dropout_add = _core.dropout_add_into
 
 
 def info() -> dict[str, object]:

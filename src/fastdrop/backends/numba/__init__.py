@@ -23,26 +23,25 @@ if sys.byteorder != "little":
 from fastdrop._plan import Plan
 from fastdrop.stream import Key
 
-from .jit import VERSION
-from .kernels import KINDS, drawing_kernel, masking_kernel
+from . import jit  # first: it says what it means if Numba cannot be imported
+from .computing import dropout_add
+from .kernels import KINDS, draw, masking_kernel
+
+__all__ = [
+    "apply_bool",
+    "apply_packed",
+    "dropout",
+    "dropout_add",
+    "info",
+    "mask_bool",
+    "mask_packed",
+    "scale",
+]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 _CHUNK = 64 * 4096  # elements at a time: a multiple of 8, so that packed masks are cut at bytes
 _KEEP = np.uint8(1)
-
-
-def _draw(x: Array, kind: str, key: Key, plan: Plan, start: int) -> None:
-    """Dropout in place of contiguous elements; the first of them is number ``start``."""
-    drawing_kernel(kind)(
-        x,
-        KINDS[kind][2](plan.scale),
-        np.uint64(key.seed),
-        np.uint64(key.stream),
-        np.uint64((key.offset + start) % 2**64),
-        plan.threshold,
-        np.uint64(plan.fraction),
-    )
 
 
 def _in_chunks(x: Array, out: Array, apply: Callable[[Array, int], None]) -> None:
@@ -70,7 +69,7 @@ def _address(x: Array) -> int:
 
 def dropout(x: Array, out: Array, kind: str, key: Key, plan: Plan) -> None:
     """Drop and scale."""
-    _in_chunks(x, out, lambda part, start: _draw(part, kind, key, plan, start))
+    _in_chunks(x, out, lambda part, start: draw(part, kind, key, plan, start))
 
 
 def mask_packed(out: Array, n: int, key: Key, plan: Plan) -> None:
@@ -78,14 +77,14 @@ def mask_packed(out: Array, n: int, key: Key, plan: Plan) -> None:
     buffer = np.empty(min(n, _CHUNK), np.uint8)
     for start in range(0, n, _CHUNK):
         keep = buffer[: min(_CHUNK, n - start)]
-        _draw(keep, "mask", key, plan, start)
+        draw(keep, "mask", key, plan, start)
         bits = np.packbits(keep, bitorder="little")
         out[start // 8 : start // 8 + bits.size] = bits
 
 
 def mask_bool(out: Array, key: Key, plan: Plan) -> None:
     """The decisions as bools."""
-    _draw(out.reshape(-1).view(np.uint8), "mask", key, plan, 0)
+    draw(out.reshape(-1).view(np.uint8), "mask", key, plan, 0)
 
 
 def _masked(
@@ -135,4 +134,4 @@ def scale(x: Array, out: Array, kind: str, scale: float) -> None:
 
 def info() -> dict[str, object]:
     """What ``show_config`` says of this backend."""
-    return {"numba": VERSION}
+    return {"numba": jit.VERSION}

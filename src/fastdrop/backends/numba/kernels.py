@@ -1,8 +1,4 @@
-"""The kernels: drawing, and what is to become of the elements, once for each kind.
-
-Every result is brought back to its width, because Numba computes in 64 bits unless told otherwise:
-the vectors of LLVM are then as wide as the data, not as the intermediate values.
-"""
+"""The kernels: drawing, and what is to become of the elements, once for each kind."""
 
 import functools
 from collections.abc import Callable
@@ -12,6 +8,10 @@ import numba
 import numpy as np
 from numba import types
 
+from fastdrop._plan import Plan
+from fastdrop.stream import Key
+
+from .halves import from_bfloat16, from_float16, to_bfloat16, to_float16
 from .jit import compiled, jit
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -22,16 +22,6 @@ def _mix(z: Any) -> Any:
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))
-
-
-@jit
-def _bits(x: Any) -> Any:
-    return np.uint32(np.float32(x).view(np.uint32))
-
-
-@jit
-def _float(bits: Any) -> Any:
-    return np.float32(np.uint32(bits).view(np.float32))
 
 
 @jit
@@ -121,42 +111,15 @@ def _apply_float(x: Array, drawn: Array, bound: Any, scale: Any) -> None:
 @jit
 def _apply_bfloat16(x: Array, drawn: Array, bound: Any, scale: Any) -> None:
     for i in range(x.size):
-        bits = _bits(_float(np.uint32(x[i]) << np.uint32(16)) * scale)
-        odd = np.uint32(np.uint32(bits >> np.uint32(16)) & np.uint32(1))
-        rounded = np.uint32(np.uint32(bits + np.uint32(0x7FFF)) + odd)
-        # A nan could be rounded to inf or to 0: keep its upper half, made quiet.
-        is_nan = np.uint32(bits & np.uint32(0x7FFFFFFF)) > np.uint32(0x7F800000)
-        y = np.uint32(bits | np.uint32(0x400000)) if is_nan else rounded
-        x[i] = np.uint16(y >> np.uint32(16)) if drawn[i] >= bound else np.uint16(0)
+        y = to_bfloat16(from_bfloat16(x[i]) * scale)
+        x[i] = y if drawn[i] >= bound else np.uint16(0)
 
 
 @jit
 def _apply_float16(x: Array, drawn: Array, bound: Any, scale: Any) -> None:
     for i in range(x.size):
-        h = np.uint32(np.uint32(x[i]) & np.uint32(0x7FFF))
-
-        # To float32, without the sign. A subnormal is its bits, as an integer, times 2**-24; inf
-        # and nan keep the largest exponent.
-        normal = np.uint32(np.uint32(h << np.uint32(13)) + np.uint32(0x38000000))
-        special = np.uint32(normal + np.uint32(0x38000000))
-        subnormal = np.float32(np.int32(h)) * np.float32(2.0**-24)
-        value = _float(special if h >= np.uint32(0x7C00) else normal)
-        product = np.float32((subnormal if h < np.uint32(0x0400) else value) * scale)
-
-        # To float16, to nearest even: the exponent's bias changes by 112, and half a unit in the
-        # last place, less one for an even number, makes the shift round, up to inf if need be.
-        bits = _bits(product)
-        odd = np.uint32(np.uint32(bits >> np.uint32(13)) & np.uint32(1))
-        rounded = np.uint32(np.uint32(bits - np.uint32(0x37FFF001)) + odd)
-        # Below 2**-14: 0.5 has the unit of a subnormal, so that the addition rounds to it.
-        small = np.uint32(_bits(product + np.float32(0.5)) - np.uint32(0x3F000000))
-        y = small if bits < np.uint32(0x38800000) else np.uint32(rounded >> np.uint32(13))
-        y = np.uint32(0x7C00) if bits >= np.uint32(0x47800000) else y
-        y = np.uint32(0x7E00) if bits > np.uint32(0x7F800000) else y
-
-        # The scale is not negative: the sign stays.
-        sign = np.uint32(np.uint32(x[i]) & np.uint32(0x8000))
-        x[i] = np.uint16(sign | y) if drawn[i] >= bound else np.uint16(0)
+        y = to_float16(from_float16(x[i]) * scale)
+        x[i] = y if drawn[i] >= bound else np.uint16(0)
 
 
 # --- compiled ---------------------------------------------------------------------------------
@@ -183,6 +146,19 @@ def drawing_kernel(kind: str) -> Callable[..., None]:
     vector = types.Array(element, 1, "C", aligned=False)
     scale = numba.from_dtype(np.dtype(factor))
     return compiled(_over_blocks(apply), vector, scale, _U64, _U64, _U64, types.int64, _U64)
+
+
+def draw(x: Array, kind: str, key: Key, plan: Plan, start: int) -> None:
+    """Dropout in place of contiguous elements; the first of them is number ``start``."""
+    drawing_kernel(kind)(
+        x,
+        KINDS[kind][2](plan.scale),
+        np.uint64(key.seed),
+        np.uint64(key.stream),
+        np.uint64((key.offset + start) % 2**64),
+        plan.threshold,
+        np.uint64(plan.fraction),
+    )
 
 
 @functools.cache

@@ -1,0 +1,60 @@
+"""What a backend has to define."""
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from fastdrop._plan import Plan
+    from fastdrop.stream import Key
+
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class Backend(Protocol):
+    """The functions of a backend. The caller has checked everything: none of them raises.
+
+    (Except that numba and numpy may run out of memory for their buffers, midway.)
+
+    ``kind`` is "float32", "float64", "float16" or "bfloat16"; arrays of the last two kinds come as
+    uint16. ``x`` and ``out`` have one shape and any strides, and are the same memory or disjoint.
+    The operations after ``info`` take contiguous arrays with one axis.
+    """
+
+    def dropout(self, x: "Array", out: "Array", kind: str, key: "Key", plan: "Plan") -> None:
+        """Drop and scale: element i, in C order, is at position ``key.offset + i``."""
+
+    def mask_packed(self, out: "Array", n: int, key: "Key", plan: "Plan") -> None:
+        """The first ``n`` decisions as bits, lowest first, in contiguous uint8; padding is 0."""
+
+    def mask_bool(self, out: "Array", key: "Key", plan: "Plan") -> None:
+        """The decisions as a contiguous bool array, True to keep."""
+
+    def apply_packed(
+        self,
+        x: "Array",
+        out: "Array",
+        kind: str,
+        bits: "Array",
+        mask_shape: tuple[int, ...],
+        scale: float,
+    ) -> None:
+        """Apply packed bits of a mask that is shared along the axes where its shape is 1."""
+
+    def apply_bool(self, x: "Array", out: "Array", kind: str, mask: "Array", scale: float) -> None:
+        """Apply a bool mask of x's shape and any strides."""
+
+    def scale(self, x: "Array", out: "Array", kind: str, scale: float) -> None:
+        """Multiply by ``scale``."""
+
+    def info(self) -> dict[str, object]:
+        """What ``show_config`` says of the backend."""
+
+    def dropout_add(
+        self, x: "Array", residual: "Array", out: "Array", kind: str, key: "Key", plan: "Plan"
+    ) -> None:
+        """Dropout of x plus residual; each product and sum rounded in the compute type."""
+
+
+OPERATIONS = tuple(name for name in vars(Backend) if not name.startswith("_"))
+"""The names of all of them."""
