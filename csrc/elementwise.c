@@ -57,3 +57,28 @@ void fd_dropout_add(fd_dtype dtype, const void *x, const void *residual, void *y
     job j = {.in = {x, residual}, .out = {y}, .scale = scale, .chunk = add_chunk};
     run(&j, dtype, n, key, plan, 3);
 }
+
+/* Elements are only moved: without conversions, which would make a signalling NaN a quiet one. */
+static fd_dtype unconverted(fd_dtype dtype) { return dtype == FD_f16 ? FD_bf16 : dtype; }
+
+static void zoneout_chunk(const job *j, size_t first, size_t n, const uint8_t *bits) {
+    size_t at = first * j->size;
+    j->table->zoneout[j->dtype](j->in[0] + at, j->in[1] + at, j->out[0] + at, n, bits);
+}
+
+void fd_zoneout(fd_dtype dtype, const void *a, const void *b, void *y, size_t n, const fd_key *key,
+                const fd_plan *plan) {
+    job j = {.in = {a, b}, .out = {y}, .chunk = zoneout_chunk};
+    run(&j, unconverted(dtype), n, key, plan, 3);
+}
+
+static void split_chunk(const job *j, size_t first, size_t n, const uint8_t *bits) {
+    size_t at = first * j->size;
+    j->table->zoneout_split[j->dtype](j->in[0] + at, j->out[0] + at, j->out[1] + at, n, bits);
+}
+
+void fd_zoneout_split(fd_dtype dtype, const void *dy, void *da, void *db, size_t n,
+                      const fd_key *key, const fd_plan *plan) {
+    job j = {.in = {dy}, .out = {da, db}, .chunk = split_chunk};
+    run(&j, unconverted(dtype), n, key, plan, 3);
+}

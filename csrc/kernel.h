@@ -32,6 +32,12 @@ typedef void fd_unpack_bool_fn(const uint8_t *bits, uint8_t *mask, size_t n);
 typedef void fd_dropout_add_fn(const void *x, const void *residual, void *y, size_t n,
                                const uint8_t *bits, double scale);
 
+/* y = keep ? a : b. */
+typedef void fd_zoneout_fn(const void *a, const void *b, void *y, size_t n, const uint8_t *bits);
+
+/* da = keep ? dy : +0.0, db = keep ? +0.0 : dy. */
+typedef void fd_zoneout_split_fn(const void *dy, void *da, void *db, size_t n, const uint8_t *bits);
+
 typedef struct fd_table {
     const char *name;
     fd_dropout_fn *dropout[FD_DTYPE_COUNT];
@@ -39,6 +45,8 @@ typedef struct fd_table {
     fd_apply_bits_fn *apply_bits[FD_DTYPE_COUNT];
     fd_apply_bits_stream_fn *apply_bits_stream[FD_DTYPE_COUNT];
     fd_dropout_add_fn *dropout_add[FD_DTYPE_COUNT];
+    fd_zoneout_fn *zoneout[FD_DTYPE_COUNT];
+    fd_zoneout_split_fn *zoneout_split[FD_DTYPE_COUNT];
     fd_mask_bits_fn *mask_bits;
     fd_pack_bool_fn *pack_bool;
     fd_unpack_bool_fn *unpack_bool;

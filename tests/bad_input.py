@@ -76,3 +76,103 @@ def check(case: Bad, front: str) -> None:
     if case.error is not MemoryError:  # NumPy's is a subclass
         assert caught.type is case.error
     scene.check()
+
+
+def refusals(name: str, f: Any, x: str, shape: tuple[int, ...]) -> list[Bad]:
+    """What every function of one array refuses, with its own name `x` for it."""
+    n = int(np.prod(shape))
+    dtypes = f"{x} has to have dtype float16, bfloat16, float32 or float64, but got "
+    swapped = np.dtype(np.float32).newbyteorder("S")
+    frozen = np.broadcast_to(np.float32(1), shape)
+
+    def good(s: Scene) -> np.ndarray:
+        return s.full(np.float32, shape)
+
+    rows: list[tuple[str, Callable[[Scene], object], type[Exception], str]] = [
+        ("dtype", lambda s: f(s.full(int, shape), rng=s.rng), TypeError, f"{dtypes}int64"),
+        ("none", lambda s: f(None, rng=s.rng), TypeError, f"{dtypes}object"),
+        (
+            "byte-order",
+            lambda s: f(s.full(swapped, shape), rng=s.rng),
+            TypeError,
+            f"{x} has to be in the machine's native byte order, but got dtype",
+        ),
+        (
+            "ragged",
+            lambda s: f([[1.0], [1.0, 2.0]], rng=s.rng),
+            ValueError,
+            f"{x} has to be an array or something that numpy.asarray makes one of, but got list",
+        ),
+        (
+            "p",
+            lambda s: f(good(s), 1.5, rng=s.rng),
+            ValueError,
+            "dropout probability has to be between 0 and 1, but got 1.5",
+        ),
+        (
+            "p-in-evaluation",
+            lambda s: f(good(s), float("nan"), False, rng=s.rng),
+            ValueError,
+            "dropout probability has to be between 0 and 1, but got nan",
+        ),
+        (
+            "p-type",
+            lambda s: f(good(s), "0.5", rng=s.rng),
+            TypeError,
+            "p has to be a real number, but got str",
+        ),
+        (
+            "training",
+            lambda s: f(good(s), 0.5, "no", rng=s.rng),
+            TypeError,
+            "training has to be True or False, but got str",
+        ),
+        (
+            "rng",
+            lambda s: f(good(s), rng="x"),
+            TypeError,
+            "rng has to be None, an integer seed, a fastdrop Key or Generator",
+        ),
+        (
+            "key-at-the-end",
+            lambda s: f(good(s), rng=fastdrop.Key(1, 0, 2**64 - 1)),
+            OverflowError,
+            "2**64",
+        ),
+        (
+            "out-type",
+            lambda s: f(good(s), rng=s.rng, out=[0.0]),
+            TypeError,
+            "out has to be a NumPy array, but got list",
+        ),
+        (
+            "out-dtype",
+            lambda s: f(good(s), rng=s.rng, out=s.full(float, shape)),
+            TypeError,
+            f"out has to have {x}'s dtype float32, but got float64",
+        ),
+        (
+            "out-shape",
+            lambda s: f(good(s), rng=s.rng, out=s.full(np.float32, (n,))),
+            ValueError,
+            f"out has to have {x}'s shape {shape}, but got ({n},)",
+        ),
+        (
+            "out-read-only",
+            lambda s: f(good(s), rng=s.rng, out=frozen),
+            ValueError,
+            "out has to be writeable, but got a read-only array",
+        ),
+        (
+            "out-overlaps",
+            lambda s: f(
+                s.buffer[:n].reshape(shape), rng=s.rng, out=s.buffer[1 : n + 1].reshape(shape)
+            ),
+            ValueError,
+            f"out has to be {x} itself or share no memory with it, but got an array that",
+        ),
+    ]
+    return [
+        Bad(f"{name}-{what}", lambda _, s, call=call: call(s), error, words)
+        for what, call, error, words in rows
+    ]

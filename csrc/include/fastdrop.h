@@ -72,6 +72,14 @@ void fd_scale(fd_dtype dtype, const void *x, void *y, const fd_layout *layout, d
 void fd_dropout_add(fd_dtype dtype, const void *x, const void *residual, void *y, size_t n,
                     const fd_key *key, const fd_plan *plan, double scale);
 
+/* y = keep ? a : b, for n contiguous elements; y may be a or b. */
+void fd_zoneout(fd_dtype dtype, const void *a, const void *b, void *y, size_t n, const fd_key *key,
+                const fd_plan *plan);
+
+/* The gradients of that: da = keep ? dy : +0.0 and db = keep ? +0.0 : dy; da may be dy. */
+void fd_zoneout_split(fd_dtype dtype, const void *dy, void *da, void *db, size_t n,
+                      const fd_key *key, const fd_plan *plan);
+
 /* n keep bits into ceil(n / 8) bytes, padding bits zero; n keep bytes of 0 or 1. */
 void fd_mask_bits(uint8_t *bits, size_t n, const fd_key *key, const fd_plan *plan);
 void fd_mask_bool(uint8_t *mask, size_t n, const fd_key *key, const fd_plan *plan);

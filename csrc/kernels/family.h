@@ -2,3 +2,4 @@
 #include "walk.h"
 
 #include "add.h"
+#include "zoneout.h"

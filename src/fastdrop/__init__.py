@@ -17,7 +17,7 @@ from ._front import dropout, dropout_
 from ._rng import Generator, Key, default_generator, manual_seed
 from .backends import backend, set_backend
 from .elementwise import apply_mask, dropout_mask
-from .fused import dropout_add
+from .fused import dropout_add, zoneout, zoneout_backward
 from .montecarlo import MonteCarloResult, dropout_samples, mc_dropout
 from .structured import drop_path, dropout1d, dropout2d, dropout3d, variational_dropout
 from .weights import attention_dropout, drop_connect, embedding_dropout
@@ -51,6 +51,8 @@ __all__ = [
     "set_num_threads",
     "show_config",
     "variational_dropout",
+    "zoneout",
+    "zoneout_backward",
 ]
 
 # A backend that was asked for and cannot run is an error now, not at the first call.

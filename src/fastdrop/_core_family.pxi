@@ -3,6 +3,10 @@
 cdef extern from "fastdrop.h" nogil:
     void fd_dropout_add(fd_dtype, const void *x, const void *residual, void *y, size_t n,
                         const fd_key *, const fd_plan *, double scale)
+    void fd_zoneout(fd_dtype, const void *a, const void *b, void *y, size_t n, const fd_key *,
+                    const fd_plan *)
+    void fd_zoneout_split(fd_dtype, const void *dy, void *da, void *db, size_t n, const fd_key *,
+                          const fd_plan *)
 
 
 @cython.final
@@ -30,3 +34,28 @@ def dropout_add_into(x, residual, out, kind, key, plan):
     cdef size_t n = x.size
     with nogil:
         fd_dropout_add(dtype, a.view.buf, b.view.buf, y.view.buf, n, &k, &c, scale)
+
+
+cdef fd_dtype _moved(array) except *:
+    """A dtype as wide as the elements, which are only moved."""
+    return {2: FD_f16, 4: FD_f32, 8: FD_f64}[array.itemsize]
+
+
+def zoneout_into(new, old, out, key, plan):
+    cdef fd_dtype dtype = _moved(new)
+    cdef _Span a = _Span(new), b = _Span(old), y = _Span(out, True)
+    cdef fd_key k = _key(key)
+    cdef fd_plan c = _plan(plan)
+    cdef size_t n = new.size
+    with nogil:
+        fd_zoneout(dtype, a.view.buf, b.view.buf, y.view.buf, n, &k, &c)
+
+
+def zoneout_split_into(dy, new, old, key, plan):
+    cdef fd_dtype dtype = _moved(dy)
+    cdef _Span d = _Span(dy), a = _Span(new, True), b = _Span(old, True)
+    cdef fd_key k = _key(key)
+    cdef fd_plan c = _plan(plan)
+    cdef size_t n = dy.size
+    with nogil:
+        fd_zoneout_split(dtype, d.view.buf, a.view.buf, b.view.buf, n, &k, &c)

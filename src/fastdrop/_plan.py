@@ -68,6 +68,11 @@ def evaluation_scale(p: float, kind: str) -> float:
     return _rounded(_keep_probability(check_p(p)), kind)
 
 
+def dropped_scale(p: float, kind: str) -> float:
+    """``p`` itself, in the compute type."""
+    return _rounded(check_p(p), kind)
+
+
 # Scales are computed in integers: floating-point arithmetic rounds as the calling thread has set,
 # and the result must not depend on that.
 

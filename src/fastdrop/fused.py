@@ -7,9 +7,10 @@ import numpy.typing as npt
 
 from . import _arrays, backends
 from ._arrays import Array
-from ._plan import make_plan
+from ._plan import dropped_scale, evaluation_scale, make_plan
 from ._rng import RNGLike, check_unused, resolve
 from ._runs import key_at, over_runs
+from .backends.numpy.arithmetic import factor, rounded, widened
 
 
 def dropout_add(
@@ -95,3 +96,167 @@ def dropout_add(
         [_arrays.storage(target, kind)],
     )
     return out
+
+
+def zoneout(
+    h_new: npt.ArrayLike,
+    h_old: npt.ArrayLike,
+    p: float = 0.5,
+    training: bool = True,
+    *,
+    rng: RNGLike = None,
+    out: Array | None = None,
+) -> Array:
+    """Keep hidden units of the step before: dropout of a recurrent network's update.
+
+    In training, each unit of `h_new` is replaced with that of `h_old` with probability `p`; in
+    evaluation, the two are mixed: ``(1 - p) * h_new + p * h_old``. Nothing is scaled.
+
+    Parameters
+    ----------
+    h_new : array_like
+        The hidden state after the step, of any shape. Dtypes as for `dropout`.
+    h_old : array_like
+        The hidden state before it, of h_new's shape and dtype.
+    p : float, default 0.5
+        Probability that a unit stays as it was, from 0 to 1.
+    training, rng
+        As for `dropout`.
+    out : ndarray, optional
+        Where the result goes: of h_new's shape and dtype; `h_new` or `h_old` itself, or memory of
+        its own.
+
+    Returns
+    -------
+    ndarray
+        `out`, or a new array of h_new's shape and dtype.
+
+    Raises
+    ------
+    TypeError
+        `h_old` or `out` has another dtype than `h_new`; otherwise as for `dropout`.
+    ValueError
+        `h_old` or `out` has another shape than `h_new`; `p` outside [0, 1]; `out` read-only, or
+        overlapping an operand in part.
+    OverflowError
+        The positions needed pass the end of the stream, 2**64.
+
+    See Also
+    --------
+    zoneout_backward : The gradients.
+
+    Notes
+    -----
+    Source: Krueger et al., "Zoneout: Regularizing RNNs by Randomly Preserving Hidden
+    Activations", ICLR 2017 (arXiv:1606.01305), section 3.
+
+    In evaluation 1 - p and p, the products and their sum are each rounded in float32 (float64 for
+    float64 arrays), and the sum, for 16-bit floats, once more to the dtype.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop
+    >>> new, old = np.ones(6, np.float32), np.zeros(6, np.float32)
+    >>> fastdrop.zoneout(new, old, 0.5, rng=1)
+    array([0., 0., 1., 0., 0., 1.], dtype=float32)
+    >>> fastdrop.zoneout(new, old, 0.25, training=False)
+    array([0.75, 0.75, 0.75, 0.75, 0.75, 0.75], dtype=float32)
+    """
+    new = _arrays.as_operand(h_new, "h_new")
+    kind = _arrays.kind_of(new.dtype, "h_new")
+    old = _arrays.as_operand_like(h_old, new, "h_old", "h_new")
+    plan = make_plan(p, kind)
+    training = _arrays.check_flag(training, "training")
+    if out is None:
+        target = out = np.empty(new.shape, new.dtype)
+    else:
+        target = _arrays.check_out(out, new, "h_new")
+        _arrays.check_overlap(target, old, "h_old")
+    read = [_arrays.storage(new, kind), _arrays.storage(old, kind)]
+    written = [_arrays.storage(target, kind)]
+    if training and new.size:
+        key = resolve(rng, new.size)
+        backend = backends.active()
+
+        def choose(start: int, new: Array, old: Array, out: Array) -> None:
+            backend.zoneout(new, old, out, key_at(key, start), plan)
+
+        over_runs(choose, read, written)
+        return out
+    check_unused(rng)
+    keep, drop = evaluation_scale(p, kind), dropped_scale(p, kind)
+
+    def mix(_: int, new: Array, old: Array, out: Array) -> None:
+        with np.errstate(all="ignore"):
+            total = widened(new, kind) * factor(keep, kind)
+            total += widened(old, kind) * factor(drop, kind)
+        out[...] = rounded(total, kind)
+
+    over_runs(mix, read, written)
+    return out
+
+
+def zoneout_backward(
+    dy: npt.ArrayLike,
+    p: float = 0.5,
+    training: bool = True,
+    *,
+    rng: RNGLike = None,
+) -> tuple[Array, Array]:
+    """The gradients of `zoneout` with respect to `h_new` and `h_old`.
+
+    Parameters
+    ----------
+    dy : array_like
+        The gradient with respect to the result of `zoneout`.
+    p, training, rng
+        What `zoneout` was called with; `rng` is a `Key`, so that the decisions are the same.
+
+    Returns
+    -------
+    tuple of ndarray
+        Two new arrays of dy's shape and dtype. In training each element of `dy` goes to one of
+        them, and the other gets 0; in evaluation they are ``(1 - p) * dy`` and ``p * dy``.
+
+    Raises
+    ------
+    TypeError, ValueError, OverflowError
+        As for `dropout`.
+
+    Notes
+    -----
+    Source: Krueger et al., "Zoneout: Regularizing RNNs by Randomly Preserving Hidden
+    Activations", ICLR 2017 (arXiv:1606.01305), section 3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop
+    >>> d_new, d_old = fastdrop.zoneout_backward(np.ones(6, np.float32), 0.5, rng=1)
+    >>> d_new
+    array([0., 0., 1., 0., 0., 1.], dtype=float32)
+    >>> d_old
+    array([1., 1., 0., 1., 1., 0.], dtype=float32)
+    """
+    gradient = _arrays.as_operand(dy, "dy")
+    kind = _arrays.kind_of(gradient.dtype, "dy")
+    plan = make_plan(p, kind)
+    training = _arrays.check_flag(training, "training")
+    d_new = np.empty(gradient.shape, gradient.dtype)
+    d_old = np.empty(gradient.shape, gradient.dtype)
+    read = [_arrays.storage(gradient, kind)]
+    written = [_arrays.storage(d_new, kind), _arrays.storage(d_old, kind)]
+    backend = backends.active()
+    if training and gradient.size:
+        key = resolve(rng, gradient.size)
+
+        def split(start: int, dy: Array, new: Array, old: Array) -> None:
+            backend.zoneout_split(dy, new, old, key_at(key, start), plan)
+
+        over_runs(split, read, written)
+        return d_new, d_old
+    check_unused(rng)
+    backend.scale(read[0], written[0], kind, evaluation_scale(p, kind))
+    backend.scale(read[0], written[1], kind, dropped_scale(p, kind))
+    return d_new, d_old

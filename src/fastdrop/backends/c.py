@@ -9,6 +9,8 @@ apply_packed = _core.apply_packed_into
 apply_bool = _core.apply_bool_into
 scale = _core.scale_into
 dropout_add = _core.dropout_add_into
+zoneout = _core.zoneout_into
+zoneout_split = _core.zoneout_split_into
 
 
 def info() -> dict[str, object]:

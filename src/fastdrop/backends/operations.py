@@ -18,7 +18,8 @@ class Backend(Protocol):
 
     ``kind`` is "float32", "float64", "float16" or "bfloat16"; arrays of the last two kinds come as
     uint16. ``x`` and ``out`` have one shape and any strides, and are the same memory or disjoint.
-    The operations after ``info`` take contiguous arrays with one axis.
+    The operations after ``info`` take contiguous arrays with one axis; those without ``kind`` move
+    elements as they are.
     """
 
     def dropout(self, x: "Array", out: "Array", kind: str, key: "Key", plan: "Plan") -> None:
@@ -54,6 +55,14 @@ class Backend(Protocol):
         self, x: "Array", residual: "Array", out: "Array", kind: str, key: "Key", plan: "Plan"
     ) -> None:
         """Dropout of x plus residual; each product and sum rounded in the compute type."""
+
+    def zoneout(self, new: "Array", old: "Array", out: "Array", key: "Key", plan: "Plan") -> None:
+        """``new`` where the decision is to keep, else ``old``."""
+
+    def zoneout_split(
+        self, dy: "Array", new: "Array", old: "Array", key: "Key", plan: "Plan"
+    ) -> None:
+        """The gradients: ``dy`` goes to ``new`` where kept, else to ``old``; the other gets 0."""
 
 
 OPERATIONS = tuple(name for name in vars(Backend) if not name.startswith("_"))

@@ -6,6 +6,7 @@ A layer keeps no mask: `backward` draws it again from the key of the last `forwa
 
 from .base import Layer
 from .elementwise import AttentionDropout, DropConnect, Dropout
+from .fused import DropoutAdd, Zoneout
 from .structured import (
     DropPath,
     EmbeddingDropout,
@@ -20,10 +21,12 @@ __all__ = [
     "DropConnect",
     "DropPath",
     "Dropout",
+    "DropoutAdd",
     "EmbeddingDropout",
     "Layer",
     "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",
     "VariationalDropout",
+    "Zoneout",
 ]

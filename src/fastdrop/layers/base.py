@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -86,6 +86,11 @@ class Layer(ABC):
     True
     """
 
+    forward: Callable[..., Array]
+    """The layer's output for its input or inputs."""
+    backward: Callable[..., Array | tuple[Array, ...]]
+    """The gradient with respect to the input, or each input, of the last `forward`."""
+
     def __init__(self, rng: RNGLike = None) -> None:
         self._own_generator = as_generator(rng)
         self._own_memory = Memory()
@@ -107,6 +112,18 @@ class Layer(ABC):
         context = _sampling.get()
         return self._own_memory if context is None else context.memory_of(self)
 
+    def _answered(self, dy: npt.ArrayLike) -> tuple[Array, Draw]:
+        """A gradient that `backward` was given, and the `forward` that it is for."""
+        last = self._memory.last
+        if last is None:
+            raise RuntimeError("backward has to come after forward, but there was no forward")
+        array = _arrays.as_operand(dy, "dy")
+        if array.shape != last.shape:
+            raise ValueError(
+                f"dy has to have the shape of forward's output {last.shape}, but got {array.shape}"
+            )
+        return array, last
+
     def train(self, mode: bool = True) -> Self:
         """Switch to training (or, with False, to evaluation) and return the layer."""
         self._trains = _arrays.check_flag(mode, "mode")
@@ -116,17 +133,9 @@ class Layer(ABC):
         """Switch to evaluation and return the layer."""
         return self.train(False)
 
-    @abstractmethod
-    def forward(self, x: npt.ArrayLike) -> Array:
-        """The layer's output for `x`."""
-
-    @abstractmethod
-    def backward(self, dy: npt.ArrayLike) -> Array:
-        """The gradient with respect to the input of the last `forward`."""
-
-    def __call__(self, x: npt.ArrayLike) -> Array:
+    def __call__(self, *inputs: Any) -> Array:
         """The same as `forward`."""
-        return self.forward(x)
+        return self.forward(*inputs)
 
     @abstractmethod
     def _settings(self) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from fastdrop._plan import check_mode
 from fastdrop._rng import RNGLike
 from fastdrop.elementwise import Mode
 
-from .masked import MaskedLayer, Option
+from .configured import Option
+from .masked import MaskedLayer
 
 
 class Dropout(MaskedLayer):

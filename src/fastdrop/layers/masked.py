@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,45 +12,19 @@ import numpy.typing as npt
 from fastdrop import _arrays
 from fastdrop._arrays import Array
 from fastdrop._front import dropout
-from fastdrop._plan import check_p
-from fastdrop._rng import RNGLike
 from fastdrop.elementwise import Mode
 
-from .base import Draw, Layer
+from .base import Draw
+from .configured import ConfiguredLayer
 
 
-class Option(NamedTuple):
-    """An argument of a layer's constructor beside `p`."""
-
-    default: object
-    check: Callable[[Any], object]
-
-
-class MaskedLayer(Layer):
+class MaskedLayer(ConfiguredLayer):
     """A layer that is `dropout` with a mask whose shape depends on the input's.
 
-    A subclass lists its arguments beside `p` in `_options`, and says in `_mask_shape` which shape
-    the mask has.
+    A subclass says in `_mask_shape` which shape the mask has.
     """
 
-    _options: ClassVar[Mapping[str, Option]] = {}
     _argument: ClassVar[str] = "x"  # what messages call the input
-
-    _p: float
-    _values: dict[str, Any]
-
-    def __init__(self, p: float, rng: RNGLike, **options: object) -> None:
-        self._apply(self._checked({"p": p, **options}))
-        super().__init__(rng)
-
-    @property
-    def p(self) -> float:
-        """Probability of dropping; assigning checks it and holds from the next forward on."""
-        return self._p
-
-    @p.setter
-    def p(self, p: float) -> None:
-        self._p = check_p(p)
 
     @abstractmethod
     def _mask_shape(self, x: Array) -> tuple[int, ...]:
@@ -111,15 +84,7 @@ class MaskedLayer(Layer):
         ValueError
             `dy` has another shape than the output.
         """
-        last = self._memory.last
-        if last is None:
-            raise RuntimeError("backward has to come after forward, but there was no forward")
-        array = _arrays.as_operand(dy, "dy")
-        if array.shape != last.shape:
-            raise ValueError(
-                f"dy has to have the shape of forward's output {last.shape}, but got {array.shape}"
-            )
-        return self._applied(array, last)
+        return self._applied(*self._answered(dy))
 
     def _draw(self, array: Array, mask_shape: tuple[int, ...]) -> Draw:
         """Reserve a mask for `array`, or none in evaluation."""
@@ -139,27 +104,3 @@ class MaskedLayer(Layer):
         return dropout(
             array, draw.p, training, rng=draw.key, out=out, noise_shape=noise_shape, mode=mode
         )
-
-    def _settings(self) -> dict[str, Any]:
-        settings: dict[str, Any] = {"p": self._p}
-        for name, value in self._values.items():
-            settings[name] = list(value) if isinstance(value, tuple) else value
-        return settings
-
-    def _checked(self, settings: dict[str, Any]) -> dict[str, Any]:
-        checked: dict[str, Any] = {"p": check_p(settings["p"])}
-        for name, option in self._options.items():
-            checked[name] = option.check(settings[name])
-        return checked
-
-    def _apply(self, settings: dict[str, Any]) -> None:
-        self._p = settings["p"]
-        self._values = {name: settings[name] for name in self._options}
-
-    def _arguments(self) -> list[str]:
-        changed = (
-            f"{name}={value!r}"
-            for name, value in self._values.items()
-            if value != self._options[name].default
-        )
-        return [f"p={self._p}", *changed]

@@ -12,7 +12,8 @@ from fastdrop._arrays import Array
 from fastdrop._rng import RNGLike
 from fastdrop.structured import DataFormat, PathMode
 
-from .masked import MaskedLayer, Option
+from .configured import Option
+from .masked import MaskedLayer
 
 
 class _SpatialDropout(MaskedLayer):

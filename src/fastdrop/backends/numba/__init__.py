@@ -24,7 +24,7 @@ from fastdrop._plan import Plan
 from fastdrop.stream import Key
 
 from . import jit  # first: it says what it means if Numba cannot be imported
-from .computing import dropout_add
+from .computing import dropout_add, zoneout, zoneout_split
 from .kernels import KINDS, draw, masking_kernel
 
 __all__ = [
@@ -36,6 +36,8 @@ __all__ = [
     "mask_bool",
     "mask_packed",
     "scale",
+    "zoneout",
+    "zoneout_split",
 ]
 
 Array = np.ndarray[Any, np.dtype[Any]]

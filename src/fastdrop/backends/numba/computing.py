@@ -5,7 +5,7 @@ compiled on first use.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numba
@@ -33,36 +33,39 @@ LOAD = {"float16": from_float16, "bfloat16": from_bfloat16}
 STORE = {"float16": to_float16, "bfloat16": to_bfloat16}
 
 
-def vector(kind: str) -> Any:
-    """Numba's type of a contiguous array of ``kind``, aligned or not, that may be read-only."""
-    return types.Array(KINDS[kind][1], 1, "C", readonly=True, aligned=False)
+def vector(element: Any) -> Any:
+    """Numba's type of a contiguous array, aligned or not, that may be read-only."""
+    return types.Array(element, 1, "C", readonly=True, aligned=False)
 
 
-def written(kind: str) -> Any:
+def written(element: Any) -> Any:
     """The same of an array that is written."""
-    return types.Array(KINDS[kind][1], 1, "C", aligned=False)
+    return types.Array(element, 1, "C", aligned=False)
 
 
-def number(kind: str) -> Any:
-    """Numba's type of a number in the compute type of ``kind``."""
-    return numba.from_dtype(np.dtype(KINDS[kind][2]))
+def types_of(kind: str) -> tuple[Any, Any]:
+    """Numba's types of an element of ``kind``, and of a number in its compute type."""
+    _, element, compute = KINDS[kind]
+    return element, numba.from_dtype(np.dtype(compute))
 
 
 MASK = types.Array(types.uint8, 1, "C")
 
 
-def keep_bytes(key: Key, plan: Plan, start: int, count: int, buffer: Array) -> Array:
-    """The decisions for elements from ``start`` on as bytes of 0 and 1, in ``buffer``."""
-    keep = buffer[:count]
-    draw(keep, "mask", key, plan, start)
-    return keep
+def chunks(n: int, key: Key, plan: Plan) -> Iterator[tuple[slice, Array]]:
+    """Parts of n elements, each with its decisions as bytes of 0 and 1."""
+    buffer = np.empty(min(n, CHUNK), np.uint8)
+    for start in range(0, n, CHUNK):
+        part = slice(start, min(start + CHUNK, n))
+        keep = buffer[: part.stop - start]
+        draw(keep, "mask", key, plan, start)
+        yield part, keep
 
 
 @functools.cache
 def _add_kernel(kind: str) -> Callable[..., None]:
     load, store = LOAD.get(kind, _same), STORE.get(kind, _same)
 
-    @jit
     def add(x: Array, residual: Array, out: Array, keep: Array, scale: Any) -> None:
         for i in range(x.size):
             # The product is made before it is chosen, or a branch would be mispredicted.
@@ -70,15 +73,51 @@ def _add_kernel(kind: str) -> Callable[..., None]:
             kept = product if keep[i] else scale - scale
             out[i] = store(kept + load(residual[i]))
 
-    a = vector(kind)
-    return compiled(add, a, a, written(kind), MASK, number(kind))
+    element, number = types_of(kind)
+    return compiled(add, vector(element), vector(element), written(element), MASK, number)
 
 
 def dropout_add(x: Array, residual: Array, out: Array, kind: str, key: Key, plan: Plan) -> None:
     """``residual`` plus what dropout makes of ``x``."""
     kernel = _add_kernel(kind)
-    buffer = np.empty(min(x.size, CHUNK), np.uint8)
-    for start in range(0, x.size, CHUNK):
-        part = slice(start, min(start + CHUNK, x.size))
-        keep = keep_bytes(key, plan, start, part.stop - start, buffer)
-        kernel(x[part], residual[part], out[part], keep, KINDS[kind][2](plan.scale))
+    scale = KINDS[kind][2](plan.scale)
+    for part, keep in chunks(x.size, key, plan):
+        kernel(x[part], residual[part], out[part], keep, scale)
+
+
+@functools.cache
+def _zoneout_kernel(dtype: np.dtype[Any]) -> Callable[..., None]:
+    def zoneout(new: Array, old: Array, out: Array, keep: Array) -> None:
+        for i in range(new.size):
+            out[i] = new[i] if keep[i] else old[i]
+
+    element = numba.from_dtype(dtype)
+    a = vector(element)
+    return compiled(zoneout, a, a, written(element), MASK)
+
+
+def zoneout(new: Array, old: Array, out: Array, key: Key, plan: Plan) -> None:
+    """``new`` where the decision is to keep, else ``old``."""
+    kernel = _zoneout_kernel(new.dtype)
+    for part, keep in chunks(new.size, key, plan):
+        kernel(new[part], old[part], out[part], keep)
+
+
+@functools.cache
+def _split_kernel(dtype: np.dtype[Any]) -> Callable[..., None]:
+    def split(dy: Array, new: Array, old: Array, keep: Array) -> None:
+        zero = dy.dtype.type(0)
+        for i in range(dy.size):
+            gradient = dy[i]
+            new[i] = gradient if keep[i] else zero
+            old[i] = zero if keep[i] else gradient
+
+    element = numba.from_dtype(dtype)
+    return compiled(split, vector(element), written(element), written(element), MASK)
+
+
+def zoneout_split(dy: Array, new: Array, old: Array, key: Key, plan: Plan) -> None:
+    """The gradients of both: ``dy`` goes to one of them, and the other gets +0.0."""
+    kernel = _split_kernel(dy.dtype)
+    for part, keep in chunks(dy.size, key, plan):
+        kernel(dy[part], new[part], old[part], keep)

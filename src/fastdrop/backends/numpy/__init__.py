@@ -18,7 +18,7 @@ from fastdrop.stream import Key
 
 from .arithmetic import masked, multiplied
 from .draw import CHUNK, keep
-from .fused import dropout_add
+from .fused import dropout_add, zoneout, zoneout_split
 
 __all__ = [
     "apply_bool",
@@ -29,6 +29,8 @@ __all__ = [
     "mask_bool",
     "mask_packed",
     "scale",
+    "zoneout",
+    "zoneout_split",
 ]
 
 Array = np.ndarray[Any, np.dtype[Any]]
