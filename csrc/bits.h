@@ -53,6 +53,14 @@ FD_INLINE uint64_t fd_low_bits(uint64_t w, unsigned count) {
     return count >= 64 ? w : w & ((UINT64_C(1) << count) - 1);
 }
 
+/* How many bits of w are set: compilers know this form where there is an instruction for it. */
+FD_INLINE unsigned fd_count_bits(uint64_t w) {
+    w -= w >> 1 & UINT64_C(0x5555555555555555);
+    w = (w & UINT64_C(0x3333333333333333)) + (w >> 2 & UINT64_C(0x3333333333333333));
+    w = (w + (w >> 4)) & UINT64_C(0x0F0F0F0F0F0F0F0F);
+    return (unsigned)(w * UINT64_C(0x0101010101010101) >> 56);
+}
+
 /* A stream of bits into memory, a word at a time; flush writes the bytes that are left. */
 typedef struct fd_bit_writer {
     uint8_t *out;

@@ -25,6 +25,13 @@ typedef void fd_mask_bits_fn(uint8_t *bits, size_t n, const fd_draw *d);
 typedef void fd_pack_bool_fn(const uint8_t *mask, uint8_t *bits, size_t n);
 typedef void fd_unpack_bool_fn(const uint8_t *bits, uint8_t *mask, size_t n);
 
+/* Every set bit also sets the bit `distance` >= 1 after it, as far as the n bytes go: one step, not
+ * a chain. */
+typedef void fd_spread_bits_fn(uint8_t *bits, size_t n, size_t distance);
+
+/* Complements n bits, clears the padding of the last byte, and returns how many are set then. */
+typedef size_t fd_invert_bits_fn(uint8_t *bits, size_t n);
+
 /* The bodies that compute, below, take a chunk of at most 4096 elements and its keep bits, from bit
  * 0 on, which they read in whole words of 64. */
 
@@ -50,6 +57,8 @@ typedef struct fd_table {
     fd_mask_bits_fn *mask_bits;
     fd_pack_bool_fn *pack_bool;
     fd_unpack_bool_fn *unpack_bool;
+    fd_spread_bits_fn *spread_bits;
+    fd_invert_bits_fn *invert_bits;
 } fd_table;
 
 #define FD_CAT_(a, b) a##_##b

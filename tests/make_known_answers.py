@@ -7,6 +7,7 @@ short enough to be checked by eye against the definition of the stream.
     python tests/make_known_answers.py --check    fails where the file says something else
 """
 
+import itertools
 import math
 import struct
 import sys
@@ -37,6 +38,10 @@ HEADER = """\
 #   scale     kind p inverted standard               1 / (1 - p) and 1 - p in the compute type
 #   multiply  kind scale x y                         a kept element, all by their bits (scale: of
 #                                                    the compute type); "nan" is any nan
+#   dropblock seed stream offset p block planes depth height width gamma kept mask
+#                                                    DropBlock's mask of all elements of all planes
+#                                                    (an axis that is not there is 0); gamma: the
+#                                                    rate of the seeds, as p; kept: how many
 #
 # Positions are modulo 2^64: the position after 0xffffffffffffffff is 0.
 """
@@ -309,8 +314,61 @@ def arithmetic_lines() -> Iterator[str]:
                         yield line("multiply", kind, bits, hexadecimal(x, width), y)
 
 
+def seed_rate(p: float, block: int, lengths: list[int]) -> float:
+    """Gamma of DropBlock, rounded once to binary64; it is at most p."""
+    volume = math.prod(lengths)
+    places = math.prod(n - block + 1 for n in lengths)
+    return float(Fraction(p) / block ** len(lengths) * volume / places)
+
+
+def block_mask(
+    seed: int, stream: int, offset: int, gamma: float, block: int, planes: int, lengths: list[int]
+) -> list[bool]:
+    """Every element of every plane: kept if no block with a seed at its lowest corner holds it."""
+    corners = [range(n - block + 1) for n in lengths]
+    no_seed = mask(seed, stream, offset, gamma, planes * math.prod(map(len, corners)))
+    dropped = set()
+    for (plane, *corner), none in zip(
+        itertools.product(range(planes), *corners), no_seed, strict=True
+    ):
+        if not none:
+            dropped |= {
+                (plane, *element)
+                for element in itertools.product(*(range(c, c + block) for c in corner))
+            }
+    elements = itertools.product(range(planes), *map(range, lengths))
+    return [element not in dropped for element in elements]
+
+
+def block_lines() -> Iterator[str]:
+    for p, block_size, planes, *lengths in (
+        (0.0, 3, 2, 9),
+        (0.3, 1, 3, 65),
+        (0.3, 3, 5, 65),
+        (0.4, 4, 1, 200),
+        (0.9, 7, 9, 3),
+        (1.0, 2, 3, 2),
+        (0.1, 7, 9, 28, 28),
+        (0.5, 3, 17, 5, 7),
+        (0.5, 2, 3, 1, 70),
+        (0.2, 5, 3, 11, 65),
+        (0.5, 2, 10, 3, 4, 5),
+        (0.3, 3, 2, 4, 3, 66),
+        (1.0, 3, 3, 5, 5, 5),
+    ):
+        block = min(block_size, *lengths)
+        gamma = seed_rate(p, block, lengths)
+        shape = [0] * (3 - len(lengths)) + lengths
+        for seed, stream, offset in ((1, 2, 0), (mix(3), mix(4), 4095), (5, 6, WORD - 77)):
+            keep = block_mask(seed, stream, offset, gamma, block, planes, lengths)
+            yield line(
+                "dropblock", seed, stream, offset, p_bits(p), block_size, planes, *shape,
+                p_bits(gamma), sum(keep), packed(keep).hex(),
+            )  # fmt: skip
+
+
 def text() -> str:
-    lines = ["version 1", *stream_lines(), *mask_lines(), *arithmetic_lines()]
+    lines = ["version 1", *stream_lines(), *mask_lines(), *arithmetic_lines(), *block_lines()]
     return HEADER + "\n".join(lines) + "\n"
 
 

@@ -84,6 +84,18 @@ void fd_zoneout_split(fd_dtype dtype, const void *dy, void *da, void *db, size_t
 void fd_mask_bits(uint8_t *bits, size_t n, const fd_key *key, const fd_plan *plan);
 void fd_mask_bool(uint8_t *mask, size_t n, const fd_key *key, const fd_plan *plan);
 
+/* Planes of three axes and the blocks that are dropped in them; an axis that is not there is 1 in
+ * both. 1 <= block[d] <= shape[d]. */
+typedef struct fd_blocks {
+    size_t planes, shape[3], block[3];
+} fd_blocks;
+
+/* DropBlock's keep bits for all elements of all planes, in C order, padding bits zero; returns how
+ * many are kept. A decision is drawn, with the plan's probability of dropping, for every place in
+ * C order (planes x products of shape - block + 1) where a block's lowest corner can lie. */
+size_t fd_drop_block_bits(uint8_t *bits, const fd_blocks *blocks, const fd_key *key,
+                          const fd_plan *plan);
+
 /* Instruction sets, best first; the names are "avx512", "avx2", "neon", "vec128", "scalar". */
 int fd_isa_count(void);
 const char *fd_isa_name(int index);

@@ -108,6 +108,24 @@ static void unpack_bool(const uint8_t *bits, uint8_t *mask, size_t n) {
     for (size_t i = 0; i < n; i++) { mask[i] = bits[i >> 3] >> (i & 7) & 1; }
 }
 
+/* From the last byte down, so that what is read has not been written. */
+static void spread_bits(uint8_t *bits, size_t n, size_t distance) {
+    for (size_t bit = 8 * n; bit-- > distance;) {
+        size_t from = bit - distance;
+        bits[bit >> 3] |= (uint8_t)((bits[from >> 3] >> (from & 7) & 1) << (bit & 7));
+    }
+}
+
+static size_t invert_bits(uint8_t *bits, size_t n) {
+    size_t set = 0;
+    for (size_t i = 0; i < n; i++) {
+        bits[i >> 3] ^= (uint8_t)(1 << (i & 7));
+        set += bits[i >> 3] >> (i & 7) & 1;
+    }
+    if (n & 7) { bits[n >> 3] &= (uint8_t)((1 << (n & 7)) - 1); }
+    return set;
+}
+
 static void mask_bits(uint8_t *bits, size_t n, const fd_draw *d) {
     fd_draw at = *d;
     for (size_t m; n; n -= m, bits += (m + 7) / 8) {

@@ -6,6 +6,7 @@
 #include "dtypes.h"
 
 #include "mask.h"
+#include "spread.h"
 
 #define FD_STRING_(s) #s
 #define FD_STRING(s) FD_STRING_(s)

@@ -137,6 +137,37 @@ static void test_threads(void) {
     free(expected_mask);
 }
 
+/* 700,000 elements: enough for the pool; rows of less and of more than a word, planes that fill
+ * whole bytes alone and such that do so by eights. */
+static void test_block_threads(void) {
+    static const fd_blocks cases[] = {{900, {1, 28, 28}, {1, 7, 7}},
+                                      {1001, {1, 27, 27}, {1, 4, 4}},
+                                      {53, {11, 9, 133}, {3, 3, 3}},
+                                      {35, {1, 1, 20001}, {1, 1, 64}},
+                                      {1, {1, 1, 700001}, {1, 1, 9}}};
+    fd_key key = {1, 2, UINT64_MAX - 1000};
+    fd_plan plan = fd_plan_make(0.01);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const size_t *shape = cases[i].shape;
+        size_t n = cases[i].planes * shape[0] * shape[1] * shape[2], bytes = (n + 7) / 8;
+        uint8_t *expected = malloc(bytes), *mask = malloc(bytes);
+        fd_set_num_threads(1);
+        size_t kept = fd_drop_block_bits(expected, &cases[i], &key, &plan), counted = 0;
+        for (size_t e = 0; e < n; e++) { counted += expected[e >> 3] >> (e & 7) & 1; }
+        CHECK(kept == counted && kept < n, "case %zu: %zu kept, but %zu counted", i, kept, counted);
+        for (int threads = 2; threads <= 5; threads++) {
+            fd_set_num_threads(threads);
+            memset(mask, 0x55, bytes);
+            CHECK(fd_drop_block_bits(mask, &cases[i], &key, &plan) == kept, "case %zu, %d threads",
+                  i, threads);
+            CHECK(!memcmp(mask, expected, bytes), "case %zu, %d threads", i, threads);
+        }
+        free(expected);
+        free(mask);
+    }
+    fd_set_num_threads(1);
+}
+
 void test_drive(void) {
     int best = fd_isa_active();
     for (int isa = 0; isa < fd_isa_count(); isa++) {
@@ -144,6 +175,7 @@ void test_drive(void) {
         test_layouts();
         test_reversed();
         test_threads();
+        test_block_threads();
     }
     CHECK(fd_isa_select(-1) == -1 && fd_isa_select(fd_isa_count()) == -1, "selected no set");
     fd_isa_select(best);

@@ -105,6 +105,47 @@ static void check_masks(const fd_table *table, size_t n, const fd_draw *d) {
     guarded_free(&packed);
 }
 
+static void check_spread(const fd_table *table, size_t n, size_t distance) {
+    guarded bits = guarded_new(n, n % 7), expected = guarded_new(n, 0);
+    uint64_t random = n + distance;
+    for (size_t i = 0; i < n; i++) { /* a quarter of the bits */
+        bits.data[i] = (uint8_t)(next_random(&random) & next_random(&random));
+    }
+    memcpy(expected.data, bits.data, n);
+    table->spread_bits(bits.data, n, distance);
+    oracle->spread_bits(expected.data, n, distance);
+    CHECK(!memcmp(bits.data, expected.data, n), "%s spread_bits of %zu bytes by %zu", table->name,
+          n, distance);
+    CHECK(guarded_intact(&bits), "%s spread_bits wrote outside its array, %zu", table->name, n);
+    guarded_free(&bits);
+    guarded_free(&expected);
+}
+
+static void check_invert(const fd_table *table, size_t n) {
+    size_t bytes = (n + 7) / 8;
+    guarded bits = guarded_new(bytes, n % 5), expected = guarded_new(bytes, 0);
+    guarded_fill(&bits, n);
+    if (bytes) { memcpy(expected.data, bits.data, bytes); }
+    size_t set = table->invert_bits(bits.data, n);
+    CHECK(set == oracle->invert_bits(expected.data, n), "%s invert_bits: set of %zu", table->name,
+          n);
+    CHECK(!memcmp(bits.data, expected.data, bytes), "%s invert_bits of %zu", table->name, n);
+    CHECK(guarded_intact(&bits), "%s invert_bits wrote outside its array, %zu", table->name, n);
+    guarded_free(&bits);
+    guarded_free(&expected);
+}
+
+/* Bytes to either side of every length of a run of words, and distances beyond the array. */
+static void test_spread(const fd_table *table) {
+    static const size_t distances[] = {1,  2,  3,   7,   8,   9,   28,   63,   64,  65,
+                                       71, 72, 127, 128, 129, 200, 1000, 8191, 9999};
+    for (size_t n = 0; n <= 300; n++) {
+        for (size_t i = 0; i < COUNT(distances); i++) { check_spread(table, n, distances[i]); }
+    }
+    check_spread(table, 5003, 12345);
+    for (size_t i = 0; i < COUNT(sizes); i++) { check_invert(table, sizes[i]); }
+}
+
 static void test_masks(const fd_table *table) {
     for (size_t i = 0; i < COUNT(sizes); i++) {
         for (size_t j = 0; j < COUNT(positions); j++) {
@@ -143,6 +184,7 @@ static void test_table(const fd_table *table) {
 #undef FD_COMPUTING_KERNEL
 #undef FD_MASK_KERNEL
     test_masks(table);
+    test_spread(table);
     test_all_halves(table, FD_f16);
     test_all_halves(table, FD_bf16);
 }

@@ -67,6 +67,15 @@ static void check_plan(void) {
     CHECK(plan.fraction == number(), "fraction");
 }
 
+static int same_hex(const char *hex, const uint8_t *data, size_t bytes) {
+    int good = strlen(hex) == 2 * bytes;
+    for (size_t i = 0; good && i < bytes; i++) {
+        unsigned byte;
+        good = sscanf(hex + 2 * i, "%2x", &byte) == 1 && byte == data[i];
+    }
+    return good;
+}
+
 /* What every instruction set draws, into `bits`. */
 static void check_mask(int digest) {
     fd_key key = key_of_record();
@@ -86,16 +95,43 @@ static void check_mask(int digest) {
             CHECK(kept == strtoull(first, NULL, 0), "%s: kept of %zu", fd_isa_name(isa), n);
             CHECK(hash == strtoull(second, NULL, 0), "%s: hash of %zu", fd_isa_name(isa), n);
         } else {
-            int good = strlen(first) == 2 * bytes;
-            for (size_t i = 0; good && i < bytes; i++) {
-                unsigned byte;
-                good = sscanf(first + 2 * i, "%2x", &byte) == 1 && byte == bits[i];
-            }
-            CHECK(good, "%s: mask of %zu at %llu", fd_isa_name(isa), n,
+            CHECK(same_hex(first, bits, bytes), "%s: mask of %zu at %llu", fd_isa_name(isa), n,
                   (unsigned long long)key.offset);
         }
     }
     free(bits);
+}
+
+/* The rate of the seeds is given too: it is computed where Python's callers are. */
+static void check_blocks(void) {
+    fd_key key = key_of_record();
+    (void)number(); /* p */
+    size_t block = number(), lengths[3];
+    fd_blocks blocks = {.planes = number()};
+    size_t n = blocks.planes;
+    for (int d = 0; d < 3; d++) {
+        lengths[d] = number();
+        if (lengths[d] && lengths[d] < block) { block = lengths[d]; }
+    }
+    for (int d = 0; d < 3; d++) {
+        blocks.shape[d] = lengths[d] ? lengths[d] : 1;
+        blocks.block[d] = lengths[d] ? block : 1;
+        n *= blocks.shape[d];
+    }
+    fd_plan plan = fd_plan_make(as_double(number()));
+    size_t bytes = (n + 7) / 8, kept = number();
+    char *mask = word();
+    guarded bits = guarded_new(bytes, n % 8);
+    for (int isa = 0; isa < fd_isa_count(); isa++) {
+        if (fd_isa_select(isa)) { continue; }
+        guarded_fill(&bits, n);
+        CHECK(fd_drop_block_bits(bits.data, &blocks, &key, &plan) == kept,
+              "%s: kept of %zu, blocks of %zu", fd_isa_name(isa), n, block);
+        CHECK(same_hex(mask, bits.data, bytes), "%s: blocks of %zu in %zu elements",
+              fd_isa_name(isa), block, n);
+    }
+    CHECK(guarded_intact(&bits), "drop_block wrote outside its mask");
+    guarded_free(&bits);
 }
 
 /* One kept element, so p = 0: the product's bits in every dtype. */
@@ -158,6 +194,8 @@ static void check_record(const char *kind) {
         check_plan();
     } else if (!strcmp(kind, "mask") || !strcmp(kind, "digest")) {
         check_mask(*kind == 'd');
+    } else if (!strcmp(kind, "dropblock")) {
+        check_blocks();
     } else if (!strcmp(kind, "multiply")) {
         check_multiply();
     } else {
