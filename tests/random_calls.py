@@ -123,7 +123,7 @@ class Caller:
             return lambda a, rng: fastdrop.dropout(a, 0.5, rng=rng)
         if name == "samples":
             return self.too_much() if self.often(5) else self.random.randrange(1, 4)
-        if name in ("n", "seed"):
+        if name in ("n", "seed", "block_size"):
             return self.random.randrange(1, 5)
         if name == "out" and self.often(20):
             return self.random.choice([x, self.array()])

@@ -1,5 +1,6 @@
 """Bad input of the functions that are made of `dropout`: what has to be, what came, no effect."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,24 @@ from bad_input import Bad, check, refusals
 import fastdrop
 from fastdrop import montecarlo
 
+
+def with_blocks(function: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
+    """`function` with the size of its blocks where the others have nothing."""
+
+    def call(x: Any, p: Any = 0.5, training: Any = True, **options: Any) -> np.ndarray:
+        return function(x, p, 2, training, **options)
+
+    return call
+
+
 # Each function, what it calls its input, and a shape that it takes.
 FUNCTIONS: dict[str, tuple[Any, str, tuple[int, ...]]] = {
     "dropout1d": (fastdrop.dropout1d, "x", (2, 3, 4)),
     "dropout2d": (fastdrop.dropout2d, "x", (2, 3, 2, 2)),
     "dropout3d": (fastdrop.dropout3d, "x", (2, 3, 2, 2, 1)),
+    "drop_block1d": (with_blocks(fastdrop.drop_block1d), "x", (2, 3, 4)),
+    "drop_block2d": (with_blocks(fastdrop.drop_block2d), "x", (2, 3, 2, 4)),
+    "drop_block3d": (with_blocks(fastdrop.drop_block3d), "x", (3, 2, 3, 2)),
     "variational_dropout": (fastdrop.variational_dropout, "x", (2, 3, 4)),
     "drop_path": (fastdrop.drop_path, "x", (3, 4)),
     "drop_connect": (fastdrop.drop_connect, "w", (3, 4)),
@@ -35,6 +49,14 @@ CASES = [
             ("1d", fastdrop.dropout1d, "x has to have 2 or 3 axes", [(), (3,), (1, 2, 3, 4)]),
             ("2d", fastdrop.dropout2d, "x has to have 3 or 4 axes", [(3, 4), (1, 1, 1, 1, 1)]),
             ("3d", fastdrop.dropout3d, "x has to have 4 or 5 axes", [(1, 2, 3), (1,) * 6]),
+            ("blocks-1d", fastdrop.drop_block1d, "x has to have 2 or 3 axes", [(3,), (1, 1, 1, 1)]),
+            ("blocks-2d", fastdrop.drop_block2d, "x has to have 3 or 4 axes", [(), (3, 4)]),
+            (
+                "blocks-3d",
+                fastdrop.drop_block3d,
+                "x has to have 4 or 5 axes",
+                [(1, 2, 3), (1,) * 6],
+            ),
             ("path", fastdrop.drop_path, "x has to have at least 1 axis", [()]),
             ("rows", fastdrop.embedding_dropout, "table has to have 2 axes", [(3,), (1, 2, 3)]),
         )
@@ -48,6 +70,29 @@ CASES = [
             f'data_format has to be "channels_first" or "channels_last", but got {value!r}',
         )
         for name, value in (("name", "NCHW"), ("none", None), ("array", np.ones(2)))
+    ),
+    *(
+        Bad(
+            f"block-size-{value!r}-{training}",
+            lambda _, s, v=value, t=training: fastdrop.drop_block1d(
+                s.x, 0.5, v, t, rng=s.rng, out=s.out
+            ),
+            error,
+            words,
+        )
+        for training in (True, False)
+        for value, error, words in (
+            (0, ValueError, "block_size has to be at least 1, but got 0"),
+            (
+                -(2**70),
+                ValueError,
+                "block_size has to be at least 1, but got -1180591620717411303424",
+            ),
+            (3.0, TypeError, "block_size has to be an integer, but got float"),
+            (True, TypeError, "block_size has to be an integer, but got bool"),
+            (None, TypeError, "block_size has to be an integer, but got NoneType"),
+            ((3, 3), TypeError, "block_size has to be an integer, but got tuple"),
+        )
     ),
     Bad(
         "data-format-in-evaluation",

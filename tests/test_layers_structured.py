@@ -39,6 +39,10 @@ CASES = [
     Case(layers.SpatialDropout2D, LAST, fastdrop.dropout2d, (2, 3, 24), (4, 3)),
     Case(layers.SpatialDropout3D, {}, fastdrop.dropout3d, (4, 6, 1, 2, 3), (4, 3, 2)),
     Case(layers.SpatialDropout3D, LAST, fastdrop.dropout3d, (4, 1, 2, 3, 6), (4, 3, 2)),
+    Case(layers.DropBlock1D, {}, fastdrop.drop_block1d, (6, 4, 9), (3,)),
+    Case(layers.DropBlock1D, {"block_size": 2}, fastdrop.drop_block1d, (6, 9), (3,)),
+    Case(layers.DropBlock2D, {"block_size": 3}, fastdrop.drop_block2d, (4, 3, 5, 6), (4, 3)),
+    Case(layers.DropBlock3D, {"block_size": 2}, fastdrop.drop_block3d, (4, 2, 3, 2, 4), (4, 3, 2)),
     Case(layers.VariationalDropout, {}, fastdrop.variational_dropout, (4, 3, 6), (4,)),
     Case(layers.VariationalDropout, {"time_axis": 0}, fastdrop.variational_dropout, (3, 4, 6), ()),
     Case(layers.DropPath, {}, fastdrop.drop_path, (24, 3), ()),
@@ -257,6 +261,7 @@ def test_options_are_read_only_properties() -> None:
         (layers.SpatialDropout2D(data_format="channels_last", rng=1), "data_format", LAST),
         (layers.VariationalDropout(time_axis=-2, rng=1), "time_axis", -2),
         (layers.DropPath(mode="batch", rng=1), "mode", "batch"),
+        (layers.DropBlock2D(0.1, 5, rng=1), "block_size", 5),
     ):
         assert getattr(layer, name) == (value["data_format"] if value is LAST else value)
         with pytest.raises(AttributeError):
@@ -265,6 +270,7 @@ def test_options_are_read_only_properties() -> None:
 
 def test_repr() -> None:
     assert repr(layers.SpatialDropout1D(0)) == "SpatialDropout1D(p=0.0)"
+    assert repr(layers.DropBlock1D(0.1, 7)) == "DropBlock1D(p=0.1)"
     assert repr(layers.DropPath(0.1, mode="batch")) == "DropPath(p=0.1, mode='batch')"
     assert repr(layers.VariationalDropout(time_axis=0)) == "VariationalDropout(p=0.5, time_axis=0)"
 

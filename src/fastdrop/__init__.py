@@ -16,6 +16,7 @@ from ._config import get_num_threads, set_num_threads, show_config
 from ._front import dropout, dropout_
 from ._rng import Generator, Key, default_generator, manual_seed
 from .backends import backend, set_backend
+from .blocks import drop_block1d, drop_block2d, drop_block3d
 from .elementwise import apply_mask, dropout_mask
 from .fused import dropout_add, zoneout, zoneout_backward
 from .montecarlo import MonteCarloResult, dropout_samples, mc_dropout
@@ -32,6 +33,9 @@ __all__ = [
     "attention_dropout",
     "backend",
     "default_generator",
+    "drop_block1d",
+    "drop_block2d",
+    "drop_block3d",
     "drop_connect",
     "drop_path",
     "dropout",

@@ -40,6 +40,10 @@ cdef extern from "fastdrop.h" nogil:
         Py_ssize_t x_strides[64]
         Py_ssize_t y_strides[64]
         Py_ssize_t mask_strides[64]
+    ctypedef struct fd_blocks:
+        size_t planes
+        size_t shape[3]
+        size_t block[3]
     fd_plan fd_plan_make(double p)
     double fd_scale_make(fd_dtype, double p)
     void fd_dropout(fd_dtype, const void *x, void *y, size_t n, const fd_key *, const fd_plan *,
@@ -53,6 +57,7 @@ cdef extern from "fastdrop.h" nogil:
     void fd_scale(fd_dtype, const void *x, void *y, const fd_layout *, double scale)
     void fd_mask_bits(uint8_t *, size_t n, const fd_key *, const fd_plan *)
     void fd_mask_bool(uint8_t *, size_t n, const fd_key *, const fd_plan *)
+    size_t fd_drop_block_bits(uint8_t *, const fd_blocks *, const fd_key *, const fd_plan *)
     int fd_isa_count()
     const char *fd_isa_name(int)
     const char *fd_isa_reason(int)

@@ -107,3 +107,21 @@ def mask_bool_into(out, key, plan):
     with nogil:
         fd_mask_bool(<uint8_t *>view.buf, view.len, &k, &c)
     PyBuffer_Release(&view)
+
+
+def drop_block_packed_into(out, shape, size_t block, key, plan):
+    cdef fd_key k = _key(key)
+    cdef fd_plan c = _plan(plan)
+    cdef fd_blocks blocks
+    cdef Py_buffer view
+    cdef size_t kept
+    cdef int d, missing = 4 - len(shape)
+    blocks.planes = shape[0]
+    for d in range(3):
+        blocks.shape[d] = shape[d + 1 - missing] if d >= missing else 1
+        blocks.block[d] = block if d >= missing else 1
+    PyObject_GetBuffer(out, &view, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE)
+    with nogil:
+        kept = fd_drop_block_bits(<uint8_t *>view.buf, &blocks, &k, &c)
+    PyBuffer_Release(&view)
+    return kept

@@ -3,6 +3,7 @@
 import functools
 import math
 import numbers
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
@@ -61,6 +62,24 @@ def make_plan(p: float, kind: str, mode: str = "inverted") -> Plan:
     threshold = math.floor(x)
     fraction = int((x - threshold) * 2.0**64)
     return Plan(threshold, fraction, _training_scale(p, kind) if inverted else 1.0)
+
+
+def make_block_plan(p: float, lengths: Sequence[int], block: int) -> Plan:
+    """The plan for drawing the seeds of blocks, in planes of such lengths.
+
+    Their rate, p / block**k * product(n / (n - block + 1)), is rounded once. It is never above p,
+    as n <= block * (n - block + 1), and at p = 1 mostly below 1.
+    """
+    numerator, denominator = check_p(p).as_integer_ratio()
+    for n in lengths:
+        numerator *= n
+        denominator *= block * (n - block + 1)
+    return make_plan(_nearest(numerator, denominator, 53), "float64", "standard")
+
+
+def kept_scale(size: int, kept: int, kind: str) -> float:
+    """``size / kept``: what makes up for all that was dropped, where the number is known."""
+    return _rounded(_nearest(size, kept, 53), kind)
 
 
 def evaluation_scale(p: float, kind: str) -> float:

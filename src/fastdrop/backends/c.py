@@ -11,6 +11,7 @@ scale = _core.scale_into
 dropout_add = _core.dropout_add_into
 zoneout = _core.zoneout_into
 zoneout_split = _core.zoneout_split_into
+drop_block_packed = _core.drop_block_packed_into
 
 
 def info() -> dict[str, object]:

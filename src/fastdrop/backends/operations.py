@@ -48,6 +48,15 @@ class Backend(Protocol):
     def scale(self, x: "Array", out: "Array", kind: str, scale: float) -> None:
         """Multiply by ``scale``."""
 
+    def drop_block_packed(
+        self, out: "Array", shape: tuple[int, ...], block: int, key: "Key", plan: "Plan"
+    ) -> int:
+        """DropBlock's keep bits into contiguous uint8, as ``mask_packed`` does; how many are kept.
+
+        ``shape`` is the number of planes and their one to three axes, which are no shorter than
+        ``block``. The decisions are those for the places where a block's lowest corner can lie.
+        """
+
     def info(self) -> dict[str, object]:
         """What ``show_config`` says of the backend."""
 

@@ -5,6 +5,7 @@ A layer keeps no mask: `backward` draws it again from the key of the last `forwa
 """
 
 from .base import Layer
+from .blocks import DropBlock1D, DropBlock2D, DropBlock3D
 from .elementwise import AttentionDropout, DropConnect, Dropout
 from .fused import DropoutAdd, Zoneout
 from .structured import (
@@ -18,6 +19,9 @@ from .structured import (
 
 __all__ = [
     "AttentionDropout",
+    "DropBlock1D",
+    "DropBlock2D",
+    "DropBlock3D",
     "DropConnect",
     "DropPath",
     "Dropout",

@@ -25,11 +25,13 @@ from fastdrop.stream import Key
 
 from . import jit  # first: it says what it means if Numba cannot be imported
 from .computing import dropout_add, zoneout, zoneout_split
+from .drop_block import drop_block_packed
 from .kernels import KINDS, draw, masking_kernel
 
 __all__ = [
     "apply_bool",
     "apply_packed",
+    "drop_block_packed",
     "dropout",
     "dropout_add",
     "info",

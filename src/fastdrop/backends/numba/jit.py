@@ -13,6 +13,7 @@ except Exception as error:
     raise ImportError(f"numba cannot be imported: {error!r}") from error
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 VERSION: str = numba.__version__
 
@@ -23,9 +24,9 @@ def jit(function: F) -> F:
     return part
 
 
-def compiled(function: Callable[..., None], *signature: Any) -> Callable[..., None]:
+def compiled(function: Callable[..., T], *signature: Any) -> Callable[..., T]:
     """``function`` compiled for ``signature``, from Numba's cache where there is one."""
-    kernel: Callable[..., None]
+    kernel: Callable[..., T]
     try:
         kernel = numba.njit(signature, nogil=True, cache=True)(function)
     except (RuntimeError, OSError):

@@ -18,11 +18,13 @@ from fastdrop.stream import Key
 
 from .arithmetic import masked, multiplied
 from .draw import CHUNK, keep
+from .drop_block import drop_block_packed
 from .fused import dropout_add, zoneout, zoneout_split
 
 __all__ = [
     "apply_bool",
     "apply_packed",
+    "drop_block_packed",
     "dropout",
     "dropout_add",
     "info",

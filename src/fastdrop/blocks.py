@@ -1,0 +1,297 @@
+"""Dropout of contiguous blocks: DropBlock.
+
+Seeds are drawn, one decision for each place where the lowest corner of a block can lie, and each
+drops the block at it. What is kept is multiplied with the number of all elements over the number
+of those that are kept, which depends on the mask alone.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _arrays, backends
+from ._arrays import Array
+from ._plan import check_p, kept_scale, make_block_plan
+from ._rng import RNGLike, check_unused, resolve
+
+
+def check_block_size(block_size: object) -> int:
+    """`block_size`, if blocks can have it."""
+    return _arrays.check_count(block_size, "block_size")
+
+
+def corner_shape(x: Array, axes: int, block_size: int) -> tuple[int, ...]:
+    """The shape of the decisions for `x`, which has so many spatial axes: a block's corners."""
+    _arrays.check_rank(x, axes + 1, axes + 2)
+    lengths = x.shape[-axes:]
+    block = min(block_size, *lengths)
+    return (*x.shape[:-axes], *(n - block + 1 for n in lengths))
+
+
+def drop_block1d(
+    x: npt.ArrayLike,
+    p: float = 0.5,
+    block_size: int = 7,
+    training: bool = True,
+    *,
+    rng: RNGLike = None,
+    out: Array | None = None,
+) -> Array:
+    """Drop blocks of neighbours in sequences: DropBlock.
+
+    In each channel of each sample on its own, blocks of `block_size` elements are dropped at
+    random places, so that about a share `p` of all elements is dropped. The others are
+    multiplied with ``x.size / kept``, where ``kept`` is their number in this call.
+
+    The gradient with respect to `x` is the same call on the gradient with the same `Key`: the
+    scale depends on the mask alone.
+
+    Parameters
+    ----------
+    x : array_like
+        Of shape (samples, channels, length), or (channels, length) for a single sample. Dtypes
+        as for `dropout`.
+    p : float, default 0.5
+        Share of elements to drop, from 0 to 1. It is met exactly in expectation only where
+        blocks do not meet: the larger it is, the more of them do, and the less is dropped.
+    block_size : int, default 7
+        Length of a block, at least 1; where x's length is less, it takes its place.
+    training, rng, out
+        As for `dropout`; the mask takes one position for each place where a block can begin,
+        length - block_size + 1 in each channel of each sample.
+
+    Returns
+    -------
+    ndarray
+        `out`, or an array of x's shape and dtype; +0.0 everywhere if nothing is kept.
+        Evaluation returns `x` itself.
+
+    Raises
+    ------
+    TypeError
+        `block_size` is not an integer; otherwise as for `dropout`.
+    ValueError
+        `x` has not 2 or 3 axes; `block_size` less than 1; `p` outside [0, 1]; `out` as for
+        `dropout`.
+    OverflowError
+        The positions needed pass the end of the stream, 2**64.
+
+    Notes
+    -----
+    Source: Ghiasi, Lin and Le, "DropBlock: A regularization method for convolutional networks",
+    NeurIPS 2018, section 3, on sequences. See `drop_block2d` for what is computed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop
+    >>> fastdrop.drop_block1d(np.ones((2, 8), np.float32), 0.4, 3, rng=1)
+    array([[1.6, 1.6, 1.6, 0. , 0. , 0. , 1.6, 1.6],
+           [1.6, 1.6, 0. , 0. , 0. , 1.6, 1.6, 1.6]], dtype=float32)
+    """
+    return _drop_blocks(x, 1, p, block_size, training, rng, out)
+
+
+def drop_block2d(
+    x: npt.ArrayLike,
+    p: float = 0.5,
+    block_size: int = 7,
+    training: bool = True,
+    *,
+    rng: RNGLike = None,
+    out: Array | None = None,
+) -> Array:
+    r"""Drop square blocks of images: DropBlock.
+
+    In each channel of each sample on its own, blocks of `block_size` times `block_size` pixels
+    are dropped at random places, so that about a share `p` of all pixels is dropped. The others
+    are multiplied with ``x.size / kept``, where ``kept`` is their number in this call.
+
+    The gradient with respect to `x` is the same call on the gradient with the same `Key`: the
+    scale depends on the mask alone.
+
+    Parameters
+    ----------
+    x : array_like
+        Of shape (samples, channels, height, width), or (channels, height, width) for a single
+        sample. Dtypes as for `dropout`.
+    p : float, default 0.5
+        Share of pixels to drop, from 0 to 1. It is met exactly in expectation only where blocks
+        do not meet: the larger it is, the more of them do, and the less is dropped. (The paper
+        gives the share to keep, keep_prob.)
+    block_size : int, default 7
+        Height and width of a block, at least 1; where x's height or width is less, the least
+        of them takes its place.
+    training, rng, out
+        As for `dropout`; the mask takes one position for each place where a block's first pixel
+        can lie, (height - block_size + 1) * (width - block_size + 1) in each channel of each
+        sample.
+
+    Returns
+    -------
+    ndarray
+        `out`, or an array of x's shape and dtype; +0.0 everywhere if nothing is kept.
+        Evaluation returns `x` itself.
+
+    Raises
+    ------
+    TypeError
+        `block_size` is not an integer; otherwise as for `dropout`.
+    ValueError
+        `x` has not 3 or 4 axes; `block_size` less than 1; `p` outside [0, 1]; `out` as for
+        `dropout`.
+    OverflowError
+        The positions needed pass the end of the stream, 2**64.
+
+    Notes
+    -----
+    Source: Ghiasi, Lin and Le, "DropBlock: A regularization method for convolutional networks",
+    NeurIPS 2018, section 3, equation 1 and algorithm 1. Each place of a block is taken with
+    probability
+
+    .. math:: \gamma = \frac{p}{b^2} \cdot \frac{h w}{(h - b + 1) (w - b + 1)}
+
+    for blocks of size b in images of size h times w, rounded once to binary64; that is never
+    above p. The paper's blocks are centred on their seeds; here, a seed is its block's pixel of
+    lowest indices, which moves the seeds and leaves the blocks as they are, and lets b be even.
+    The last step of the algorithm, count(M) / count_ones(M), is taken over the whole call.
+
+    ``x.size / kept`` is computed in binary64 and rounded to float32 (float64 for float64 arrays).
+    With blocks of size 1 the mask is that of `dropout`, with the same key.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop
+    >>> generator = fastdrop.Generator(7)
+    >>> x = np.ones((1, 5, 6), np.float32)
+    >>> key = generator.reserve(3 * 4)
+    >>> y = fastdrop.drop_block2d(x, 0.3, 3, rng=key)
+    >>> (y[0] != 0).astype(int)
+    array([[1, 1, 1, 1, 1, 1],
+           [1, 0, 0, 0, 0, 1],
+           [0, 0, 0, 0, 0, 1],
+           [0, 0, 0, 0, 0, 1],
+           [0, 0, 0, 1, 1, 1]])
+
+    The gradient, with the same key and no stored mask:
+
+    >>> dx = fastdrop.drop_block2d(np.ones_like(y), 0.3, 3, rng=key)
+    >>> bool(np.all(dx == y))
+    True
+    """
+    return _drop_blocks(x, 2, p, block_size, training, rng, out)
+
+
+def drop_block3d(
+    x: npt.ArrayLike,
+    p: float = 0.5,
+    block_size: int = 7,
+    training: bool = True,
+    *,
+    rng: RNGLike = None,
+    out: Array | None = None,
+) -> Array:
+    """Drop cubic blocks of volumes: DropBlock.
+
+    In each channel of each sample on its own, blocks of `block_size` voxels along each axis are
+    dropped at random places, so that about a share `p` of all voxels is dropped. The others are
+    multiplied with ``x.size / kept``, where ``kept`` is their number in this call.
+
+    The gradient with respect to `x` is the same call on the gradient with the same `Key`: the
+    scale depends on the mask alone.
+
+    Parameters
+    ----------
+    x : array_like
+        Of shape (samples, channels, depth, height, width), or without the first axis for a
+        single sample. Dtypes as for `dropout`.
+    p : float, default 0.5
+        Share of voxels to drop, from 0 to 1. It is met exactly in expectation only where blocks
+        do not meet: the larger it is, the more of them do, and the less is dropped.
+    block_size : int, default 7
+        Length of a block along each axis, at least 1; where an axis of x is shorter, the
+        shortest of them takes its place.
+    training, rng, out
+        As for `dropout`; the mask takes one position for each place where a block's voxel of
+        lowest indices can lie.
+
+    Returns
+    -------
+    ndarray
+        `out`, or an array of x's shape and dtype; +0.0 everywhere if nothing is kept.
+        Evaluation returns `x` itself.
+
+    Raises
+    ------
+    TypeError
+        `block_size` is not an integer; otherwise as for `dropout`.
+    ValueError
+        `x` has not 4 or 5 axes; `block_size` less than 1; `p` outside [0, 1]; `out` as for
+        `dropout`.
+    OverflowError
+        The positions needed pass the end of the stream, 2**64.
+
+    Notes
+    -----
+    Source: Ghiasi, Lin and Le, "DropBlock: A regularization method for convolutional networks",
+    NeurIPS 2018, section 3, on volumes. See `drop_block2d` for what is computed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop
+    >>> y = fastdrop.drop_block3d(np.ones((1, 2, 4, 4), np.float32), 0.3, 2, rng=1)
+    >>> int(np.count_nonzero(y == 0)), float(y.max()), float(y.sum())
+    (16, 2.0, 32.0)
+    """
+    return _drop_blocks(x, 3, p, block_size, training, rng, out)
+
+
+def _drop_blocks(
+    x: npt.ArrayLike,
+    axes: int,
+    p: float,
+    block_size: int,
+    training: bool,
+    rng: RNGLike,
+    out: Array | None,
+) -> Array:
+    array = _arrays.as_operand(x)
+    p = check_p(p)
+    corners = corner_shape(array, axes, check_block_size(block_size))
+    training = _arrays.check_flag(training, "training")
+    target = None if out is None else _arrays.check_out(out, array)
+    if not training or array.size == 0:
+        check_unused(rng)
+    if target is None:
+        if not training or array.size == 0:
+            return array
+        target = out = np.empty(array.shape, array.dtype)
+    if array.size and training:
+        _train(array, target, p, corners[-axes:], rng)
+    elif target is not array:
+        np.copyto(target, array)
+    return out if out is not None else target
+
+
+def _train(array: Array, target: Array, p: float, corners: tuple[int, ...], rng: RNGLike) -> None:
+    """Draw from `rng` and write the result; `corners` has the spatial axes alone."""
+    lengths = array.shape[-len(corners) :]
+    block = lengths[0] - corners[0] + 1
+    planes = array.size // math.prod(lengths)
+    plan = make_block_plan(p, lengths, block)
+    bits = np.empty((array.size + 7) // 8, np.uint8)
+    backend = backends.active()
+    key = resolve(rng, planes * math.prod(corners))
+    kept = backend.drop_block_packed(bits, (planes, *lengths), block, key, plan)
+    kind = _arrays.kind_of(array.dtype)
+    source, result = _arrays.storage(array, kind), _arrays.storage(target, kind)
+    if kept:
+        scale = kept_scale(array.size, kept, kind)
+        backend.apply_packed(source, result, kind, bits, source.shape, scale)
+    else:
+        result.fill(0)

@@ -1,0 +1,157 @@
+"""Layers that drop blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import ClassVar
+
+from fastdrop import blocks
+from fastdrop._arrays import Array
+from fastdrop._rng import RNGLike
+
+from .base import Draw
+from .configured import Option
+from .masked import MaskedLayer
+
+
+class _DropBlock(MaskedLayer):
+    """DropBlock with so many spatial axes; the shape of its mask is that of the blocks' corners."""
+
+    _axes: ClassVar[int]
+    _function: ClassVar[Callable[..., Array]]
+    _options: ClassVar[Mapping[str, Option]] = {"block_size": Option(7, blocks.check_block_size)}
+
+    def __init__(self, p: float = 0.5, block_size: int = 7, *, rng: RNGLike = None) -> None:
+        super().__init__(p, rng, block_size=block_size)
+
+    @property
+    def block_size(self) -> int:
+        """Length of a block along each axis."""
+        block_size: int = self._values["block_size"]
+        return block_size
+
+    def _mask_shape(self, x: Array) -> tuple[int, ...]:
+        return blocks.corner_shape(x, self._axes, self.block_size)
+
+    def _applied(self, array: Array, draw: Draw, out: Array | None = None) -> Array:
+        function, training = type(self)._function, draw.key is not None
+        return function(array, draw.p, self.block_size, training, rng=draw.key, out=out)
+
+
+class DropBlock1D(_DropBlock):
+    """Drop blocks of neighbours in sequences.
+
+    Parameters
+    ----------
+    p : float, default 0.5
+        Share of elements to drop, from 0 to 1. May be assigned later.
+    block_size : int, default 7
+        Length of a block, at least 1; where the input is shorter, its length.
+    rng : None, int, Key, Generator, numpy.random.SeedSequence or numpy.random.Generator
+        What the layer draws from, as for `Dropout`.
+
+    Raises
+    ------
+    TypeError
+        An argument has the wrong type.
+    ValueError
+        `p` is outside [0, 1], or `block_size` less than 1.
+
+    Notes
+    -----
+    Source: Ghiasi, Lin and Le, "DropBlock: A regularization method for convolutional networks",
+    NeurIPS 2018, section 3. See `fastdrop.drop_block1d`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop
+    >>> layer = fastdrop.layers.DropBlock1D(0.4, 3, rng=1)
+    >>> layer(np.ones((2, 8), np.float32))
+    array([[1.6, 1.6, 1.6, 0. , 0. , 0. , 1.6, 1.6],
+           [1.6, 1.6, 0. , 0. , 0. , 1.6, 1.6, 1.6]], dtype=float32)
+    """
+
+    _axes = 1
+    _function = staticmethod(blocks.drop_block1d)
+
+
+class DropBlock2D(_DropBlock):
+    """Drop square blocks of images.
+
+    Parameters
+    ----------
+    p : float, default 0.5
+        Share of pixels to drop, from 0 to 1. May be assigned later.
+    block_size : int, default 7
+        Height and width of a block, at least 1, or the least length of the input if that is less.
+    rng : None, int, Key, Generator, numpy.random.SeedSequence or numpy.random.Generator
+        What the layer draws from, as for `Dropout`.
+
+    Raises
+    ------
+    TypeError
+        An argument has the wrong type.
+    ValueError
+        `p` is outside [0, 1], or `block_size` less than 1.
+
+    Notes
+    -----
+    Source: Ghiasi, Lin and Le, "DropBlock: A regularization method for convolutional networks",
+    NeurIPS 2018, section 3. See `fastdrop.drop_block2d`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop
+    >>> layer = fastdrop.layers.DropBlock2D(0.3, block_size=3, rng=1)
+    >>> y = layer(np.ones((1, 5, 6), np.float32))
+    >>> bool(np.all(layer.backward(np.ones_like(y)) == y))
+    True
+    >>> layer
+    DropBlock2D(p=0.3, block_size=3)
+    """
+
+    _axes = 2
+    _function = staticmethod(blocks.drop_block2d)
+
+
+class DropBlock3D(_DropBlock):
+    """Drop cubic blocks of volumes.
+
+    Parameters
+    ----------
+    p : float, default 0.5
+        Share of voxels to drop, from 0 to 1. May be assigned later.
+    block_size : int, default 7
+        Length of a block along each axis, at least 1, or the least length of the input if that is
+        less.
+    rng : None, int, Key, Generator, numpy.random.SeedSequence or numpy.random.Generator
+        What the layer draws from, as for `Dropout`.
+
+    Raises
+    ------
+    TypeError
+        An argument has the wrong type.
+    ValueError
+        `p` is outside [0, 1], or `block_size` less than 1.
+
+    Notes
+    -----
+    Source: Ghiasi, Lin and Le, "DropBlock: A regularization method for convolutional networks",
+    NeurIPS 2018, section 3. See `fastdrop.drop_block3d`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop
+    >>> layer = fastdrop.layers.DropBlock3D(0.3, 2, rng=1)
+    >>> x = np.ones((1, 2, 4, 4), np.float32)
+    >>> float(layer(x).max())
+    2.0
+    >>> layer.eval()(x) is x
+    True
+    """
+
+    _axes = 3
+    _function = staticmethod(blocks.drop_block3d)
