@@ -35,6 +35,7 @@ def test_names() -> None:
         "dropout2d",
         "dropout3d",
         "dropout_",
+        "dropout_add",
         "dropout_mask",
         "dropout_samples",
         "embedding_dropout",
@@ -46,6 +47,8 @@ def test_names() -> None:
         "set_num_threads",
         "show_config",
         "variational_dropout",
+        "zoneout",
+        "zoneout_backward",
     ]
     public = {name for name in vars(fastdrop) if not name.startswith("_")}
     modules = {name for name in public if inspect.ismodule(getattr(fastdrop, name))}
