@@ -9,7 +9,7 @@
 #include "fpenv.h"
 #include "layout.h"
 #include "share.h"
-#include "thread.h"
+#include "shared.h"
 
 static FD_SHARED(size_t) streaming_bytes; /* 0: not asked yet */
 

@@ -3,7 +3,7 @@
 #include "fpenv.h"
 #include "pool.h"
 #include "stream.h"
-#include "thread.h"
+#include "shared.h"
 
 /* Below this many bytes, waking helpers costs more than they save. */
 enum { PARALLEL_BYTES = 4 << 20 };

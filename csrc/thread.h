@@ -1,14 +1,6 @@
-/* Mutex, condition and detached thread: POSIX, or Windows' own; and settings that one thread may
- * change while others read them. */
+/* Mutex, condition and detached thread: POSIX, or Windows' own. */
 #ifndef FD_THREAD_H
 #define FD_THREAD_H
-
-#if defined(__STDC_NO_ATOMICS__)
-#define FD_SHARED(type) volatile type /* whole words are written at once where this is needed */
-#else
-#include <stdatomic.h>
-#define FD_SHARED(type) _Atomic(type)
-#endif
 
 #if defined(_WIN32)
 #define WIN32_LEAN_AND_MEAN

@@ -1,5 +1,6 @@
 """What ``rng=`` accepts, the default generator, and the generators of layers."""
 
+import sys
 import threading
 
 import numpy as np
@@ -85,7 +86,9 @@ def test_the_default_generator_can_be_another_one_in_a_context():
             raise RuntimeError
         assert fastdrop.default_generator() is inside
     assert fastdrop.default_generator() is outside
-    assert seen == [outside]
+    # From Python 3.14 on a thread may start from its maker's context: the interpreter has a flag.
+    inherited = getattr(sys.flags, "thread_inherit_context", 0)
+    assert seen == [inside if inherited else outside]
 
 
 def test_a_layer_gets_a_generator_of_its_own():

@@ -1,7 +1,6 @@
 """Keys and generators: the two twins, compiled and in Python, are to behave the same."""
 
 import copy
-import itertools
 import json
 import os
 import pickle
@@ -306,25 +305,6 @@ def test_a_pickle_does_not_say_which_twin_wrote_it():
         assert written[0] == written[1]
         assert b"_core" not in written[0]
         assert type(pickle.loads(written[0])) is getattr(_rng, kind)
-
-
-def test_threads_never_get_the_same_range(twin):
-    generator = twin.Generator(1)
-    offsets: list[list[int]] = [[] for _ in range(8)]
-    children: list[list[int]] = [[] for _ in range(8)]
-
-    def draw(i: int) -> None:
-        for _ in range(200):
-            offsets[i].append(generator.reserve(5000).offset)
-            children[i].append(generator.spawn(1)[0].stream)
-
-    threads = [threading.Thread(target=draw, args=(i,)) for i in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(itertools.chain(*offsets)) == [2 * BLOCK * i for i in range(1600)]
-    assert len(set(itertools.chain(*children))) == 1600
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")

@@ -15,7 +15,7 @@ import pytest
 from fresh import last_error, output
 
 import fastdrop
-from fastdrop import Generator, Key, _config, layers
+from fastdrop import Key, _config, layers
 
 # Enough bytes for the pool to be used, and no multiple of anything.
 LARGE = 1_054_321
@@ -186,30 +186,6 @@ def test_the_count_may_change_while_others_compute() -> None:
         stop.set()
         changer.join()
     assert found == {want}
-
-
-def test_a_shared_generator_gives_no_range_twice() -> None:
-    generator = Generator(1)
-    calls, callers = 30, 8
-    start = threading.Barrier(callers)
-
-    def call(_: int) -> list[bytes]:
-        start.wait(60)
-        return [
-            fastdrop.dropout(np.ones(5_000, np.float32), rng=generator).tobytes()
-            for _ in range(calls)
-        ]
-
-    with ThreadPoolExecutor(callers) as pool:
-        found = [result for several in pool.map(call, range(callers)) for result in several]
-    alone = Generator(1)
-    want = {
-        fastdrop.dropout(np.ones(5_000, np.float32), rng=alone).tobytes()
-        for _ in range(calls * callers)
-    }
-    assert set(found) == want
-    assert len(found) == len(want)
-    assert generator.state == alone.state
 
 
 # fork

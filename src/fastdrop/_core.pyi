@@ -1,4 +1,5 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from types import ModuleType
 from typing import Any, Final, Self, final
 
 from numpy.typing import ArrayLike
@@ -65,6 +66,7 @@ def dropout_(
     noise_shape: NoiseShape | None = None,
     mode: Mode = "inverted",
 ) -> Array: ...
+def attach(general: ModuleType, default_generator: Callable[[], Generator]) -> None: ...
 def enable(on: bool) -> None: ...
 def dropout_into(x: Array, out: Array, kind: str, key: Any, plan: Plan) -> None: ...
 def apply_packed_into(

@@ -74,7 +74,13 @@ include "_core_key.pxi"
 
 # --- The common case of dropout and dropout_ -------------------------------------------------------
 
-cdef bint _enabled = False
+cdef extern from *:
+    """
+    #include "shared.h"
+    static FD_SHARED(int) fastdrop_fronts_enabled;
+    """
+    int _enabled "fastdrop_fronts_enabled"  # set_backend may write it while others call
+
 cdef object _ndarray = np.ndarray
 cdef object _empty_like = np.empty_like
 cdef object _general = None  # fastdrop.elementwise
@@ -85,13 +91,16 @@ cdef enum:
     GIL_ELEMENTS = 8192
 
 
+def attach(general, default_generator):
+    """What the fronts need of modules that import this one: once, while fastdrop is imported."""
+    global _general, _default_generator
+    _general = general
+    _default_generator = default_generator
+
+
 def enable(on):
     """Whether the fast fronts may take a call: only while the c backend is the active one."""
-    global _enabled, _general, _default_generator
-    from fastdrop import _rng, elementwise
-
-    _general = elementwise
-    _default_generator = _rng.default_generator
+    global _enabled
     _enabled = bool(on)
 
 
@@ -196,7 +205,7 @@ def dropout(x, p=0.5, training=True, *, rng=None, out=None, noise_shape=None, mo
         result = _fast(x, p, rng, out)
         if result is not None:
             return result
-    return _general_module().dropout(
+    return _general.dropout(
         x, p, training, rng=rng, out=out, noise_shape=noise_shape, mode=mode
     )
 
@@ -205,17 +214,9 @@ def dropout_(x, p=0.5, training=True, *, rng=None, noise_shape=None, mode="inver
     if _enabled and training is True and noise_shape is None and mode is "inverted":
         if _fast(x, p, rng, x) is not None:
             return x
-    return _general_module().dropout_(
+    return _general.dropout_(
         x, p, training, rng=rng, noise_shape=noise_shape, mode=mode
     )
-
-
-cdef object _general_module():
-    if _general is None:
-        from fastdrop import elementwise
-
-        return elementwise
-    return _general
 
 
 include "_core_backend.pxi"

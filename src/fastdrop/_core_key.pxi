@@ -100,6 +100,16 @@ cdef class Key:
         return _restore_key, (self.state,)
 
 
+# The first position of a generator is `next_block * 4096 + within`: a number that also holds 2**64,
+# where the stream is used up.
+cdef struct generator_state:
+    uint64_t seed, stream, spawned, next_block, within
+
+
+cdef object _offset(const generator_state *state):
+    return (int(state.next_block) << 12) + int(state.within)
+
+
 @cython.final
 cdef class Generator:
     """Hands out ranges of positions of one stream, and child streams.
@@ -142,10 +152,9 @@ cdef class Generator:
     2
     """
 
-    # The first position is `next_block * 4096 + within`: a number that also holds 2**64, where the
-    # stream is used up.
-    cdef uint64_t _seed, _stream, _spawned
-    cdef uint64_t _next_block, _within
+    # Read and written in critical sections alone, and whole: without a global lock, another thread
+    # may be at any place of any method.
+    cdef generator_state _state
     cdef object __weakref__
 
     def __init__(self, seed=None, stream=0, offset=0):
@@ -155,65 +164,65 @@ cdef class Generator:
         self._set(seed, stream, offset, 0)
 
     cdef int _set(self, seed, stream, offset, spawned) except -1:
+        cdef generator_state state
+        state.seed, state.stream, state.spawned = seed, stream, spawned
+        state.next_block, state.within = offset >> 12, offset & 4095
         with cython.critical_section(self):
-            self._seed = seed
-            self._stream = stream
-            self._next_block = offset >> 12
-            self._within = offset & 4095
-            self._spawned = spawned
+            self._state = state
         return 0
 
-    cdef object _offset(self):
-        cdef uint64_t block, within
+    cdef generator_state _get(self) noexcept:
+        cdef generator_state state
         with cython.critical_section(self):
-            block, within = self._next_block, self._within
-        return (int(block) << 12) + int(within)
+            state = self._state
+        return state
 
     cdef bint _take(self, uint64_t n, fd_key *key) noexcept:
         """Reserves n >= 1 positions; False, and nothing moved, where they would pass 2**64."""
         cdef bint fits
         with cython.critical_section(self):
-            key.seed = self._seed
-            key.stream = self._stream
-            key.offset = (self._next_block << 12) + self._within
-            fits = self._next_block >> 52 == 0 and n - 1 <= UINT64_MAX - key.offset
+            key.seed = self._state.seed
+            key.stream = self._state.stream
+            key.offset = (self._state.next_block << 12) + self._state.within
+            fits = self._state.next_block >> 52 == 0 and n - 1 <= UINT64_MAX - key.offset
             if fits:
-                self._next_block = ((key.offset + (n - 1)) >> 12) + 1
-                self._within = 0
+                self._state.next_block = ((key.offset + (n - 1)) >> 12) + 1
+                self._state.within = 0
         return fits
 
     @property
     def seed(self):
         """The seed, 0..2**64-1."""
-        return self._seed
+        return self._get().seed
 
     @property
     def stream(self):
         """The stream of the seed, 0..2**64-1."""
-        return self._stream
+        return self._get().stream
 
     @property
     def offset(self):
         """Where the next range begins; 2**64 once the stream is used up."""
-        return self._offset()
+        cdef generator_state state = self._get()
+        return _offset(&state)
 
     @property
     def spawned(self):
         """How many children have been spawned."""
-        return self._spawned
+        return self._get().spawned
 
     def reserve(self, n):
         """A key for ``n`` positions; the generator moves on to the next block after them."""
         cdef fd_key key
+        cdef generator_state state
         count = _stream._integer("n", n)
         if count < 0:
             raise ValueError(f"n has to be at least 0, but got {count}")
         if count == 0:
-            return Key(self._seed, self._stream, self._offset() % 2**64)
+            state = self._get()
+            return Key(state.seed, state.stream, _offset(&state) % 2**64)
         if count > UINT64_MAX or not self._take(count, &key):
-            raise OverflowError(
-                f"{count} positions from offset {self._offset()} would pass 2**64"
-            )
+            raise OverflowError(f"{count} positions from offset {self.offset} would pass 2**64")
         return Key(key.seed, key.stream, key.offset)
 
     def spawn(self, n):
@@ -224,12 +233,12 @@ cdef class Generator:
         if count < 0:
             raise ValueError(f"n has to be at least 0, but got {count}")
         with cython.critical_section(self):
-            first = self._spawned
-            seed = self._seed
-            stream = self._stream
+            first = self._state.spawned
+            seed = self._state.seed
+            stream = self._state.stream
             fits = count <= UINT64_MAX - first
             if fits:
-                self._spawned = first + <uint64_t>count
+                self._state.spawned = first + <uint64_t>count
         if not fits:
             raise OverflowError(f"{count} children after {first} would pass 2**64 - 1")
         return [
@@ -239,16 +248,13 @@ cdef class Generator:
     @property
     def state(self):
         """The generator as plain data that ``json`` can write; set it to go back to it."""
-        cdef uint64_t seed, stream, spawned, block, within
-        with cython.critical_section(self):
-            seed, stream, spawned = self._seed, self._stream, self._spawned
-            block, within = self._next_block, self._within
+        cdef generator_state state = self._get()
         return {
             "version": _stream.VERSION,
-            "seed": seed,
-            "stream": stream,
-            "offset": (int(block) << 12) + int(within),
-            "spawned": spawned,
+            "seed": state.seed,
+            "stream": state.stream,
+            "offset": _offset(&state),
+            "spawned": state.spawned,
         }
 
     @state.setter
@@ -261,7 +267,8 @@ cdef class Generator:
         self._set(seed, stream, offset, _stream._word("spawned", spawned))
 
     def __repr__(self):
-        return f"Generator(seed={self._seed}, stream={self._stream}, offset={self._offset()})"
+        cdef generator_state state = self._get()
+        return f"Generator(seed={state.seed}, stream={state.stream}, offset={_offset(&state)})"
 
     def __copy__(self):
         twin = Generator(0)

@@ -2,16 +2,17 @@
 
 from typing import TYPE_CHECKING
 
-from . import elementwise
+from . import _rng, elementwise
 
 if TYPE_CHECKING:
     from .elementwise import dropout, dropout_
 else:
     try:
-        from ._core import dropout, dropout_
+        from ._core import attach, dropout, dropout_
     except ImportError:
         dropout, dropout_ = elementwise.dropout, elementwise.dropout_
     else:
+        attach(elementwise, _rng.default_generator)
         dropout.__doc__ = elementwise.dropout.__doc__
         dropout_.__doc__ = elementwise.dropout_.__doc__
 

@@ -322,7 +322,8 @@ class Generator:
             self._seed, self._stream, self._offset, self._spawned = seed, stream, offset, spawned
 
     def __repr__(self) -> str:
-        return f"Generator(seed={self._seed}, stream={self._stream}, offset={self._offset})"
+        now = self.state
+        return f"Generator(seed={now['seed']}, stream={now['stream']}, offset={now['offset']})"
 
     def __copy__(self) -> "Generator":
         twin = Generator(0)

@@ -1,0 +1,259 @@
+"""Many threads at one generator, one default, one choice of backend.
+
+Each test fails where a read or a write is seen half done. That alone finds only what happens to go
+wrong; CI runs the file under ThreadSanitizer too (`.ci/steps/sanitizers`), and so does
+`.ci/run free-threaded`, with an interpreter that has no global lock and is instrumented itself.
+"""
+
+import copy
+import itertools
+import pickle
+import re
+import threading
+import zlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from typing import Any, TypeVar
+
+import numpy as np
+import pytest
+from fresh import output
+from support import core_or_skip
+
+import fastdrop
+from fastdrop import backends, stream
+
+BLOCK = 4096
+CALLERS = 8
+ROUNDS = 200
+T = TypeVar("T")
+
+
+@pytest.fixture(params=["python", "compiled"])
+def twin(request: pytest.FixtureRequest) -> SimpleNamespace:
+    module = stream if request.param == "python" else core_or_skip()
+    return SimpleNamespace(Key=module.Key, Generator=module.Generator)
+
+
+def at_once(work: Callable[[int], T], callers: int = CALLERS) -> list[T]:
+    """What ``work`` gives each caller; all of them begin together."""
+    start = threading.Barrier(callers)
+
+    def call(i: int) -> T:
+        start.wait(60)
+        return work(i)
+
+    with ThreadPoolExecutor(callers) as pool:
+        return list(pool.map(call, range(callers)))
+
+
+def while_changing(change: Callable[[int], object], work: Callable[[int], T]) -> list[T]:
+    """As `at_once`, while one more thread calls ``change`` with 0, 1, 2... until all are done."""
+    stop = threading.Event()
+    failures: list[BaseException] = []
+
+    def keep_changing() -> None:
+        try:
+            for i in itertools.count():
+                change(i)
+                if stop.is_set():
+                    break
+        except BaseException as error:
+            failures.append(error)
+
+    changer = threading.Thread(target=keep_changing)
+    changer.start()
+    try:
+        found = at_once(work)
+    finally:
+        stop.set()
+        changer.join()
+    assert failures == []
+    return found
+
+
+# --- One generator ----------------------------------------------------------------------------
+
+
+def test_ranges_and_children_are_given_once(twin: SimpleNamespace) -> None:
+    generator = twin.Generator(1, 2, 3)
+
+    def take(caller: int) -> tuple[list[tuple[int, int]], list[int]]:
+        ranges, children = [], []
+        for n in range(1 + caller, 1 + caller + 100 * ROUNDS, 100):
+            ranges.append((generator.reserve(n).offset, n))
+            children += [child.stream for child in generator.spawn(n % 3)]
+        return ranges, children
+
+    found = at_once(take)
+    ranges = sorted(itertools.chain.from_iterable(ranges for ranges, _ in found))
+    position = 3
+    for offset, n in ranges:
+        assert offset == position
+        position = -(-(offset + n) // BLOCK) * BLOCK
+    children = sorted(itertools.chain.from_iterable(children for _, children in found))
+    assert children == sorted(stream.child_stream(2, i) for i in range(len(children)))
+    assert generator.state == {
+        "version": 1,
+        "seed": 1,
+        "stream": 2,
+        "offset": position,
+        "spawned": len(children),
+    }
+
+
+WINDOW = 2**40  # positions, and children, that belong to a state
+STATES = 1000
+
+
+def state_of(i: int) -> dict[str, int]:
+    """Every entry tells which state it is of."""
+    i %= STATES
+    return {"version": 1, "seed": i, "stream": i, "offset": i * WINDOW, "spawned": i * WINDOW}
+
+
+def test_a_state_is_set_and_read_whole(twin: SimpleNamespace) -> None:
+    generator = twin.Generator(0)
+
+    def set_state(i: int) -> None:
+        generator.state = state_of(i)
+
+    def owner(seed: int, stream_number: int, offset: int) -> None:
+        assert seed == stream_number == offset // WINDOW
+
+    def read(_: int) -> int:
+        for _ in range(ROUNDS):
+            for n in (0, 1, 2 * BLOCK):
+                key = generator.reserve(n)
+                owner(key.seed, key.stream, key.offset)
+            for plain in (generator, copy.copy(generator), pickle.loads(pickle.dumps(generator))):
+                state = plain.state
+                owner(state["seed"], state["stream"], state["offset"])
+                assert state["spawned"] // WINDOW == state["seed"]
+            numbers = re.fullmatch(
+                r"Generator\(seed=(\d+), stream=(\d+), offset=(\d+)\)", repr(generator)
+            )
+            assert numbers is not None
+            owner(*map(int, numbers.groups()))
+            (child,) = generator.spawn(1)
+            first = child.seed * WINDOW
+            likely = range(first, first + CALLERS * ROUNDS)
+            assert child.stream in map(stream.child_stream, itertools.repeat(child.seed), likely)
+            assert generator.seed < STATES
+            assert generator.stream < STATES
+            assert generator.offset < STATES * WINDOW
+            assert generator.spawned < STATES * WINDOW
+        return ROUNDS
+
+    assert while_changing(set_state, read) == [ROUNDS] * CALLERS
+
+
+def test_a_generator_that_is_used_up_is_so_for_all(twin: SimpleNamespace) -> None:
+    left = CALLERS * ROUNDS // 2
+    generator = twin.Generator(1, 0, 2**64 - left * BLOCK)
+
+    def take(_: int) -> int:
+        taken = 0
+        for _ in range(ROUNDS):
+            try:
+                generator.reserve(1)
+            except OverflowError:
+                continue
+            taken += 1
+        return taken
+
+    assert sum(at_once(take)) == left
+    assert generator.offset == 2**64
+
+
+@pytest.mark.parametrize("n", [1_000, 20_000], ids=["holding the lock", "releasing it"])
+def test_calls_on_a_shared_generator_draw_different_masks(n: int) -> None:
+    def draw(generator: fastdrop.Generator, x: np.ndarray) -> int:
+        x[:] = 1
+        return zlib.crc32(fastdrop.dropout_(x, 0.5, rng=generator))
+
+    shared, alone = fastdrop.Generator(1), fastdrop.Generator(1)
+    x = np.empty(n, np.float32)
+    want = sorted(draw(alone, x) for _ in range(CALLERS * 20))
+
+    def call(_: int) -> list[int]:
+        mine = np.empty(n, np.float32)
+        return [draw(shared, mine) for _ in range(20)]
+
+    assert sorted(itertools.chain(*at_once(call))) == want
+    assert shared.state == alone.state
+
+
+# --- What the process has one of --------------------------------------------------------------
+
+
+def test_the_default_generator_may_be_seeded_while_others_draw() -> None:
+    generator = fastdrop.default_generator()
+    before = generator.state
+
+    def draw(_: int) -> int:
+        x = np.ones(1_000, np.float32)
+        for _ in range(ROUNDS):
+            assert set(np.unique(fastdrop.dropout(x, 0.5))) <= {0, 2}
+            state = generator.state
+            assert (state["stream"], state["offset"] % BLOCK) == (0, 0)
+        return ROUNDS
+
+    try:
+        assert while_changing(fastdrop.manual_seed, draw) == [ROUNDS] * CALLERS
+        fastdrop.manual_seed(7)
+        assert generator.state == fastdrop.Generator(7).state
+    finally:
+        generator.state = before
+
+
+def test_the_backend_may_change_while_others_compute() -> None:
+    names = [name for name, reason in backends.available().items() if reason is None]
+    key = fastdrop.Key(1, 2, 3)
+    x = np.linspace(-1, 1, 10_000, dtype=np.float32)
+    want = {fastdrop.dropout(x, 0.3, rng=key).tobytes()}
+
+    def compute(_: int) -> set[bytes]:
+        return {fastdrop.dropout(x, 0.3, rng=key).tobytes() for _ in range(20)}
+
+    with backends.backend(backends.name_of(backends.active())):  # to come back from it
+        found = while_changing(lambda i: fastdrop.set_backend(names[i % len(names)]), compute)
+    assert found == [want] * CALLERS
+
+
+def test_plans_are_made_by_many_at_once() -> None:
+    x = np.ones(100, np.float32)
+
+    def compute(_: int) -> list[bytes]:  # more probabilities than are remembered
+        return [fastdrop.dropout(x, i / 1000, rng=1, mode="standard").tobytes() for i in range(999)]
+
+    (first, *others) = at_once(compute)
+    assert others == [first] * (CALLERS - 1)
+
+
+FIRST_CALL = """
+import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+import numpy as np
+
+start = threading.Barrier(8)
+def call(_):
+    start.wait(60)
+    import fastdrop
+    x = np.ones(1_000_000, np.float32)
+    return fastdrop.dropout(x, 0.3, rng=1).tobytes()
+
+warnings.simplefilter("error")
+with ThreadPoolExecutor(8) as pool:
+    print(len(set(pool.map(call, range(8)))))
+"""
+
+
+@pytest.mark.parametrize("name", backends.NAMES)
+def test_the_first_calls_may_come_at_once(name: str) -> None:
+    reason: Any = backends.available()[name]
+    if reason is not None:
+        pytest.skip(f"the {name} backend cannot run here: {reason}")
+    assert output(FIRST_CALL, FASTDROP_BACKEND=name) == "1"
