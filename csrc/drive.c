@@ -51,6 +51,7 @@ typedef struct job {
     char *y;
     const uint8_t *mask;
     double scale;
+    const fd_affine *map; /* instead of the scale, or NULL */
     fd_draw draw;
     const fd_layout *layout;       /* where something is strided */
     const fd_broadcast *broadcast; /* where the mask is shared */
@@ -111,8 +112,12 @@ static void run_chunk(const job *j, size_t first, size_t n) {
         from = elements;
     }
     if (!j->y_plain) { to = elements; }
-    (j->stream ? j->table->apply_bits_stream : j->table->apply_bits)[j->dtype](from, to, n, bits,
-                                                                               bit0, j->scale);
+    if (j->map) {
+        j->table->affine[j->dtype](from, to, n, bits, j->map);
+    } else {
+        (j->stream ? j->table->apply_bits_stream
+                   : j->table->apply_bits)[j->dtype](from, to, n, bits, bit0, j->scale);
+    }
     if (!j->y_plain) {
         fd_cursor_seek(&cursor, j->layout, j->layout->y_strides, first);
         fd_scatter(j->y, elements, &cursor, n, j->size);
@@ -142,7 +147,7 @@ static void run_elementwise(fd_dtype dtype, const void *x, void *y, job *j) {
     j->y = y;
     j->stream =
         x != y && j->x_plain && j->y_plain && j->n * j->size * 2 >= fd_get_streaming_bytes();
-    j->fused = j->source == DRAWN && j->x_plain && j->y_plain;
+    j->fused = j->source == DRAWN && j->x_plain && j->y_plain && !j->map;
     fd_share(j->n, j->lead, 2 * j->size, run_share, j);
 }
 
@@ -163,7 +168,8 @@ static void run_strided(fd_dtype dtype, const void *x, void *y, const fd_layout 
     j->layout = &merged;
     j->x_plain = fd_is_contiguous(&merged, merged.x_strides, size);
     j->y_plain = fd_is_contiguous(&merged, merged.y_strides, size);
-    j->mask_plain = fd_is_contiguous(&merged, merged.mask_strides, 1);
+    /* A kernel that computes reads bits from bit 0 of a buffer on: they are copied there. */
+    j->mask_plain = !j->map && fd_is_contiguous(&merged, merged.mask_strides, 1);
     if (j->source == BITS && !j->mask_plain) {
         fd_broadcast_init(&broadcast, &merged, j->mask);
         j->broadcast = &broadcast;
@@ -181,6 +187,19 @@ void fd_dropout_strided(fd_dtype dtype, const void *x, void *y, const fd_layout 
 void fd_apply_bits(fd_dtype dtype, const void *x, void *y, const fd_layout *layout,
                    const uint8_t *bits, double scale) {
     job j = {.source = BITS, .mask = bits, .scale = scale};
+    run_strided(dtype, x, y, layout, &j);
+}
+
+void fd_dropout_affine(fd_dtype dtype, const void *x, void *y, const fd_layout *layout,
+                       const fd_key *key, const fd_plan *plan, const fd_affine *map) {
+    job j = {.source = DRAWN, .map = map, .lead = key->offset % FD_BLOCK};
+    j.draw = fd_draw_make(key, plan);
+    run_strided(dtype, x, y, layout, &j);
+}
+
+void fd_apply_bits_affine(fd_dtype dtype, const void *x, void *y, const fd_layout *layout,
+                          const uint8_t *bits, const fd_affine *map) {
+    job j = {.source = BITS, .mask = bits, .map = map};
     run_strided(dtype, x, y, layout, &j);
 }
 

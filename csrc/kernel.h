@@ -44,6 +44,9 @@ typedef void fd_zoneout_fn(const void *a, const void *b, void *y, size_t n, cons
 
 /* da = keep ? dy : +0.0, db = keep ? +0.0 : dy. */
 typedef void fd_zoneout_split_fn(const void *dy, void *da, void *db, size_t n, const uint8_t *bits);
+/* y = keep ? x * scale + shift : dropped. */
+typedef void fd_affine_fn(const void *x, void *y, size_t n, const uint8_t *bits,
+                          const fd_affine *map);
 
 typedef struct fd_table {
     const char *name;
@@ -54,6 +57,7 @@ typedef struct fd_table {
     fd_dropout_add_fn *dropout_add[FD_DTYPE_COUNT];
     fd_zoneout_fn *zoneout[FD_DTYPE_COUNT];
     fd_zoneout_split_fn *zoneout_split[FD_DTYPE_COUNT];
+    fd_affine_fn *affine[FD_DTYPE_COUNT];
     fd_mask_bits_fn *mask_bits;
     fd_pack_bool_fn *pack_bool;
     fd_unpack_bool_fn *unpack_bool;

@@ -21,6 +21,8 @@ def test_names() -> None:
         "Generator",
         "Key",
         "MonteCarloResult",
+        "alpha_dropout",
+        "alpha_dropout_backward",
         "apply_mask",
         "attention_dropout",
         "backend",
@@ -39,6 +41,8 @@ def test_names() -> None:
         "dropout_mask",
         "dropout_samples",
         "embedding_dropout",
+        "feature_alpha_dropout",
+        "feature_alpha_dropout_backward",
         "get_num_threads",
         "layers",
         "manual_seed",
@@ -56,6 +60,7 @@ def test_names() -> None:
 
 
 SHARED = "p=0.5, training=True, *, rng=None, out=None"
+REPEATED = SHARED.replace("rng=None", "rng")
 
 
 def signature_of(function: Any) -> str:
@@ -84,6 +89,10 @@ def test_signatures_of_the_family() -> None:
         "drop_connect": f"(w, {SHARED})",
         "embedding_dropout": f"(table, {SHARED})",
         "attention_dropout": f"(weights, {SHARED})",
+        "alpha_dropout": f"(x, {SHARED})",
+        "alpha_dropout_backward": f"(dy, {REPEATED})",
+        "feature_alpha_dropout": f"(x, {SHARED})",
+        "feature_alpha_dropout_backward": f"(dy, {REPEATED})",
         "dropout_samples": "(x, p, samples, *, rng=None, out=None)",
         "mc_dropout": "(fn, x, samples=50, *, rng=None, probabilities=False)",
     }.items():

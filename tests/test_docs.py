@@ -108,6 +108,10 @@ FAMILY = {
     "drop_connect": ("Wan", "ICML 2013", "section"),
     "embedding_dropout": ("Merity", "ICLR 2018", "section 4.3"),
     "attention_dropout": ("Vaswani", "NIPS 2017", "section"),
+    "alpha_dropout": ("Klambauer", "NIPS 2017", "section"),
+    "alpha_dropout_backward": ("Klambauer", "NIPS 2017", "section"),
+    "feature_alpha_dropout": ("Klambauer", "NIPS 2017", "section"),
+    "feature_alpha_dropout_backward": ("Klambauer", "NIPS 2017", "section"),
     "dropout_samples": ("Gal", "ICML 2016", "section 4"),
     "mc_dropout": ("Gal", "ICML 2016", "section 4"),
 }

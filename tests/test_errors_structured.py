@@ -33,6 +33,10 @@ FUNCTIONS: dict[str, tuple[Any, str, tuple[int, ...]]] = {
     "drop_connect": (fastdrop.drop_connect, "w", (3, 4)),
     "embedding_dropout": (fastdrop.embedding_dropout, "table", (3, 4)),
     "attention_dropout": (fastdrop.attention_dropout, "weights", (3, 4)),
+    "alpha_dropout": (fastdrop.alpha_dropout, "x", (3, 4)),
+    "feature_alpha_dropout": (fastdrop.feature_alpha_dropout, "x", (3, 4)),
+    "alpha_dropout_backward": (fastdrop.alpha_dropout_backward, "dy", (3, 4)),
+    "feature_alpha_dropout_backward": (fastdrop.feature_alpha_dropout_backward, "dy", (3, 4)),
 }
 
 
@@ -58,6 +62,7 @@ CASES = [
                 [(1, 2, 3), (1,) * 6],
             ),
             ("path", fastdrop.drop_path, "x has to have at least 1 axis", [()]),
+            ("alpha", fastdrop.feature_alpha_dropout, "x has to have at least 2 axes", [(), (3,)]),
             ("rows", fastdrop.embedding_dropout, "table has to have 2 axes", [(3,), (1, 2, 3)]),
         )
         for shape in shapes

@@ -64,6 +64,19 @@ void fd_apply_bits(fd_dtype dtype, const void *x, void *y, const fd_layout *layo
 void fd_apply_bool(fd_dtype dtype, const void *x, void *y, const fd_layout *layout,
                    const uint8_t *mask, double scale);
 
+/* What becomes of elements where dropping does not mean 0 (alpha dropout): x * scale + shift of
+ * kept ones, product and sum each rounded; `dropped` of dropped ones. All given rounded to the
+ * dtype's compute type, `dropped` to the dtype. */
+typedef struct fd_affine {
+    double scale, shift, dropped;
+} fd_affine;
+
+/* fd_dropout_strided and fd_apply_bits with such a map instead of a scale. */
+void fd_dropout_affine(fd_dtype dtype, const void *x, void *y, const fd_layout *layout,
+                       const fd_key *key, const fd_plan *plan, const fd_affine *map);
+void fd_apply_bits_affine(fd_dtype dtype, const void *x, void *y, const fd_layout *layout,
+                          const uint8_t *bits, const fd_affine *map);
+
 /* y = x * scale. */
 void fd_scale(fd_dtype dtype, const void *x, void *y, const fd_layout *layout, double scale);
 

@@ -3,3 +3,4 @@
 
 #include "add.h"
 #include "zoneout.h"
+#include "affine.h"

@@ -15,6 +15,12 @@ from . import layers
 from ._config import get_num_threads, set_num_threads, show_config
 from ._front import dropout, dropout_
 from ._rng import Generator, Key, default_generator, manual_seed
+from .alpha import (
+    alpha_dropout,
+    alpha_dropout_backward,
+    feature_alpha_dropout,
+    feature_alpha_dropout_backward,
+)
 from .backends import backend, set_backend
 from .blocks import drop_block1d, drop_block2d, drop_block3d
 from .elementwise import apply_mask, dropout_mask
@@ -29,6 +35,8 @@ __all__ = [
     "Generator",
     "Key",
     "MonteCarloResult",
+    "alpha_dropout",
+    "alpha_dropout_backward",
     "apply_mask",
     "attention_dropout",
     "backend",
@@ -47,6 +55,8 @@ __all__ = [
     "dropout_mask",
     "dropout_samples",
     "embedding_dropout",
+    "feature_alpha_dropout",
+    "feature_alpha_dropout_backward",
     "get_num_threads",
     "layers",
     "manual_seed",

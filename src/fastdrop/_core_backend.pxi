@@ -56,15 +56,21 @@ def dropout_into(x, out, kind, key, plan):
         fd_dropout_strided(pair.dtype, pair.x.buf, pair.y.buf, &pair.layout, &k, &c, scale)
 
 
+cdef int _share_mask(fd_layout *layout, mask_shape) except -1:
+    """The strides of a packed mask that is shared along the axes where its shape is 1."""
+    cdef Py_ssize_t stride = 1
+    cdef int d
+    for d in range(layout.ndim - 1, -1, -1):
+        if mask_shape[d] != 1:
+            layout.mask_strides[d] = stride
+            stride *= mask_shape[d]
+    return 0
+
+
 def apply_packed_into(x, out, kind, bits, mask_shape, double scale):
     cdef _Pair pair = _Pair(x, out, kind)
     cdef Py_buffer mask
-    cdef Py_ssize_t stride = 1
-    cdef int d
-    for d in range(pair.layout.ndim - 1, -1, -1):
-        if mask_shape[d] != 1:
-            pair.layout.mask_strides[d] = stride
-            stride *= mask_shape[d]
+    _share_mask(&pair.layout, mask_shape)
     PyObject_GetBuffer(bits, &mask, PyBUF_C_CONTIGUOUS)
     with nogil:
         fd_apply_bits(pair.dtype, pair.x.buf, pair.y.buf, &pair.layout, <uint8_t *>mask.buf, scale)

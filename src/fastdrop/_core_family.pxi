@@ -1,6 +1,12 @@
 # --- Operations over several contiguous arrays -----------------------------------------------------
 
 cdef extern from "fastdrop.h" nogil:
+    ctypedef struct fd_affine:
+        double scale, shift, dropped
+    void fd_dropout_affine(fd_dtype, const void *x, void *y, const fd_layout *, const fd_key *,
+                           const fd_plan *, const fd_affine *)
+    void fd_apply_bits_affine(fd_dtype, const void *x, void *y, const fd_layout *, const uint8_t *,
+                              const fd_affine *)
     void fd_dropout_add(fd_dtype, const void *x, const void *residual, void *y, size_t n,
                         const fd_key *, const fd_plan *, double scale)
     void fd_zoneout(fd_dtype, const void *a, const void *b, void *y, size_t n, const fd_key *,
@@ -59,3 +65,28 @@ def zoneout_split_into(dy, new, old, key, plan):
     cdef size_t n = dy.size
     with nogil:
         fd_zoneout_split(dtype, d.view.buf, a.view.buf, b.view.buf, n, &k, &c)
+# --- Alpha dropout, on any layout ------------------------------------------------------------------
+
+cdef fd_affine _affine(affine) except *:
+    cdef fd_affine c
+    c.scale, c.shift, c.dropped = affine
+    return c
+
+
+def dropout_affine_into(x, out, kind, key, plan, affine):
+    cdef _Pair pair = _Pair(x, out, kind)
+    cdef fd_key k = _key(key)
+    cdef fd_plan c = _plan(plan)
+    cdef fd_affine map = _affine(affine)
+    with nogil:
+        fd_dropout_affine(pair.dtype, pair.x.buf, pair.y.buf, &pair.layout, &k, &c, &map)
+
+
+def apply_affine_into(x, out, kind, bits, mask_shape, affine):
+    cdef _Pair pair = _Pair(x, out, kind)
+    cdef _Span mask = _Span(bits)
+    cdef fd_affine map = _affine(affine)
+    _share_mask(&pair.layout, mask_shape)
+    with nogil:
+        fd_apply_bits_affine(pair.dtype, pair.x.buf, pair.y.buf, &pair.layout,
+                             <uint8_t *>mask.view.buf, &map)

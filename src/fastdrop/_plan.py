@@ -4,7 +4,8 @@ import functools
 import math
 import numbers
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple, TypeVar
+from fractions import Fraction
+from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -24,6 +25,17 @@ class Plan(NamedTuple):
     threshold: int
     fraction: int
     scale: float
+
+
+class Affine(NamedTuple):
+    """What alpha dropout does: ``x * scale + shift`` to a kept element, ``dropped`` for another.
+
+    Scale and shift are rounded to the compute type, ``dropped`` to the type of the array.
+    """
+
+    scale: float
+    shift: float
+    dropped: float
 
 
 def check_p(p: object) -> float:
@@ -92,6 +104,18 @@ def dropped_scale(p: float, kind: str) -> float:
     return _rounded(check_p(p), kind)
 
 
+def make_affine(p: float, kind: str) -> Affine:
+    """What alpha dropout with probability ``p`` does to the elements."""
+    p = check_p(p)
+    # Everything is dropped to +0.0 at 1, where the formula would divide by zero.
+    return Affine(1.0, 0.0, 0.0) if p == 1 else _affine(p, kind)
+
+
+def noise_deviation(p: float) -> float:
+    """sqrt(p / (1 - p)) in binary64, for p < 1."""
+    return float(_noise_deviation(p))
+
+
 # Scales are computed in integers: floating-point arithmetic rounds as the calling thread has set,
 # and the result must not depend on that.
 
@@ -127,3 +151,57 @@ def _nearest(numerator: int, denominator: int, digits: int) -> float:
     if lost > half or (lost == half and (remainder or kept & 1)):
         kept += 1
     return math.ldexp(kept, excess - shift)
+
+
+# --- alpha dropout, and the noise that has dropout's variance -------------------------------------
+
+# -scale * alpha of SELU, in binary64: what its output tends to for large negative input.
+_SATURATION: Final = Fraction(1.7580993408473766)
+
+# Binary digits of each kind, and the exponent of its smallest normal number.
+_FORMATS: Final = {
+    "float16": (11, -14),
+    "bfloat16": (8, -126),
+    "float32": (24, -126),
+    "float64": (53, -1022),
+}
+
+
+def _binary64(x: Fraction) -> Fraction:
+    """Rounded to binary64; ``x`` is not negative."""
+    return Fraction(_nearest(x.numerator, x.denominator, 53))
+
+
+def _root(x: Fraction) -> Fraction:
+    """The square root, rounded to binary64."""
+    shift = max(0, 128 - x.numerator.bit_length() + x.denominator.bit_length()) // 2
+    square, rest = divmod(x.numerator << 2 * shift, x.denominator)
+    root = math.isqrt(square)
+    # Half a unit more stands for all that is lost: with 64 digits it cannot be a tie for 53.
+    inexact = rest != 0 or root * root != square
+    return _binary64(Fraction(2 * root + inexact, 2 << shift))
+
+
+@functools.lru_cache(maxsize=256)
+def _affine(p: float, kind: str) -> Affine:
+    """Each operation of the formulas rounded to binary64."""
+    drop, keep = Fraction(p), Fraction(_keep_probability(p))
+    variance = _binary64(keep * _binary64(1 + _binary64(drop * _binary64(_SATURATION**2))))
+    scale = _binary64(1 / _root(variance))
+    below = _binary64(scale * _SATURATION)  # -scale * alpha'
+    shift = _binary64(below * drop)
+    dropped = -float(_binary64(below - shift)) if below > shift else 0.0
+    a, b = _rounded(float(scale), kind), _rounded(float(shift), kind)
+    return Affine(a, b, _stored(dropped, kind))
+
+
+def _stored(value: float, kind: str) -> float:
+    """``value`` rounded to the type of arrays of ``kind``, which it is in the range of."""
+    digits, least = _FORMATS[kind]
+    unit = max(math.frexp(value)[1], least + 1) - digits
+    return math.copysign(math.ldexp(round(abs(Fraction(value)) / Fraction(2) ** unit), unit), value)
+
+
+@functools.lru_cache(maxsize=256)
+def _noise_deviation(p: float) -> Fraction:
+    return _root(_binary64(Fraction(p) / Fraction(_keep_probability(p))))

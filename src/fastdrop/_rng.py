@@ -22,6 +22,7 @@ __all__ = [
     "Key",
     "RNGLike",
     "as_generator",
+    "check_repeatable",
     "check_unused",
     "default_generator",
     "manual_seed",
@@ -136,6 +137,15 @@ def check_unused(rng: RNGLike) -> None:
     """Check an ``rng`` that nothing is drawn from. NumPy's two would move: their type is enough."""
     if rng is not None and not isinstance(rng, (np.random.Generator, np.random.SeedSequence)):
         resolve(rng, 0)
+
+
+def check_repeatable(rng: RNGLike) -> None:
+    """Check that ``rng`` gives the same key in every call, as a gradient needs it."""
+    if rng is None or isinstance(rng, (*_GENERATORS, np.random.Generator)):
+        raise TypeError(
+            "rng has to be what gave the forward pass its mask, a Key or a seed, "
+            f"but got {type(rng).__name__}"
+        )
 
 
 def as_generator(rng: RNGLike) -> Generator:

@@ -24,7 +24,7 @@ from ._rng import RNGLike, check_unused, resolve
 Mode: TypeAlias = Literal["inverted", "standard"]
 
 
-def _train(
+def draw_and_apply(
     source: Array,
     target: Array,
     kind: str,
@@ -57,7 +57,7 @@ def _run(
     source = _arrays.storage(array, kind)
     result = source if target is array else _arrays.storage(target, kind)
     if training:
-        _train(source, result, kind, plan, rng, _arrays.storage_shape(mask_shape, array))
+        draw_and_apply(source, result, kind, plan, rng, _arrays.storage_shape(mask_shape, array))
     elif mode == "standard":
         backends.active().scale(source, result, kind, evaluation_scale(p, kind))
     elif result is not source:

@@ -31,6 +31,12 @@ static void run_zoneout_split(const fd_table *table, fd_dtype dtype, const void 
     table->zoneout_split[dtype](in[0], out[0], out[1], n, bits);
 }
 
+static void run_affine(const fd_table *table, fd_dtype dtype, const void *const *in,
+                       void *const *out, size_t n, const uint8_t *bits) {
+    const fd_affine map = {dtype == FD_f64 ? 1 / 0.7 : 1.4285715F, 0.5, -1.25};
+    table->affine[dtype](in[0], out[0], n, bits, &map);
+}
+
 static void check(const char *name, run_fn *run, const fd_table *oracle, const fd_table *table,
                   fd_dtype dtype, size_t n, size_t misalignment, int in_place) {
     guarded bits = guarded_new((n + 63) / 64 * 8, misalignment), a[ARRAYS], b[ARRAYS];

@@ -51,29 +51,37 @@ static void test_layouts(void) {
     const ptrdiff_t *masks[] = {full, by_row, by_column, last_shared, first_shared, all_shared};
     fd_key key = {3, 1, 4095};
     fd_plan plan = fd_plan_make(0.3);
+    const fd_affine map = {1.5, 0.25, -1.25};
+    enum { BITS, BYTES, DRAWN, BITS_AFFINE, DRAWN_AFFINE, SOURCES };
     fd_mask_bits(bits, N, &key, &plan);
     fd_mask_bool(bytes, N, &key, &plan);
     for (int a = 0; a < 3; a++) {
         for (int b = 0; b < 3; b++) {
             for (int m = 0; m < 6; m++) {
                 fd_layout layout = layout_of(3, shape, strides[a], strides[b], masks[m]);
-                for (int kind = 0; kind < 3; kind++) {
+                for (int kind = 0; kind < SOURCES; kind++) {
+                    int drawn = kind == DRAWN || kind == DRAWN_AFFINE;
+                    int affine = kind == DRAWN_AFFINE || kind == BITS_AFFINE;
                     reset();
-                    if (kind == 0) {
+                    if (kind == BITS) {
                         fd_apply_bits(FD_f32, x, y, &layout, bits, 1.5);
-                    } else if (kind == 1) {
+                    } else if (kind == BYTES) {
                         fd_apply_bool(FD_f32, x, y, &layout, bytes, 1.5);
-                    } else {
+                    } else if (kind == DRAWN) {
                         fd_dropout_strided(FD_f32, x, y, &layout, &key, &plan, 1.5);
+                    } else if (kind == BITS_AFFINE) {
+                        fd_apply_bits_affine(FD_f32, x, y, &layout, bits, &map);
+                    } else {
+                        fd_dropout_affine(FD_f32, x, y, &layout, &key, &plan, &map);
                     }
                     int good = 1;
                     for (size_t i = 0; i < N; i++) {
-                        size_t e =
-                            kind == 2 ? i : (size_t)offset_of(&layout, layout.mask_strides, i);
+                        size_t e = drawn ? i : (size_t)offset_of(&layout, layout.mask_strides, i);
                         int keep = bits[e >> 3] >> (e & 7) & 1;
                         float from = x[offset_of(&layout, layout.x_strides, i) / 4];
                         float to = y[offset_of(&layout, layout.y_strides, i) / 4];
-                        good &= to == expected_value(from, keep, 1.5F);
+                        float kept = affine ? from * 1.5F + 0.25F : from * 1.5F;
+                        good &= to == (keep ? kept : affine ? -1.25F : 0.0F);
                     }
                     CHECK(good, "layouts %d %d, mask %d, source %d", a, b, m, kind);
                 }

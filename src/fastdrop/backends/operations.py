@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     import numpy as np
 
-    from fastdrop._plan import Plan
+    from fastdrop._plan import Affine, Plan
     from fastdrop.stream import Key
 
     Array = np.ndarray[Any, np.dtype[Any]]
@@ -56,6 +56,22 @@ class Backend(Protocol):
         ``shape`` is the number of planes and their one to three axes, which are no shorter than
         ``block``. The decisions are those for the places where a block's lowest corner can lie.
         """
+
+    def dropout_affine(
+        self, x: "Array", out: "Array", kind: str, key: "Key", plan: "Plan", affine: "Affine"
+    ) -> None:
+        """Alpha dropout: what `affine` says of kept and of dropped elements."""
+
+    def apply_affine(
+        self,
+        x: "Array",
+        out: "Array",
+        kind: str,
+        bits: "Array",
+        mask_shape: tuple[int, ...],
+        affine: "Affine",
+    ) -> None:
+        """The same with packed bits of a mask, as in ``apply_packed``."""
 
     def info(self) -> dict[str, object]:
         """What ``show_config`` says of the backend."""

@@ -4,6 +4,7 @@ A layer keeps no mask: `backward` draws it again from the key of the last `forwa
 0 bytes an element.
 """
 
+from .alpha import AlphaDropout, FeatureAlphaDropout
 from .base import Layer
 from .blocks import DropBlock1D, DropBlock2D, DropBlock3D
 from .elementwise import AttentionDropout, DropConnect, Dropout
@@ -18,6 +19,7 @@ from .structured import (
 )
 
 __all__ = [
+    "AlphaDropout",
     "AttentionDropout",
     "DropBlock1D",
     "DropBlock2D",
@@ -27,6 +29,7 @@ __all__ = [
     "Dropout",
     "DropoutAdd",
     "EmbeddingDropout",
+    "FeatureAlphaDropout",
     "Layer",
     "SpatialDropout1D",
     "SpatialDropout2D",

@@ -84,7 +84,7 @@ class MaskedLayer(ConfiguredLayer):
         ValueError
             `dy` has another shape than the output.
         """
-        return self._applied(*self._answered(dy))
+        return self._gradient(*self._answered(dy))
 
     def _draw(self, array: Array, mask_shape: tuple[int, ...]) -> Draw:
         """Reserve a mask for `array`, or none in evaluation."""
@@ -104,3 +104,7 @@ class MaskedLayer(ConfiguredLayer):
         return dropout(
             array, draw.p, training, rng=draw.key, out=out, noise_shape=noise_shape, mode=mode
         )
+
+    def _gradient(self, dy: Array, draw: Draw) -> Array:
+        """What `backward` gives: the same again, unless a subclass says otherwise."""
+        return self._applied(dy, draw)

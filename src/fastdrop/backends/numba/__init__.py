@@ -13,27 +13,29 @@ or another rounding mode changes them here, unlike in the C backend.
 import math
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 if sys.byteorder != "little":
     raise ImportError("the numba backend needs a little-endian machine")
 
-from fastdrop._plan import Plan
+from fastdrop._plan import Affine, Plan
 from fastdrop.stream import Key
 
 from . import jit  # first: it says what it means if Numba cannot be imported
-from .computing import dropout_add, zoneout, zoneout_split
+from .computing import affine_kernel, dropout_add, zoneout, zoneout_split
 from .drop_block import drop_block_packed
 from .kernels import KINDS, draw, masking_kernel
 
 __all__ = [
+    "apply_affine",
     "apply_bool",
     "apply_packed",
     "drop_block_packed",
     "dropout",
     "dropout_add",
+    "dropout_affine",
     "info",
     "mask_bool",
     "mask_packed",
@@ -46,6 +48,10 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 _CHUNK = 64 * 4096  # elements at a time: a multiple of 8, so that packed masks are cut at bytes
 _KEEP = np.uint8(1)
+
+
+Mask: TypeAlias = Callable[[int, int], Array]
+"""What gives bytes for elements start to stop, 1 to keep."""
 
 
 def _in_chunks(x: Array, out: Array, apply: Callable[[Array, int], None]) -> None:
@@ -91,10 +97,8 @@ def mask_bool(out: Array, key: Key, plan: Plan) -> None:
     draw(out.reshape(-1).view(np.uint8), "mask", key, plan, 0)
 
 
-def _masked(
-    x: Array, out: Array, kind: str, mask: Callable[[int, int], Array], scale: float
-) -> None:
-    """``x * scale`` where ``mask(start, stop)``, for elements start to stop, is 1, else +0.0."""
+def _masked(x: Array, out: Array, kind: str, mask: Mask, scale: float) -> None:
+    """``x * scale`` where the mask is 1, else +0.0."""
     kernel = masking_kernel(kind)
     factor = KINDS[kind][2](scale)
 
@@ -108,32 +112,65 @@ def apply_packed(
     x: Array, out: Array, kind: str, bits: Array, mask_shape: tuple[int, ...], scale: float
 ) -> None:
     """Apply packed bits of a mask that is shared along the axes where its shape is 1."""
+    _masked(x, out, kind, _packed(bits, mask_shape, x), scale)
+
+
+def apply_bool(x: Array, out: Array, kind: str, mask: Array, scale: float) -> None:
+    """Apply a bool mask of x's shape."""
+    _masked(x, out, kind, _bytes(mask.view(np.uint8)), scale)
+
+
+def _packed(bits: Array, mask_shape: tuple[int, ...], x: Array) -> Mask:
+    """The mask whose bits these are, for ``x``."""
     if mask_shape == x.shape:
 
         def mask(start: int, stop: int) -> Array:
             part = bits[start // 8 : -(-stop // 8)]
             return np.unpackbits(part, count=stop - start, bitorder="little")
 
-        _masked(x, out, kind, mask, scale)
-    else:
-        small = np.unpackbits(bits, count=math.prod(mask_shape), bitorder="little")
-        _apply_bytes(x, out, kind, np.broadcast_to(small.reshape(mask_shape), x.shape), scale)
+        return mask
+    small = np.unpackbits(bits, count=math.prod(mask_shape), bitorder="little")
+    return _bytes(np.broadcast_to(small.reshape(mask_shape), x.shape))
 
 
-def apply_bool(x: Array, out: Array, kind: str, mask: Array, scale: float) -> None:
-    """Apply a bool mask of x's shape."""
-    _apply_bytes(x, out, kind, mask.view(np.uint8), scale)
-
-
-def _apply_bytes(x: Array, out: Array, kind: str, mask: Array, scale: float) -> None:
+def _bytes(mask: Array) -> Mask:
     flat = mask.reshape(-1) if mask.flags.c_contiguous else mask.flat
-    _masked(x, out, kind, lambda start, stop: flat[start:stop], scale)
+    return lambda start, stop: flat[start:stop]
 
 
 def scale(x: Array, out: Array, kind: str, scale: float) -> None:
     """Multiply by ``scale``."""
     ones = np.ones(min(x.size, _CHUNK), np.uint8)
     _masked(x, out, kind, lambda start, stop: ones[: stop - start], scale)
+
+
+def _apply_affine(x: Array, out: Array, kind: str, mask: Mask, affine: Affine) -> None:
+    kernel = affine_kernel(kind)
+    scale, shift, dropped = (KINDS[kind][2](value) for value in affine)
+
+    def apply(part: Array, start: int) -> None:
+        kernel(part, mask(start, start + part.size), scale, shift, dropped)
+
+    _in_chunks(x, out, apply)
+
+
+def dropout_affine(x: Array, out: Array, kind: str, key: Key, plan: Plan, affine: Affine) -> None:
+    """What ``affine`` says of kept and of dropped elements."""
+    buffer = np.empty(min(x.size, _CHUNK), np.uint8)
+
+    def mask(start: int, stop: int) -> Array:
+        keep = buffer[: stop - start]
+        draw(keep, "mask", key, plan, start)
+        return keep
+
+    _apply_affine(x, out, kind, mask, affine)
+
+
+def apply_affine(
+    x: Array, out: Array, kind: str, bits: Array, mask_shape: tuple[int, ...], affine: Affine
+) -> None:
+    """The same with packed bits of a mask that is shared along the axes where its shape is 1."""
+    _apply_affine(x, out, kind, _packed(bits, mask_shape, x), affine)
 
 
 def info() -> dict[str, object]:

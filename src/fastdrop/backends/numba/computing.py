@@ -121,3 +121,18 @@ def zoneout_split(dy: Array, new: Array, old: Array, key: Key, plan: Plan) -> No
     kernel = _split_kernel(dy.dtype)
     for part, keep in chunks(dy.size, key, plan):
         kernel(dy[part], new[part], old[part], keep)
+
+
+@functools.cache
+def affine_kernel(kind: str) -> Callable[..., None]:
+    """Alpha dropout in place, by the bytes of a mask."""
+    load, store = LOAD.get(kind, _same), STORE.get(kind, _same)
+
+    def affine(x: Array, keep: Array, scale: Any, shift: Any, dropped: Any) -> None:
+        for i in range(x.size):
+            y = load(x[i]) * scale + shift
+            x[i] = store(y if keep[i] else dropped)
+
+    element, number = types_of(kind)
+    mask = types.Array(types.uint8, 1, "C", readonly=True)
+    return compiled(affine, written(element), mask, number, number, number)

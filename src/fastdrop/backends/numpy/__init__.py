@@ -9,24 +9,26 @@ flush-to-zero or another rounding mode changes them here, unlike in the C backen
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from fastdrop._plan import Plan
+from fastdrop._plan import Affine, Plan
 from fastdrop.stream import Key
 
-from .arithmetic import masked, multiplied
+from .arithmetic import factor, masked, multiplied, rounded, widened
 from .draw import CHUNK, keep
 from .drop_block import drop_block_packed
 from .fused import dropout_add, zoneout, zoneout_split
 
 __all__ = [
+    "apply_affine",
     "apply_bool",
     "apply_packed",
     "drop_block_packed",
     "dropout",
     "dropout_add",
+    "dropout_affine",
     "info",
     "mask_bool",
     "mask_packed",
@@ -38,17 +40,39 @@ __all__ = [
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-def _apply(
-    x: Array, out: Array, kind: str, mask: Callable[[int, int], Array] | None, scale: float
-) -> None:
-    """``x * scale`` where ``mask(start, stop)``, for elements start to stop, is True, else +0.0."""
+Mask: TypeAlias = Callable[[int, int], Array]
+"""What gives the decisions for elements start to stop, True to keep."""
+
+
+def _each(x: Array, out: Array, compute: Callable[[Array, int, int], Array]) -> None:
+    """Put ``compute(elements, start, stop)`` for elements start to stop of x into out."""
     # A view where the elements lie in C order, else .flat, which finds them wherever they lie.
     source = x.reshape(-1) if x.flags.c_contiguous else x.flat
     target = out.reshape(-1) if out.flags.c_contiguous else out.flat
     for start in range(0, x.size, CHUNK):
         stop = min(start + CHUNK, x.size)
-        y = multiplied(source[start:stop], kind, scale)
-        target[start:stop] = y if mask is None else masked(y, mask(start, stop))
+        target[start:stop] = compute(source[start:stop], start, stop)
+
+
+def _apply(x: Array, out: Array, kind: str, mask: Mask, scale: float) -> None:
+    """``x * scale`` where the mask keeps, else +0.0."""
+
+    def compute(part: Array, start: int, stop: int) -> Array:
+        return masked(multiplied(part, kind, scale), mask(start, stop))
+
+    _each(x, out, compute)
+
+
+def _apply_affine(x: Array, out: Array, kind: str, mask: Mask, affine: Affine) -> None:
+    """``x * scale + shift`` where the mask keeps, else ``dropped``."""
+    scale, shift, dropped = (factor(value, kind) for value in affine)
+
+    def compute(part: Array, start: int, stop: int) -> Array:
+        with np.errstate(all="ignore"):
+            y = widened(part, kind) * scale + shift
+        return rounded(np.where(mask(start, stop), y, dropped), kind)
+
+    _each(x, out, compute)
 
 
 def dropout(x: Array, out: Array, kind: str, key: Key, plan: Plan) -> None:
@@ -76,29 +100,48 @@ def apply_packed(
     x: Array, out: Array, kind: str, bits: Array, mask_shape: tuple[int, ...], scale: float
 ) -> None:
     """Apply packed bits of a mask that is shared along the axes where its shape is 1."""
+    _apply(x, out, kind, _packed(bits, mask_shape, x), scale)
+
+
+def apply_bool(x: Array, out: Array, kind: str, mask: Array, scale: float) -> None:
+    """Apply a bool mask of x's shape."""
+    _apply(x, out, kind, _bools(mask), scale)
+
+
+def _packed(bits: Array, mask_shape: tuple[int, ...], x: Array) -> Mask:
+    """The mask whose bits these are, for ``x``."""
     if mask_shape == x.shape:
 
         def mask(start: int, stop: int) -> Array:
             part = bits[start // 8 : -(-stop // 8)]
             return np.unpackbits(part, count=stop - start, bitorder="little").view(np.bool_)
 
-        _apply(x, out, kind, mask, scale)
-    else:
-        size = math.prod(mask_shape)
-        small = np.unpackbits(bits, count=size, bitorder="little").view(np.bool_)
-        apply_bool(x, out, kind, np.broadcast_to(small.reshape(mask_shape), x.shape), scale)
+        return mask
+    small = np.unpackbits(bits, count=math.prod(mask_shape), bitorder="little").view(np.bool_)
+    return _bools(np.broadcast_to(small.reshape(mask_shape), x.shape))
 
 
-def apply_bool(x: Array, out: Array, kind: str, mask: Array, scale: float) -> None:
-    """Apply a bool mask of x's shape."""
+def _bools(mask: Array) -> Mask:
     # A bool array that is a view of other bytes may hold more than 0 and 1.
     flat = mask.view(np.uint8).flat
-    _apply(x, out, kind, lambda start, stop: flat[start:stop] != 0, scale)
+    return lambda start, stop: flat[start:stop] != 0
 
 
 def scale(x: Array, out: Array, kind: str, scale: float) -> None:
     """Multiply by ``scale``."""
-    _apply(x, out, kind, None, scale)
+    _each(x, out, lambda part, _start, _stop: multiplied(part, kind, scale))
+
+
+def dropout_affine(x: Array, out: Array, kind: str, key: Key, plan: Plan, affine: Affine) -> None:
+    """What ``affine`` says of kept and of dropped elements."""
+    _apply_affine(x, out, kind, lambda start, stop: keep(key, plan, start, stop), affine)
+
+
+def apply_affine(
+    x: Array, out: Array, kind: str, bits: Array, mask_shape: tuple[int, ...], affine: Affine
+) -> None:
+    """The same with packed bits of a mask that is shared along the axes where its shape is 1."""
+    _apply_affine(x, out, kind, _packed(bits, mask_shape, x), affine)
 
 
 def info() -> dict[str, object]:
