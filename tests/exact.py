@@ -44,7 +44,7 @@ def normal_cdf(x: np.ndarray) -> np.ndarray:
 
 def twice_u(x: np.ndarray) -> np.ndarray:
     """2 sqrt(2 / pi) (x + 0.044715 x^3): gelu_tanh(x) is x sigmoid(2 u)."""
-    return 2 * (2 / pi(x)) ** 0.5 * (x + 0.044715 * x**3)
+    return 2 * (2 / pi(x)) ** 0.5 * (x + 0.044715 * x * x * x)
 
 
 def gelu(x: np.ndarray) -> np.ndarray:

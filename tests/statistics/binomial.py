@@ -1,9 +1,9 @@
 """What the statistical suite proves, how surely, and the exact binomial test that it is made of.
 
 Every test here draws masks from fixed seeds, counts something whose distribution is exactly
-binomial if the decisions are independent with probability p, and calls ``believe``. Two numbers
-are stated beforehand: how often that fails though nothing is wrong, and how surely it finds an
-error of the size that stands in the test.
+binomial if the decisions are independent with probability p, and calls ``believe``; for what is no
+count, ``variates`` has its like. Two numbers are stated beforehand: how often that fails though
+nothing is wrong, and how surely it finds an error of the size that stands in the test.
 
 - **False failures**: ``IN_ALL``, one in a million, for the whole suite. It is divided into
   ``ASSERTIONS`` equal shares. Each name that ``believe`` is given spends one, and there is no
@@ -22,6 +22,8 @@ test_sums           popcounts of words; sums of rows and columns of 2-D masks
 test_cross          related seeds, streams, blocks, layers and calls, at every shift to 64
 test_keys           avalanche of seed, stream and block; collisions of 2**20 keys
 test_expectation    the mean of dropout(x) is x, for every dtype
+test_normal         normal variates: distribution function to 1e-3, moments to the sixth, tails to
+                    4.5 (with ``-m slow`` to 5.5), neighbours
 ==================  ========================================================================
 
 Decisions of one block share a threshold. This correlates them by at most 2**-34 / (p (1 - p)),
