@@ -6,7 +6,9 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "fastdrop.h"
 #include "pool.h"
+#include "shared.h"
 
 static struct pool {
     fd_mutex busy;  /* held by the caller whose job is running */
@@ -71,7 +73,16 @@ static void start_helpers(int wanted) {
     }
 }
 
+static FD_PER_THREAD int limit; /* 0: none */
+
+int fd_limit_threads(int n) {
+    int before = limit;
+    limit = n > 0 ? n : 0;
+    return before;
+}
+
 void fd_pool_run(size_t tasks, int threads, fd_task_fn *fn, void *context) {
+    if (limit && threads > limit) { threads = limit; }
     if (tasks < 2 || threads < 2 || !fd_try_lock(&pool.busy)) {
         for (size_t task = 0; task < tasks; task++) { fn(context, task); }
         return;

@@ -1,4 +1,5 @@
-/* Settings that one thread may change while others read them. */
+/* Settings that one thread may change while others read them, or that each thread has for itself.
+ */
 #ifndef FD_SHARED_H
 #define FD_SHARED_H
 
@@ -7,6 +8,13 @@
 #else
 #include <stdatomic.h>
 #define FD_SHARED(type) _Atomic(type)
+#endif
+
+/* A setting of each thread's own. */
+#if defined(_MSC_VER)
+#define FD_PER_THREAD __declspec(thread)
+#else
+#define FD_PER_THREAD _Thread_local
 #endif
 
 #endif

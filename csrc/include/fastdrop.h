@@ -120,6 +120,10 @@ int fd_isa_select(int index); /* 0, or -1 where it is not available */
 void fd_set_num_threads(int n);
 int fd_get_num_threads(void);
 
+/* Calls from this thread use at most n threads, whatever fd_set_num_threads says; 0 is no limit.
+ * Returns what it was. */
+int fd_limit_threads(int n);
+
 /* Out-of-place calls that touch at least this many bytes bypass the cache on their stores;
  * by default the size of the last-level cache. */
 void fd_set_streaming_bytes(size_t bytes);

@@ -65,6 +65,7 @@ cdef extern from "fastdrop.h" nogil:
     int fd_isa_select(int)
     void fd_set_num_threads(int)
     int fd_get_num_threads()
+    int fd_limit_threads(int)
     void fd_set_streaming_bytes(size_t)
     size_t fd_get_streaming_bytes()
 
@@ -221,6 +222,7 @@ def dropout_(x, p=0.5, training=True, *, rng=None, noise_shape=None, mode="inver
 
 include "_core_backend.pxi"
 include "_core_family.pxi"
+include "_core_tensor.pxi"
 
 
 # --- Instruction sets, threads, streaming ----------------------------------------------------------

@@ -2,10 +2,12 @@
 #define _POSIX_C_SOURCE 200809L
 #include <pthread.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "check.h"
 #include "fastdrop.h"
+#include "pool.h"
 
 #if defined(__SANITIZE_THREAD__)
 #define FD_UNDER_TSAN 1
@@ -51,7 +53,41 @@ static int child_computes_the_same(void) {
     return child > 0 && waitpid(child, &status, 0) == child && status == 0;
 }
 
+/* How many threads take part is seen from who runs the tasks: one that is slow leaves the others to
+ * the helpers. */
+enum { TASKS = 24 };
+
+static pthread_t ran_on[TASKS];
+
+static void note_thread(void *context, size_t task) {
+    struct timespec pause = {0, 2000000};
+    (void)context;
+    ran_on[task] = pthread_self();
+    nanosleep(&pause, NULL);
+}
+
+static int threads_used(int wanted) {
+    int used = 0;
+    fd_pool_run(TASKS, wanted, note_thread, NULL);
+    for (int i = 0; i < TASKS; i++) {
+        int seen = 0;
+        for (int j = 0; j < i; j++) { seen |= pthread_equal(ran_on[i], ran_on[j]); }
+        used += !seen;
+    }
+    return used;
+}
+
+static void test_limit(void) {
+    CHECK(fd_limit_threads(1) == 0, "there is no limit at first");
+    CHECK(threads_used(4) == 1, "a limit of 1 keeps everything on the caller");
+    CHECK(fd_limit_threads(2) == 1, "the limit that was is told");
+    CHECK(threads_used(4) <= 2, "a limit of 2");
+    CHECK(fd_limit_threads(-1) == 2 && fd_limit_threads(0) == 0, "less than 1 is no limit");
+    CHECK(threads_used(3) <= 3, "no limit");
+}
+
 void test_pool(void) {
+    test_limit();
     fd_plan plan = fd_plan_make(0.25);
     for (int i = 0; i < ELEMENTS; i++) { input[i] = (float)(i % 1000); }
     fd_set_num_threads(1);

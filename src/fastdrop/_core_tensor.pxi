@@ -1,0 +1,178 @@
+# --- What fastdrop.torch calls: tensors, by DLPack's C exchange table or by address ----------------
+#
+# Nothing here is built against PyTorch. The table is a part of DLPack's ABI (version 1.3): it has a
+# function that describes a tensor without making a Python object of each of its parts.
+
+from cpython.exc cimport PyErr_Clear
+from cpython.pycapsule cimport PyCapsule_GetPointer
+from libc.stdint cimport int32_t, int64_t, uint16_t
+
+cdef enum:
+    DL_VERSION = 1
+    DL_CPU = 1
+    DL_FLOAT = 2
+    DL_BFLOAT = 4
+
+cdef struct DLTensor:
+    char *data
+    int32_t device_type, device_id
+    int32_t ndim
+    uint8_t code, bits
+    uint16_t lanes
+    int64_t *shape
+    int64_t *strides  # in elements
+    uint64_t byte_offset
+
+cdef struct DLExchange:
+    uint32_t major, minor
+    void *previous
+    void *allocate
+    void *managed_from_object
+    void *managed_to_object
+    int (*from_object)(void *, DLTensor *) noexcept
+
+cdef struct tensor:
+    char *data
+    fd_dtype dtype
+    Py_ssize_t itemsize
+    size_t n
+    int ndim
+    int64_t shape[64]
+    int64_t strides[64]
+
+cdef DLExchange *_exchange = NULL
+cdef dict _tensor_dtypes = {}
+cdef object _tensor_threads = None
+
+
+def bind_tensors(table, dtypes, threads):
+    """What to know of PyTorch: DLPack's table (or None), its dtypes by name, its get_num_threads."""
+    global _exchange, _tensor_dtypes, _tensor_threads
+    _exchange = NULL
+    if table is not None:
+        _exchange = <DLExchange *>PyCapsule_GetPointer(table, b"dlpack_exchange_api")
+        if _exchange.major != DL_VERSION:
+            _exchange = NULL
+    _tensor_dtypes = {dtypes[name]: _dtypes[name] for name in _dtypes}
+    _tensor_threads = threads
+
+
+cdef int _dl_dtype(const DLTensor *dl) noexcept:
+    if dl.lanes != 1:
+        return -1
+    if dl.code == DL_FLOAT:
+        return (FD_f32 if dl.bits == 32 else FD_f64 if dl.bits == 64 else
+                FD_f16 if dl.bits == 16 else -1)
+    return FD_bf16 if dl.code == DL_BFLOAT and dl.bits == 16 else -1
+
+
+cdef int _by_table(x, tensor *t) noexcept:
+    cdef DLTensor dl
+    cdef int d, dtype
+    if _exchange.from_object(<void *>x, &dl):
+        PyErr_Clear()  # on another device, or without memory
+        return -1
+    dtype = _dl_dtype(&dl)
+    if dtype < 0 or dl.device_type != DL_CPU or dl.ndim > FD_MAX_DIMS:
+        return -1
+    t.data = dl.data + dl.byte_offset
+    t.ndim = dl.ndim
+    for d in range(dl.ndim):
+        t.shape[d] = dl.shape[d]
+        t.strides[d] = dl.strides[d]
+    return dtype
+
+
+cdef int _by_address(x, tensor *t) except -2:
+    cdef int d, dtype = _tensor_dtypes.get(x.dtype, -1)
+    if dtype < 0 or not x.is_cpu or x.dim() > FD_MAX_DIMS:
+        return -1
+    try:
+        strides = x.stride()
+        t.data = <char *><size_t>x.data_ptr()
+    except RuntimeError:  # sparse and other tensors without memory of their own
+        return -1
+    t.ndim = x.dim()
+    for d in range(t.ndim):
+        t.shape[d] = x.shape[d]
+        t.strides[d] = strides[d]
+    return dtype
+
+
+cdef bint _describe(x, tensor *t) except -1:
+    """Fills in `t`; False where `x` has no strided elements of our dtypes in this CPU's memory."""
+    cdef int d, dtype = _by_address(x, t) if _exchange == NULL else _by_table(x, t)
+    if dtype < 0:
+        return False
+    t.dtype = <fd_dtype>dtype
+    t.itemsize = 8 if dtype == FD_f64 else 4 if dtype == FD_f32 else 2
+    t.n = 1
+    for d in range(t.ndim):
+        t.n *= <size_t>t.shape[d]
+    return True
+
+
+cdef bint _is_contiguous(const tensor *t) noexcept:
+    cdef int64_t step = 1
+    cdef int d
+    for d in range(t.ndim - 1, -1, -1):
+        if t.strides[d] != step and t.shape[d] != 1:
+            return False
+        step *= t.shape[d]
+    return True
+
+
+cdef void _layout_of(const tensor *x, const tensor *y, fd_layout *layout) noexcept:
+    cdef int d
+    layout.ndim = x.ndim
+    for d in range(x.ndim):
+        layout.shape[d] = <size_t>x.shape[d]
+        layout.x_strides[d] = x.strides[d] * x.itemsize
+        layout.y_strides[d] = y.strides[d] * y.itemsize
+        layout.mask_strides[d] = 0
+
+
+def tensor_size(x):
+    """How many elements the tensor has; -1 where it is none that `dropout_tensor` takes."""
+    cdef tensor t
+    # Its sign may be a flag of the tensor, and not in its memory.
+    if not _enabled or not _describe(x, &t) or x.is_neg():
+        return -1
+    return t.n
+
+
+def dropout_tensor(x, y, double p, uint64_t seed, uint64_t stream, uint64_t offset):
+    """dropout of `x` into `y`, which is `x` or apart from it: strided tensors of one shape and dtype.
+
+    False, and nothing written, where the c backend is not the active one. It uses at most as many
+    threads as PyTorch does.
+    """
+    cdef tensor source, target
+    cdef fd_layout layout
+    cdef fd_key key
+    cdef fd_plan plan = fd_plan_make(p)
+    cdef double scale
+    cdef int before
+    if not _enabled or not _describe(x, &source) or not _describe(y, &target):
+        return False
+    key.seed, key.stream, key.offset = seed, stream, offset
+    scale = fd_scale_make(source.dtype, p) if p < 1 else 1.0
+    if not _is_contiguous(&source) or not _is_contiguous(&target):
+        _layout_of(&source, &target, &layout)
+        before = fd_limit_threads(_tensor_threads())
+        with nogil:
+            fd_dropout_strided(source.dtype, source.data, target.data, &layout, &key, &plan, scale)
+        fd_limit_threads(before)
+    elif source.n < GIL_ELEMENTS:
+        fd_dropout(source.dtype, source.data, target.data, source.n, &key, &plan, scale)
+    else:
+        before = fd_limit_threads(_tensor_threads())
+        with nogil:
+            fd_dropout(source.dtype, source.data, target.data, source.n, &key, &plan, scale)
+        fd_limit_threads(before)
+    return True
+
+
+def limit_threads(int n):
+    """At most `n` threads for this thread's calls, 0 for no limit; returns what it was."""
+    return fd_limit_threads(n)

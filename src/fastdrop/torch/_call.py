@@ -1,0 +1,133 @@
+"""A training call on any tensor: what all functions that draw have in common.
+
+The functions of `functional` check their own arguments and come here. What comes back is the
+result, or None for a tensor that is left to PyTorch's own operator.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch._C import _are_functorch_transforms_active as _transforms_active
+from torch._C._functorch import is_legacy_batchedtensor
+from torch._functorch.utils import unwrap_dead_wrappers
+
+from . import _ops
+from ._autograd import apply_in_place, drawn, intercepted, is_ordinary, records
+from ._bridge import taken, tensor_size
+from ._draw import DROPOUT, Draw, Rule, decisions
+from ._seeding import RANGE, AnyGenerator, Seed, Source, words_for
+
+
+def call(
+    x: torch.Tensor,
+    p: float,
+    inplace: bool,
+    generator: AnyGenerator,
+    seed: Seed,
+    rule: Rule = DROPOUT,
+    form: tuple[int, ...] | None = None,
+) -> torch.Tensor | None:
+    """A draw of `x`, or None where `x` is of no kind that is computed here."""
+    if is_ordinary(x):
+        size = tensor_size(x)
+        if size > 0:
+            if inplace:
+                _check_written(x)
+            n = size if form is None else decisions(x, form)
+            draw = Draw(p, *words_for(n, generator, seed), rule, form)
+            return _in_place(x, draw) if inplace else drawn(x, draw)
+    return _unusual(x, p, inplace, generator, seed, rule, form)
+
+
+def _check_written(x: torch.Tensor) -> None:
+    """What PyTorch would say, before anything is drawn or written."""
+    if torch.is_grad_enabled():
+        base = x._base
+        if base is None and x.requires_grad and x.is_leaf:
+            raise RuntimeError(
+                "a leaf Variable that requires grad is being used in an in-place operation."
+            )
+        if base is not None and base.requires_grad and base.is_leaf:
+            raise RuntimeError(
+                "a view of a leaf Variable that requires grad is being used in an in-place "
+                "operation."
+            )
+    if not x.is_contiguous() and any(
+        step == 0 and n > 1 for n, step in zip(x.shape, x.stride(), strict=True)
+    ):
+        raise RuntimeError(
+            "unsupported operation: more than one element of the written-to tensor refers to a "
+            "single memory location. Please clone() the tensor before performing the operation."
+        )
+
+
+def _in_place(x: torch.Tensor, draw: Draw) -> torch.Tensor:
+    """A draw of an ordinary tensor into itself."""
+    base = x._base if torch.is_grad_enabled() else None
+    if records(x) or (base is not None and base.requires_grad):
+        if base is None and not torch.autograd.forward_ad._current_level >= 0:
+            return apply_in_place(x, draw)
+        # Views and tangents follow rules of their own, which are copy_'s too.
+        return x.copy_(drawn(x, draw))
+    draw.rule.into(x, x, draw)
+    if not x.is_inference():
+        torch.autograd.graph.increment_version(x)
+    return x
+
+
+def _unusual(
+    x: torch.Tensor,
+    p: float,
+    inplace: bool,
+    generator: AnyGenerator,
+    seed: Seed,
+    rule: Rule,
+    form: tuple[int, ...] | None,
+) -> torch.Tensor | None:
+    if not isinstance(x, torch.Tensor) or not taken(x):
+        if generator is None and seed is None:
+            return None
+        raise NotImplementedError(
+            "generator and seed have to be left out for a tensor that PyTorch's own operator takes "
+            f"(device {x.device}, dtype {x.dtype}, layout {x.layout}): it knows neither"
+        )
+    if not is_ordinary(x) or is_legacy_batchedtensor(x):
+        y = _intercepted(x, p, generator, seed, rule, form)
+        return x.copy_(y) if inplace else y
+    if x.numel() == 0:
+        return x
+    (alive,) = unwrap_dead_wrappers((x,))
+    if alive is not x:
+        return call(alive, p, inplace, generator, seed, rule, form)
+    if x.is_neg():
+        plain = call(x.resolve_neg(), p, False, generator, seed, rule, form)
+        return x.copy_(plain) if inplace and plain is not None else plain
+    # Another backend than C is in use: the same ways lead to it.
+    if inplace:
+        _check_written(x)
+    draw = Draw(p, *words_for(decisions(x, form), generator, seed), rule, form)
+    return _in_place(x, draw) if inplace else drawn(x, draw)
+
+
+def _intercepted(
+    x: torch.Tensor,
+    p: float,
+    generator: AnyGenerator,
+    seed: Seed,
+    rule: Rule,
+    form: tuple[int, ...] | None,
+) -> torch.Tensor:
+    n = decisions(x, form)
+    if _transforms_active() and generator is None and seed is None:
+        # vmap decides for how many samples
+        key = torch.cat((torch.randint(0, RANGE, (1,)), torch.zeros(2, dtype=torch.int64)))
+    else:
+        key = _key(n, generator, seed)
+    return intercepted(x, key, p, rule, form)
+
+
+def _key(n: int, generator: AnyGenerator, seed: Seed) -> torch.Tensor:
+    """What tracers see of `words_for`."""
+    if seed is not None or not (generator is None or isinstance(generator, Source)):
+        return _ops.key_tensor(words_for(n, generator, seed))
+    return _ops.key_op(torch.empty(0), 0 if generator is None else generator.number, n)

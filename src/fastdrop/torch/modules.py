@@ -1,0 +1,159 @@
+"""PyTorch's modules: subclasses of them, without parameters and buffers, as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from . import functional
+from ._seeding import AnyGenerator, Seed, Source, source_of
+
+__all__ = ["Dropout", "Dropout1d", "Dropout2d", "Dropout3d"]
+
+
+class _Drawing(nn.modules.dropout._DropoutNd):
+    """A module that draws from PyTorch's default generator or from a source of its own."""
+
+    _function: ClassVar[Callable[..., Tensor]]
+    # On the class, so that an object of PyTorch's class becomes one of this class as it is.
+    _source: Source | None = None
+
+    def __init__(
+        self,
+        p: float = 0.5,
+        inplace: bool = False,
+        *,
+        generator: AnyGenerator = None,
+        seed: Seed = None,
+    ) -> None:
+        super().__init__(p, inplace)
+        if not 0 <= p <= 1:
+            functional._refuse(p)
+        self._source = source_of(generator, seed)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Drop in training; in evaluation the input itself."""
+        return type(self)._function(
+            input, self.p, self.training, self.inplace, generator=self._source
+        )
+
+
+class Dropout(_Drawing, nn.Dropout):
+    """`torch.nn.Dropout`, computed by fastdrop: see `fastdrop.torch.dropout`.
+
+    It has no parameters and no buffers, and the representation of PyTorch's.
+
+    Parameters
+    ----------
+    p : float, default 0.5
+        Probability of dropping an element, from 0 to 1. May be assigned later.
+    inplace : bool, default False
+        Write the result to the input.
+    generator : torch.Generator or fastdrop.Generator, optional
+        What the module draws from. By default PyTorch's default generator of the CPU.
+    seed : int or fastdrop.Key, optional
+        Gives the module a `fastdrop.Generator` of its own, which begins there.
+
+    Raises
+    ------
+    ValueError
+        `p` is not between 0 and 1; both `generator` and `seed` are given; a seed outside
+        0..2**64-1.
+    TypeError
+        An argument has the wrong type.
+
+    Notes
+    -----
+    `torch.get_rng_state` and gradient checkpointing save and restore PyTorch's default generator
+    only: a module with a generator of its own draws other masks when it is run again.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import fastdrop.torch
+    >>> drop = fastdrop.torch.Dropout(0.5, seed=1)
+    >>> drop
+    Dropout(p=0.5, inplace=False)
+    >>> drop(torch.ones(8))
+    tensor([0., 0., 2., 0., 0., 2., 0., 0.])
+    >>> drop.eval()(torch.ones(3))
+    tensor([1., 1., 1.])
+    """
+
+    _function = staticmethod(functional.dropout)
+
+
+class Dropout1d(_Drawing, nn.Dropout1d):
+    """`torch.nn.Dropout1d`, computed by fastdrop: see `fastdrop.torch.dropout1d`.
+
+    Parameters
+    ----------
+    p, inplace, generator, seed
+        As for `Dropout`; `p` is the probability of dropping a channel.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `Dropout`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import fastdrop.torch
+    >>> fastdrop.torch.Dropout1d(0.5, seed=3)(torch.ones(1, 4, 3))[0, :, 0]
+    tensor([0., 2., 2., 0.])
+    """
+
+    _function = staticmethod(functional.dropout1d)
+
+
+class Dropout2d(_Drawing, nn.Dropout2d):
+    """`torch.nn.Dropout2d`, computed by fastdrop: see `fastdrop.torch.dropout2d`.
+
+    Parameters
+    ----------
+    p, inplace, generator, seed
+        As for `Dropout`; `p` is the probability of dropping a channel.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `Dropout`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import fastdrop.torch
+    >>> fastdrop.torch.Dropout2d(0.5, seed=3)(torch.ones(2, 3, 4, 4))[:, :, 0, 0]
+    tensor([[0., 2., 2.],
+            [0., 0., 0.]])
+    """
+
+    _function = staticmethod(functional.dropout2d)
+
+
+class Dropout3d(_Drawing, nn.Dropout3d):
+    """`torch.nn.Dropout3d`, computed by fastdrop: see `fastdrop.torch.dropout3d`.
+
+    Parameters
+    ----------
+    p, inplace, generator, seed
+        As for `Dropout`; `p` is the probability of dropping a channel.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `Dropout`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import fastdrop.torch
+    >>> fastdrop.torch.Dropout3d(0.5, seed=3)(torch.ones(2, 3, 4, 4, 4))[:, :, 0, 0, 0]
+    tensor([[0., 2., 2.],
+            [0., 0., 0.]])
+    """
+
+    _function = staticmethod(functional.dropout3d)

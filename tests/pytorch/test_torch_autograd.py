@@ -1,0 +1,162 @@
+"""Gradients: by drawing again, to any order, forward and backward, and with nothing kept."""
+
+import gc
+import weakref
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+from torch import nn  # noqa: E402
+from torch.autograd import forward_ad, gradcheck, gradgradcheck  # noqa: E402
+from torch.utils.checkpoint import checkpoint  # noqa: E402
+
+import fastdrop  # noqa: E402
+import fastdrop.torch as ft  # noqa: E402
+
+# PyTorch's forward-mode AD uses it itself.
+pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
+
+CALLS = {
+    "dropout": ((3, 7), lambda x, p, **k: ft.dropout(x, p, seed=3, **k)),
+    "dropout1d": ((2, 3, 4), lambda x, p, **k: ft.dropout1d(x, p, seed=3, **k)),
+    "dropout2d": ((2, 3, 2, 2), lambda x, p, **k: ft.dropout2d(x, p, seed=3, **k)),
+    "dropout3d": ((2, 3, 2, 1, 2), lambda x, p, **k: ft.dropout3d(x, p, seed=3, **k)),
+}
+
+
+def inputs(name: str) -> "torch.Tensor":
+    return torch.randn(CALLS[name][0], dtype=torch.float64, requires_grad=True)
+
+
+@pytest.mark.parametrize("p", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("name", CALLS)
+def test_gradcheck(name: str, p: float) -> None:
+    function = CALLS[name][1]
+    x = inputs(name)
+    assert gradcheck(
+        lambda x: function(x, p),
+        x,
+        check_forward_ad=True,
+        check_batched_grad=True,
+        check_batched_forward_grad=True,
+    )
+    assert gradcheck(lambda x: function(x * 1, p, inplace=True), x, check_forward_ad=True)
+    assert gradcheck(lambda x: function((x * 1)[1:], p, inplace=True), x, check_forward_ad=True)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_gradgradcheck(name: str) -> None:
+    function = CALLS[name][1]
+    x = inputs(name)
+    assert gradgradcheck(
+        lambda x: function(x, 0.3) ** 2, x, check_fwd_over_rev=True, check_rev_over_rev=True
+    )
+    assert gradgradcheck(lambda x: function(x * x, 0.3, inplace=True) ** 2, x)
+
+
+def test_third_derivative() -> None:
+    x = torch.full((50,), 2.0, dtype=torch.float64, requires_grad=True)
+    value = (ft.dropout(x, 0.5, seed=3) ** 3).sum()
+    for _ in range(3):
+        (value,) = torch.autograd.grad(value.sum(), x, create_graph=True)
+    keep = torch.from_numpy(fastdrop.dropout_mask(50, 0.5, rng=3))
+    assert torch.equal(value, torch.where(keep, 6.0 * 8, 0.0).double())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16, torch.bfloat16])
+def test_backward_is_forward_on_the_gradient(dtype: "torch.dtype") -> None:
+    x = torch.randn(9000).to(dtype).requires_grad_()
+    gradient = torch.randn(9000).to(dtype)
+    for y in (ft.dropout(x, 0.3, seed=9), ft.dropout(x * 1, 0.3, inplace=True, seed=9)):
+        (dx,) = torch.autograd.grad(y, x, gradient)
+        assert torch.equal(dx, ft.dropout(gradient, 0.3, seed=9))
+
+
+def test_gradients_of_negated_and_strided_kinds() -> None:
+    x = torch.randn(8, requires_grad=True)
+    for gradient in (
+        torch.complex(torch.randn(8), torch.randn(8)).conj().imag,
+        torch.randn(16)[::2],
+        torch.ones(1).expand(8),
+    ):
+        (dx,) = torch.autograd.grad(ft.dropout(x, 0.3, seed=9), x, gradient)
+        assert torch.equal(dx, ft.dropout(gradient.resolve_neg().clone(), 0.3, seed=9))
+
+
+def test_nothing_is_saved() -> None:
+    saved = []
+
+    def keep(x: "torch.Tensor") -> "torch.Tensor":
+        saved.append(x)
+        return x
+
+    x = torch.randn(100, requires_grad=True)
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda x: x):
+        ft.dropout(x, 0.5)
+        ft.dropout(x * 1, 0.5, inplace=True)
+        ft.dropout2d(x.view(1, 10, 5, 2), 0.5)
+        assert not [s for s in saved if s.numel() > 1]
+        nn.functional.dropout(x, 0.5)
+        assert len([s for s in saved if s.numel() == 100]) == 1, "the hook sees what is saved"
+
+
+def test_the_input_is_not_kept_alive() -> None:
+    leaf = torch.randn(100, requires_grad=True)
+    x = leaf * 1
+    alive = weakref.ref(x)
+    y = ft.dropout(x, 0.5)
+    del x
+    gc.collect()
+    assert alive() is None
+    y.sum().backward()
+    assert leaf.grad is not None
+
+
+def test_gradients_are_recorded_only_where_they_should_be() -> None:
+    x = torch.randn(10, requires_grad=True)
+    assert ft.dropout(x, 0.5).requires_grad
+    assert not ft.dropout(x.detach(), 0.5).requires_grad
+    for context in (torch.no_grad(), torch.inference_mode()):
+        with context:
+            assert not ft.dropout(x, 0.5).requires_grad
+
+
+def test_forward_mode() -> None:
+    x, tangent = torch.randn(2, 100)
+    with forward_ad.dual_level():
+        for call in (
+            lambda x: ft.dropout(x, 0.5, seed=3),
+            lambda x: ft.dropout(x * 1, 0.5, inplace=True, seed=3),
+        ):
+            y = forward_ad.unpack_dual(call(forward_ad.make_dual(x, tangent)))
+            assert torch.equal(y.primal, ft.dropout(x, 0.5, seed=3))
+            assert torch.equal(y.tangent, ft.dropout(tangent, 0.5, seed=3))
+
+
+@pytest.mark.parametrize("use_reentrant", [True, False])
+@pytest.mark.parametrize("inplace", [True, False])
+def test_checkpointing_draws_the_same_mask(use_reentrant: bool, inplace: bool) -> None:
+    block = nn.Sequential(
+        nn.Linear(8, 8), ft.Dropout(0.5, inplace), nn.Linear(8, 8), ft.Dropout(0.5)
+    )
+    x = torch.randn(4, 8, requires_grad=True)
+    results = []
+    for run in (block, lambda x: checkpoint(block, x, use_reentrant=use_reentrant)):
+        block.zero_grad()
+        x.grad = None
+        torch.manual_seed(5)
+        y = run(x)
+        y.square().sum().backward()
+        results.append([y.detach(), x.grad, *(p.grad.clone() for p in block.parameters())])
+    assert all(map(torch.equal, *results))
+
+
+def test_hooks_and_retained_gradients() -> None:
+    seen = []
+    x = torch.randn(10, requires_grad=True)
+    y = ft.dropout(x * 1, 0.5, inplace=True, seed=3)
+    y.retain_grad()
+    y.register_hook(lambda g: seen.append(g) or g * 2)
+    y.sum().backward()
+    assert len(seen) == 1
+    assert torch.equal(x.grad, ft.dropout(torch.full((10,), 2.0), 0.5, seed=3))

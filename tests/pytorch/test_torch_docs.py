@@ -1,0 +1,52 @@
+"""Docstrings of the PyTorch face: the sections that each kind needs, and examples that run."""
+
+import inspect
+
+import pytest
+from test_docs import run_examples, sections
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+import fastdrop.torch as ft  # noqa: E402
+
+CLASSES = [name for name in ft.__all__ if inspect.isclass(getattr(ft, name))]
+FUNCTIONS = [name for name in ft.__all__ if name not in CLASSES]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions(name: str) -> None:
+    function = getattr(ft, name)
+    doc = inspect.getdoc(function)
+    assert {"Parameters", "Returns", "Raises", "Examples"} <= set(sections(doc))
+    part = doc.partition("Parameters\n")[2].partition("Returns\n")[0]
+    for parameter in inspect.signature(function).parameters:
+        assert parameter in part, parameter
+    assert run_examples(doc, name)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_classes(name: str) -> None:
+    doc = inspect.getdoc(getattr(ft, name))
+    assert {"Parameters", "Examples"} <= set(sections(doc))
+    assert run_examples(doc, name)
+    assert inspect.getdoc(getattr(ft, name).__init__)
+
+
+def test_the_module() -> None:
+    assert run_examples(ft.__doc__, "fastdrop.torch")
+    assert dir(ft) == sorted(ft.__all__)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("dropout", ("Srivastava", "JMLR 15 (2014)", "dropped inf or nan becomes 0")),
+        ("dropout1d", ("Tompson", "CVPR 2015")),
+        ("dropout2d", ("Tompson", "CVPR 2015", "(N, C, L)")),
+        ("dropout3d", ("Tompson", "CVPR 2015")),
+        ("mc_dropout", ("Gal", "ICML 2016")),
+    ],
+)
+def test_sources_and_differences(name: str, words: tuple[str, ...]) -> None:
+    doc = " ".join(inspect.getdoc(getattr(ft, name)).split())
+    for word in words:
+        assert word in doc

@@ -1,0 +1,307 @@
+"""Whatever a program may match on is PyTorch's: errors, warnings, representations, layouts.
+
+The words are compared with those of the PyTorch that is installed.
+"""
+
+import copy
+import pickle
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+from torch import nn  # noqa: E402
+from torch.nn import functional as F  # noqa: E402, N812
+
+import fastdrop  # noqa: E402
+import fastdrop.torch as ft  # noqa: E402
+
+FUNCTIONS = ["dropout", "dropout1d", "dropout2d", "dropout3d"]
+MODULES = ["Dropout", "Dropout1d", "Dropout2d", "Dropout3d"]
+SHAPE = {"dropout1d": (2, 3, 4), "dropout2d": (2, 3, 4, 5), "dropout3d": (2, 3, 4, 5, 6)}
+
+
+def outcome(call: Callable[[], Any]) -> tuple[Any, ...]:
+    """The warnings of a call, and its error or the shape of its result."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            end: Any = tuple(call().shape)
+        except Exception as error:
+            end = type(error), str(error).partition("\n")[0]
+    return [(w.category, str(w.message), w.filename) for w in caught], end
+
+
+def ours_and_theirs(name: str, *arguments: Any, **keywords: Any) -> tuple[Any, Any]:
+    return tuple(
+        outcome(lambda m=module: getattr(m, name)(*copy.deepcopy(arguments), **keywords))
+        for module in (ft, F)
+    )
+
+
+@pytest.mark.parametrize("p", [-0.1, 1.1, -1, 2, "0.5", None, 1j, float("inf")])
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_errors_of_p(name: str, p: Any) -> None:
+    ours, theirs = ours_and_theirs(name, torch.ones(SHAPE.get(name, (3,))), p)
+    assert ours == theirs
+    assert isinstance(ours[1][0], type)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_nan_as_p_is_a_value_error_with_the_same_words(name: str) -> None:
+    ours, theirs = ours_and_theirs(name, torch.ones(SHAPE.get(name, (3,))), float("nan"))
+    assert theirs[1] == (RuntimeError, ours[1][1])
+    assert ours[1][0] is ValueError
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("training", [1, 0, None, "no"])
+def test_errors_of_training(name: str, training: Any) -> None:
+    ours, theirs = ours_and_theirs(name, torch.ones(SHAPE.get(name, (3,))), 0.5, training)
+    assert ours == theirs
+    assert ours[1][0] is TypeError
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("inplace", [True, False])
+@pytest.mark.parametrize("p", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("dims", range(7))
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_ranks(name: str, dims: int, p: float, inplace: bool, training: bool) -> None:
+    ours, theirs = ours_and_theirs(
+        name, torch.ones((2, 3, 1, 2, 1, 2)[:dims]), p, training, inplace
+    )
+    assert ours[1] == theirs[1]
+    assert [w[:2] for w in ours[0]] == [w[:2] for w in theirs[0]]
+    assert all(w[2] == __file__ for w in ours[0])
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("dims", [1, 3, 4])
+def test_empty_tensors_of_every_rank(name: str, dims: int) -> None:
+    ours, theirs = ours_and_theirs(name, torch.ones((0, 3, 1, 2)[:dims]))
+    assert ours[1] == theirs[1]
+
+
+LEFT_TO_PYTORCH = {
+    "integers": lambda: torch.ones(3, dtype=torch.int64),
+    "bools": lambda: torch.ones(3, dtype=torch.bool),
+    "complex": lambda: torch.ones(3, dtype=torch.complex64),
+    "8-bit floats": lambda: torch.ones(3).to(torch.float8_e4m3fn),
+    "meta": lambda: torch.ones(3, device="meta"),
+    "sparse": lambda: torch.ones(3).to_sparse(),
+    "no tensor": lambda: [1.0],
+}
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("inplace", [True, False])
+@pytest.mark.parametrize("what", LEFT_TO_PYTORCH)
+def test_what_is_left_to_pytorch(what: str, inplace: bool, training: bool) -> None:
+    ours, theirs = (
+        outcome(lambda m=m: m.dropout(LEFT_TO_PYTORCH[what](), 0.5, training, inplace))
+        for m in (ft, F)
+    )
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("what", [w for w in LEFT_TO_PYTORCH if w != "no tensor"])
+def test_pytorchs_operator_knows_no_seed(what: str) -> None:
+    for keywords in ({"seed": 1}, {"generator": torch.Generator()}):
+        with pytest.raises(NotImplementedError, match="generator and seed have to be left out for"):
+            ft.dropout(LEFT_TO_PYTORCH[what](), 0.5, **keywords)
+
+
+def test_results_alias_the_input_where_pytorchs_do() -> None:
+    x = torch.ones(4)
+    for arguments in [
+        (0.5, False),
+        (0.5, False, True),
+        (0.0,),
+        (0.0, True, True),
+        (0.5, True, True),
+    ]:
+        for module in (ft, F):
+            assert module.dropout(x, *arguments) is x, arguments
+    for arguments in [(0.5,), (1.0,)]:
+        for module in (ft, F):
+            assert module.dropout(x, *arguments) is not x
+
+
+LAYOUTS = {
+    "contiguous": lambda x: x,
+    "channels last": lambda x: x.contiguous(memory_format=torch.channels_last),
+    "transposed": lambda x: x.transpose(1, 3),
+    "permuted": lambda x: x.permute(3, 1, 0, 2),
+    "every second": lambda x: x[:, :, ::2],
+    "expanded": lambda x: x[:1, :, :, :1].expand(2, 3, 4, 5),
+    "flipped": lambda x: x.flip(0),
+}
+GRADIENTS = {
+    "contiguous": lambda y: torch.ones(y.shape),
+    "as the output": torch.ones_like,
+    "of a sum": lambda y: torch.ones(()).expand(y.shape),
+    "reversed": lambda y: torch.ones(y.shape[::-1]).permute(3, 2, 1, 0),
+}
+
+
+@pytest.mark.parametrize("gradient", GRADIENTS)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_strides_of_results_and_gradients(layout: str, gradient: str) -> None:
+    x = LAYOUTS[layout](torch.arange(120.0).reshape(2, 3, 4, 5)).requires_grad_()
+    strides = []
+    for module in (ft, F):
+        y = module.dropout(x, 0.5)
+        (dx,) = torch.autograd.grad(y, x, GRADIENTS[gradient](y))
+        strides.append((y.stride(), dx.stride()))
+    assert strides[0] == strides[1]
+
+
+def leaf() -> "torch.Tensor":
+    return torch.ones(4, requires_grad=True)
+
+
+IN_PLACE = {
+    "a leaf": leaf,
+    "a view of a leaf": lambda: leaf()[1:],
+    "a reshaped leaf": lambda: leaf().view(2, 2),
+    "expanded": lambda: torch.ones(1).expand(3),
+    "expanded, with a gradient": lambda: (leaf() * 2)[:1].expand(3),
+    "one of several views": lambda: (leaf() * 2).unbind()[0],
+    "a view made without gradient": lambda: _view_without_gradient(),
+    "an intermediate": lambda: leaf() * 2,
+    "a view of an intermediate": lambda: (leaf() * 2)[1:],
+}
+
+
+def _view_without_gradient() -> "torch.Tensor":
+    x = leaf() * 2
+    with torch.no_grad():
+        return x[1:]
+
+
+@pytest.mark.parametrize("what", IN_PLACE)
+def test_errors_in_place(what: str) -> None:
+    ours, theirs = (
+        outcome(lambda m=m: m.dropout(IN_PLACE[what](), 0.5, True, True)) for m in (ft, F)
+    )
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("what", ["a leaf", "a view of a leaf", "expanded"])
+def test_refusals_in_place_come_before_anything_happens(what: str) -> None:
+    x = IN_PLACE[what]()
+    before = torch.get_rng_state()
+    with pytest.raises(RuntimeError):
+        ft.dropout(x, 0.5, inplace=True)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert (x == 1).all()
+
+
+def test_in_place_counts_as_a_change() -> None:
+    for grad in (False, True):
+        x = torch.ones(4, requires_grad=grad) * 1
+        versions = []
+        for module in (ft, F):
+            before = x._version
+            module.dropout(x, 0.5, inplace=True)
+            versions.append(x._version - before)
+        assert min(versions) >= 1
+    x = torch.ones(4, requires_grad=True)
+    y = x.exp()
+    with torch.no_grad():
+        ft.dropout(y, 0.5, inplace=True)
+    with pytest.raises(RuntimeError, match="has been modified by an inplace operation"):
+        y.sum().backward()
+
+
+# --- modules -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_modules_are_pytorchs(name: str) -> None:
+    ours, theirs = getattr(ft, name), getattr(nn, name)
+    assert issubclass(ours, theirs)
+    for arguments in [(), (0.25,), (0.25, True)]:
+        assert repr(ours(*arguments)) == repr(theirs(*arguments))
+    module = ours(0.25)
+    assert not list(module.parameters())
+    assert not list(module.buffers())
+    assert module.state_dict() == theirs(0.25).state_dict() == {}
+    module.load_state_dict(theirs().state_dict(), strict=True)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_modules_call_the_function(name: str) -> None:
+    function = name.lower()
+    x = torch.ones(SHAPE.get(function, (7,)))
+    module = getattr(ft, name)(0.5)
+    torch.manual_seed(1)
+    y = module(x)
+    torch.manual_seed(1)
+    assert torch.equal(y, getattr(ft, function)(x, 0.5))
+    assert module.eval()(x) is x
+    module = getattr(ft, name)(0.5, inplace=True)
+    assert module(x) is x
+
+
+@pytest.mark.parametrize("p", [-0.1, 1.1, "0.5"])
+@pytest.mark.parametrize("name", MODULES)
+def test_errors_of_modules(name: str, p: Any) -> None:
+    def make(module: Any) -> "torch.Tensor":
+        getattr(module, name)(p)
+        return torch.ones(())
+
+    assert outcome(lambda: make(ft)) == outcome(lambda: make(nn))
+
+
+def test_p_of_a_module_is_checked_when_it_is_used() -> None:
+    module = ft.Dropout(0.5)
+    module.p = 1.5
+    with pytest.raises(ValueError, match=r"between 0 and 1, but got 1\.5"):
+        module(torch.ones(3))
+    with pytest.raises(ValueError, match="between 0 and 1, but got nan"):
+        ft.Dropout(float("nan"))
+
+
+def test_copies_and_pickles_of_modules() -> None:
+    for module in (ft.Dropout(0.5, seed=4), ft.Dropout(0.5, generator=torch.Generator())):
+        module(torch.ones(10))
+        twins = copy.deepcopy(module), pickle.loads(pickle.dumps(module))
+        wanted = module(torch.ones(1000))
+        for twin in twins:
+            assert torch.equal(twin(torch.ones(1000)), wanted)
+
+
+# --- generators and seeds ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("keywords", "error", "words"),
+    [
+        ({"seed": -1}, ValueError, "seed has to be between 0 and"),
+        ({"seed": 2**64}, ValueError, "seed has to be between 0 and"),
+        ({"seed": 1.5}, TypeError, "seed has to be an integer, but got float"),
+        ({"seed": True}, TypeError, "seed has to be an integer, but got bool"),
+        ({"generator": 1}, TypeError, "generator has to be a torch.Generator or a fastdrop.Gen"),
+        (
+            {"generator": torch.Generator(), "seed": 1},
+            ValueError,
+            "only one of generator and seed has to be given, but got both",
+        ),
+        ({"seed": fastdrop.Key(1, 0, 2**64 - 1)}, OverflowError, "would pass 2"),
+    ],
+)
+def test_errors_of_generator_and_seed(keywords: dict, error: type, words: str) -> None:
+    x = torch.ones(3)
+    before = torch.get_rng_state()
+    for inplace in (False, True):
+        with pytest.raises(error, match=words):
+            ft.dropout(x, 0.5, inplace=inplace, **keywords)
+    if error is not OverflowError:
+        with pytest.raises(error, match=words):
+            ft.Dropout(**keywords)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(x, torch.ones(3))

@@ -1,0 +1,193 @@
+"""The values: those of fastdrop's functions on NumPy arrays, whatever the tensor's layout."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+from support import core_or_skip
+
+import fastdrop
+from fastdrop import backends
+from fastdrop._plan import make_plan
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+import fastdrop.torch as ft  # noqa: E402
+
+DTYPES = [torch.float32, torch.float64, torch.float16, torch.bfloat16]
+SIZES = [1, 2, 3, 15, 16, 17, 63, 64, 65, 1000, 4095, 4096, 4097, 8191, 8192, 10_007]
+KEY = fastdrop.Key(5, 6, 7)
+
+
+def stored(x: "torch.Tensor") -> np.ndarray:
+    """The bits of a tensor, in C order, as backends see them."""
+    x = x.detach().contiguous()
+    half = x.dtype in (torch.float16, torch.bfloat16)
+    return (x.view(torch.uint16) if half else x).numpy()
+
+
+def expected(x: "torch.Tensor", p: float, key: fastdrop.Key = KEY) -> np.ndarray:
+    """What the reference gives for the elements in C order."""
+    kind = str(x.dtype).removeprefix("torch.")
+    source = stored(x)
+    result = np.empty_like(source)
+    backends.load("numpy").dropout(source, result, kind, key, make_plan(p, kind))
+    return result
+
+
+def same(y: "torch.Tensor", wanted: np.ndarray) -> bool:
+    got = stored(y)
+    return got.shape == wanted.shape and got.tobytes() == wanted.tobytes()
+
+
+def numbers(*shape: int, dtype: "torch.dtype" = torch.float32) -> "torch.Tensor":
+    generator = torch.Generator().manual_seed(1)
+    return torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_size_with_every_implementation(impl, dtype: "torch.dtype") -> None:  # noqa: ARG001
+    for n in SIZES:
+        x = numbers(n, dtype=dtype)
+        y = ft.dropout(x, 0.3, seed=KEY)
+        assert same(y, expected(x, 0.3)), n
+        z = x.clone()
+        assert ft.dropout(z, 0.3, inplace=True, seed=KEY) is z
+        assert same(z, expected(x, 0.3)), n
+
+
+LAYOUTS: dict[str, Callable[["torch.Tensor"], "torch.Tensor"]] = {
+    "contiguous": lambda x: x,
+    "channels last": lambda x: x.contiguous(memory_format=torch.channels_last),
+    "permuted": lambda x: x.permute(3, 0, 2, 1),
+    "transposed": lambda x: x.transpose(0, 3),
+    "every second": lambda x: x[:, :, ::2],
+    "offset": lambda x: x[1:, :, 1:],
+    "misaligned": lambda x: x.reshape(-1)[1:],
+    "one axis of 1": lambda x: x[:, :1].contiguous(memory_format=torch.channels_last),
+    "0-d": lambda x: x[0, 0, 0, 0],
+    "33 axes": lambda x: x.reshape((2, 3, *(1,) * 29, 4, 5)),
+}
+
+
+@pytest.fixture(params=["by DLPack's table", "by address"])
+def binding(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Both ways to a tensor's memory."""
+    core = core_or_skip()
+    from fastdrop.torch import _bridge
+
+    dtypes = {kind: dtype for dtype, kind in _bridge.KINDS.items()}
+    table = getattr(torch.Tensor, "__dlpack_c_exchange_api__", None)
+    if request.param == "by address":
+        core.bind_tensors(None, dtypes, torch.get_num_threads)
+    elif table is None:
+        pytest.skip("this PyTorch has no DLPack exchange table")
+    yield
+    core.bind_tensors(table, dtypes, torch.get_num_threads)
+
+
+@pytest.mark.usefixtures("binding")
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_layouts(layout: str, dtype: "torch.dtype") -> None:
+    x = LAYOUTS[layout](numbers(2, 3, 4, 5, dtype=dtype))
+    y = ft.dropout(x, 0.5, seed=KEY)
+    assert y.stride() == torch.empty_like(x).stride()
+    assert y.dtype == dtype
+    assert same(y, expected(x, 0.5))
+    wanted = expected(x, 0.5)
+    assert ft.dropout(x, 0.5, inplace=True, seed=KEY) is x
+    assert same(x, wanted)
+
+
+@pytest.mark.usefixtures("binding")
+def test_in_place_writes_nothing_but_the_view() -> None:
+    whole = numbers(9, 8)
+    view = whole[1:-1, 2:5]
+    before, wanted = whole.clone(), expected(view, 0.5)
+    ft.dropout(view, 0.5, inplace=True, seed=KEY)
+    assert same(view, wanted)
+    whole[1:-1, 2:5] = before[1:-1, 2:5]
+    assert torch.equal(whole, before)
+
+
+def test_expanded_tensors_are_read_by_position() -> None:
+    x = numbers(1, 3, 1).expand(4, 3, 5)
+    assert same(ft.dropout(x, 0.5, seed=KEY), expected(x, 0.5))
+
+
+def test_negated_views() -> None:
+    x = torch.complex(numbers(7), numbers(7)).conj().imag
+    assert x.is_neg()
+    wanted = expected(x.resolve_neg(), 0.5)
+    assert same(ft.dropout(x, 0.5, seed=KEY), wanted)
+    assert ft.dropout(x, 0.5, inplace=True, seed=KEY) is x
+    assert same(x.resolve_neg(), wanted)
+
+
+def test_p_0_and_1() -> None:
+    x = torch.tensor([1.0, -2.0, float("inf"), float("nan"), -0.0])
+    assert ft.dropout(x, 0.0) is x
+    assert ft.dropout(x, 0) is x
+    for p in (1, 1.0, True, torch.tensor(1.0)):
+        assert stored(ft.dropout(x, p)).tobytes() == bytes(20)
+    x.requires_grad_()
+    y = ft.dropout(x, 1.0)
+    y.backward(torch.full((5,), float("inf")))
+    assert stored(x.grad).tobytes() == bytes(20)
+
+
+def test_dropped_inf_and_nan_become_0() -> None:
+    x = torch.tensor([float("inf"), float("nan"), -1.0]).repeat(100)
+    y = ft.dropout(x, 0.5, seed=KEY)
+    keep = torch.from_numpy(fastdrop.dropout_mask(300, 0.5, rng=KEY))
+    assert stored(y[~keep]).tobytes() == bytes(4 * int((~keep).sum()))
+    assert (y[keep].isinf() | y[keep].isnan() | (y[keep] == -2)).all()
+
+
+@pytest.mark.parametrize("shape", [(0,), (3, 0, 4)])
+def test_empty_tensors_come_back_and_draw_nothing(shape: tuple[int, ...]) -> None:
+    x = torch.ones(shape)
+    before = torch.get_rng_state()
+    assert ft.dropout(x, 0.5) is x
+    assert ft.dropout(x, 1.0, inplace=True) is x
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "mask"),
+    [
+        ("dropout1d", (3, 4), (3, 1)),
+        ("dropout1d", (2, 3, 4), (2, 3, 1)),
+        ("dropout2d", (2, 3, 4, 5), (2, 3, 1, 1)),
+        ("dropout3d", (2, 3, 4, 5), (2, 1, 1, 1)),
+        ("dropout3d", (2, 3, 4, 5, 6), (2, 3, 1, 1, 1)),
+    ],
+)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.usefixtures("impl")
+def test_channels(name: str, shape: tuple, mask: tuple, dtype: "torch.dtype") -> None:
+    x = numbers(*shape, dtype=dtype)
+    if len(shape) == 4:
+        x = x.contiguous(memory_format=torch.channels_last)
+    y = getattr(ft, name)(x, 0.5, seed=KEY)
+    keep = torch.from_numpy(fastdrop.dropout_mask(mask, 0.5, rng=KEY))
+    assert torch.equal(y, torch.where(keep, x * 2, torch.zeros((), dtype=dtype)))
+    assert y.stride() == x.stride()
+    assert getattr(ft, name)(x, 0.5, inplace=True, seed=KEY) is x
+    assert torch.equal(x, y)
+
+
+def test_a_seed_gives_the_mask_of_numpy() -> None:
+    x = torch.ones(1000)
+    for seed in (0, 2**64 - 1, fastdrop.Key(3, 2**64 - 1, 2**63)):
+        y = fastdrop.dropout(x.numpy(), 0.4, rng=seed)
+        assert np.array_equal(ft.dropout(x, 0.4, seed=seed).numpy(), y)
+
+
+def test_inference_mode() -> None:
+    with torch.inference_mode():
+        x = torch.ones(100)
+        y = ft.dropout(x, 0.5, seed=KEY)
+        assert same(y, expected(x, 0.5))
+        assert ft.dropout(x, 0.5, inplace=True, seed=KEY) is x
+        assert torch.equal(x, y)
