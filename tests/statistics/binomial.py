@@ -24,6 +24,7 @@ test_keys           avalanche of seed, stream and block; collisions of 2**20 key
 test_expectation    the mean of dropout(x) is x, for every dtype
 test_normal         normal variates: distribution function to 1e-3, moments to the sixth, tails to
                     4.5 (with ``-m slow`` to 5.5), neighbours
+test_blocks         DropBlock: each element of a plane
 ==================  ========================================================================
 
 Decisions of one block share a threshold. This correlates them by at most 2**-34 / (p (1 - p)),

@@ -1,0 +1,97 @@
+"""How often DropBlock drops an element: as often as one of the blocks that hold it has a seed.
+
+Whether an element is dropped depends on the seeds at the corners of those blocks alone. Between
+planes these are independent, so that over planes the number of drops of one element is binomial,
+with probability 1 - (1 - gamma)**blocks.
+"""
+
+import math
+
+import numpy as np
+import pytest
+from binomial import believe, deviations, surprises
+
+import fastdrop
+from fastdrop import Generator, backends
+from fastdrop._plan import make_block_plan
+
+PLANES, CALLS = 2**13, 2**5
+ERROR = 13  # in standard deviations: 2 to 32 % of an element's rate, least at the centre
+
+pytestmark = pytest.mark.usefixtures("on_fastest")
+
+
+def chances(p: float, lengths: tuple[int, ...], block: int) -> np.ndarray:
+    """The probability that an element is dropped, for each of a plane."""
+    gamma, blocks = p, np.ones((), np.int64)
+    for n in lengths:
+        gamma *= n / (block * (n - block + 1))
+        # A block that holds element i begins at i - block + 1 to i, and at 0 to n - block.
+        i = np.arange(n)
+        blocks = np.multiply.outer(
+            blocks, np.minimum(i, n - block) - np.maximum(i - block + 1, 0) + 1
+        )
+    return -np.expm1(blocks * math.log1p(-gamma))
+
+
+def dropped(p: float, lengths: tuple[int, ...], block: int, seed: int) -> np.ndarray:
+    """How often each element of a plane was dropped, in so many planes."""
+    function = (fastdrop.drop_block1d, fastdrop.drop_block2d, fastdrop.drop_block3d)[
+        len(lengths) - 1
+    ]
+    generator, x = Generator(seed), np.ones((PLANES, *lengths), np.float32)
+    y = np.empty_like(x)
+    total = np.zeros(lengths, np.int64)
+    for _ in range(CALLS):
+        total += np.count_nonzero(function(x, p, block, rng=generator, out=y) == 0, axis=0)
+    return total
+
+
+@pytest.mark.parametrize(
+    ("p", "lengths", "block"),
+    [(0.1, (14, 14), 7), (0.5, (9, 12), 4), (0.3, (70,), 5), (0.2, (4, 5, 6), 3)],
+)
+def test_rate_of_every_element(p, lengths, block):
+    n, chance = PLANES * CALLS, chances(p, lengths, block)
+    counts = dropped(p, lengths, block, 91)
+    believe(f"blocks {p} {lengths} {block}", counts, n, chance, deviations(n, chance, ERROR))
+
+
+def without_borders(p: float, lengths: tuple[int, ...], block: int) -> np.ndarray:
+    """Seeds at the rate p / block**k: too few, as there are fewer places than elements."""
+    factor = math.prod((n - block + 1) / n for n in lengths)
+    return dropped(p * factor, lengths, block, 92)
+
+
+def a_block_too_long(p: float, lengths: tuple[int, ...], block: int) -> np.ndarray:
+    return dropped(p, lengths, block + 1, 92)
+
+
+def a_rate_too_low(p: float, lengths: tuple[int, ...], block: int) -> np.ndarray:
+    return dropped(0.94 * p, lengths, block, 92)
+
+
+@pytest.mark.parametrize("mistake", [without_borders, a_block_too_long, a_rate_too_low])
+def test_rate_finds_a_mistake(mistake):
+    p, lengths, block = 0.5, (9, 12), 4
+    assert surprises(mistake(p, lengths, block), PLANES * CALLS, chances(p, lengths, block))
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5])
+def test_the_mean_over_a_call_is_kept(p):
+    """Exactly, up to the rounding of one scale, unlike with 1 / (1 - p)."""
+    x = np.ones((64, 32, 14, 14), np.float64)
+    for seed in range(20):
+        assert fastdrop.drop_block2d(x, p, 7, rng=seed).mean() == pytest.approx(1, rel=1e-14)
+
+
+def test_the_share_that_is_dropped():
+    """Close to p where few blocks meet, and less where many do: never more than p."""
+    for p, least in ((0.01, 0.98), (0.1, 0.9), (0.5, 0.7)):
+        share = chances(p, (28, 28), 7).mean()
+        assert least * p < share < p
+        plan = make_block_plan(p, (28, 28), 7)
+        bits = np.empty(PLANES * 28 * 28 // 8, np.uint8)
+        key = fastdrop.Key(93)
+        kept = backends.active().drop_block_packed(bits, (PLANES, 28, 28), 7, key, plan)
+        assert 1 - kept / (8 * bits.size) == pytest.approx(share, rel=0.02)
