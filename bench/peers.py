@@ -14,6 +14,9 @@ from typing import Any, NamedTuple
 from fastdrop import _throughput
 from fastdrop._arrays import Array
 
+BLOCK = 7
+"""The size of DropBlock's blocks."""
+
 
 class MissingError(Exception):
     """Why somebody's tool cannot run here."""
@@ -50,6 +53,26 @@ def torch_names(x: Array) -> dict[str, object]:
     torch = _import("torch")
     torch.set_num_threads(1)
     return {"F": torch.nn.functional, "t": torch.from_numpy(x)}
+
+
+def torch_block_names(x: Array) -> dict[str, object]:
+    """``torch_drop_block`` and ``t``, a tensor over the memory of ``x``, which are images.
+
+    Seeds as floats, spread by a maximum over windows: the usual way, on one thread as all of them.
+    """
+    torch = _import("torch")
+    names = torch_names(x)
+
+    def drop_block(t: Any) -> Any:
+        samples, channels, height, width = t.shape
+        places = height - BLOCK + 1, width - BLOCK + 1
+        gamma = _throughput.P / BLOCK**2 * height * width / (places[0] * places[1])
+        seeds = torch.empty((samples, channels, *places)).bernoulli_(gamma)
+        padded = torch.nn.functional.pad(seeds, (BLOCK - 1,) * 4)
+        keep = 1 - torch.nn.functional.max_pool2d(padded, BLOCK, stride=1)
+        return t * keep * (keep.numel() / keep.sum())
+
+    return names | {"torch_drop_block": drop_block}
 
 
 @functools.cache
@@ -99,6 +122,7 @@ def jax_names(x: Array) -> dict[str, object]:
 
 
 JAX = "jax_dropout(key, j).block_until_ready()"
+TORCH_BLOCKS = "torch_drop_block(t)"
 TORCH_IN_PLACE = "F.dropout(t, p, True, True)"
 TORCH_COMPILED = "compiled(t)"
 

@@ -20,7 +20,7 @@ from fastdrop._selfcheck import Implementation, implementations
 from fastdrop._throughput import IN_PLACE, LIMIT, OUT_OF_PLACE, Row, cpu_name, medians
 
 from .measure import ALL_SIZES, names_for
-from .peers import TORCH_IN_PLACE, torch_names
+from .peers import BLOCK, TORCH_BLOCKS, TORCH_IN_PLACE, torch_block_names, torch_names
 
 FLOAT32 = np.dtype(np.float32)
 MULTIPLY_OUT_OF_PLACE = "np.multiply(x, s, out=y)"
@@ -37,6 +37,8 @@ GOALS = {
     "bfloat16 in place, 16 M: GB/s relative to float32": (0.7, 0.4),
     "float16 in place, 16 M: GB/s relative to float32": (0.7, 0.4),
     "a call on 16 elements, microseconds": (0.8, 0.8),
+    "DropBlock in place, (32, 256, 28, 28), blocks of 7": (0.3, 0.3),
+    "DropBlock against PyTorch's max_pool2d": (10.0, 10.0),
     "Numba, 1 M, Gel/s": (3.0, None),
     "NumPy reference, 1 M, Gel/s": (0.05, 0.05),
     "memory of a call in place, 64 M, beyond the array, MB": (1.0, 1.0),
@@ -128,6 +130,28 @@ def small_call(one: Implementation, seconds: float) -> Iterator[Figure]:
     yield Figure("a call on 16 elements, microseconds", ours, made_of)
 
 
+def blocks(one: Implementation, seconds: float) -> Iterator[Figure]:
+    x = np.ones((32, 256, 28, 28), np.float32)
+    names = {**names_for(1, FLOAT32), "x": x}
+    statement = f"fastdrop.drop_block2d(x, p, {BLOCK}, rng=rng, out=x)"
+    rows = [
+        Row("np.multiply", Timer("np.multiply(x, s, out=x)", globals=names)),
+        Row("fastdrop", Timer(statement, globals=names), one),
+    ]
+    bound, ours = medians(rows, seconds)
+    made_of = f"{gel(x.size, ours)} of np.multiply's {gel(x.size, bound)} Gel/s"
+    yield Figure("DropBlock in place, (32, 256, 28, 28), blocks of 7", bound / ours, made_of)
+    what = "DropBlock against PyTorch's max_pool2d"
+    if importlib.util.find_spec("torch") is None:
+        yield Figure(what, None, "torch is not installed")
+        return
+    names |= torch_block_names(x)
+    rows.append(Row("torch", Timer(TORCH_BLOCKS, globals=names)))
+    bound, ours, torch = medians(rows, seconds)
+    made_of = f"{gel(x.size, ours)} against {gel(x.size, torch)} Gel/s"
+    yield Figure(what, torch / ours, made_of)
+
+
 def fallbacks(seconds: float) -> Iterator[Figure]:
     n = ALL_SIZES["1 M"]
     for backend, name in (("numba", "Numba"), ("numpy", "NumPy reference")):
@@ -190,6 +214,7 @@ def figures(one: Implementation, seconds: float) -> Iterator[Figure]:
     yield from against_torch(one, seconds)
     yield from half_precision(one, seconds)
     yield from small_call(one, seconds)
+    yield from blocks(one, seconds)
     yield from fallbacks(seconds)
     yield from memory(one)
 
