@@ -14,9 +14,9 @@ to (for binary32 at every argument) are, at most
 ===================  ===========================================================================
 ``exp``              1 unit in the last place of the exact result
 ``sigmoid``          2.5
-``normal_cdf``       5.25
-``gelu``             6.5; where Phi(x) is subnormal, 6.5 |x| units of the smallest subnormal
-``silu``             3; where sigmoid(x) is subnormal, 3 |x| units of the smallest subnormal
+``normal_cdf``       5.75
+``gelu``             6.5; where Phi(x) is subnormal, 6.5 |x| of the smallest subnormal
+``silu``             3.5; where sigmoid(x) is subnormal, 3.5 |x| of the smallest subnormal
 ``gelu_tanh``        3 for positive x, 3 (1 + 2|u|) for negative x (2u is below), and as silu
 ``gelu_slope``       3.5 units in the last place of numbers from 1/2 to 1, like the next two:
 ``silu_slope``       2; no derivative of the three can have a small relative error, because
