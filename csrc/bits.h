@@ -39,15 +39,6 @@ FD_INLINE uint64_t fd_bits64(const uint8_t *bits, size_t bit) {
     return shift ? w >> shift | (uint64_t)p[8] << (64 - shift) : w;
 }
 
-/* Fewer than 64 bits, the rest zero. */
-FD_INLINE uint64_t fd_bits_tail(const uint8_t *bits, size_t bit, unsigned count) {
-    uint64_t w = 0;
-    for (unsigned i = 0; i < count; i++) {
-        w |= (uint64_t)(bits[(bit + i) >> 3] >> ((bit + i) & 7) & 1) << i;
-    }
-    return w;
-}
-
 /* The low `count` bits of w, 0 <= count <= 64. */
 FD_INLINE uint64_t fd_low_bits(uint64_t w, unsigned count) {
     return count >= 64 ? w : w & ((UINT64_C(1) << count) - 1);
@@ -59,6 +50,27 @@ FD_INLINE unsigned fd_count_bits(uint64_t w) {
     w = (w & UINT64_C(0x3333333333333333)) + (w >> 2 & UINT64_C(0x3333333333333333));
     w = (w + (w >> 4)) & UINT64_C(0x0F0F0F0F0F0F0F0F);
     return (unsigned)(w * UINT64_C(0x0101010101010101) >> 56);
+}
+
+/* 1 to 64 bits from bit `bit` on, the rest zero; touches only bytes that hold one of them. */
+FD_INLINE uint64_t fd_bits_tail(const uint8_t *bits, size_t bit, unsigned count) {
+    const uint8_t *p = bits + (bit >> 3);
+    unsigned shift = bit & 7, bytes = (shift + count + 7) / 8;
+    uint64_t w = 0;
+    for (unsigned i = 0; i < bytes && i < 8; i++) { w |= (uint64_t)p[i] << 8 * i; }
+    w >>= shift;
+    if (bytes > 8) { w |= (uint64_t)p[8] << (64 - shift); }
+    return fd_low_bits(w, count);
+}
+
+/* Up to 64 bits from bit `bit` on, the rest unspecified; touches no byte from `end` on, and takes
+ * the bits there to be zero. */
+FD_INLINE uint64_t fd_bits_before(const uint8_t *bits, const uint8_t *end, size_t bit,
+                                  unsigned count) {
+    if (end - bits > (ptrdiff_t)(bit >> 3) + 8) { return fd_bits64(bits, bit); }
+    size_t bound = 8 * (size_t)(end - bits), left = bit < bound ? bound - bit : 0;
+    if (!left) { return 0; }
+    return fd_bits_tail(bits, bit, count < left ? count : (unsigned)left);
 }
 
 /* A stream of bits into memory, a word at a time; flush writes the bytes that are left. */

@@ -18,6 +18,22 @@ typedef void fd_apply_bits_fn(const void *x, void *y, size_t n, const uint8_t *b
 /* The same with stores that bypass the cache where y can be aligned. */
 typedef fd_apply_bits_fn fd_apply_bits_stream_fn;
 
+/* Rows of `run` elements that share a bit each: row i has bit i of the mask. */
+typedef struct fd_rows {
+    const uint8_t *bits, *end; /* the mask; nothing from `end` on is read */
+    size_t run;
+    /* Where rows are shorter than 64: `times` of them in a word, for every value of their bits. */
+    unsigned times;
+    uint64_t words[256];
+} fd_rows;
+
+/* n elements from number `first` of row 0 on (which may lie in a later row). */
+typedef void fd_apply_rows_fn(const void *x, void *y, size_t n, const fd_rows *rows, size_t first,
+                              double scale);
+
+/* The same with stores that bypass the cache where y can be aligned. */
+typedef fd_apply_rows_fn fd_apply_rows_stream_fn;
+
 /* n keep bits; padding bits of the last byte are zero. */
 typedef void fd_mask_bits_fn(uint8_t *bits, size_t n, const fd_draw *d);
 
@@ -58,6 +74,8 @@ typedef struct fd_table {
     fd_zoneout_fn *zoneout[FD_DTYPE_COUNT];
     fd_zoneout_split_fn *zoneout_split[FD_DTYPE_COUNT];
     fd_affine_fn *affine[FD_DTYPE_COUNT];
+    fd_apply_rows_fn *apply_rows[FD_DTYPE_COUNT];
+    fd_apply_rows_stream_fn *apply_rows_stream[FD_DTYPE_COUNT];
     fd_mask_bits_fn *mask_bits;
     fd_pack_bool_fn *pack_bool;
     fd_unpack_bool_fn *unpack_bool;

@@ -30,6 +30,28 @@ fd_layout fd_layout_merge(const fd_layout *layout) {
     return m;
 }
 
+int fd_layout_by_memory(fd_layout *ordered, const fd_layout *merged, ptrdiff_t size) {
+    fd_layout sorted;
+    sorted.ndim = merged->ndim;
+    for (int d = 0; d < merged->ndim; d++) {
+        int i = d;
+        if (merged->y_strides[d] <= 0) { return 0; }
+        for (; i > 0 && sorted.y_strides[i - 1] < merged->y_strides[d]; i--) {
+            sorted.shape[i] = sorted.shape[i - 1];
+            sorted.x_strides[i] = sorted.x_strides[i - 1];
+            sorted.y_strides[i] = sorted.y_strides[i - 1];
+            sorted.mask_strides[i] = sorted.mask_strides[i - 1];
+        }
+        sorted.shape[i] = merged->shape[d];
+        sorted.x_strides[i] = merged->x_strides[d];
+        sorted.y_strides[i] = merged->y_strides[d];
+        sorted.mask_strides[i] = merged->mask_strides[d];
+    }
+    *ordered = fd_layout_merge(&sorted);
+    int last = ordered->ndim - 1;
+    return ordered->x_strides[last] == size && ordered->y_strides[last] == size;
+}
+
 size_t fd_layout_size(const fd_layout *layout) {
     size_t n = 1;
     for (int d = 0; d < layout->ndim; d++) { n *= layout->shape[d]; }
@@ -42,6 +64,22 @@ int fd_is_contiguous(const fd_layout *layout, const ptrdiff_t *strides, ptrdiff_
         step *= (ptrdiff_t)layout->shape[d];
     }
     return 1;
+}
+
+void fd_mask_in_order(fd_layout *layout) {
+    ptrdiff_t step = 1;
+    for (int d = layout->ndim - 1; d >= 0; d--) {
+        layout->mask_strides[d] = step;
+        step *= (ptrdiff_t)layout->shape[d];
+    }
+}
+
+size_t fd_mask_bytes(const fd_layout *layout) {
+    size_t bits = 1;
+    for (int d = 0; d < layout->ndim; d++) {
+        bits += (layout->shape[d] - 1) * (size_t)layout->mask_strides[d];
+    }
+    return (bits + 7) / 8;
 }
 
 void fd_cursor_seek(fd_cursor *cursor, const fd_layout *layout, const ptrdiff_t *strides,
@@ -128,4 +166,26 @@ void fd_scatter(char *array, const char *buffer, fd_cursor *cursor, size_t n, si
         copy(array + cursor->offset, step, buffer, (ptrdiff_t)size, run, size);
         fd_cursor_advance(cursor, run);
     }
+}
+
+void fd_walk_axis(fd_walk *walk, size_t n, ptrdiff_t step0, ptrdiff_t step1, ptrdiff_t step2) {
+    if (n == 1) { return; }
+    int d = walk->ndim++;
+    walk->n[d] = n;
+    walk->index[d] = 0;
+    walk->steps[d][0] = step0;
+    walk->steps[d][1] = step1;
+    walk->steps[d][2] = step2;
+}
+
+int fd_walk_next(fd_walk *walk) {
+    for (int d = walk->ndim - 1; d >= 0; d--) {
+        const ptrdiff_t *steps = walk->steps[d];
+        int more = ++walk->index[d] < walk->n[d];
+        ptrdiff_t times = more ? 1 : 1 - (ptrdiff_t)walk->n[d];
+        for (int i = 0; i < 3; i++) { walk->at[i] += times * steps[i]; }
+        if (more) { return 1; }
+        walk->index[d] = 0;
+    }
+    return 0;
 }

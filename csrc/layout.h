@@ -2,16 +2,26 @@
 #ifndef FD_LAYOUT_H
 #define FD_LAYOUT_H
 
-#include "fastdrop.h"
+#include "kernel.h"
 
 /* The same elements in the same order over as few axes as possible: axes of size 1 go, and an axis
  * joins its neighbour where all strides allow it. Leaves at least one axis. */
 fd_layout fd_layout_merge(const fd_layout *layout);
 
+/* The same elements, x's and y's, in the order that y has them in memory: 0 where the nearest ones
+ * are not neighbours in both. */
+int fd_layout_by_memory(fd_layout *ordered, const fd_layout *merged, ptrdiff_t size);
+
 size_t fd_layout_size(const fd_layout *layout);
 
 /* Whether consecutive elements, in C order, lie `step` apart throughout. */
 int fd_is_contiguous(const fd_layout *layout, const ptrdiff_t *strides, ptrdiff_t step);
+
+/* Gives every element a mask element of its own, in C order. */
+void fd_mask_in_order(fd_layout *layout);
+
+/* The bytes of a packed mask with these strides. */
+size_t fd_mask_bytes(const fd_layout *layout);
 
 /* A place in the C order of a layout, and where one operand has it. */
 typedef struct fd_cursor {
@@ -35,19 +45,41 @@ void fd_cursor_rows(fd_cursor *cursor, size_t rows);
 void fd_gather(char *buffer, const char *array, fd_cursor *cursor, size_t n, size_t size);
 void fd_scatter(char *array, const char *buffer, fd_cursor *cursor, size_t n, size_t size);
 
+/* A walk over all indices of some axes, the last one fastest, with up to three places that move by
+ * steps of their own. A walk starts with the places in `at`, then come its axes, outermost first.
+ */
+typedef struct fd_walk {
+    ptrdiff_t at[3];
+    int ndim;
+    size_t n[FD_MAX_DIMS], index[FD_MAX_DIMS];
+    ptrdiff_t steps[FD_MAX_DIMS][3];
+} fd_walk;
+
+void fd_walk_axis(fd_walk *walk, size_t n, ptrdiff_t step0, ptrdiff_t step1, ptrdiff_t step2);
+int fd_walk_next(fd_walk *walk); /* 0 after the last index */
+
+/* Fills in `times` and `words`, by `run`. */
+void fd_rows_make_words(fd_rows *rows);
+
 /* A packed mask that is broadcast over a layout: on the last axis its strides (in bits) are 0 or 1,
  * before it they are anything. */
 typedef struct fd_broadcast {
     const fd_layout *layout; /* merged; its mask strides count */
-    const uint8_t *bits;
-    size_t bytes; /* of the whole packed mask */
-    /* Where rows are at most 8 long and share one bit each: 8 rows at once, by the mask's byte. */
-    uint64_t rows8[256];
+    fd_rows rows;            /* of the last axis, where the mask is shared along that */
+    uint64_t repeat;         /* a row shorter than 64 times this is as many rows as a word holds */
+    /* Where the last two axes are all there are, or long: how many elements they have, over which
+     * the mask is one bit for each row, or one row of bits again and again. Else 0. */
+    size_t segment;
 } fd_broadcast;
 
 void fd_broadcast_init(fd_broadcast *b, const fd_layout *layout, const uint8_t *bits);
 
 /* The bits of elements first..first+n-1 as one packed run. */
 void fd_expand_bits(uint8_t *out, const fd_broadcast *b, size_t first, size_t n);
+
+/* Applies the mask of elements first..first+n-1, which are contiguous from x and y on, without
+ * spreading it; the mask has segments. */
+void fd_apply_shared(const fd_broadcast *b, const fd_table *table, fd_dtype dtype, size_t size,
+                     const char *x, char *y, size_t first, size_t n, double scale, int stream);
 
 #endif

@@ -68,6 +68,14 @@ FD_INLINE void apply(const char *x, char *y, size_t n, size_t size, const uint8_
     }
 }
 
+FD_INLINE void apply_to_rows(const char *x, char *y, size_t n, size_t size, const fd_rows *rows,
+                             size_t first, double scale, put_fn *put) {
+    for (size_t i = 0; i < n; i++) {
+        size_t bit = (first + i) / rows->run;
+        put(y + i * size, x + i * size, rows->bits[bit >> 3] >> (bit & 7) & 1, scale);
+    }
+}
+
 /* There is no portable store that bypasses the cache: the stream kernels are the plain ones. */
 #define FD_SCALAR(dtype, size) \
     static void dropout_##dtype(const void *x, void *y, size_t n, const fd_draw *d, \
@@ -77,6 +85,10 @@ FD_INLINE void apply(const char *x, char *y, size_t n, size_t size, const uint8_
     static void apply_bits_##dtype(const void *x, void *y, size_t n, const uint8_t *bits, \
                                    size_t bit0, double scale) { \
         apply(x, y, n, size, bits, bit0, scale, put_##dtype); \
+    } \
+    static void apply_rows_##dtype(const void *x, void *y, size_t n, const fd_rows *rows, \
+                                   size_t first, double scale) { \
+        apply_to_rows(x, y, n, size, rows, first, scale, put_##dtype); \
     }
 
 FD_SCALAR(f32, 4)
@@ -92,6 +104,10 @@ FD_SCALAR(bf16, 2)
 #define apply_bits_stream_f64 apply_bits_f64
 #define apply_bits_stream_f16 apply_bits_f16
 #define apply_bits_stream_bf16 apply_bits_bf16
+#define apply_rows_stream_f32 apply_rows_f32
+#define apply_rows_stream_f64 apply_rows_f64
+#define apply_rows_stream_f16 apply_rows_f16
+#define apply_rows_stream_bf16 apply_rows_bf16
 
 static void put_bool(char *y, const char *x, uint32_t keep, double scale) {
     (void)x;

@@ -1,6 +1,7 @@
 /* Every body, on the vocabulary included before; then the table. FD_ISA_NAME is the set's name. */
 #include "lanes.h"
 #include "real.h"
+#include "rows.h"
 
 #define FD_BODIES "vector.h"
 #include "dtypes.h"

@@ -1,4 +1,5 @@
-/* Bodies of one dtype D: apply_bits, apply_bits_stream, dropout. Included once for each. */
+/* Bodies of one dtype D: apply_bits, apply_rows, dropout, and the forms of each that bypass the
+ * cache. Included once for each. */
 
 enum { FD_CAT(size, D) = FD_SIZE, FD_CAT(chunk, D) = FD_FIELDS * FD_SIZE };
 
@@ -35,6 +36,7 @@ FD_INLINE void FD_CAT(bits_run, D)(const char *x, char *y, size_t n, const uint8
     FD_CAT(vs, D) s = FD_CAT(vs_set, D)(scale);
     for (; n >= FD_STEP; n -= FD_STEP, bit += FD_STEP) {
         FD_CAT(prefetch, D)(x, 1);
+        if (!nt && x != y) { FD_CAT(prefetch, D)(y, 1); }
         FD_CAT(word, D)(x, y, fd_bits64(bits, bit), s, nt);
         x += FD_STEP * FD_SIZE;
         y += FD_STEP * FD_SIZE;
@@ -65,6 +67,55 @@ static void FD_CAT(apply_bits_stream, D)(const void *xv, void *yv, size_t n, con
     fd_stream_end();
 }
 
+/* The same under words that are made of rows. The two loops are apart for the sake of the short
+ * one's registers. */
+FD_INLINE void FD_CAT(rows_run, D)(const char *x, char *y, size_t n, row_words r, double scale,
+                                   int are_long, int nt) {
+    FD_CAT(vs, D) s = FD_CAT(vs_set, D)(scale);
+    for (; n >= FD_STEP; n -= FD_STEP) {
+        FD_CAT(prefetch, D)(x, 1);
+        if (!nt && x != y) { FD_CAT(prefetch, D)(y, 1); }
+        uint64_t w = are_long ? long_row_word(&r, FD_STEP) : short_row_word(&r);
+        FD_CAT(word, D)(x, y, w, s, nt);
+        x += FD_STEP * FD_SIZE;
+        y += FD_STEP * FD_SIZE;
+    }
+    if (n) {
+        uint64_t w = are_long ? long_row_word(&r, n) : short_row_word(&r);
+        FD_CAT(word_part, D)(x, y, 0, n, w, scale);
+    }
+}
+
+static void FD_CAT(apply_rows, D)(const void *x, void *y, size_t n, const fd_rows *rows,
+                                  size_t first, double scale) {
+    if (!n) { return; }
+    row_words r = row_words_at(rows, first);
+    if (r.run >= FD_STEP) {
+        FD_CAT(rows_run, D)(x, y, n, r, scale, 1, 0);
+    } else {
+        FD_CAT(rows_run, D)(x, y, n, r, scale, 0, 0);
+    }
+}
+
+static void FD_CAT(apply_rows_stream, D)(const void *xv, void *yv, size_t n, const fd_rows *rows,
+                                         size_t first, double scale) {
+    const char *x = xv;
+    char *y = yv;
+    size_t gap = (size_t)(-(uintptr_t)y & 63), head = gap / FD_SIZE;
+    if (!FD_HAS_STREAM || gap % FD_SIZE || n < head + FD_STEP) {
+        FD_CAT(apply_rows, D)(x, y, n, rows, first, scale);
+        return;
+    }
+    FD_CAT(apply_rows, D)(x, y, head, rows, first, scale);
+    row_words r = row_words_at(rows, first + head);
+    if (r.run >= FD_STEP) {
+        FD_CAT(rows_run, D)(x + gap, y + gap, n - head, r, scale, 1, 1);
+    } else {
+        FD_CAT(rows_run, D)(x + gap, y + gap, n - head, r, scale, 0, 1);
+    }
+    fd_stream_end();
+}
+
 /* One step: the registers' fields against the threshold, and what is kept times the scale. */
 FD_INLINE void FD_CAT(step, D)(const char *x, char *y, int i, vu r, vu threshold, FD_CAT(vs, D) s) {
     int at = i * FD_CAT(chunk, D);
@@ -77,6 +128,7 @@ FD_INLINE void FD_CAT(block, D)(const char *x, char *y, const lanes *from, vu th
     lanes l = *from;
     for (int t = 0; t < FD_STEPS; t += 2) {
         FD_CAT(prefetch, D)(x, 2);
+        if (x != y) { FD_CAT(prefetch, D)(y, 2); }
         FD_UNROLL
         for (int i = 0; i < FD_REGS; i++) {
             FD_CAT(step, D)(x, y, i, lane_next(&l.s0[i], l.s1[i]), threshold, s);

@@ -4,6 +4,7 @@
  */
 #include "check.h"
 #include "dispatch.h"
+#include "layout.h"
 
 static const size_t sizes[] = {0,    1,    2,    3,    4,    7,    8,    15,   16,   17,  31,
                                32,   33,   47,   63,   64,   65,   127,  128,  129,  191, 1000,
@@ -37,6 +38,27 @@ static void run_apply_bits(const fd_table *table, fd_dtype dtype, const void *x,
 static void run_apply_bits_stream(const fd_table *table, fd_dtype dtype, const void *x, void *y,
                                   size_t n, const fd_draw *d, const uint8_t *bits, double scale) {
     table->apply_bits_stream[dtype](x, y, n, bits, d->position % 4096, scale);
+}
+
+/* Rows of a length that depends on how many elements there are: short ones, and long ones. */
+static fd_rows rows_of(const uint8_t *bits, size_t n, const fd_draw *d) {
+    static const size_t runs[] = {1, 2, 3, 7, 8, 9, 12, 31, 33, 63, 64, 65, 127, 128, 1000, 5000};
+    fd_rows rows = {.run = runs[(n + d->position) % COUNT(runs)]};
+    rows.bits = bits;
+    size_t first = d->position % 4096;
+    rows.end = bits + (n ? (first + n - 1) / rows.run / 8 + 1 : 0);
+    fd_rows_make_words(&rows);
+    return rows;
+}
+static void run_apply_rows(const fd_table *table, fd_dtype dtype, const void *x, void *y, size_t n,
+                           const fd_draw *d, const uint8_t *bits, double scale) {
+    fd_rows rows = rows_of(bits, n, d);
+    table->apply_rows[dtype](x, y, n, &rows, d->position % 4096, scale);
+}
+static void run_apply_rows_stream(const fd_table *table, fd_dtype dtype, const void *x, void *y,
+                                  size_t n, const fd_draw *d, const uint8_t *bits, double scale) {
+    fd_rows rows = rows_of(bits, n, d);
+    table->apply_rows_stream[dtype](x, y, n, &rows, d->position % 4096, scale);
 }
 
 static void check_elementwise(const char *name, run_fn *run, const fd_table *table, fd_dtype dtype,
