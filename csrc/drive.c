@@ -8,6 +8,7 @@
 #include "dispatch.h"
 #include "fpenv.h"
 #include "layout.h"
+#include "permuted.h"
 #include "share.h"
 #include "shared.h"
 
@@ -164,12 +165,43 @@ void fd_dropout(fd_dtype dtype, const void *x, void *y, size_t n, const fd_key *
     run_elementwise(dtype, x, y, &j);
 }
 
+static void run_some_boxes(const void *context, size_t first, size_t end) {
+    for (; first < end; first++) { fd_permuted_run(context, first); }
+}
+
+/* Whether it was done: not where few elements lie together in the memory of both x and y. */
+static int run_boxes(fd_dtype dtype, const void *x, void *y, const fd_layout *ordered,
+                     const job *j) {
+    size_t size = itemsizes[dtype], bytes = 2 * j->n * size;
+    fd_permuted p = {.table = fd_active_table(), .dtype = dtype, .size = size, .x = x, .y = y};
+    p.scale = j->scale;
+    p.draw = j->source == DRAWN ? &j->draw : NULL;
+    p.bits = j->mask;
+    p.bytes = j->source == BITS ? fd_mask_bytes(ordered) : 0;
+    p.streaming = x != y && bytes >= fd_get_streaming_bytes();
+    p.layout = *ordered;
+    size_t boxes = fd_permuted_cut(&p);
+    fd_share_tasks(boxes, bytes, run_some_boxes, &p);
+    return boxes > 0;
+}
+
+/* Elements in memory order, and the mask's bits are brought to them; or the other way round. */
 static void run_strided(fd_dtype dtype, const void *x, void *y, const fd_layout *layout, job *j) {
     j->n = fd_layout_size(layout);
     if (!j->n) { return; }
     ptrdiff_t size = (ptrdiff_t)itemsizes[dtype];
-    fd_layout merged = fd_layout_merge(layout);
+    fd_layout merged = fd_layout_merge(layout), ordered;
     fd_broadcast broadcast;
+    if (j->source == DRAWN) { fd_mask_in_order(&merged); }
+    if (!fd_is_contiguous(&merged, merged.y_strides, size) &&
+        fd_layout_by_memory(&ordered, &merged, size)) {
+        int any_order = j->source == BYTES || j->source == EVERY;
+        if (any_order || (j->source == BITS && ordered.mask_strides[ordered.ndim - 1] <= 1)) {
+            merged = ordered;
+        } else if (!j->map && run_boxes(dtype, x, y, &ordered, j)) {
+            return;
+        }
+    }
     j->layout = &merged;
     j->x_plain = fd_is_contiguous(&merged, merged.x_strides, size);
     j->y_plain = fd_is_contiguous(&merged, merged.y_strides, size);

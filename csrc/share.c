@@ -38,3 +38,9 @@ void fd_share(size_t n, size_t lead, size_t bytes, fd_share_fn *fn, const void *
     if (threads > 1) { p.size = share > 16 * FD_BLOCK ? share : 16 * FD_BLOCK; }
     if (n) { fd_pool_run((total + p.size - 1) / p.size, threads, run_piece, &p); }
 }
+
+void fd_share_tasks(size_t n, size_t bytes, fd_share_fn *fn, const void *context) {
+    int threads = bytes >= PARALLEL_BYTES ? num_threads : 1;
+    pieces p = {n, 0, threads > 1 ? 1 : n, fn, context};
+    if (n) { fd_pool_run((n + p.size - 1) / p.size, threads, run_piece, &p); }
+}

@@ -13,6 +13,10 @@ typedef void fd_share_fn(const void *context, size_t first, size_t end);
  * While `fn` runs, rounding is to nearest even and subnormals are kept. */
 void fd_share(size_t n, size_t lead, size_t bytes, fd_share_fn *fn, const void *context);
 
+/* The same for n tasks instead of elements, which are cut anywhere; `bytes` is what all of them
+ * move. */
+void fd_share_tasks(size_t n, size_t bytes, fd_share_fn *fn, const void *context);
+
 /* The end of the chunk that element `first` begins or is in: at most `end`, and where a block does.
  */
 static inline size_t fd_chunk_end(size_t first, size_t end, size_t lead) {

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support import STORAGE, difference, same_bits
+from support import STORAGE, Guarded, difference, same_bits
 
 from fastdrop import backends
 from fastdrop._plan import make_plan
@@ -222,3 +222,81 @@ def test_any_view_any_key_any_p(impl, view, kind, seed, stream, offset, p):
     impl.dropout(x, x, kind, key, plan)
     check(x, wanted, kind, view, key, p)
     assert np.array_equal(memory[untouched], before[untouched])
+
+
+@st.composite
+def permuted(draw: st.DrawFn) -> tuple[tuple[int, ...], tuple[int, ...], tuple[bool, ...]]:
+    """The lengths of memory's axes, an order of them, and along which a mask is shared."""
+    ndim = draw(st.integers(2, 5))
+    lengths: list[int] = []
+    for _ in range(ndim):
+        room = max(1, 20000 // math.prod(lengths))
+        lengths.append(draw(st.integers(1, min(room, 3000)) | st.sampled_from([2, 3, 8, 64])))
+    lengths = draw(st.permutations(lengths))
+    axes = draw(st.permutations(range(ndim)))
+    return tuple(lengths), tuple(axes), tuple(draw(st.booleans()) for _ in range(ndim))
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    case=permuted(),
+    kind=st.sampled_from(KINDS),
+    offset=st.integers(0, 2**64 - 1),
+    p=st.floats(0, 1),
+    in_place=st.booleans(),
+)
+def test_dense_memory_in_any_order(impl, case, kind, offset, p, in_place):
+    """What a transposed or channels-last array is: the mask follows the order of the elements."""
+    lengths, axes, shared = case
+    reference = backends.load("numpy")
+    key, plan = Key(1, 2, offset), make_plan(p, kind)
+    values = filled(lengths, kind).transpose(axes)
+    ordered = values.copy(order="C")
+    wanted = np.empty_like(ordered)
+    reference.dropout(ordered, wanted, kind, key, plan)
+    x = filled(lengths, kind).transpose(axes)
+    out = x if in_place else np.empty(lengths, x.dtype).transpose(axes)
+    impl.dropout(x, out, kind, key, plan)
+    check(out, wanted, kind, case, "drawn")
+
+    mask_shape = tuple(1 if s else n for s, n in zip(shared, x.shape, strict=True))
+    bits = np.empty((math.prod(mask_shape) + 7) // 8, np.uint8)
+    reference.mask_packed(bits, math.prod(mask_shape), key, plan)
+    reference.apply_packed(ordered, wanted, kind, bits, mask_shape, plan.scale)
+    x[...] = values
+    impl.apply_packed(x, out, kind, bits, mask_shape, plan.scale)
+    check(out, wanted, kind, case, "packed")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("run", [2, 3, 5, 8, 9, 31, 33, 63, 64, 65, 130, 784, 9000])
+def test_shared_rows_of_every_length(impl, reference, kind, run):
+    """A decision for each row, a row of decisions for all, and both under another axis."""
+    rows = 9000 // run + 3
+    for shape, mask_shape in (
+        ((rows, run), (rows, 1)),
+        ((rows, run), (1, run)),
+        ((3, rows, run), (3, 1, run)),
+        ((3, rows, run), (1, rows, 1)),
+        ((2, 2, 700 // run + 2, run), (2, 1, 700 // run + 2, 1)),
+    ):
+        x = filled(shape, kind)
+        keep = np.random.default_rng(run).random(mask_shape) < 0.6
+        wanted = np.empty_like(x)
+        reference.scale(x, wanted, kind, 1.5)
+        wanted[~np.broadcast_to(keep, shape)] = 0
+        packed = np.packbits(keep, bitorder="little")
+        for misalignment in (0, 4, 24):
+            into = Guarded(x.size, x.dtype, misalignment)
+            out = into.array.reshape(shape)
+            impl.apply_packed(x, out, kind, packed, mask_shape, 1.5)
+            check(out, wanted, kind, shape, mask_shape, misalignment)
+            out[...] = x
+            impl.apply_packed(out, out, kind, packed, mask_shape, 1.5)
+            check(out, wanted, kind, shape, mask_shape, misalignment, "in place")
+            assert into.intact()

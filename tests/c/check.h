@@ -47,5 +47,6 @@ void test_computing(void);
 void test_drive(void);
 void test_environment(void);
 void test_pool(void);
+void test_permuted(void);
 
 #endif

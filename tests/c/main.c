@@ -100,6 +100,7 @@ int main(int argc, char **argv) {
     test_kernels();
     test_computing();
     test_drive();
+    test_permuted();
     test_environment();
     test_pool();
     printf("%ld passed, %ld failed\n", checks_passed, checks_failed);

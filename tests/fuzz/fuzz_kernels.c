@@ -15,7 +15,7 @@ typedef struct recipe {
     uint64_t seed, stream, offset;
     double p;
     uint16_t length;
-    uint8_t operation, dtype, x_gap, y_gap, in_place, streaming, columns, shared;
+    uint8_t operation, dtype, x_gap, y_gap, in_place, streaming, columns, shared, transposed;
 } recipe;
 
 enum { DROPOUT, STRIDED, APPLY_BITS, APPLY_BOOL, SCALE, MASK_BITS, MASK_BOOL, OPERATIONS };
@@ -49,6 +49,10 @@ static void perform(const recipe *r, const uint8_t *data, size_t size, uint8_t *
     if (!r->in_place && r->streaming % 3 == 2) { /* transposed on the way */
         layout.y_strides[0] = (ptrdiff_t)item;
         layout.y_strides[1] = (ptrdiff_t)(rows * item);
+    }
+    if (r->transposed % 2) { /* dense, but in the other order */
+        layout.x_strides[0] = layout.y_strides[0] = (ptrdiff_t)item;
+        layout.x_strides[1] = layout.y_strides[1] = (ptrdiff_t)(rows * item);
     }
     layout.mask_strides[0] = r->shared % 3 == 1 ? 0 : r->shared % 3 == 2 ? 1 : (ptrdiff_t)columns;
     layout.mask_strides[1] = r->shared % 3 == 2 ? 0 : 1;

@@ -1,0 +1,52 @@
+/* Arrays whose memory is dense but in another order than their elements: the data are taken as they
+ * lie, and the bits of the mask are brought into that order. */
+#ifndef FD_PERMUTED_H
+#define FD_PERMUTED_H
+
+#include "kernel.h"
+#include "layout.h"
+
+/* The most bits that are permuted at a time: two buffers of so many stay in the L1 cache. */
+enum { FD_BOX = 1 << 17 };
+
+/* A part of an array: a range of each axis. Its mask is brought from the order of the elements into
+ * the order of the memory; both lie packed, bits of neighbours along an axis a fixed step apart. */
+typedef struct fd_box {
+    int ndim;
+    size_t n[FD_MAX_DIMS];                                 /* elements along each axis */
+    size_t from_steps[FD_MAX_DIMS], to_steps[FD_MAX_DIMS]; /* in bits; one of each is 1 */
+} fd_box;
+
+/* Writes the bits of `from` (of `bytes` bytes, from bit `bit` on) into `to`, whose bits are zero
+ * and which has 8 bytes to spare. */
+void fd_permute_bits(uint8_t *to, const uint8_t *from, size_t bytes, size_t bit, const fd_box *box);
+
+/* How an array is cut into boxes. Axes are in the order of the memory, the last one contiguous in
+ * x and y; mask strides are in bits. */
+typedef struct fd_permuted {
+    const fd_table *table;
+    fd_dtype dtype;
+    size_t size;
+    const char *x;
+    char *y;
+    double scale;
+    const fd_draw *draw; /* or else: */
+    const uint8_t *bits; /* the mask, of so many */
+    size_t bytes;
+    int streaming; /* whether stores may bypass the cache */
+    fd_layout layout;
+    int by_mask[FD_MAX_DIMS];   /* the axes, nearest in the mask first */
+    size_t length[FD_MAX_DIMS]; /* of a box along each axis; those at the end may be shorter */
+    size_t boxes[FD_MAX_DIMS];  /* how many along each axis */
+    int piece;                  /* a box has by_mask[0..piece] as one run of the mask */
+    int stretch;                /* and the axes from this one on as one run of the memory */
+} fd_permuted;
+
+/* Cuts; returns how many boxes there are, or 0 where too few elements lie in one run. Everything
+ * above `layout` and `layout` itself are the caller's. */
+size_t fd_permuted_cut(fd_permuted *p);
+
+/* Dropout of one box: a task for the pool. No two boxes share an element. */
+void fd_permuted_run(const fd_permuted *p, size_t index);
+
+#endif
