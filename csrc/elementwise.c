@@ -20,17 +20,23 @@ struct job {
     const char *in[2];
     char *out[2];
     double scale;
+    const fd_bias *bias;
+    fd_act act;
+    int draws; /* or everything is kept */
     chunk_fn *chunk;
 };
 
 static void run_share(const void *context, size_t first, size_t end) {
     const job *j = context;
     uint8_t bits[FD_BLOCK / 8]; /* kernels read whole words */
+    memset(bits, 0xFF, sizeof bits);
     for (size_t next; first < end; first = next) {
         next = fd_chunk_end(first, end, j->lead);
-        fd_draw d = j->draw;
-        d.position += first;
-        j->table->mask_bits(bits, next - first, &d);
+        if (j->draws) {
+            fd_draw d = j->draw;
+            d.position += first;
+            j->table->mask_bits(bits, next - first, &d);
+        }
         j->chunk(j, first, next - first, bits);
     }
 }
@@ -41,8 +47,11 @@ static void run(job *j, fd_dtype dtype, size_t n, const fd_key *key, const fd_pl
     j->table = fd_active_table();
     j->dtype = dtype;
     j->size = itemsizes[dtype];
-    j->draw = fd_draw_make(key, plan);
-    j->lead = key->offset % FD_BLOCK;
+    j->draws = key != NULL;
+    if (j->draws) {
+        j->draw = fd_draw_make(key, plan);
+        j->lead = key->offset % FD_BLOCK;
+    }
     fd_share(n, j->lead, operands * j->size, run_share, j);
 }
 
@@ -55,6 +64,38 @@ static void add_chunk(const job *j, size_t first, size_t n, const uint8_t *bits)
 void fd_dropout_add(fd_dtype dtype, const void *x, const void *residual, void *y, size_t n,
                     const fd_key *key, const fd_plan *plan, double scale) {
     job j = {.in = {x, residual}, .out = {y}, .scale = scale, .chunk = add_chunk};
+    run(&j, dtype, n, key, plan, 3);
+}
+
+/* The bias of the chunk that starts at element `first`. */
+static const char *bias_at(const job *j, size_t first) {
+    const fd_bias *bias = j->bias;
+    return (const char *)bias->values + (bias->column + first % bias->n) % bias->n * j->size;
+}
+
+static void act_chunk(const job *j, size_t first, size_t n, const uint8_t *bits) {
+    size_t at = first * j->size;
+    j->table->bias_act[j->dtype](j->in[0] + at, bias_at(j, first), j->out[0] + at, n, bits,
+                                 j->scale, j->act);
+}
+
+void fd_bias_act_dropout(fd_dtype dtype, fd_act act, const void *x, const fd_bias *bias, void *y,
+                         size_t n, const fd_key *key, const fd_plan *plan, double scale) {
+    job j = {.in = {x}, .out = {y}, .scale = scale, .bias = bias, .act = act, .chunk = act_chunk};
+    run(&j, dtype, n, key, plan, 2);
+}
+
+static void slope_chunk(const job *j, size_t first, size_t n, const uint8_t *bits) {
+    size_t at = first * j->size;
+    j->table->bias_act_slope[j->dtype](j->in[0] + at, j->in[1] + at, bias_at(j, first),
+                                       j->out[0] + at, n, bits, j->scale, j->act);
+}
+
+void fd_bias_act_dropout_backward(fd_dtype dtype, fd_act act, const void *dy, const void *x,
+                                  const fd_bias *bias, void *dx, size_t n, const fd_key *key,
+                                  const fd_plan *plan, double scale) {
+    job j = {.in = {dy, x}, .out = {dx}, .scale = scale, .bias = bias, .act = act};
+    j.chunk = slope_chunk;
     run(&j, dtype, n, key, plan, 3);
 }
 

@@ -55,6 +55,14 @@ typedef size_t fd_invert_bits_fn(uint8_t *bits, size_t n);
 typedef void fd_dropout_add_fn(const void *x, const void *residual, void *y, size_t n,
                                const uint8_t *bits, double scale);
 
+/* y = keep ? act(x + bias) * scale : +0.0. */
+typedef void fd_bias_act_fn(const void *x, const void *bias, void *y, size_t n, const uint8_t *bits,
+                            double scale, fd_act act);
+
+/* dx = keep ? (dy * scale) * act'(x + bias) : +0.0. */
+typedef void fd_bias_act_slope_fn(const void *dy, const void *x, const void *bias, void *dx,
+                                  size_t n, const uint8_t *bits, double scale, fd_act act);
+
 /* y = keep ? a : b. */
 typedef void fd_zoneout_fn(const void *a, const void *b, void *y, size_t n, const uint8_t *bits);
 
@@ -71,6 +79,8 @@ typedef struct fd_table {
     fd_apply_bits_fn *apply_bits[FD_DTYPE_COUNT];
     fd_apply_bits_stream_fn *apply_bits_stream[FD_DTYPE_COUNT];
     fd_dropout_add_fn *dropout_add[FD_DTYPE_COUNT];
+    fd_bias_act_fn *bias_act[FD_DTYPE_COUNT];
+    fd_bias_act_slope_fn *bias_act_slope[FD_DTYPE_COUNT];
     fd_zoneout_fn *zoneout[FD_DTYPE_COUNT];
     fd_zoneout_split_fn *zoneout_split[FD_DTYPE_COUNT];
     fd_affine_fn *affine[FD_DTYPE_COUNT];

@@ -83,7 +83,88 @@ def second_refusals(name: str, f: Any, first: str, second: str) -> list[Bad]:
     ]
 
 
+def act_refusals() -> list[Bad]:
+    f, g = fastdrop.bias_act_dropout, fastdrop.bias_act_dropout_backward
+    names = 'act has to be "none", "relu", "gelu", "gelu_tanh" or "silu", but got '
+    rows: list[tuple[str, Callable[[Scene], object], type[Exception], str]] = [
+        (
+            "act",
+            lambda s: f(s.x, None, "tanh", rng=s.rng, out=s.out),  # type: ignore[arg-type]
+            ValueError,
+            f"{names}'tanh'",
+        ),
+        ("act-none", lambda s: f(s.x, act=None, rng=s.rng, out=s.out), ValueError, f"{names}None"),  # type: ignore[arg-type]
+        (
+            "act-array",
+            lambda s: g(s.x, s.x, act=np.ones(2), rng=s.rng, out=s.out),  # type: ignore[arg-type]
+            ValueError,
+            names,
+        ),
+        (
+            "bias-dtype",
+            lambda s: f(s.x, s.full(float, (4,)), rng=s.rng, out=s.out),
+            TypeError,
+            "bias has to have x's dtype float32, but got float64",
+        ),
+        (
+            "bias-shape",
+            lambda s: f(s.x, s.full(np.float32, (3,)), rng=s.rng, out=s.out),
+            ValueError,
+            "bias has to have the shape (4,) of x's last axis, but got (3,)",
+        ),
+        (
+            "bias-axes",
+            lambda s: g(s.x, s.x, s.full(np.float32, (1, 4)), rng=s.rng, out=s.out),
+            ValueError,
+            "bias has to have the shape (4,) of x's last axis, but got (1, 4)",
+        ),
+        (
+            "bias-and-no-axis",
+            lambda s: f(np.float32(1), s.full(np.float32, ()), rng=s.rng),
+            ValueError,
+            "x has to have at least 1 axis where there is a bias, but got shape ()",
+        ),
+        (
+            "bias-overlaps",
+            lambda s: f(s.x, s.out[0], rng=s.rng, out=s.out),
+            ValueError,
+            "bias has to share no memory with the array that is written, but got one that overlaps",
+        ),
+        (
+            "dy-dtype",
+            lambda s: g(s.full(float), s.x, rng=s.rng, out=s.out),
+            TypeError,
+            "dy has to have x's dtype float32, but got float64",
+        ),
+        (
+            "dy-shape",
+            lambda s: g(s.full(np.float32, (4,)), s.x, rng=s.rng, out=s.out),
+            ValueError,
+            "dy has to have x's shape (3, 4), but got (4,)",
+        ),
+        (
+            "dy-overlaps",
+            lambda s: g(
+                s.buffer[:12].reshape(SHAPE), s.x, rng=s.rng, out=s.buffer[1:13].reshape(SHAPE)
+            ),
+            ValueError,
+            "out has to be dy itself or share no memory with it, but got an array that",
+        ),
+    ]
+    return [
+        Bad(f"bias-act-{what}", lambda _, s, call=call: call(s), error, words)
+        for what, call, error, words in rows
+    ]
+
+
+def act_alone(x: Any, p: float = 0.5, training: Any = True, **options: Any) -> object:
+    return fastdrop.bias_act_dropout(x, None, "gelu", p, training, **options)
+
+
 CASES = [
+    *refusals("bias_act_dropout", act_alone, "x", SHAPE),
+    *act_refusals(),
+] + [
     case
     for name, (f, first, second) in FUNCTIONS.items()
     for case in refusals(name, with_second(f), first, SHAPE)
@@ -127,3 +208,23 @@ def test_layers_refuse_and_stay_as_they_are(layer: Any) -> None:
     drop(x, x)
     with pytest.raises(ValueError, match=r"dy has to have the shape of forward's output \(2, 3\)"):
         drop.backward(np.ones(2))
+
+
+def test_the_activation_s_layer_refuses_and_stays_as_it_is() -> None:
+    layer = layers.BiasActDropout("relu", rng=1)
+    x = np.ones((2, 3))
+    with pytest.raises(ValueError, match="act has to be"):
+        layer.act = "swish"  # type: ignore[assignment]
+    with pytest.raises(ValueError, match="act has to be"):
+        layers.BiasActDropout("swish")  # type: ignore[arg-type]
+    with pytest.raises(RuntimeError, match="backward has to come after forward"):
+        layer.backward(x)
+    with pytest.raises(ValueError, match="bias has to have the shape"):
+        layer(x, np.ones(2))
+    assert layer.act == "relu"
+    assert layer.generator.offset == 0
+    layer(x)
+    with pytest.raises(ValueError, match="dy has to have the shape of forward's output"):
+        layer.backward(np.ones(3))
+    with pytest.raises(TypeError, match="dy has to have x's dtype float64, but got float32"):
+        layer.backward(x.astype(np.float32))

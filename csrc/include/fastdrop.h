@@ -85,6 +85,35 @@ void fd_scale(fd_dtype dtype, const void *x, void *y, const fd_layout *layout, d
 void fd_dropout_add(fd_dtype dtype, const void *x, const void *residual, void *y, size_t n,
                     const fd_key *key, const fd_plan *plan, double scale);
 
+/* Activations: GELU is x Phi(x), GELU_TANH its approximation, SILU x sigmoid(x). */
+typedef enum fd_act {
+    FD_ACT_NONE,
+    FD_ACT_RELU,
+    FD_ACT_GELU,
+    FD_ACT_GELU_TANH,
+    FD_ACT_SILU,
+    FD_ACT_COUNT
+} fd_act;
+
+/* A bias that is added to rows of n elements, lengthened: values holds n + 4096 elements, in which
+ * the n of the bias come again and again. The first element of an operation is at `column`. Adding
+ * -0.0 changes nothing: that is no bias. */
+typedef struct fd_bias {
+    const void *values;
+    size_t n, column;
+} fd_bias;
+
+/* y = dropout of act(x + bias), for n contiguous elements, each operation rounded in the compute
+ * type; everything is kept where key is NULL. y may be x. */
+void fd_bias_act_dropout(fd_dtype dtype, fd_act act, const void *x, const fd_bias *bias, void *y,
+                         size_t n, const fd_key *key, const fd_plan *plan, double scale);
+
+/* The gradient of that with respect to x + bias: dx = keep ? (dy * scale) * act'(x + bias) : +0.0.
+ * dx may be dy or x. */
+void fd_bias_act_dropout_backward(fd_dtype dtype, fd_act act, const void *dy, const void *x,
+                                  const fd_bias *bias, void *dx, size_t n, const fd_key *key,
+                                  const fd_plan *plan, double scale);
+
 /* y = keep ? a : b, for n contiguous elements; y may be a or b. */
 void fd_zoneout(fd_dtype dtype, const void *a, const void *b, void *y, size_t n, const fd_key *key,
                 const fd_plan *plan);

@@ -154,6 +154,10 @@ static void mask_bits(uint8_t *bits, size_t n, const fd_draw *d) {
 }
 
 /* What computes is written once, on each vocabulary; its oracle is the NumPy backend. */
+#define FD_BODIES "functions.h"
+#include "../kernels/formats.h"
+#undef FD_BODIES
+
 #define FD_BODIES "family.h"
 #include "../kernels/dtypes.h"
 

@@ -3,6 +3,10 @@
 #include "real.h"
 #include "rows.h"
 
+#define FD_BODIES "functions.h"
+#include "formats.h"
+#undef FD_BODIES
+
 #define FD_BODIES "vector.h"
 #include "dtypes.h"
 

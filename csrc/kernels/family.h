@@ -2,5 +2,6 @@
 #include "walk.h"
 
 #include "add.h"
+#include "act.h"
 #include "zoneout.h"
 #include "affine.h"

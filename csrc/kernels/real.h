@@ -14,11 +14,19 @@
 #ifndef FD_REAL_H
 #define FD_REAL_H
 
+#include "../kernel.h"
+
 /* The operands of an element-wise body, as bytes: up to three are read, up to two are written. */
 typedef struct fd_operands {
     const char *in[3];
     char *out[2];
 } fd_operands;
+
+/* What the loops of act.h are told. */
+typedef struct fd_act_context {
+    double scale;
+    fd_act act;
+} fd_act_context;
 
 /* In the bodies, for the dtype D with the compute type R: */
 #define V(op) FD_CAT(R, op)

@@ -15,6 +15,7 @@ from . import layers
 from ._config import get_num_threads, set_num_threads, show_config
 from ._front import dropout, dropout_
 from ._rng import Generator, Key, default_generator, manual_seed
+from .activations import bias_act_dropout, bias_act_dropout_backward
 from .alpha import (
     alpha_dropout,
     alpha_dropout_backward,
@@ -40,6 +41,8 @@ __all__ = [
     "apply_mask",
     "attention_dropout",
     "backend",
+    "bias_act_dropout",
+    "bias_act_dropout_backward",
     "default_generator",
     "drop_block1d",
     "drop_block2d",

@@ -356,10 +356,10 @@ def check_mask(mask: npt.ArrayLike, x: Array) -> tuple[Array, bool]:
     return np.ascontiguousarray(array), True
 
 
-def check_mask_apart(mask: Array, out: Array) -> None:
-    """A mask that is read while `out` is written must not lie in it."""
-    if _overlap(mask, out):
+def check_apart(read: Array, written: Array, argument: str) -> None:
+    """An operand of another shape, which is read while `written` is written, must not lie in it."""
+    if _overlap(read, written):
         raise ValueError(
-            "mask has to share no memory with the array that is written, "
+            f"{argument} has to share no memory with the array that is written, "
             "but got one that overlaps it"
         )

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 from fastdrop._arrays import Array, NoiseShape
 from fastdrop._plan import Affine, Plan
 from fastdrop._rng import RNGLike
+from fastdrop._runs import Bias
 from fastdrop.elementwise import Mode
 
 @final
@@ -76,6 +77,12 @@ def apply_bool_into(x: Array, out: Array, kind: str, mask: Array, scale: float) 
 def scale_into(x: Array, out: Array, kind: str, scale: float) -> None: ...
 def dropout_add_into(
     x: Array, residual: Array, out: Array, kind: str, key: Any, plan: Plan
+) -> None: ...
+def bias_act_into(
+    x: Array, out: Array, kind: str, act: str, bias: Bias, key: Any, plan: Plan
+) -> None: ...
+def bias_act_slope_into(
+    dy: Array, x: Array, out: Array, kind: str, act: str, bias: Bias, key: Any, plan: Plan
 ) -> None: ...
 def zoneout_into(new: Array, old: Array, out: Array, key: Any, plan: Plan) -> None: ...
 def zoneout_split_into(dy: Array, new: Array, old: Array, key: Any, plan: Plan) -> None: ...

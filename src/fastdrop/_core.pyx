@@ -223,6 +223,7 @@ def dropout_(x, p=0.5, training=True, *, rng=None, noise_shape=None, mode="inver
 include "_core_backend.pxi"
 include "_core_family.pxi"
 include "_core_tensor.pxi"
+include "_core_act.pxi"
 
 
 # --- Instruction sets, threads, streaming ----------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -41,6 +41,22 @@ def over_runs(run: Callable[..., None], read: Sequence[Array], written: Sequence
         for operands in iterator:
             run(start, *operands)
             start += operands[0].size
+
+
+class Bias(NamedTuple):
+    """A bias that is added to rows of ``n`` elements, as backends take it.
+
+    ``values`` has ``n`` + 4096 elements, in which those of the bias come again and again; the first
+    element of an operation stands in ``column``.
+    """
+
+    values: Array
+    n: int
+    column: int
+
+    def at(self, start: int) -> Bias:
+        """The same for an operation that begins at element number ``start``."""
+        return self._replace(column=(self.column + start) % self.n)
 
 
 def key_at(key: Key, start: int) -> Key:

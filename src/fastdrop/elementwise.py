@@ -357,7 +357,7 @@ def apply_mask(
             return array
         target = out = np.empty(array.shape, array.dtype)
     else:
-        _arrays.check_mask_apart(keep, target)
+        _arrays.check_apart(keep, target, "mask")
     result = _arrays.storage(target, kind)
     if plan.threshold == 65536:
         result.fill(0)

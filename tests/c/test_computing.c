@@ -21,6 +21,28 @@ static void run_dropout_add(const fd_table *table, fd_dtype dtype, const void *c
                               dtype == FD_f64 ? 1 / 0.7 : 1.4285715F);
 }
 
+/* All activations, each on a part of the elements. */
+static void run_bias_act(const fd_table *table, fd_dtype dtype, const void *const *in,
+                         void *const *out, size_t n, const uint8_t *bits) {
+    size_t size = itemsize[dtype], each = n / FD_ACT_COUNT / 64 * 64 + 64;
+    for (size_t at = 0, act = 0; at < n; at += each, act++) {
+        size_t place = at * size, count = each < n - at ? each : n - at;
+        table->bias_act[dtype]((const char *)in[0] + place, (const char *)in[1] + place,
+                               (char *)out[0] + place, count, bits + at / 8, 1.25, (fd_act)act);
+    }
+}
+
+static void run_bias_act_slope(const fd_table *table, fd_dtype dtype, const void *const *in,
+                               void *const *out, size_t n, const uint8_t *bits) {
+    size_t size = itemsize[dtype], each = n / FD_ACT_COUNT / 64 * 64 + 64;
+    for (size_t at = 0, act = 0; at < n; at += each, act++) {
+        size_t place = at * size, count = each < n - at ? each : n - at;
+        table->bias_act_slope[dtype]((const char *)in[0] + place, (const char *)in[1] + place,
+                                     (const char *)in[2] + place, (char *)out[0] + place, count,
+                                     bits + at / 8, 1.25, (fd_act)act);
+    }
+}
+
 static void run_zoneout(const fd_table *table, fd_dtype dtype, const void *const *in,
                         void *const *out, size_t n, const uint8_t *bits) {
     table->zoneout[dtype](in[0], in[1], out[0], n, bits);

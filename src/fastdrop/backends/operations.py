@@ -6,6 +6,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from fastdrop._plan import Affine, Plan
+    from fastdrop._runs import Bias
     from fastdrop.stream import Key
 
     Array = np.ndarray[Any, np.dtype[Any]]
@@ -80,6 +81,34 @@ class Backend(Protocol):
         self, x: "Array", residual: "Array", out: "Array", kind: str, key: "Key", plan: "Plan"
     ) -> None:
         """Dropout of x plus residual; each product and sum rounded in the compute type."""
+
+    def bias_act(
+        self,
+        x: "Array",
+        out: "Array",
+        kind: str,
+        act: str,
+        bias: "Bias",
+        key: "Key | None",
+        plan: "Plan",
+    ) -> None:
+        """Dropout of ``act(x + bias)``; everything is kept without a key.
+
+        ``act`` is one of "none", "relu", "gelu", "gelu_tanh" and "silu".
+        """
+
+    def bias_act_slope(
+        self,
+        dy: "Array",
+        x: "Array",
+        out: "Array",
+        kind: str,
+        act: str,
+        bias: "Bias",
+        key: "Key | None",
+        plan: "Plan",
+    ) -> None:
+        """The gradient with respect to ``x + bias``: (dy * scale) * act'(x + bias) where kept."""
 
     def zoneout(self, new: "Array", old: "Array", out: "Array", key: "Key", plan: "Plan") -> None:
         """``new`` where the decision is to keep, else ``old``."""

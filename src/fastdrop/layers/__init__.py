@@ -8,7 +8,7 @@ from .alpha import AlphaDropout, FeatureAlphaDropout
 from .base import Layer
 from .blocks import DropBlock1D, DropBlock2D, DropBlock3D
 from .elementwise import AttentionDropout, DropConnect, Dropout
-from .fused import DropoutAdd, Zoneout
+from .fused import BiasActDropout, DropoutAdd, Zoneout
 from .structured import (
     DropPath,
     EmbeddingDropout,
@@ -21,6 +21,7 @@ from .structured import (
 __all__ = [
     "AlphaDropout",
     "AttentionDropout",
+    "BiasActDropout",
     "DropBlock1D",
     "DropBlock2D",
     "DropBlock3D",

@@ -24,6 +24,8 @@ class Draw(NamedTuple):
     mask_shape: tuple[int, ...]
     p: float
     key: Key | None
+    needed: tuple[Any, ...] = ()
+    """What else `backward` needs of the inputs and arguments."""
 
 
 @dataclass(slots=True)
@@ -88,7 +90,7 @@ class Layer(ABC):
 
     forward: Callable[..., Array]
     """The layer's output for its input or inputs."""
-    backward: Callable[..., Array | tuple[Array, ...]]
+    backward: Callable[..., Array | tuple[Array | None, ...]]
     """The gradient with respect to the input, or each input, of the last `forward`."""
 
     def __init__(self, rng: RNGLike = None) -> None:

@@ -24,6 +24,7 @@ from fastdrop._plan import Affine, Plan
 from fastdrop.stream import Key
 
 from . import jit  # first: it says what it means if Numba cannot be imported
+from .activations import bias_act, bias_act_slope
 from .computing import affine_kernel, dropout_add, zoneout, zoneout_split
 from .drop_block import drop_block_packed
 from .kernels import KINDS, draw, masking_kernel
@@ -32,6 +33,8 @@ __all__ = [
     "apply_affine",
     "apply_bool",
     "apply_packed",
+    "bias_act",
+    "bias_act_slope",
     "drop_block_packed",
     "dropout",
     "dropout_add",

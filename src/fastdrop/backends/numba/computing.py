@@ -29,8 +29,12 @@ def _same(v: Any) -> Any:
     return v
 
 
-LOAD = {"float16": from_float16, "bfloat16": from_bfloat16}
-STORE = {"float16": to_float16, "bfloat16": to_bfloat16}
+_HALVES = {"float16": (from_float16, to_float16), "bfloat16": (from_bfloat16, to_bfloat16)}
+
+
+def conversions(kind: str) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+    """From an element of ``kind`` to its compute type, and back."""
+    return _HALVES.get(kind, (_same, _same))
 
 
 def vector(element: Any) -> Any:
@@ -52,19 +56,20 @@ def types_of(kind: str) -> tuple[Any, Any]:
 MASK = types.Array(types.uint8, 1, "C")
 
 
-def chunks(n: int, key: Key, plan: Plan) -> Iterator[tuple[slice, Array]]:
-    """Parts of n elements, each with its decisions as bytes of 0 and 1."""
-    buffer = np.empty(min(n, CHUNK), np.uint8)
+def chunks(n: int, key: Key | None, plan: Plan) -> Iterator[tuple[slice, Array]]:
+    """Parts of n elements, each with its decisions as bytes of 0 and 1; without a key all are 1."""
+    buffer = np.ones(min(n, CHUNK), np.uint8)
     for start in range(0, n, CHUNK):
         part = slice(start, min(start + CHUNK, n))
         keep = buffer[: part.stop - start]
-        draw(keep, "mask", key, plan, start)
+        if key is not None:
+            draw(keep, "mask", key, plan, start)
         yield part, keep
 
 
 @functools.cache
 def _add_kernel(kind: str) -> Callable[..., None]:
-    load, store = LOAD.get(kind, _same), STORE.get(kind, _same)
+    load, store = conversions(kind)
 
     def add(x: Array, residual: Array, out: Array, keep: Array, scale: Any) -> None:
         for i in range(x.size):
@@ -126,7 +131,7 @@ def zoneout_split(dy: Array, new: Array, old: Array, key: Key, plan: Plan) -> No
 @functools.cache
 def affine_kernel(kind: str) -> Callable[..., None]:
     """Alpha dropout in place, by the bytes of a mask."""
-    load, store = LOAD.get(kind, _same), STORE.get(kind, _same)
+    load, store = conversions(kind)
 
     def affine(x: Array, keep: Array, scale: Any, shift: Any, dropped: Any) -> None:
         for i in range(x.size):

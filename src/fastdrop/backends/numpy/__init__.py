@@ -16,6 +16,7 @@ import numpy as np
 from fastdrop._plan import Affine, Plan
 from fastdrop.stream import Key
 
+from .activations import bias_act, bias_act_slope
 from .arithmetic import factor, masked, multiplied, rounded, widened
 from .draw import CHUNK, keep
 from .drop_block import drop_block_packed
@@ -25,6 +26,8 @@ __all__ = [
     "apply_affine",
     "apply_bool",
     "apply_packed",
+    "bias_act",
+    "bias_act_slope",
     "drop_block_packed",
     "dropout",
     "dropout_add",

@@ -1,0 +1,30 @@
+/* Includes FD_BODIES once for each compute type: R is its name, FD_NUMBER C's, f and F what the
+ * names of its constants end with, FD_EXPONENT the place of its exponent, FD_UPPER_HALF the bits
+ * that are left of a number whose square is exact. */
+#define R r32
+#define FD_NUMBER float
+#define FD_f f32
+#define FD_F F32
+#define FD_EXPONENT 23
+#define FD_UPPER_HALF 0xFFFFF000
+#include FD_BODIES
+#undef R
+#undef FD_NUMBER
+#undef FD_f
+#undef FD_F
+#undef FD_EXPONENT
+#undef FD_UPPER_HALF
+
+#define R r64
+#define FD_NUMBER double
+#define FD_f f64
+#define FD_F F64
+#define FD_EXPONENT 52
+#define FD_UPPER_HALF UINT64_C(0xFFFFFFFFF8000000)
+#include FD_BODIES
+#undef R
+#undef FD_NUMBER
+#undef FD_f
+#undef FD_F
+#undef FD_EXPONENT
+#undef FD_UPPER_HALF
