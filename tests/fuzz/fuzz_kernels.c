@@ -18,7 +18,37 @@ typedef struct recipe {
     uint8_t operation, dtype, x_gap, y_gap, in_place, streaming, columns, shared, transposed;
 } recipe;
 
-enum { DROPOUT, STRIDED, APPLY_BITS, APPLY_BOOL, SCALE, MASK_BITS, MASK_BOOL, OPERATIONS };
+enum { DROPOUT, STRIDED, APPLY_BITS, APPLY_BOOL, SCALE, MASK_BITS, MASK_BOOL, BLOCKS, OPERATIONS };
+
+/* As many planes as the length has room for; blocks that differ along the axes. */
+static fd_blocks blocks_of(const recipe *r) {
+    size_t width = r->columns ? r->columns : 1;
+    fd_blocks b = {.shape = {1 + r->streaming % 4u, 1 + r->shared % 16u, width}};
+    b.planes = r->length / (b.shape[0] * b.shape[1] * b.shape[2]);
+    for (int d = 0; d < 3; d++) {
+        b.block[d] = 1 + (r->x_gap + (size_t)d * r->y_gap) % 70 % b.shape[d];
+    }
+    return b;
+}
+
+static size_t mask_size(const recipe *r) {
+    fd_blocks b = blocks_of(r);
+    size_t elements = b.planes * b.shape[0] * b.shape[1] * b.shape[2];
+    return r->operation == BLOCKS       ? (elements + 7) / 8
+           : r->operation == APPLY_BITS ? (r->length + 7u) / 8
+                                        : r->length;
+}
+
+static void perform_blocks(const recipe *r, uint8_t *mask, size_t bytes, const fd_key *key,
+                           const fd_plan *plan) {
+    fd_blocks b = blocks_of(r);
+    size_t kept = fd_drop_block_bits(mask, &b, key, plan), counted = 0;
+    for (size_t i = 0; i < 8 * bytes; i++) { counted += mask[i >> 3] >> (i & 7) & 1; }
+    if (kept != counted) {
+        fprintf(stderr, "%zu kept, but %zu bits are set\n", kept, counted);
+        abort();
+    }
+}
 
 static void *exactly(size_t n, size_t gap, uint8_t **memory) {
     *memory = malloc(n + gap ? n + gap : 1); /* one byte too far is an error */
@@ -31,7 +61,7 @@ static void perform(const recipe *r, const uint8_t *data, size_t size, uint8_t *
     size_t item = itemsizes[r->dtype], bytes = r->length * item;
     uint8_t *x_memory, *y_memory, *mask_memory;
     uint8_t *x = exactly(bytes, r->x_gap, &x_memory), *y = exactly(bytes, r->y_gap, &y_memory);
-    size_t mask_bytes = r->operation == APPLY_BITS ? (r->length + 7u) / 8 : r->length;
+    size_t mask_bytes = mask_size(r);
     uint8_t *mask = exactly(mask_bytes, r->x_gap, &mask_memory);
     for (size_t i = 0; i < bytes; i++) { x[i] = size ? data[i % size] + (uint8_t)(i / 251) : 0; }
     for (size_t i = 0; i < mask_bytes; i++) { mask[i] = size ? data[i % size] : 1; }
@@ -74,6 +104,10 @@ static void perform(const recipe *r, const uint8_t *data, size_t size, uint8_t *
         break;
     case MASK_BITS:
         fd_mask_bits(to, r->length, &key, &plan);
+        break;
+    case BLOCKS:
+        perform_blocks(r, mask, mask_bytes, &key, &plan);
+        memcpy(to, mask, mask_bytes);
         break;
     default:
         fd_mask_bool(to, r->length, &key, &plan);
