@@ -42,19 +42,37 @@ cdef struct tensor:
 
 cdef DLExchange *_exchange = NULL
 cdef dict _tensor_dtypes = {}
+cdef tuple _tensor_types = ()
 cdef object _tensor_threads = None
+cdef object _tensor_new = None
+cdef object _tensor_touched = None
+cdef object _tensor_watched = None
+cdef object _tensor_grad_enabled = None
+cdef object _tensor_forward_ad = None
 
 
-def bind_tensors(table, dtypes, threads):
-    """What to know of PyTorch: DLPack's table (or None), its dtypes by name, its get_num_threads."""
-    global _exchange, _tensor_dtypes, _tensor_threads
+def bind_tensors(table, dtypes, pytorch):
+    """What to know of PyTorch: DLPack's table (or None), its dtypes by name, and by name its
+
+    `types` of plain tensors; `threads()`; `new(x)`, a tensor like x; `touched((x,))`, which counts a
+    change in place; `grad_enabled()`; `watched`, functions of which one is true where more than
+    autograd looks on; and `forward_ad`, the module that knows of tangents.
+    """
+    global _exchange, _tensor_dtypes, _tensor_types, _tensor_threads, _tensor_new, _tensor_touched
+    global _tensor_watched, _tensor_grad_enabled, _tensor_forward_ad
     _exchange = NULL
     if table is not None:
         _exchange = <DLExchange *>PyCapsule_GetPointer(table, b"dlpack_exchange_api")
         if _exchange.major != DL_VERSION:
             _exchange = NULL
     _tensor_dtypes = {dtypes[name]: _dtypes[name] for name in _dtypes}
-    _tensor_threads = threads
+    _tensor_types = tuple(pytorch.types)
+    _tensor_threads = pytorch.threads
+    _tensor_new = pytorch.new
+    _tensor_touched = pytorch.touched
+    _tensor_watched = tuple(pytorch.watched)
+    _tensor_grad_enabled = pytorch.grad_enabled
+    _tensor_forward_ad = pytorch.forward_ad
 
 
 cdef int _dl_dtype(const DLTensor *dl) noexcept:
@@ -132,6 +150,27 @@ cdef void _layout_of(const tensor *x, const tensor *y, fd_layout *layout) noexce
         layout.mask_strides[d] = 0
 
 
+cdef void _tensor_dropout(const tensor *x, const tensor *y, double p, const fd_key *key):
+    """With at most as many threads as PyTorch uses."""
+    cdef fd_layout layout
+    cdef fd_plan plan = fd_plan_make(p)
+    cdef double scale = fd_scale_make(x.dtype, p) if p < 1 else 1.0
+    cdef bint plain = _is_contiguous(x) and _is_contiguous(y)
+    cdef int before
+    if plain and x.n < GIL_ELEMENTS:
+        fd_dropout(x.dtype, x.data, y.data, x.n, key, &plan, scale)
+        return
+    if not plain:
+        _layout_of(x, y, &layout)
+    before = fd_limit_threads(_tensor_threads())
+    with nogil:
+        if plain:
+            fd_dropout(x.dtype, x.data, y.data, x.n, key, &plan, scale)
+        else:
+            fd_dropout_strided(x.dtype, x.data, y.data, &layout, key, &plan, scale)
+    fd_limit_threads(before)
+
+
 def tensor_size(x):
     """How many elements the tensor has; -1 where it is none that `dropout_tensor` takes."""
     cdef tensor t
@@ -144,33 +183,76 @@ def tensor_size(x):
 def dropout_tensor(x, y, double p, uint64_t seed, uint64_t stream, uint64_t offset):
     """dropout of `x` into `y`, which is `x` or apart from it: strided tensors of one shape and dtype.
 
-    False, and nothing written, where the c backend is not the active one. It uses at most as many
-    threads as PyTorch does.
+    False, and nothing written, where the c backend is not the active one.
     """
     cdef tensor source, target
-    cdef fd_layout layout
     cdef fd_key key
-    cdef fd_plan plan = fd_plan_make(p)
-    cdef double scale
-    cdef int before
     if not _enabled or not _describe(x, &source) or not _describe(y, &target):
         return False
     key.seed, key.stream, key.offset = seed, stream, offset
-    scale = fd_scale_make(source.dtype, p) if p < 1 else 1.0
-    if not _is_contiguous(&source) or not _is_contiguous(&target):
-        _layout_of(&source, &target, &layout)
-        before = fd_limit_threads(_tensor_threads())
-        with nogil:
-            fd_dropout_strided(source.dtype, source.data, target.data, &layout, &key, &plan, scale)
-        fd_limit_threads(before)
-    elif source.n < GIL_ELEMENTS:
-        fd_dropout(source.dtype, source.data, target.data, source.n, &key, &plan, scale)
-    else:
-        before = fd_limit_threads(_tensor_threads())
-        with nogil:
-            fd_dropout(source.dtype, source.data, target.data, source.n, &key, &plan, scale)
-        fd_limit_threads(before)
+    _tensor_dropout(&source, &target, p, &key)
     return True
+
+
+cdef bint _is_plain(x, tensor *t) except -1:
+    """Whether `x` is a plain tensor that is not empty, and nothing but backward autograd looks on."""
+    if not _enabled or type(x) not in _tensor_types or _tensor_forward_ad._current_level >= 0:
+        return False
+    for watched in _tensor_watched:
+        if watched():
+            return False
+    return _describe(x, t) and t.n > 0 and not x.is_neg()
+
+
+cdef object _tensor_new_dropout(x, const tensor *source, double p, const fd_key *key):
+    cdef tensor target
+    y = _tensor_new(x)
+    if not _describe(y, &target):
+        return None
+    _tensor_dropout(source, &target, p, key)
+    return y
+
+
+def drawn_tensor(x, p, bint inplace, word, record):
+    """The common case of fastdrop.torch.dropout, or None: the general path then decides.
+
+    The seed is drawn into `word`, once all else is certain. Where a gradient is recorded,
+    ``record(x, (p, seed))`` makes the result.
+    """
+    cdef tensor source
+    cdef fd_key key
+    cdef bint recorded
+    if type(p) is not float or not 0.0 < <double>p <= 1.0 or not _is_plain(x, &source):
+        return None
+    recorded = _tensor_grad_enabled() and x.requires_grad
+    if inplace and (recorded or x._is_view() or not _is_contiguous(&source) or x.is_inference()):
+        return None
+    word.tensor.random_(0, word.range)
+    key.seed = (<const int64_t *><size_t>word.address)[0]
+    key.stream = key.offset = 0
+    if recorded:
+        return record(x, (p, key.seed))
+    if not inplace:
+        return _tensor_new_dropout(x, &source, p, &key)
+    _tensor_dropout(&source, &source, p, &key)
+    _tensor_touched((x,))
+    return x
+
+
+def drawn_pair(x, draw):
+    """dropout of a plain tensor into a new one by a pair of p and seed, where nothing is recorded.
+
+    None where it is not so; the general path then takes it.
+    """
+    cdef tensor source
+    cdef fd_key key
+    if type(draw) is not tuple or not _is_plain(x, &source) or not _is_contiguous(&source):
+        return None
+    if _tensor_grad_enabled() and x.requires_grad:
+        return None
+    p, seed = draw
+    key.seed, key.stream, key.offset = seed, 0, 0
+    return _tensor_new_dropout(x, &source, p, &key)
 
 
 def limit_threads(int n):

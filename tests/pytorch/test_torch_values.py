@@ -12,6 +12,7 @@ from fastdrop._plan import make_plan
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 import fastdrop.torch as ft  # noqa: E402
+from fastdrop.torch import _bridge  # noqa: E402
 
 DTYPES = [torch.float32, torch.float64, torch.float16, torch.bfloat16]
 SIZES = [1, 2, 3, 15, 16, 17, 63, 64, 65, 1000, 4095, 4096, 4097, 8191, 8192, 10_007]
@@ -72,17 +73,14 @@ LAYOUTS: dict[str, Callable[["torch.Tensor"], "torch.Tensor"]] = {
 @pytest.fixture(params=["by DLPack's table", "by address"])
 def binding(request: pytest.FixtureRequest) -> Iterator[None]:
     """Both ways to a tensor's memory."""
-    core = core_or_skip()
-    from fastdrop.torch import _bridge
-
-    dtypes = {kind: dtype for dtype, kind in _bridge.KINDS.items()}
+    core_or_skip()
     table = getattr(torch.Tensor, "__dlpack_c_exchange_api__", None)
     if request.param == "by address":
-        core.bind_tensors(None, dtypes, torch.get_num_threads)
+        _bridge.bind(None)
     elif table is None:
         pytest.skip("this PyTorch has no DLPack exchange table")
     yield
-    core.bind_tensors(table, dtypes, torch.get_num_threads)
+    _bridge.bind(table)
 
 
 @pytest.mark.usefixtures("binding")

@@ -8,33 +8,28 @@ to be a tensor, which vmap may batch (`_Transformed`). Whatever traces or interc
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import torch
-from torch._C import (  # what PyTorch's own Function.apply asks
-    _are_functorch_transforms_active as _transforms_active,
-)
-from torch._C import _get_tracing_state as _jit_tracing_state
-from torch._C import _len_torch_dispatch_stack as _dispatch_modes
+from torch._C import _are_functorch_transforms_active as _transforms_active
 from torch.autograd import forward_ad
 from torch.compiler import is_compiling
 
 from . import _ops
-from ._bridge import tensor_size
-from ._draw import Draw, Rule
+from ._bridge import PLAIN, WATCHED, drawn_pair, tensor_size
+from ._draw import DROPOUT, Draw, Rule
 
-PLAIN: Final = frozenset((torch.Tensor, torch.nn.Parameter))
+Pair: TypeAlias = tuple[float, int]
+
+
+def _whole(draw: Draw | Pair) -> Draw:
+    return draw if isinstance(draw, Draw) else Draw(*draw, 0, 0, DROPOUT)
 
 
 def is_ordinary(x: torch.Tensor) -> bool:
     """Whether nothing but autograd looks at what happens to `x`."""
-    return (
-        not is_compiling()
-        and type(x) in PLAIN
-        and not _transforms_active()
-        and not _dispatch_modes()
-        and _jit_tracing_state() is None
-    )
+    return not is_compiling() and type(x) in PLAIN and not any(watched() for watched in WATCHED)
 
 
 def records(x: torch.Tensor) -> bool:
@@ -43,34 +38,44 @@ def records(x: torch.Tensor) -> bool:
 
 
 class _Drawn(torch.autograd.Function):
-    """A draw of a tensor, without the detours that `torch.func` would need."""
+    """A draw of a tensor, without the detours that `torch.func` would need.
+
+    In the common case the draw is the pair of p and seed of plain dropout, on contiguous tensors.
+    """
 
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, draw: Draw) -> torch.Tensor:
+    def forward(ctx: Any, x: torch.Tensor, draw: Draw | Pair) -> torch.Tensor:
+        y = drawn_pair(x, draw)
+        if y is None:
+            draw = _whole(draw)
+            y = new(x, draw)
+            if not y.is_contiguous():
+                draw = draw._replace(strides=y.stride())
         ctx.draw = draw
-        y = torch.empty_like(x)
-        ctx.strides = None if y.is_contiguous() else y.stride()
-        draw.rule.into(x, y, draw)
         return y
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
-        if ctx.strides is not None and 0 in gradient.stride():
+        y = drawn_pair(gradient, ctx.draw)
+        if y is not None:
+            return y, None
+        draw = _whole(ctx.draw)
+        if draw.strides is not None and 0 in gradient.stride():
             # Expanded, as by sum(): it has no order of its own, and takes the input's.
-            like = gradient.new_empty_strided(gradient.shape, ctx.strides)
+            like = gradient.new_empty_strided(gradient.shape, draw.strides)
             gradient = like.copy_(gradient)
-        return derivative(gradient, ctx.draw), None
+        return derivative(gradient, draw), None
 
     @staticmethod
     def jvp(ctx: Any, tangent: torch.Tensor, _: None) -> torch.Tensor:
-        return derivative(tangent, ctx.draw)
+        return derivative(tangent, _whole(ctx.draw))
 
 
 class _DrawnInPlace(_Drawn):
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, draw: Draw) -> torch.Tensor:
-        ctx.draw = draw
-        ctx.strides = None if x.is_contiguous() else x.stride()
+    def forward(ctx: Any, x: torch.Tensor, draw: Draw | Pair) -> torch.Tensor:
+        draw = _whole(draw)
+        ctx.draw = draw if x.is_contiguous() else draw._replace(strides=x.stride())
         draw.rule.into(x, x, draw)
         ctx.mark_dirty(x)
         return x
@@ -118,27 +123,31 @@ class _Transformed(torch.autograd.Function):
 
 
 # Function.apply of PyTorch looks for transforms, which `is_ordinary` has done.
-_apply = super(_Drawn, _Drawn).apply
+apply: Callable[[torch.Tensor, Draw | Pair], torch.Tensor] = super(_Drawn, _Drawn).apply
 apply_in_place = super(_DrawnInPlace, _DrawnInPlace).apply
 
 
-def drawn(x: torch.Tensor, draw: Draw) -> torch.Tensor:
-    """A draw of an ordinary tensor that `_bridge.taken` takes."""
-    if records(x):
-        result: torch.Tensor = _apply(x, draw)
-        return result
+def new(x: torch.Tensor, draw: Draw) -> torch.Tensor:
+    """A draw of an ordinary tensor, not recorded."""
     y = torch.empty_like(x)
     draw.rule.into(x, y, draw)
     return y
 
 
+def drawn(x: torch.Tensor, draw: Draw) -> torch.Tensor:
+    """A draw of an ordinary tensor that `_bridge.taken` takes."""
+    if records(x):
+        return apply(x, draw)
+    return new(x, draw)
+
+
 def derivative(x: torch.Tensor, draw: Draw) -> torch.Tensor:
     """What becomes of a tangent or gradient, which may be of any kind that PyTorch hands out."""
-    if draw.rule.derivative is not draw.rule:
-        draw = draw._replace(rule=draw.rule.derivative)
+    p, seed, stream, offset, rule, form, _ = draw
+    rule = rule.derivative
+    draw = Draw(p, seed, stream, offset, rule, form)
     if is_ordinary(x) and tensor_size(x) >= 0:
         return drawn(x, draw)
-    p, seed, stream, offset, rule, form = draw
     return intercepted(x, _ops.key_tensor((seed, stream, offset)), p, rule, form)
 
 

@@ -10,11 +10,18 @@ see to that.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Final
 
 import torch
+from torch._C import (
+    _are_functorch_transforms_active,
+    _get_tracing_state,
+    _len_torch_dispatch_stack,
+    _len_torch_function_stack,
+)
 from torch._C._functorch import is_legacy_batchedtensor
 
 from fastdrop import _arrays
@@ -47,39 +54,81 @@ def _size_by_attributes(x: torch.Tensor) -> int:
     return x.numel() if plain else -1
 
 
-def _no_dropout_tensor(*arguments: object) -> bool:  # noqa: ARG001 - as in _core
-    return False
+def _nothing(*arguments: object) -> None:  # noqa: ARG001 - where there is no core to take a call
+    return None
 
 
 def _no_threads_to_limit(n: int) -> int:
     return n
 
 
+WATCHED: Final = (
+    _are_functorch_transforms_active,
+    _len_torch_dispatch_stack,
+    _len_torch_function_stack,
+    _get_tracing_state,
+)
+"""Functions of PyTorch of which one is true where more than autograd sees what is done."""
+
+PLAIN: Final = (torch.Tensor, torch.nn.Parameter)
+"""The types of tensors that do not override what is done with them."""
+
+
+def bind(table: object) -> None:
+    """Tell the core of PyTorch; `table` is DLPack's C exchange table, or None to do without."""
+    pytorch = SimpleNamespace(
+        types=PLAIN,
+        threads=torch.get_num_threads,
+        new=torch.empty_like,
+        touched=torch._C._increment_version,
+        grad_enabled=torch.is_grad_enabled,
+        watched=WATCHED,
+        forward_ad=torch.autograd.forward_ad,
+    )
+    bind_tensors(table, {kind: dtype for dtype, kind in KINDS.items()}, pytorch)
+
+
 if TYPE_CHECKING:
+
+    def bind_tensors(table: object, dtypes: object, pytorch: object) -> None: ...
 
     def tensor_size(x: torch.Tensor) -> int:
         """How many elements `x` has; -1 where the core cannot take it as it is."""
 
     def dropout_tensor(
         x: torch.Tensor, y: torch.Tensor, p: float, seed: int, stream: int, offset: int
-    ) -> bool:
-        """Dropout of `x` into `y` in the core; False, and nothing written, where it cannot run."""
+    ) -> bool | None:
+        """Dropout of `x` into `y` in the core; not true, and nothing written, where it cannot."""
+
+    def drawn_tensor(
+        x: torch.Tensor,
+        p: float,
+        inplace: bool,
+        word: object,
+        record: Callable[[torch.Tensor, tuple[float, int]], torch.Tensor],
+    ) -> torch.Tensor | None:
+        """A whole call in the core, in the common case; None, and nothing done, in any other."""
+
+    def drawn_pair(x: torch.Tensor, draw: object) -> torch.Tensor | None:
+        """Dropout by p and seed into a new tensor; None where the core cannot or may not."""
 
     def _limit_threads(n: int) -> int: ...
 
 else:
     try:
-        from fastdrop._core import bind_tensors, dropout_tensor, tensor_size
-        from fastdrop._core import limit_threads as _limit_threads
-
-        bind_tensors(
-            getattr(torch.Tensor, "__dlpack_c_exchange_api__", None),
-            {kind: dtype for dtype, kind in KINDS.items()},
-            torch.get_num_threads,
+        from fastdrop._core import (
+            bind_tensors,
+            drawn_pair,
+            drawn_tensor,
+            dropout_tensor,
+            tensor_size,
         )
+        from fastdrop._core import limit_threads as _limit_threads
     except ImportError:
-        tensor_size, dropout_tensor = _size_by_attributes, _no_dropout_tensor
-        _limit_threads = _no_threads_to_limit
+        bind_tensors = drawn_pair = drawn_tensor = dropout_tensor = _nothing
+        tensor_size, _limit_threads = _size_by_attributes, _no_threads_to_limit
+
+bind(getattr(torch.Tensor, "__dlpack_c_exchange_api__", None))
 
 
 def array_of(x: torch.Tensor) -> Array:

@@ -29,6 +29,8 @@ class Draw(NamedTuple):
     rule: Rule
     form: tuple[int, ...] | None = None
     """The mask's shape, 1 along axes that share decisions; None is the tensor's own shape."""
+    strides: tuple[int, ...] | None = None
+    """The result's, where they are not those of C order: for gradients that have no order."""
 
     @property
     def key(self) -> Key:
@@ -54,7 +56,7 @@ class Rule:
 
 
 def _dropout_into(x: torch.Tensor, y: torch.Tensor, draw: Draw) -> None:
-    p, seed, stream, offset, _, form = draw
+    p, seed, stream, offset, _, form, _ = draw
     if form is None and _bridge.dropout_tensor(x, y, p, seed, stream, offset):
         return
     _bridge.dropout_arrays(x, y, p, draw.key, form or tuple(x.shape))

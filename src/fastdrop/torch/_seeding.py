@@ -80,20 +80,26 @@ def _key(seed: Seed, n: int) -> Key:
 class _Word(threading.local):
     """A number of each thread's own, for PyTorch to write to without making a tensor."""
 
+    range = RANGE
+
     def __init__(self) -> None:
         with torch.inference_mode(False):
             self.tensor = torch.zeros((), dtype=torch.int64)
+        self.address = self.tensor.data_ptr()
+
+    def draw(self, generator: torch.Generator | None) -> int:
+        """What ``torch.randint(RANGE, ())`` would be, at half its price."""
+        return int(self.tensor.random_(0, RANGE, generator=generator).item())
 
 
-_word = _Word()
+WORD: Final = _Word()
 
 
 def words_for(n: int, generator: AnyGenerator, seed: Seed) -> Words:
     """Where the mask of a call with `n` decisions begins. A generator moves on."""
     if generator is None:
         if seed is None:
-            # What torch.randint(RANGE, ()) gives, at half the price.
-            return _word.tensor.random_(0, RANGE).item(), 0, 0  # type: ignore[return-value]
+            return WORD.draw(None), 0, 0
         if type(seed) is int and 0 <= seed < 2**64:
             return seed, 0, 0
         key = _key(seed, n)
@@ -105,8 +111,7 @@ def words_for(n: int, generator: AnyGenerator, seed: Seed) -> Words:
     else:
         _check_generator(generator)
     if isinstance(generator, torch.Generator):
-        word = _word.tensor.random_(0, RANGE, generator=generator).item()
-        return word, 0, 0  # type: ignore[return-value]
+        return WORD.draw(generator), 0, 0
     key = generator.reserve(n)
     return key.seed, key.stream, key.offset
 

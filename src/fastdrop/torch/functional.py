@@ -8,10 +8,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.compiler import is_compiling
 from torch.overrides import handle_torch_function, has_torch_function_unary
 
+from ._autograd import apply
+from ._bridge import drawn_tensor
 from ._call import call
-from ._seeding import AnyGenerator, Seed
+from ._seeding import WORD, AnyGenerator, Seed
 
 __all__ = ["dropout", "dropout1d", "dropout2d", "dropout3d"]
 
@@ -99,6 +102,10 @@ def dropout(
     >>> torch.equal(x.grad, y)
     True
     """
+    if training is True and generator is None and seed is None and not is_compiling():
+        y = drawn_tensor(input, p, inplace, WORD, apply)
+        if y is not None:
+            return y
     if has_torch_function_unary(input):
         return _hand_over(dropout, input, p, training, inplace, generator, seed)
     if p < 0.0 or p > 1.0 or p != p:
