@@ -20,7 +20,7 @@ to (for binary32 at every argument) are, at most
 ``gelu_tanh``        3 for positive x, 3 (1 + 2|u|) for negative x (2u is below), and as silu
 ``gelu_slope``       3.5 units in the last place of numbers from 1/2 to 1, like the next two:
 ``silu_slope``       2; no derivative of the three can have a small relative error, because
-``gelu_tanh_slope``  2.25; each has a zero at a number that is no binary fraction
+``gelu_tanh_slope``  2.5; each has a zero at a number that is no binary fraction
 ``normal``           3.6e-6, absolute, of |z| up to 6.23; it does not rise with |t| but to the last
 ===================  ===========================================================================
 """
