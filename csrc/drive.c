@@ -37,9 +37,6 @@ double fd_scale_make(fd_dtype dtype, double p) {
     return scale;
 }
 
-static const size_t itemsizes[FD_DTYPE_COUNT] = {
-    [FD_f32] = 4, [FD_f64] = 8, [FD_f16] = 2, [FD_bf16] = 2};
-
 typedef enum source { DRAWN, BITS, BYTES, EVERY } source;
 
 typedef struct job {
@@ -148,7 +145,7 @@ static void run_elementwise(fd_dtype dtype, const void *x, void *y, job *j) {
     if (!j->n) { return; }
     j->table = fd_active_table();
     j->dtype = dtype;
-    j->size = itemsizes[dtype];
+    j->size = fd_itemsize(dtype);
     j->x = x;
     j->y = y;
     j->stream =
@@ -172,7 +169,7 @@ static void run_some_boxes(const void *context, size_t first, size_t end) {
 /* Whether it was done: not where few elements lie together in the memory of both x and y. */
 static int run_boxes(fd_dtype dtype, const void *x, void *y, const fd_layout *ordered,
                      const job *j) {
-    size_t size = itemsizes[dtype], bytes = 2 * j->n * size;
+    size_t size = fd_itemsize(dtype), bytes = 2 * j->n * size;
     fd_permuted p = {.table = fd_active_table(), .dtype = dtype, .size = size, .x = x, .y = y};
     p.scale = j->scale;
     p.draw = j->source == DRAWN ? &j->draw : NULL;
@@ -189,7 +186,7 @@ static int run_boxes(fd_dtype dtype, const void *x, void *y, const fd_layout *or
 static void run_strided(fd_dtype dtype, const void *x, void *y, const fd_layout *layout, job *j) {
     j->n = fd_layout_size(layout);
     if (!j->n) { return; }
-    ptrdiff_t size = (ptrdiff_t)itemsizes[dtype];
+    ptrdiff_t size = (ptrdiff_t)fd_itemsize(dtype);
     fd_layout merged = fd_layout_merge(layout), ordered;
     fd_broadcast broadcast;
     if (j->source == DRAWN) { fd_mask_in_order(&merged); }

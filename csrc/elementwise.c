@@ -5,9 +5,6 @@
 #include "dispatch.h"
 #include "share.h"
 
-static const size_t itemsizes[FD_DTYPE_COUNT] = {
-    [FD_f32] = 4, [FD_f64] = 8, [FD_f16] = 2, [FD_bf16] = 2};
-
 typedef struct job job;
 /* Computes elements first..first+n-1 with their keep bits. */
 typedef void chunk_fn(const job *j, size_t first, size_t n, const uint8_t *bits);
@@ -46,7 +43,7 @@ static void run(job *j, fd_dtype dtype, size_t n, const fd_key *key, const fd_pl
                 unsigned operands) {
     j->table = fd_active_table();
     j->dtype = dtype;
-    j->size = itemsizes[dtype];
+    j->size = fd_itemsize(dtype);
     j->draws = key != NULL;
     if (j->draws) {
         j->draw = fd_draw_make(key, plan);

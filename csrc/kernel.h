@@ -72,6 +72,10 @@ typedef void fd_zoneout_split_fn(const void *dy, void *da, void *db, size_t n, c
 typedef void fd_affine_fn(const void *x, void *y, size_t n, const uint8_t *bits,
                           const fd_affine *map);
 
+static inline size_t fd_itemsize(fd_dtype dtype) {
+    return dtype == FD_f64 ? 8 : dtype == FD_f32 ? 4 : 2;
+}
+
 typedef struct fd_table {
     const char *name;
     fd_dropout_fn *dropout[FD_DTYPE_COUNT];

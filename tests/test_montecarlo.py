@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support import core_or_skip
 
 import fastdrop
 from fastdrop import Generator, Key, layers
@@ -38,6 +39,36 @@ def test_samples_are_dropout_on_consecutive_streams(shape: tuple[int, ...], dtyp
         keep = fastdrop.dropout_mask(shape, 0.3, rng=key_of(k))
         want = np.where(keep, fastdrop.dropout(x, 0), 0)
         assert np.array_equal(y[k] != 0, want != 0)
+        assert np.array_equal(y[k], fastdrop.dropout(x, 0.3, rng=key_of(k)))
+
+
+@pytest.mark.usefixtures("impl")
+@pytest.mark.parametrize("samples", [1, 2])
+@pytest.mark.parametrize("axes", [31, 32, 33, 40])
+def test_samples_of_many_axes(axes: int, samples: int) -> None:
+    x = np.linspace(1, 2, 6).reshape((2, *(1,) * (axes - 2), 3))
+    y = fastdrop.dropout_samples(x, 0.3, samples, rng=KEY)
+    assert y.shape == (samples, *x.shape)
+    want = fastdrop.dropout_samples(x.reshape(-1), 0.3, samples, rng=KEY)
+    assert np.array_equal(y.reshape(samples, -1), want)
+
+
+@pytest.mark.usefixtures("impl")
+@pytest.mark.parametrize("streaming", [1, 2**60])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_large_samples(threads: int, streaming: int) -> None:
+    """Many chunks, shared out among threads, with stores that bypass the cache and without."""
+    core = core_or_skip()
+    x = np.linspace(1, 2, 300_007, dtype=np.float32)
+    before = core.get_streaming_bytes(), core.get_num_threads()
+    core.set_streaming_bytes(streaming)
+    core.set_num_threads(threads)
+    try:
+        y = fastdrop.dropout_samples(x, 0.3, 4, rng=KEY)
+    finally:
+        core.set_streaming_bytes(before[0])
+        core.set_num_threads(before[1])
+    for k in range(4):
         assert np.array_equal(y[k], fastdrop.dropout(x, 0.3, rng=key_of(k)))
 
 

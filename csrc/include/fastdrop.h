@@ -56,6 +56,12 @@ void fd_dropout(fd_dtype dtype, const void *x, void *y, size_t n, const fd_key *
 void fd_dropout_strided(fd_dtype dtype, const void *x, void *y, const fd_layout *layout,
                         const fd_key *key, const fd_plan *plan, double scale);
 
+/* Sample k of `samples`: the same with stream + k, into the array that begins k * step bytes after
+ * y. Where x and the samples are contiguous, x is read once. */
+void fd_dropout_samples(fd_dtype dtype, const void *x, void *y, const fd_layout *layout,
+                        size_t samples, ptrdiff_t step, const fd_key *key, const fd_plan *plan,
+                        double scale);
+
 /* y = mask ? x * scale : +0.0 with a packed mask (bit e & 7 of byte e >> 3, 1 = keep). */
 void fd_apply_bits(fd_dtype dtype, const void *x, void *y, const fd_layout *layout,
                    const uint8_t *bits, double scale);

@@ -50,6 +50,8 @@ cdef extern from "fastdrop.h" nogil:
                     double scale)
     void fd_dropout_strided(fd_dtype, const void *x, void *y, const fd_layout *, const fd_key *,
                             const fd_plan *, double scale)
+    void fd_dropout_samples(fd_dtype, const void *x, void *y, const fd_layout *, size_t samples,
+                            Py_ssize_t step, const fd_key *, const fd_plan *, double scale)
     void fd_apply_bits(fd_dtype, const void *x, void *y, const fd_layout *, const uint8_t *,
                        double scale)
     void fd_apply_bool(fd_dtype, const void *x, void *y, const fd_layout *, const uint8_t *,

@@ -56,6 +56,19 @@ def dropout_into(x, out, kind, key, plan):
         fd_dropout_strided(pair.dtype, pair.x.buf, pair.y.buf, &pair.layout, &k, &c, scale)
 
 
+def dropout_samples_into(x, out, kind, key, plan):
+    cdef size_t samples = out.shape[0]
+    cdef Py_ssize_t step = out.strides[0]
+    cdef _Pair pair = _Pair(x, out[0, ...], kind)
+    cdef fd_key k = _key(key)
+    cdef fd_plan c = _plan(plan)
+    cdef double scale = plan.scale
+    with nogil:
+        fd_dropout_samples(
+            pair.dtype, pair.x.buf, pair.y.buf, &pair.layout, samples, step, &k, &c, scale
+        )
+
+
 cdef int _share_mask(fd_layout *layout, mask_shape) except -1:
     """The strides of a packed mask that is shared along the axes where its shape is 1."""
     cdef Py_ssize_t stride = 1

@@ -95,13 +95,13 @@ def dropout_samples(
         target = _arrays.check_out_of_samples(out, array, samples)
     key = resolve(rng, array.size)
     if array.size:
-        backend = backends.active()
-        source = _arrays.storage(array, kind)
-        # A call for each sample, and not for each part of x, although x then is read again: large
-        # calls use all threads, and past the cache they write without reading first.
-        for k in range(samples):
-            result = _arrays.storage(target[k, ...], kind)
-            backend.dropout(source, result, kind, _key_of_sample(key, k), plan)
+        if array.ndim >= _arrays.FLAT_AXES:
+            # Here, because `storage` would take a single sample's axis away too.
+            ones = [d for d, n in enumerate(array.shape) if n == 1]
+            array = array.squeeze(tuple(ones))
+            target = target.squeeze(tuple(d + 1 for d in ones))
+        source, result = _arrays.storage(array, kind), _arrays.storage(target, kind)
+        backends.active().dropout_samples(source, result, kind, key, plan)
     return out
 
 

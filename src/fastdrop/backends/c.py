@@ -3,6 +3,7 @@
 from fastdrop import _core
 
 dropout = _core.dropout_into
+dropout_samples = _core.dropout_samples_into
 mask_packed = _core.mask_packed_into
 mask_bool = _core.mask_bool_into
 apply_packed = _core.apply_packed_into

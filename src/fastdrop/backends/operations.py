@@ -26,6 +26,11 @@ class Backend(Protocol):
     def dropout(self, x: "Array", out: "Array", kind: str, key: "Key", plan: "Plan") -> None:
         """Drop and scale: element i, in C order, is at position ``key.offset + i``."""
 
+    def dropout_samples(
+        self, x: "Array", out: "Array", kind: str, key: "Key", plan: "Plan"
+    ) -> None:
+        """``dropout`` of x into each of ``out[k]``, with ``key.stream + k``; out is disjoint."""
+
     def mask_packed(self, out: "Array", n: int, key: "Key", plan: "Plan") -> None:
         """The first ``n`` decisions as bits, lowest first, in contiguous uint8; padding is 0."""
 

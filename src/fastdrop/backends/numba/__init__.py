@@ -39,6 +39,7 @@ __all__ = [
     "dropout",
     "dropout_add",
     "dropout_affine",
+    "dropout_samples",
     "info",
     "mask_bool",
     "mask_packed",
@@ -83,6 +84,20 @@ def _address(x: Array) -> int:
 def dropout(x: Array, out: Array, kind: str, key: Key, plan: Plan) -> None:
     """Drop and scale."""
     _in_chunks(x, out, lambda part, start: draw(part, kind, key, plan, start))
+
+
+def dropout_samples(x: Array, out: Array, kind: str, key: Key, plan: Plan) -> None:
+    """Drop and scale once for each of ``out[k]``, on consecutive streams."""
+    source = x.reshape(-1) if x.flags.c_contiguous else x.flat
+    buffer = np.empty(min(x.size, _CHUNK), x.dtype)
+    for start in range(0, x.size, _CHUNK):
+        stop = min(start + _CHUNK, x.size)
+        elements, part = np.asarray(source[start:stop]), buffer[: stop - start]
+        for k in range(len(out)):
+            one = Key(key.seed, (key.stream + k) % 2**64, key.offset)
+            part[:] = elements
+            draw(part, kind, one, plan, start)
+            out[k, ...].flat[start:stop] = part
 
 
 def mask_packed(out: Array, n: int, key: Key, plan: Plan) -> None:

@@ -32,6 +32,7 @@ __all__ = [
     "dropout",
     "dropout_add",
     "dropout_affine",
+    "dropout_samples",
     "info",
     "mask_bool",
     "mask_packed",
@@ -81,6 +82,17 @@ def _apply_affine(x: Array, out: Array, kind: str, mask: Mask, affine: Affine) -
 def dropout(x: Array, out: Array, kind: str, key: Key, plan: Plan) -> None:
     """Drop and scale."""
     _apply(x, out, kind, lambda start, stop: keep(key, plan, start, stop), plan.scale)
+
+
+def dropout_samples(x: Array, out: Array, kind: str, key: Key, plan: Plan) -> None:
+    """Drop and scale once for each of ``out[k]``, on consecutive streams."""
+    source = x.reshape(-1) if x.flags.c_contiguous else x.flat
+    for start in range(0, x.size, CHUNK):
+        stop = min(start + CHUNK, x.size)
+        y = multiplied(source[start:stop], kind, plan.scale)
+        for k in range(len(out)):
+            one = Key(key.seed, (key.stream + k) % 2**64, key.offset)
+            out[k, ...].flat[start:stop] = masked(y, keep(one, plan, start, stop))
 
 
 def mask_packed(out: Array, n: int, key: Key, plan: Plan) -> None:
