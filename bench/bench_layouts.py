@@ -1,6 +1,6 @@
 """Memory that is not in the order of the elements, and decisions shared by short rows.
 
-The mask follows the logical order, so that fastdrop gathers and scatters what lies in another. The
+The mask follows the logical order, so that its bits have to be brought to what lies in another. The
 limit, NumPy's multiplication over the same arrays, takes the elements as they lie.
 """
 
@@ -19,9 +19,17 @@ ROWS = 1 << (12 if QUICK else 19)
 LAYOUTS = {
     "transposed": ((SIDE, SIDE), (1, 0), None),
     "channels last in memory": ((SAMPLES, 28, 28, 64), (0, 3, 1, 2), None),
-    "rows of 3 share a decision": ((ROWS, 3), (0, 1), (ROWS, 1)),
-    "3 decisions for all rows": ((ROWS, 3), (0, 1), (1, 3)),
-    "rows of 28 share a decision": ((SAMPLES * 1024, 28), (0, 1), (SAMPLES * 1024, 1)),
+    "3 channels last in memory": ((SAMPLES, 112, 112, 3), (0, 3, 1, 2), None),
+    "small matrices transposed": ((SAMPLES * 256, 8, 16), (0, 2, 1), None),
+    "axes reversed": ((8, 16, SAMPLES, 32), (3, 2, 1, 0), None),
+    "inner axes rotated": ((8, 16, SAMPLES, 32), (1, 3, 2, 0), None),
+} | {
+    what: layout
+    for run in (2, 3, 9, 28, 33, 64, 784)
+    for what, layout in {
+        f"rows of {run} share a decision": ((ROWS * 3 // run, run), (0, 1), (ROWS * 3 // run, 1)),
+        f"{run} decisions for all rows": ((ROWS * 3 // run, run), (0, 1), (1, run)),
+    }.items()
 }
 
 
