@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from . import _arrays, backends
 from ._arrays import Array
-from ._plan import make_affine, make_plan
+from ._plan import check_p, make_affine, make_plan
 from ._rng import RNGLike, check_repeatable, check_unused, resolve
 from .elementwise import draw_and_apply
 
@@ -261,7 +261,7 @@ def _run(
     array = _arrays.as_operand(value, argument)
     kind = _arrays.kind_of(array.dtype)
     mask_shape = feature_shape(array, argument) if shared else array.shape
-    plan, affine = make_plan(p, kind), make_affine(p, kind)
+    p = check_p(p)
     training = _arrays.check_flag(training, "training")
     target = None if out is None else _arrays.check_out(out, array, argument)
     if backward:
@@ -275,14 +275,29 @@ def _run(
         target = out = np.empty(array.shape, array.dtype)
     source, result = _arrays.storage(array, kind), _arrays.storage(target, kind)
     mask_shape = _arrays.storage_shape(mask_shape, array)
+    draw_and_apply_alpha(source, result, kind, p, rng, mask_shape, backward=backward)
+    return target if out is None else out
+
+
+def draw_and_apply_alpha(
+    source: Array,
+    result: Array,
+    kind: str,
+    p: float,
+    rng: RNGLike,
+    mask_shape: tuple[int, ...],
+    *,
+    backward: bool,
+) -> None:
+    """Draw from `rng` and write the result, or the gradient, for arrays as backends take them."""
+    plan, affine = make_plan(p, kind), make_affine(p, kind)
     backend = backends.active()
     if backward:
         draw_and_apply(source, result, kind, plan._replace(scale=affine.scale), rng, mask_shape)
-    elif shared:
+    elif mask_shape == source.shape:
+        backend.dropout_affine(source, result, kind, resolve(rng, source.size), plan, affine)
+    else:
         n = math.prod(mask_shape)
         bits = np.empty((n + 7) // 8, np.uint8)
         backend.mask_packed(bits, n, resolve(rng, n), plan)
         backend.apply_affine(source, result, kind, bits, mask_shape, affine)
-    else:
-        backend.dropout_affine(source, result, kind, resolve(rng, array.size), plan, affine)
-    return target if out is None else out

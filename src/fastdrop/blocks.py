@@ -281,17 +281,34 @@ def _drop_blocks(
 def _train(array: Array, target: Array, p: float, corners: tuple[int, ...], rng: RNGLike) -> None:
     """Draw from `rng` and write the result; `corners` has the spatial axes alone."""
     lengths = array.shape[-len(corners) :]
-    block = lengths[0] - corners[0] + 1
-    planes = array.size // math.prod(lengths)
-    plan = make_block_plan(p, lengths, block)
-    bits = np.empty((array.size + 7) // 8, np.uint8)
-    backend = backends.active()
-    key = resolve(rng, planes * math.prod(corners))
-    kept = backend.drop_block_packed(bits, (planes, *lengths), block, key, plan)
     kind = _arrays.kind_of(array.dtype)
     source, result = _arrays.storage(array, kind), _arrays.storage(target, kind)
+    draw_blocks(source, result, kind, p, lengths, lengths[0] - corners[0] + 1, rng, source.shape)
+
+
+def draw_blocks(
+    source: Array,
+    result: Array,
+    kind: str,
+    p: float,
+    lengths: tuple[int, ...],
+    block: int,
+    rng: RNGLike,
+    mask_shape: tuple[int, ...],
+) -> None:
+    """Draw from `rng` and write the result, for arrays as backends take them.
+
+    `lengths` are those of the spatial axes, and `mask_shape` is 1 along axes that share a mask.
+    """
+    n = math.prod(mask_shape)
+    planes = n // math.prod(lengths)
+    plan = make_block_plan(p, lengths, block)
+    bits = np.empty((n + 7) // 8, np.uint8)
+    backend = backends.active()
+    key = resolve(rng, planes * math.prod(m - block + 1 for m in lengths))
+    kept = backend.drop_block_packed(bits, (planes, *lengths), block, key, plan)
     if kept:
-        scale = kept_scale(array.size, kept, kind)
-        backend.apply_packed(source, result, kind, bits, source.shape, scale)
+        scale = kept_scale(n, kept, kind)
+        backend.apply_packed(source, result, kind, bits, mask_shape, scale)
     else:
         result.fill(0)

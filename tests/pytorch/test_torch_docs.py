@@ -44,6 +44,14 @@ def test_the_module() -> None:
         ("dropout2d", ("Tompson", "CVPR 2015", "(N, C, L)")),
         ("dropout3d", ("Tompson", "CVPR 2015")),
         ("mc_dropout", ("Gal", "ICML 2016")),
+        ("alpha_dropout", ("Klambauer", "NIPS 2017")),
+        ("feature_alpha_dropout", ("Klambauer", "NIPS 2017")),
+        ("drop_path", ("Huang", "ECCV 2016")),
+        ("variational_dropout", ("Gal", "NIPS 2016")),
+        ("drop_block2d", ("Ghiasi", "NeurIPS 2018")),
+        ("drop_block3d", ("Ghiasi", "NeurIPS 2018")),
+        ("embedding_dropout", ("Merity", "ICLR 2018")),
+        ("zoneout", ("Krueger", "ICLR 2017")),
     ],
 )
 def test_sources_and_differences(name: str, words: tuple[str, ...]) -> None:

@@ -5,27 +5,66 @@
 >>> drop = fastdrop.torch.Dropout(0.5, seed=1)
 >>> drop(torch.ones(8))
 tensor([0., 0., 2., 0., 0., 2., 0., 0.])
+
+The functions and modules have PyTorch's names, signatures, errors and warnings. Under
+`torch.compile`, a `generator` has to be a module's and not a call's, a `seed` has to be an int, and
+`torch.func.grad` does not go together with it.
 """
 
 from ._replace import Report, replace, restore
+from .alpha import alpha_dropout, feature_alpha_dropout
+from .blocks import drop_block2d, drop_block3d
+from .family_modules import (
+    DropBlock2d,
+    DropBlock3d,
+    EmbeddingDropout,
+    StochasticDepth,
+    VariationalDropout,
+    Zoneout,
+)
 from .functional import dropout, dropout1d, dropout2d, dropout3d
-from .modules import Dropout, Dropout1d, Dropout2d, Dropout3d
+from .modules import (
+    AlphaDropout,
+    Dropout,
+    Dropout1d,
+    Dropout2d,
+    Dropout3d,
+    FeatureAlphaDropout,
+)
 from .montecarlo import MonteCarloResult, mc_dropout
+from .recurrent import zoneout
+from .shared import drop_path, embedding_dropout, variational_dropout
 
 __all__ = [
+    "AlphaDropout",
+    "DropBlock2d",
+    "DropBlock3d",
     "Dropout",
     "Dropout1d",
     "Dropout2d",
     "Dropout3d",
+    "EmbeddingDropout",
+    "FeatureAlphaDropout",
     "MonteCarloResult",
     "Report",
+    "StochasticDepth",
+    "VariationalDropout",
+    "Zoneout",
+    "alpha_dropout",
+    "drop_block2d",
+    "drop_block3d",
+    "drop_path",
     "dropout",
     "dropout1d",
     "dropout2d",
     "dropout3d",
+    "embedding_dropout",
+    "feature_alpha_dropout",
     "mc_dropout",
     "replace",
     "restore",
+    "variational_dropout",
+    "zoneout",
 ]
 
 

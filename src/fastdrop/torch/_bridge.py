@@ -25,9 +25,6 @@ from torch._C import (
 from torch._C._functorch import is_legacy_batchedtensor
 
 from fastdrop import _arrays
-from fastdrop._plan import make_plan
-from fastdrop._rng import Key
-from fastdrop.elementwise import draw_and_apply
 
 if TYPE_CHECKING:
     from fastdrop._arrays import Array
@@ -139,22 +136,15 @@ def array_of(x: torch.Tensor) -> Array:
 
 
 @contextmanager
-def torch_threads() -> Iterator[None]:
-    """Let kernels use no more threads than PyTorch does."""
-    before = _limit_threads(torch.get_num_threads())
-    try:
-        yield
-    finally:
-        _limit_threads(before)
-
-
-def dropout_arrays(
-    x: torch.Tensor, y: torch.Tensor, p: float, key: Key, mask_shape: tuple[int, ...]
-) -> None:
-    """Dropout of `x` into `y` by the backend in use; `mask_shape` is 1 along shared axes."""
+def operands(
+    x: torch.Tensor, y: torch.Tensor, mask_shape: tuple[int, ...] | None
+) -> Iterator[tuple[str, Array, Array, tuple[int, ...]]]:
+    """Kind, arrays and the mask's shape as backends take them, which use PyTorch's threads only."""
     kind = KINDS[x.dtype]
     array, result = array_of(x), array_of(y)
-    shape = _arrays.storage_shape(mask_shape, array)
-    source, target = _arrays.storage(array, kind), _arrays.storage(result, kind)
-    with torch_threads():
-        draw_and_apply(source, target, kind, make_plan(p, kind), key, shape)
+    shape = _arrays.storage_shape(tuple(x.shape) if mask_shape is None else mask_shape, array)
+    before = _limit_threads(torch.get_num_threads())
+    try:
+        yield kind, _arrays.storage(array, kind), _arrays.storage(result, kind), shape
+    finally:
+        _limit_threads(before)

@@ -11,6 +11,8 @@ from torch._C import _are_functorch_transforms_active as _transforms_active
 from torch._C._functorch import is_legacy_batchedtensor
 from torch._functorch.utils import unwrap_dead_wrappers
 
+from fastdrop._rng import Key
+
 from . import _ops
 from ._autograd import apply_in_place, drawn, intercepted, is_ordinary, records
 from ._bridge import taken, tensor_size
@@ -117,17 +119,35 @@ def _intercepted(
     rule: Rule,
     form: tuple[int, ...] | None,
 ) -> torch.Tensor:
-    n = decisions(x, form)
-    if _transforms_active() and generator is None and seed is None:
-        # vmap decides for how many samples
-        key = torch.cat((torch.randint(0, RANGE, (1,)), torch.zeros(2, dtype=torch.int64)))
-    else:
-        key = _key(n, generator, seed)
-    return intercepted(x, key, p, rule, form)
+    return intercepted(x, _key(decisions(x, form), generator, seed), p, rule, form)
 
 
 def _key(n: int, generator: AnyGenerator, seed: Seed) -> torch.Tensor:
-    """What tracers see of `words_for`."""
+    """What tracers and transforms see of `words_for`."""
+    if _transforms_active() and generator is None and seed is None:
+        # vmap decides for how many samples
+        return torch.cat((torch.randint(0, RANGE, (1,)), torch.zeros(2, dtype=torch.int64)))
     if seed is not None or not (generator is None or isinstance(generator, Source)):
         return _ops.key_tensor(words_for(n, generator, seed))
     return _ops.key_op(torch.empty(0), 0 if generator is None else generator.number, n)
+
+
+def call_both(
+    one: tuple[torch.Tensor, Rule],
+    other: tuple[torch.Tensor, Rule],
+    p: float,
+    generator: AnyGenerator,
+    seed: Seed,
+) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """Two tensors of one shape by two rules and one mask, or None as in `call`."""
+    (x, rule), (y, other_rule) = one, other
+    if not taken(x) or not taken(y):
+        return None
+    n = decisions(x, None)
+    if is_ordinary(x) and is_ordinary(y):
+        key = Key(*words_for(n, generator, seed)) if n else Key(0)
+        first = call(x, p, False, None, key, rule)
+        second = call(y, p, False, None, key, other_rule)
+        return None if first is None or second is None else (first, second)
+    word = _key(n, generator, seed)
+    return intercepted(x, word, p, rule, None), intercepted(y, word, p, other_rule, None)

@@ -8,13 +8,20 @@ any order.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
+import numpy as np
 import torch
 
+from fastdrop import backends
+from fastdrop._plan import make_plan
 from fastdrop._rng import Key
+from fastdrop.alpha import draw_and_apply_alpha
+from fastdrop.blocks import draw_blocks
+from fastdrop.elementwise import draw_and_apply
 
 from . import _bridge
 
@@ -59,10 +66,48 @@ def _dropout_into(x: torch.Tensor, y: torch.Tensor, draw: Draw) -> None:
     p, seed, stream, offset, _, form, _ = draw
     if form is None and _bridge.dropout_tensor(x, y, p, seed, stream, offset):
         return
-    _bridge.dropout_arrays(x, y, p, draw.key, form or tuple(x.shape))
+    with _bridge.operands(x, y, form) as (kind, source, target, shape):
+        draw_and_apply(source, target, kind, make_plan(p, kind), draw.key, shape)
+
+
+def _standard_into(x: torch.Tensor, y: torch.Tensor, draw: Draw) -> None:
+    """Kept elements as they are, the others 0."""
+    with _bridge.operands(x, y, draw.form) as (kind, source, target, shape):
+        plan = make_plan(draw.p, kind, "standard")
+        draw_and_apply(source, target, kind, plan, draw.key, shape)
+
+
+def _dropped_into(x: torch.Tensor, y: torch.Tensor, draw: Draw) -> None:
+    """Dropped elements as they are, the others 0."""
+    with _bridge.operands(x, y, draw.form) as (kind, source, target, shape):
+        n = math.prod(shape)
+        bits = np.empty((n + 7) // 8, np.uint8)
+        backend = backends.active()
+        backend.mask_packed(bits, n, draw.key, make_plan(draw.p, kind))
+        backend.apply_packed(source, target, kind, np.invert(bits, out=bits), shape, 1.0)
+
+
+def _alpha_into(backward: bool, x: torch.Tensor, y: torch.Tensor, draw: Draw) -> None:
+    with _bridge.operands(x, y, draw.form) as (kind, source, target, shape):
+        draw_and_apply_alpha(source, target, kind, draw.p, draw.key, shape, backward=backward)
+
+
+def _blocks_into(axes: int, x: torch.Tensor, y: torch.Tensor, draw: Draw) -> None:
+    """The form is that of the blocks' corners."""
+    form, lengths = draw.form or (), tuple(x.shape[-axes:])
+    block = lengths[0] - form[-axes] + 1
+    with _bridge.operands(x, y, (*form[:-axes], *lengths)) as (kind, source, target, shape):
+        draw_blocks(source, target, kind, draw.p, lengths, block, draw.key, shape)
 
 
 DROPOUT = Rule("dropout", _dropout_into)
+KEPT = Rule("kept", _standard_into)
+LOST = Rule("lost", _dropped_into)
+ALPHA_GRADIENT = Rule("alpha_gradient", functools.partial(_alpha_into, True))
+ALPHA = Rule("alpha", functools.partial(_alpha_into, False), ALPHA_GRADIENT)
+DROP_BLOCK = {
+    axes: Rule(f"drop_block{axes}d", functools.partial(_blocks_into, axes)) for axes in (2, 3)
+}
 
 
 def decisions(x: torch.Tensor, form: tuple[int, ...] | None) -> int:

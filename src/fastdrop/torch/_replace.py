@@ -15,6 +15,8 @@ _TWINS: Final[dict[type[nn.Module], type[nn.Module]]] = {
     nn.Dropout1d: modules.Dropout1d,
     nn.Dropout2d: modules.Dropout2d,
     nn.Dropout3d: modules.Dropout3d,
+    nn.AlphaDropout: modules.AlphaDropout,
+    nn.FeatureAlphaDropout: modules.FeatureAlphaDropout,
 }
 _ORIGINALS: Final = {twin: original for original, twin in _TWINS.items()}
 

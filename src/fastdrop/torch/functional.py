@@ -19,7 +19,7 @@ from ._seeding import WORD, AnyGenerator, Seed
 __all__ = ["dropout", "dropout1d", "dropout2d", "dropout3d"]
 
 
-def _hand_over(function: Callable[..., Tensor], input: Tensor, *arguments: Any) -> Tensor:
+def hand_over(function: Callable[..., Tensor], input: Tensor, *arguments: Any) -> Tensor:
     """Leave the call to a tensor-like class, or to a mode, that overrides functions."""
     names = ("p", "training", "inplace", "generator", "seed")
     result: Tensor = handle_torch_function(
@@ -28,7 +28,7 @@ def _hand_over(function: Callable[..., Tensor], input: Tensor, *arguments: Any) 
     return result
 
 
-def _refuse(p: float) -> None:
+def refuse(p: float) -> None:
     raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
 
 
@@ -107,9 +107,9 @@ def dropout(
         if y is not None:
             return y
     if has_torch_function_unary(input):
-        return _hand_over(dropout, input, p, training, inplace, generator, seed)
+        return hand_over(dropout, input, p, training, inplace, generator, seed)
     if p < 0.0 or p > 1.0 or p != p:
-        _refuse(p)
+        refuse(p)
     if training is True and p != 0.0:
         y = call(input, p if type(p) is float else float(p), inplace, generator, seed)
         if y is not None:
@@ -217,9 +217,9 @@ def dropout1d(
             [0., 0., 0.]])
     """
     if has_torch_function_unary(input):
-        return _hand_over(dropout1d, input, p, training, inplace, generator, seed)
+        return hand_over(dropout1d, input, p, training, inplace, generator, seed)
     if p < 0.0 or p > 1.0 or p != p:
-        _refuse(p)
+        refuse(p)
     dims = input.dim()
     if dims not in (2, 3):
         raise RuntimeError(
@@ -279,9 +279,9 @@ def dropout2d(
             [0., 0., 0.]])
     """
     if has_torch_function_unary(input):
-        return _hand_over(dropout2d, input, p, training, inplace, generator, seed)
+        return hand_over(dropout2d, input, p, training, inplace, generator, seed)
     if p < 0.0 or p > 1.0 or p != p:
-        _refuse(p)
+        refuse(p)
     _warn_of_rank(input, 2)
     if input.dim() == 3:
         warnings.warn(
@@ -345,8 +345,8 @@ def dropout3d(
             [0., 0., 0.]])
     """
     if has_torch_function_unary(input):
-        return _hand_over(dropout3d, input, p, training, inplace, generator, seed)
+        return hand_over(dropout3d, input, p, training, inplace, generator, seed)
     if p < 0.0 or p > 1.0 or p != p:
-        _refuse(p)
+        refuse(p)
     _warn_of_rank(input, 3)
     return _channels(input, 2 if input.dim() == 5 else 1, p, training, inplace, generator, seed)

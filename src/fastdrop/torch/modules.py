@@ -7,18 +7,38 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from . import functional
+from . import alpha, functional
 from ._seeding import AnyGenerator, Seed, Source, source_of
 
-__all__ = ["Dropout", "Dropout1d", "Dropout2d", "Dropout3d"]
+__all__ = [
+    "AlphaDropout",
+    "Dropout",
+    "Dropout1d",
+    "Dropout2d",
+    "Dropout3d",
+    "FeatureAlphaDropout",
+]
 
 
-class _Drawing(nn.modules.dropout._DropoutNd):
-    """A module that draws from PyTorch's default generator or from a source of its own."""
+class Drops(nn.Module):
+    """A module that drops in training, and draws from PyTorch's generator or one of its own."""
+
+    p: float
+    # On the class, so that an object of PyTorch's class becomes one of ours as it is.
+    _source: Source | None = None
+
+    def _start(self, p: float, generator: AnyGenerator, seed: Seed) -> None:
+        """Check and keep what all of these modules are made with."""
+        if p < 0 or p > 1 or p != p:
+            functional.refuse(p)
+        self.p = p
+        self._source = source_of(generator, seed)
+
+
+class _Twin(Drops, nn.modules.dropout._DropoutNd):
+    """A module that PyTorch has too."""
 
     _function: ClassVar[Callable[..., Tensor]]
-    # On the class, so that an object of PyTorch's class becomes one of this class as it is.
-    _source: Source | None = None
 
     def __init__(
         self,
@@ -28,19 +48,18 @@ class _Drawing(nn.modules.dropout._DropoutNd):
         generator: AnyGenerator = None,
         seed: Seed = None,
     ) -> None:
+        """Make the module; see the class."""
         super().__init__(p, inplace)
-        if not 0 <= p <= 1:
-            functional._refuse(p)
-        self._source = source_of(generator, seed)
+        self._start(p, generator, seed)
 
     def forward(self, input: Tensor) -> Tensor:
-        """Drop in training; in evaluation the input itself."""
+        """Drop in training; in evaluation return the input itself."""
         return type(self)._function(
             input, self.p, self.training, self.inplace, generator=self._source
         )
 
 
-class Dropout(_Drawing, nn.Dropout):
+class Dropout(_Twin, nn.Dropout):
     """`torch.nn.Dropout`, computed by fastdrop: see `fastdrop.torch.dropout`.
 
     It has no parameters and no buffers, and the representation of PyTorch's.
@@ -85,7 +104,7 @@ class Dropout(_Drawing, nn.Dropout):
     _function = staticmethod(functional.dropout)
 
 
-class Dropout1d(_Drawing, nn.Dropout1d):
+class Dropout1d(_Twin, nn.Dropout1d):
     """`torch.nn.Dropout1d`, computed by fastdrop: see `fastdrop.torch.dropout1d`.
 
     Parameters
@@ -109,7 +128,7 @@ class Dropout1d(_Drawing, nn.Dropout1d):
     _function = staticmethod(functional.dropout1d)
 
 
-class Dropout2d(_Drawing, nn.Dropout2d):
+class Dropout2d(_Twin, nn.Dropout2d):
     """`torch.nn.Dropout2d`, computed by fastdrop: see `fastdrop.torch.dropout2d`.
 
     Parameters
@@ -134,7 +153,7 @@ class Dropout2d(_Drawing, nn.Dropout2d):
     _function = staticmethod(functional.dropout2d)
 
 
-class Dropout3d(_Drawing, nn.Dropout3d):
+class Dropout3d(_Twin, nn.Dropout3d):
     """`torch.nn.Dropout3d`, computed by fastdrop: see `fastdrop.torch.dropout3d`.
 
     Parameters
@@ -157,3 +176,64 @@ class Dropout3d(_Drawing, nn.Dropout3d):
     """
 
     _function = staticmethod(functional.dropout3d)
+
+
+class _AlphaTwin(_Twin):
+    def forward(self, input: Tensor) -> Tensor:
+        """Drop in training; in evaluation return the input itself."""
+        # As in PyTorch, `inplace` is shown and not followed.
+        return type(self)._function(input, self.p, self.training, generator=self._source)
+
+
+class AlphaDropout(_AlphaTwin, nn.AlphaDropout):
+    """`torch.nn.AlphaDropout`, computed by fastdrop: see `fastdrop.torch.alpha_dropout`.
+
+    Parameters
+    ----------
+    p, generator, seed
+        As for `Dropout`.
+    inplace : bool, default False
+        Has no effect, as in PyTorch.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `Dropout`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import fastdrop.torch
+    >>> fastdrop.torch.AlphaDropout(0.5, seed=1)(torch.zeros(3))
+    tensor([-0.7792, -0.7792,  0.7792])
+    """
+
+    _function = staticmethod(alpha.alpha_dropout)
+
+
+class FeatureAlphaDropout(_AlphaTwin, nn.FeatureAlphaDropout):
+    """`torch.nn.FeatureAlphaDropout`, computed by fastdrop.
+
+    See `fastdrop.torch.feature_alpha_dropout`.
+
+    Parameters
+    ----------
+    p, generator, seed
+        As for `Dropout`; `p` is the probability of dropping a channel.
+    inplace : bool, default False
+        Has no effect, as in PyTorch.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `Dropout`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import fastdrop.torch
+    >>> fastdrop.torch.FeatureAlphaDropout(0.5, seed=3)(torch.zeros(1, 3, 4))[0, :, 0]
+    tensor([-0.7792,  0.7792,  0.7792])
+    """
+
+    _function = staticmethod(alpha.feature_alpha_dropout)

@@ -15,6 +15,7 @@ from fastdrop.montecarlo import _TOLERANCE
 
 from ._replace import _check_model
 from ._seeding import forked
+from .modules import Drops
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +62,7 @@ def _drops(module: nn.Module) -> bool:
     """
     if isinstance(module, nn.MultiheadAttention | nn.RNNBase):
         return module.dropout > 0
-    return isinstance(module, nn.modules.dropout._DropoutNd | nn.TransformerEncoderLayer)
+    return isinstance(module, (nn.modules.dropout._DropoutNd, Drops, nn.TransformerEncoderLayer))
 
 
 @contextmanager
