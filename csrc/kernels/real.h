@@ -1,18 +1,25 @@
 /* What bodies that compute are written on, and how they walk.
  *
- * simd/<isa>_real.h defines, for R = r32 (binary32) and r64 (binary64): the types v_R (FD_N_R
- * numbers) and k_R (a mask of as many), and R_load_<dtype> R_store_<dtype>     FD_N_R elements,
- * widened to R and rounded to nearest even R_set R_bits                       a number, or a bit
- * pattern, in all places R_add R_sub R_mul R_div            as IEEE 754 has them: the same bits
- * everywhere R_max R_min                        a > b ? a : b, and a < b ? a : b: b where one is a
- * nan R_fma                              a * b + c, rounded once or twice: for sums only R_and R_or
- * R_xor R_shl R_shr R_iadd    on the bit patterns, as integers R_lt R_nan masks; false where one is
- * a nan, true where v is one R_select R_keep                    k ? a : b, and k ? v : +0.0 R_mask
- * the i-th FD_N_R bits of a word, lowest first R_sum R_largest                    over the places,
- * in an order of the instruction set's own Nothing here may be contracted; sums alone may differ
- * between instruction sets. */
+ * simd/<isa>_real.h defines, for R = r32 (binary32) and r64 (binary64), the types v_R (FD_N_R
+ * numbers) and k_R (a mask of as many), and */
+// clang-format off
+/* R_load_<dtype> R_store_<dtype>   FD_N_R elements, widened to R and rounded to nearest even
+ * R_set R_bits                     a number, or a bit pattern, in all places
+ * R_add R_sub R_mul R_div          as IEEE 754 has them: the same bits everywhere
+ * R_max R_min                      a > b ? a : b, and a < b ? a : b: b where one is a nan
+ * R_fma                            a * b + c, rounded once or twice: where bits may differ
+ * R_and R_or R_xor R_shl R_shr R_iadd   on the bit patterns, as integers
+ * R_lt R_nan                       masks; false where one is a nan, true where v is one
+ * R_select R_keep                  k ? a : b, and k ? v : +0.0
+ * R_mask                           the i-th FD_N_R bits of a word, lowest first
+ * R_sum                            by halves: first place i and place i + FD_N_R / 2, and so on
+ * R_largest                        of all places, none of them a nan */
+// clang-format on
+/* Nothing here may be contracted. */
 #ifndef FD_REAL_H
 #define FD_REAL_H
+
+#include <math.h>
 
 #include "../kernel.h"
 

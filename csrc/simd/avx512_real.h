@@ -46,7 +46,12 @@ FD_INLINE k_r32 r32_nan(v_r32 v) { return _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q)
 FD_INLINE v_r32 r32_select(k_r32 k, v_r32 a, v_r32 b) { return _mm512_mask_blend_ps(k, b, a); }
 FD_INLINE v_r32 r32_keep(k_r32 k, v_r32 v) { return _mm512_maskz_mov_ps(k, v); }
 FD_INLINE k_r32 r32_mask(uint64_t w, int i) { return (__mmask16)(w >> (16 * i)); }
-FD_INLINE float r32_sum(v_r32 v) { return _mm512_reduce_add_ps(v); }
+FD_INLINE float r32_sum(v_r32 v) {
+    __m256 h = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+    __m128 s = _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
+    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+}
 FD_INLINE float r32_largest(v_r32 v) { return _mm512_reduce_max_ps(v); }
 
 #define FD_N_r64 8
@@ -77,7 +82,11 @@ FD_INLINE k_r64 r64_nan(v_r64 v) { return _mm512_cmp_pd_mask(v, v, _CMP_UNORD_Q)
 FD_INLINE v_r64 r64_select(k_r64 k, v_r64 a, v_r64 b) { return _mm512_mask_blend_pd(k, b, a); }
 FD_INLINE v_r64 r64_keep(k_r64 k, v_r64 v) { return _mm512_maskz_mov_pd(k, v); }
 FD_INLINE k_r64 r64_mask(uint64_t w, int i) { return (__mmask8)(w >> (8 * i)); }
-FD_INLINE double r64_sum(v_r64 v) { return _mm512_reduce_add_pd(v); }
+FD_INLINE double r64_sum(v_r64 v) {
+    __m256d h = _mm256_add_pd(_mm512_castpd512_pd256(v), _mm512_extractf64x4_pd(v, 1));
+    __m128d s = _mm_add_pd(_mm256_castpd256_pd128(h), _mm256_extractf128_pd(h, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(s, _mm_unpackhi_pd(s, s)));
+}
 FD_INLINE double r64_largest(v_r64 v) { return _mm512_reduce_max_pd(v); }
 
 #endif
