@@ -71,6 +71,25 @@ typedef void fd_zoneout_split_fn(const void *dy, void *da, void *db, size_t n, c
 /* y = keep ? x * scale + shift : dropped. */
 typedef void fd_affine_fn(const void *x, void *y, size_t n, const uint8_t *bits,
                           const fd_affine *map);
+/* A run of at most 4096 scores of one row: z = x * scale + add, or -inf where nothing takes part.
+ * Bits are read in whole words, from bit 0 on. With e = exp(z - largest), and g = dy * keep_scale
+ * of what takes part and is kept, else +0.0: */
+typedef struct fd_softmax_run {
+    size_t n;
+    const char *x, *add;        /* add: or NULL */
+    const uint8_t *take, *keep; /* what takes part, and what is kept: or NULL for all */
+    const char *dy;
+    char *y, *weights;
+    double scale, keep_scale, largest, factor, slope, centre; /* of the compute type */
+} fd_softmax_run;
+
+typedef double fd_softmax_largest_fn(const fd_softmax_run *run); /* of all z but nans */
+typedef double fd_softmax_sum_fn(const fd_softmax_run *run);   /* of all e; y, if any, takes them */
+typedef void fd_softmax_weights_fn(const fd_softmax_run *run); /* y = e * factor where kept */
+typedef void fd_softmax_sums_fn(const fd_softmax_run *run, double *sum, double *product);
+/* of all e, and of all e * g */
+typedef void fd_softmax_gradient_fn(const fd_softmax_run *run);
+/* y = (e * slope) * (g - centre); weights, if any: e * factor where kept */
 
 static inline size_t fd_itemsize(fd_dtype dtype) {
     return dtype == FD_f64 ? 8 : dtype == FD_f32 ? 4 : 2;
@@ -90,6 +109,11 @@ typedef struct fd_table {
     fd_affine_fn *affine[FD_DTYPE_COUNT];
     fd_apply_rows_fn *apply_rows[FD_DTYPE_COUNT];
     fd_apply_rows_stream_fn *apply_rows_stream[FD_DTYPE_COUNT];
+    fd_softmax_largest_fn *softmax_largest[FD_DTYPE_COUNT];
+    fd_softmax_sum_fn *softmax_sum[FD_DTYPE_COUNT];
+    fd_softmax_weights_fn *softmax_weights[FD_DTYPE_COUNT];
+    fd_softmax_sums_fn *softmax_sums[FD_DTYPE_COUNT];
+    fd_softmax_gradient_fn *softmax_gradient[FD_DTYPE_COUNT];
     fd_mask_bits_fn *mask_bits;
     fd_pack_bool_fn *pack_bool;
     fd_unpack_bool_fn *unpack_bool;

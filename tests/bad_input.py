@@ -81,6 +81,7 @@ def check(case: Bad, front: str) -> None:
 def refusals(name: str, f: Any, x: str, shape: tuple[int, ...]) -> list[Bad]:
     """What every function of one array refuses, with its own name `x` for it."""
     n = int(np.prod(shape))
+    whose = f"{x}'" if x.endswith("s") else f"{x}'s"
     dtypes = f"{x} has to have dtype float16, bfloat16, float32 or float64, but got "
     swapped = np.dtype(np.float32).newbyteorder("S")
     frozen = np.broadcast_to(np.float32(1), shape)
@@ -149,13 +150,13 @@ def refusals(name: str, f: Any, x: str, shape: tuple[int, ...]) -> list[Bad]:
             "out-dtype",
             lambda s: f(good(s), rng=s.rng, out=s.full(float, shape)),
             TypeError,
-            f"out has to have {x}'s dtype float32, but got float64",
+            f"out has to have {whose} dtype float32, but got float64",
         ),
         (
             "out-shape",
             lambda s: f(good(s), rng=s.rng, out=s.full(np.float32, (n,))),
             ValueError,
-            f"out has to have {x}'s shape {shape}, but got ({n},)",
+            f"out has to have {whose} shape {shape}, but got ({n},)",
         ),
         (
             "out-read-only",

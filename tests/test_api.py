@@ -26,6 +26,8 @@ def test_names() -> None:
         "apply_mask",
         "attention_dropout",
         "backend",
+        "bias_act_dropout",
+        "bias_act_dropout_backward",
         "default_generator",
         "drop_block1d",
         "drop_block2d",
@@ -50,6 +52,8 @@ def test_names() -> None:
         "set_backend",
         "set_num_threads",
         "show_config",
+        "softmax_dropout",
+        "softmax_dropout_backward",
         "variational_dropout",
         "zoneout",
         "zoneout_backward",
@@ -93,6 +97,10 @@ def test_signatures_of_the_family() -> None:
         "alpha_dropout_backward": f"(dy, {REPEATED})",
         "feature_alpha_dropout": f"(x, {SHARED})",
         "feature_alpha_dropout_backward": f"(dy, {REPEATED})",
+        "softmax_dropout": "(scores, p=0.5, training=True, *, axis=-1, mask=None, "
+        "scale=1.0, rng=None, out=None)",
+        "softmax_dropout_backward": "(dy, scores, p=0.5, training=True, *, axis=-1, mask=None, "
+        "scale=1.0, rng, out=None)",
         "dropout_samples": "(x, p, samples, *, rng=None, out=None)",
         "mc_dropout": "(fn, x, samples=50, *, rng=None, probabilities=False)",
     }.items():

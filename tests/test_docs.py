@@ -108,6 +108,8 @@ FAMILY = {
     "drop_connect": ("Wan", "ICML 2013", "section"),
     "embedding_dropout": ("Merity", "ICLR 2018", "section 4.3"),
     "attention_dropout": ("Vaswani", "NIPS 2017", "section"),
+    "softmax_dropout": ("Vaswani", "NIPS 2017", "section 3.2.1"),
+    "softmax_dropout_backward": ("Vaswani", "NIPS 2017", "section 3.2.1"),
     "alpha_dropout": ("Klambauer", "NIPS 2017", "section"),
     "alpha_dropout_backward": ("Klambauer", "NIPS 2017", "section"),
     "feature_alpha_dropout": ("Klambauer", "NIPS 2017", "section"),

@@ -127,6 +127,31 @@ void fd_zoneout(fd_dtype dtype, const void *a, const void *b, void *y, size_t n,
 /* The gradients of that: da = keep ? dy : +0.0 and db = keep ? +0.0 : dy; da may be dy. */
 void fd_zoneout_split(fd_dtype dtype, const void *dy, void *da, void *db, size_t n,
                       const fd_key *key, const fd_plan *plan);
+/* Scores of attention: groups of rows of n, without gaps. Of a score z = x * scale, and of what
+ * takes part in its row, the softmax is taken. */
+typedef struct fd_softmax {
+    size_t groups, rows, n;
+    uint64_t group_positions, row_positions; /* from one's first position to that of the next */
+    size_t visible;   /* scores that take part in a group's first row; in each later row one more */
+    double scale;     /* of the compute type */
+    const void *mask; /* NULL; bytes, 0 where a score takes no part; or numbers of the scores' dtype
+                         that are added to z */
+    int additive;     /* whether they are numbers */
+    ptrdiff_t mask_step; /* bytes from one of a row to the next: 0 where one serves all */
+    fd_layout mask_rows; /* where the rows begin in the mask: the shape of all but the last axis,
+                            groups * rows in all, and mask_strides, here in bytes */
+} fd_softmax;
+
+/* y = dropout of the softmax of each row, +0.0 where nothing takes part. Element i of row r of
+ * group g is at position offset + g * group_positions + r * row_positions + i. y may be x. */
+void fd_softmax_dropout(fd_dtype dtype, const fd_softmax *s, const void *x, void *y,
+                        const fd_key *key, const fd_plan *plan, double keep_scale);
+
+/* dx = its gradient with respect to x, where that with respect to y is dy; and into weights, unless
+ * that is NULL, y once more. dx and weights are apart, and each may be x or dy. */
+void fd_softmax_dropout_backward(fd_dtype dtype, const fd_softmax *s, const void *x, const void *dy,
+                                 void *dx, void *weights, const fd_key *key, const fd_plan *plan,
+                                 double keep_scale);
 
 /* n keep bits into ceil(n / 8) bytes, padding bits zero; n keep bytes of 0 or 1. */
 void fd_mask_bits(uint8_t *bits, size_t n, const fd_key *key, const fd_plan *plan);

@@ -5,3 +5,4 @@
 #include "act.h"
 #include "zoneout.h"
 #include "affine.h"
+#include "softmax.h"

@@ -27,6 +27,7 @@ from .blocks import drop_block1d, drop_block2d, drop_block3d
 from .elementwise import apply_mask, dropout_mask
 from .fused import dropout_add, zoneout, zoneout_backward
 from .montecarlo import MonteCarloResult, dropout_samples, mc_dropout
+from .softmax import softmax_dropout, softmax_dropout_backward
 from .structured import drop_path, dropout1d, dropout2d, dropout3d, variational_dropout
 from .weights import attention_dropout, drop_connect, embedding_dropout
 
@@ -67,6 +68,8 @@ __all__ = [
     "set_backend",
     "set_num_threads",
     "show_config",
+    "softmax_dropout",
+    "softmax_dropout_backward",
     "variational_dropout",
     "zoneout",
     "zoneout_backward",

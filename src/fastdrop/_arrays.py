@@ -63,6 +63,11 @@ def kind_of(dtype: np.dtype[Any], argument: str = "x") -> str:
     )
 
 
+def whose(argument: str) -> str:
+    """The name of an argument in front of what it has."""
+    return f"{argument}'" if argument.endswith("s") else f"{argument}'s"
+
+
 def storage(array: Array, kind: str) -> Array:
     """`array` as the backends take it: 16-bit floats as a uint16 view of the same memory."""
     if array.ndim > FLAT_AXES:
@@ -101,9 +106,13 @@ def as_operand_like(value: npt.ArrayLike, x: Array, argument: str, of: str = "x"
     """`value` as a plain ndarray of the shape and dtype of `x`, which the caller knows as `of`."""
     array = as_input(value, argument)
     if array.dtype != x.dtype:
-        raise TypeError(f"{argument} has to have {of}'s dtype {x.dtype}, but got {array.dtype}")
+        raise TypeError(
+            f"{argument} has to have {whose(of)} dtype {x.dtype}, but got {array.dtype}"
+        )
     if array.shape != x.shape:
-        raise ValueError(f"{argument} has to have {of}'s shape {x.shape}, but got {array.shape}")
+        raise ValueError(
+            f"{argument} has to have {whose(of)} shape {x.shape}, but got {array.shape}"
+        )
     return array
 
 
@@ -184,7 +193,7 @@ def check_out(out: object, x: Array, argument: str = "x") -> Array:
     if out is x:
         check_written(x, "out")
         return x
-    array = _check_form(out, x.dtype, x.shape, argument, f"{argument}'s shape")
+    array = _check_form(out, x.dtype, x.shape, argument, f"{whose(argument)} shape")
     check_overlap(array, x, argument)
     return array
 
@@ -217,7 +226,7 @@ def _check_form(
         raise TypeError(f"out has to be a NumPy array, but got {type(out).__name__}")
     array = out if type(out) is np.ndarray else np.asarray(out)
     if array.dtype != dtype:
-        raise TypeError(f"out has to have {argument}'s dtype {dtype}, but got {array.dtype}")
+        raise TypeError(f"out has to have {whose(argument)} dtype {dtype}, but got {array.dtype}")
     if array.shape != shape:
         raise ValueError(f"out has to have {shape_words} {shape}, but got {array.shape}")
     check_written(array, "out")
@@ -240,11 +249,11 @@ def check_axis(axis: object, argument: str) -> int:
     return _axis_length(axis, argument, "an integer")
 
 
-def axis_of(axis: int, array: Array, argument: str) -> int:
-    """`axis` counted from the front, if `array` has it."""
+def axis_of(axis: int, array: Array, argument: str, of: str = "x") -> int:
+    """`axis` counted from the front, if `array`, which the caller knows as `of`, has it."""
     if not -array.ndim <= axis < array.ndim:
         raise ValueError(
-            f"{argument} has to be an axis of x, which has shape {array.shape}, but got {axis}"
+            f"{argument} has to be an axis of {of}, which has shape {array.shape}, but got {axis}"
         )
     return axis % array.ndim
 
@@ -354,6 +363,22 @@ def check_mask(mask: npt.ArrayLike, x: Array) -> tuple[Array, bool]:
             f"padding, but got {int(array[-1]):#010b}"
         )
     return np.ascontiguousarray(array), True
+
+
+def score_mask(mask: npt.ArrayLike, scores: Array) -> Array:
+    """A mask for `scores`, bool or of their dtype, as a view of their shape; nothing is copied."""
+    array = as_input(mask, "mask")
+    if array.dtype != np.bool_ and array.dtype != scores.dtype:
+        raise TypeError(
+            f"mask has to have dtype bool, or scores' dtype {scores.dtype} where it is added, "
+            f"but got {array.dtype}"
+        )
+    try:
+        return np.broadcast_to(array, scores.shape)
+    except ValueError:
+        raise ValueError(
+            f"mask has to be broadcastable to scores' shape {scores.shape}, but got {array.shape}"
+        ) from None
 
 
 def check_apart(read: Array, written: Array, argument: str) -> None:

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 from fastdrop._arrays import Array, NoiseShape
 from fastdrop._plan import Affine, Plan
 from fastdrop._rng import RNGLike
+from fastdrop._rows import Rows
 from fastdrop._runs import Bias
 from fastdrop.elementwise import Mode
 
@@ -92,6 +93,19 @@ def dropout_affine_into(
 ) -> None: ...
 def apply_affine_into(
     x: Array, out: Array, kind: str, bits: Array, mask_shape: Sequence[int], affine: Affine
+) -> None: ...
+def softmax_dropout_into(
+    x: Array, out: Array, kind: str, rows: Rows, key: Any, plan: Plan
+) -> None: ...
+def softmax_dropout_backward_into(
+    x: Array,
+    dy: Array,
+    dx: Array,
+    weights: Array | None,
+    kind: str,
+    rows: Rows,
+    key: Any,
+    plan: Plan,
 ) -> None: ...
 def mask_packed_into(out: Array, n: int, key: Any, plan: Plan) -> None: ...
 def mask_bool_into(out: Array, key: Any, plan: Plan) -> None: ...

@@ -226,6 +226,7 @@ include "_core_backend.pxi"
 include "_core_family.pxi"
 include "_core_tensor.pxi"
 include "_core_act.pxi"
+include "_core_softmax.pxi"
 
 
 # --- Instruction sets, threads, streaming ----------------------------------------------------------

@@ -12,6 +12,7 @@ import numpy as np
 Choice = TypeVar("Choice", bound=str)
 
 _DROP_ALL = 65536
+_LARGEST_BINARY32 = (2 - 2.0**-23) * 2.0**127
 
 
 class Plan(NamedTuple):
@@ -47,6 +48,16 @@ def check_p(p: object) -> float:
     if not 0 <= number <= 1:
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {number}")
     return float(number)
+
+
+def check_factor(value: object, argument: str, kind: str) -> float:
+    """``value`` as a finite number, rounded to the type that ``kind`` is computed in."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{argument} has to be a real number, but got {type(value).__name__}")
+    number = float(value)
+    if not math.isfinite(number) or (kind != "float64" and abs(number) > _LARGEST_BINARY32):
+        raise ValueError(f"{argument} has to be a finite number, but got {value}")
+    return math.copysign(_rounded(abs(number), kind), number)
 
 
 def check_choice(value: object, argument: str, choices: tuple[Choice, Choice]) -> Choice:

@@ -59,6 +59,67 @@ static void run_affine(const fd_table *table, fd_dtype dtype, const void *const 
     table->affine[dtype](in[0], out[0], n, bits, &map);
 }
 
+/* in[0] are scores, in[1] what is added or the gradient of the result; some take no part. */
+static fd_softmax_run softmax_run(const void *const *in, size_t n, const uint8_t *bits) {
+    return (fd_softmax_run){.n = n,
+                            .x = in[0],
+                            .take = n % 3 ? bits : NULL,
+                            .scale = 0.25,
+                            .keep_scale = 1.5,
+                            .largest = 0.5,
+                            .factor = 0.375,
+                            .slope = 0.75,
+                            .centre = 0.125};
+}
+
+/* A sum's bits, where there is room for them. */
+static void put_sum(void *out, size_t n, fd_dtype dtype, double sum) {
+    if (sum == sum && n * itemsize[dtype] >= sizeof sum) { memcpy(out, &sum, sizeof sum); }
+}
+
+static void run_softmax_largest(const fd_table *table, fd_dtype dtype, const void *const *in,
+                                void *const *out, size_t n, const uint8_t *bits) {
+    fd_softmax_run run = softmax_run(in, n, bits);
+    run.add = in[1];
+    put_sum(out[1], n, dtype, table->softmax_largest[dtype](&run));
+}
+
+static void run_softmax_sum(const fd_table *table, fd_dtype dtype, const void *const *in,
+                            void *const *out, size_t n, const uint8_t *bits) {
+    fd_softmax_run run = softmax_run(in, n, bits);
+    run.add = n % 2 ? in[1] : NULL;
+    run.y = out[0];
+    put_sum(out[1], n, dtype, table->softmax_sum[dtype](&run));
+}
+
+static void run_softmax_weights(const fd_table *table, fd_dtype dtype, const void *const *in,
+                                void *const *out, size_t n, const uint8_t *bits) {
+    fd_softmax_run run = softmax_run(in, n, NULL);
+    run.keep = bits;
+    run.y = out[0];
+    table->softmax_weights[dtype](&run);
+}
+
+static void run_softmax_sums(const fd_table *table, fd_dtype dtype, const void *const *in,
+                             void *const *out, size_t n, const uint8_t *bits) {
+    double sum, product;
+    fd_softmax_run run = softmax_run(in, n, bits);
+    run.dy = in[1];
+    table->softmax_sums[dtype](&run, &sum, &product);
+    put_sum(out[0], n, dtype, sum);
+    put_sum(out[1], n, dtype, product);
+}
+
+static void run_softmax_gradient(const fd_table *table, fd_dtype dtype, const void *const *in,
+                                 void *const *out, size_t n, const uint8_t *bits) {
+    fd_softmax_run run = softmax_run(in, n, bits);
+    run.keep = bits;
+    run.dy = in[1];
+    run.y = out[0];
+    run.weights = n % 2 ? out[1] : NULL;
+    table->softmax_gradient[dtype](&run);
+}
+
 static void check(const char *name, run_fn *run, const fd_table *oracle, const fd_table *table,
                   fd_dtype dtype, size_t n, size_t misalignment, int in_place) {
     guarded bits = guarded_new((n + 63) / 64 * 8, misalignment), a[ARRAYS], b[ARRAYS];

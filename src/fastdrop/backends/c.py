@@ -17,6 +17,8 @@ bias_act_slope = _core.bias_act_slope_into
 zoneout = _core.zoneout_into
 zoneout_split = _core.zoneout_split_into
 drop_block_packed = _core.drop_block_packed_into
+softmax_dropout = _core.softmax_dropout_into
+softmax_dropout_backward = _core.softmax_dropout_backward_into
 
 
 def info() -> dict[str, object]:

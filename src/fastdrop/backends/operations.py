@@ -6,6 +6,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from fastdrop._plan import Affine, Plan
+    from fastdrop._rows import Rows
     from fastdrop._runs import Bias
     from fastdrop.stream import Key
 
@@ -122,6 +123,24 @@ class Backend(Protocol):
         self, dy: "Array", new: "Array", old: "Array", key: "Key", plan: "Plan"
     ) -> None:
         """The gradients: ``dy`` goes to ``new`` where kept, else to ``old``; the other gets 0."""
+
+    def softmax_dropout(
+        self, x: "Array", out: "Array", kind: str, rows: "Rows", key: "Key", plan: "Plan"
+    ) -> None:
+        """Dropout of the softmax of each row; x and out have two axes, and may be the same."""
+
+    def softmax_dropout_backward(
+        self,
+        x: "Array",
+        dy: "Array",
+        dx: "Array",
+        weights: "Array | None",
+        kind: str,
+        rows: "Rows",
+        key: "Key",
+        plan: "Plan",
+    ) -> None:
+        """Its gradient, and the result once more in ``weights``; either may be x or dy."""
 
 
 OPERATIONS = tuple(name for name in vars(Backend) if not name.startswith("_"))

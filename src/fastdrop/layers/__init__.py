@@ -9,6 +9,7 @@ from .base import Layer
 from .blocks import DropBlock1D, DropBlock2D, DropBlock3D
 from .elementwise import AttentionDropout, DropConnect, Dropout
 from .fused import BiasActDropout, DropoutAdd, Zoneout
+from .softmax import SoftmaxDropout
 from .structured import (
     DropPath,
     EmbeddingDropout,
@@ -32,6 +33,7 @@ __all__ = [
     "EmbeddingDropout",
     "FeatureAlphaDropout",
     "Layer",
+    "SoftmaxDropout",
     "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",

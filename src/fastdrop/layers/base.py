@@ -36,6 +36,8 @@ class Memory:
     """What `backward` needs."""
     held: Draw | None = None
     """What the next time step needs."""
+    inputs: tuple[Any, ...] = ()
+    """The caller's arrays, where `backward` computes with them again."""
 
 
 @dataclass(frozen=True, slots=True)

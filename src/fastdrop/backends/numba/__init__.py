@@ -28,6 +28,7 @@ from .activations import bias_act, bias_act_slope
 from .computing import affine_kernel, dropout_add, zoneout, zoneout_split
 from .drop_block import drop_block_packed
 from .kernels import KINDS, draw, masking_kernel
+from .softmax import softmax_dropout, softmax_dropout_backward
 
 __all__ = [
     "apply_affine",
@@ -44,6 +45,8 @@ __all__ = [
     "mask_bool",
     "mask_packed",
     "scale",
+    "softmax_dropout",
+    "softmax_dropout_backward",
     "zoneout",
     "zoneout_split",
 ]

@@ -21,6 +21,7 @@ from .arithmetic import factor, masked, multiplied, rounded, widened
 from .draw import CHUNK, keep
 from .drop_block import drop_block_packed
 from .fused import dropout_add, zoneout, zoneout_split
+from .softmax import softmax_dropout, softmax_dropout_backward
 
 __all__ = [
     "apply_affine",
@@ -37,6 +38,8 @@ __all__ = [
     "mask_bool",
     "mask_packed",
     "scale",
+    "softmax_dropout",
+    "softmax_dropout_backward",
     "zoneout",
     "zoneout_split",
 ]

@@ -1,0 +1,214 @@
+/* Softmax of a row of scores and its gradient, by runs of at most 4096 elements; what each kernel
+ * gives stands in kernel.h.
+ *
+ * Sums have one order, and so the same bits, in all instruction sets: of each 64 elements, place
+ * j = 0..15 takes (e[j] + e[j + 16]) + (e[j + 32] + e[j + 48]), and at the end the places are added
+ * by halves. What the last 64 elements lack, and what takes no part, is +0.0. */
+
+/* The registers that hold 16 places. */
+#define PLACES (16 / VN)
+
+/* What is read and written from element number `i` of a run on: 64 elements, at the end by way of
+ * `copies`, so that nothing is touched that is not the caller's. */
+typedef struct FD_CAT(softmax_step, D) {
+    size_t n;            /* 1..64 of them are there */
+    uint64_t take, keep; /* bits: which take part, and which are kept */
+    const char *x, *add, *dy;
+    char *y, *weights;
+    FD_ALIGN64 char copies[5][FD_STEP * FD_SIZE];
+} FD_CAT(softmax_step, D);
+
+FD_INLINE char *FD_CAT(softmax_copy, D)(char *copy, const char *from, size_t n) {
+    memset(copy, 0, FD_STEP * FD_SIZE);
+    return memcpy(copy, from, n * FD_SIZE);
+}
+
+FD_INLINE void FD_CAT(softmax_begin, D)(FD_CAT(softmax_step, D) * at, const fd_softmax_run *run,
+                                        size_t i, int writes) {
+    size_t rest = run->n - i, place = i * FD_SIZE;
+    at->n = rest < FD_STEP ? rest : FD_STEP;
+    at->take =
+        fd_low_bits(run->take ? fd_load64(run->take + i / 8) : ~UINT64_C(0), (unsigned)at->n);
+    at->keep = run->keep ? fd_load64(run->keep + i / 8) : ~UINT64_C(0);
+    at->x = run->x + place;
+    at->add = run->add ? run->add + place : NULL;
+    at->dy = run->dy ? run->dy + place : NULL;
+    at->y = writes && run->y ? run->y + place : NULL;
+    at->weights = writes && run->weights ? run->weights + place : NULL;
+    if (at->n == FD_STEP) { return; }
+    at->x = FD_CAT(softmax_copy, D)(at->copies[0], at->x, at->n);
+    if (at->add) { at->add = FD_CAT(softmax_copy, D)(at->copies[1], at->add, at->n); }
+    if (at->dy) { at->dy = FD_CAT(softmax_copy, D)(at->copies[2], at->dy, at->n); }
+    if (at->y) { at->y = at->copies[3]; }
+    if (at->weights) { at->weights = at->copies[4]; }
+}
+
+FD_INLINE void FD_CAT(softmax_end, D)(const FD_CAT(softmax_step, D) * at, const fd_softmax_run *run,
+                                      size_t i) {
+    if (at->n == FD_STEP) { return; }
+    if (at->y) { memcpy(run->y + i * FD_SIZE, at->y, at->n * FD_SIZE); }
+    if (at->weights) { memcpy(run->weights + i * FD_SIZE, at->weights, at->n * FD_SIZE); }
+}
+
+/* Calls `step` for each 64 elements, inlined for what is common (all take part, nothing is added)
+ * and for the rest. */
+typedef void FD_CAT(softmax_fn, D)(const FD_CAT(softmax_step, D) * at, int masked, void *context);
+FD_INLINE void FD_CAT(softmax_walk, D)(const fd_softmax_run *run, int writes,
+                                       FD_CAT(softmax_fn, D) * step, void *context) {
+    FD_CAT(softmax_step, D) at;
+    for (size_t i = 0; i < run->n; i += FD_STEP) {
+        FD_CAT(softmax_begin, D)(&at, run, i, writes);
+        if (at.take == ~UINT64_C(0) && !at.add) {
+            step(&at, 0, context);
+        } else {
+            step(&at, 1, context);
+        }
+        FD_CAT(softmax_end, D)(&at, run, i);
+    }
+}
+
+/* The scores in register i of the step. */
+FD_INLINE VR FD_CAT(softmax_score, D)(const FD_CAT(softmax_step, D) * at, int masked, int i,
+                                      VR scale) {
+    VR z = V(mul)(LOAD(at->x + i * VN * FD_SIZE), scale);
+    if (!masked) { return z; }
+    if (at->add) { z = V(add)(z, LOAD(at->add + i * VN * FD_SIZE)); }
+    return V(select)(V(mask)(at->take, i), z, V(set)(-INFINITY));
+}
+
+typedef struct FD_CAT(softmax_state, D) {
+    VR scale, largest, factor, keep_scale, slope, centre;
+    VR most[4], sum[PLACES], product[PLACES];
+} FD_CAT(softmax_state, D);
+
+FD_INLINE VR FD_CAT(softmax_exp, D)(const FD_CAT(softmax_step, D) * at, int masked, int i,
+                                    const FD_CAT(softmax_state, D) * s) {
+    return V(exp)(V(sub)(FD_CAT(softmax_score, D)(at, masked, i, s->scale), s->largest));
+}
+
+/* dy of what takes part and is kept, scaled. */
+FD_INLINE VR FD_CAT(softmax_dy, D)(const FD_CAT(softmax_step, D) * at, int i,
+                                   const FD_CAT(softmax_state, D) * s) {
+    return V(keep)(V(mask)(at->keep & at->take, i),
+                   V(mul)(LOAD(at->dy + i * VN * FD_SIZE), s->keep_scale));
+}
+
+FD_INLINE VR FD_CAT(softmax_four, D)(const VR *e) {
+    return V(add)(V(add)(e[0], e[1]), V(add)(e[2], e[3]));
+}
+
+FD_INLINE double FD_CAT(softmax_total, D)(VR *places) {
+    for (int half = PLACES / 2; half; half /= 2) {
+        FD_UNROLL
+        for (int i = 0; i < half; i++) { places[i] = V(add)(places[i], places[i + half]); }
+    }
+    return V(sum)(places[0]);
+}
+
+FD_INLINE void FD_CAT(largest_step, D)(const FD_CAT(softmax_step, D) * at, int masked,
+                                       void *context) {
+    FD_CAT(softmax_state, D) *s = context;
+    FD_UNROLL
+    for (int i = 0; i < FD_STEP / VN; i++) {
+        VR z = FD_CAT(softmax_score, D)(at, masked, i, s->scale);
+        s->most[i % 4] = V(max)(z, s->most[i % 4]); /* passes over a nan */
+    }
+}
+
+static double FD_CAT(softmax_largest, D)(const fd_softmax_run *run) {
+    FD_CAT(softmax_state, D) s = {.scale = V(set)(run->scale)};
+    for (int i = 0; i < 4; i++) { s.most[i] = V(set)(-INFINITY); }
+    FD_CAT(softmax_walk, D)(run, 0, FD_CAT(largest_step, D), &s);
+    return V(largest)(V(max)(V(max)(s.most[0], s.most[1]), V(max)(s.most[2], s.most[3])));
+}
+
+FD_INLINE void FD_CAT(sum_step, D)(const FD_CAT(softmax_step, D) * at, int masked, void *context) {
+    FD_CAT(softmax_state, D) *s = context;
+    FD_UNROLL
+    for (int i = 0; i < PLACES; i++) {
+        VR e[4];
+        FD_UNROLL
+        for (int j = 0; j < 4; j++) {
+            int place = i + j * PLACES;
+            e[j] = FD_CAT(softmax_exp, D)(at, masked, place, s);
+            if (at->y) { STORE(at->y + place * VN * FD_SIZE, e[j]); }
+        }
+        s->sum[i] = V(add)(s->sum[i], FD_CAT(softmax_four, D)(e));
+    }
+}
+
+static double FD_CAT(softmax_sum, D)(const fd_softmax_run *run) {
+    FD_CAT(softmax_state, D) s = {.scale = V(set)(run->scale), .largest = V(set)(run->largest)};
+    for (int i = 0; i < PLACES; i++) { s.sum[i] = V(set)(0); }
+    FD_CAT(softmax_walk, D)(run, 1, FD_CAT(sum_step, D), &s);
+    return FD_CAT(softmax_total, D)(s.sum);
+}
+
+FD_INLINE void FD_CAT(weights_step, D)(const FD_CAT(softmax_step, D) * at, int masked,
+                                       void *context) {
+    const FD_CAT(softmax_state, D) *s = context;
+    FD_UNROLL
+    for (int i = 0; i < FD_STEP / VN; i++) {
+        VR w = V(mul)(FD_CAT(softmax_exp, D)(at, masked, i, s), s->factor);
+        STORE(at->y + i * VN * FD_SIZE, V(keep)(V(mask)(at->keep, i), w));
+    }
+}
+
+static void FD_CAT(softmax_weights, D)(const fd_softmax_run *run) {
+    FD_CAT(softmax_state, D) s = {.scale = V(set)(run->scale), .largest = V(set)(run->largest)};
+    s.factor = V(set)(run->factor);
+    FD_CAT(softmax_walk, D)(run, 1, FD_CAT(weights_step, D), &s);
+}
+
+FD_INLINE void FD_CAT(sums_step, D)(const FD_CAT(softmax_step, D) * at, int masked, void *context) {
+    FD_CAT(softmax_state, D) *s = context;
+    FD_UNROLL
+    for (int i = 0; i < PLACES; i++) {
+        VR e[4], g[4];
+        FD_UNROLL
+        for (int j = 0; j < 4; j++) {
+            int place = i + j * PLACES;
+            e[j] = FD_CAT(softmax_exp, D)(at, masked, place, s);
+            g[j] = V(mul)(e[j], FD_CAT(softmax_dy, D)(at, place, s));
+        }
+        s->sum[i] = V(add)(s->sum[i], FD_CAT(softmax_four, D)(e));
+        s->product[i] = V(add)(s->product[i], FD_CAT(softmax_four, D)(g));
+    }
+}
+
+static void FD_CAT(softmax_sums, D)(const fd_softmax_run *run, double *sum, double *product) {
+    FD_CAT(softmax_state, D) s = {.scale = V(set)(run->scale), .largest = V(set)(run->largest)};
+    s.keep_scale = V(set)(run->keep_scale);
+    for (int i = 0; i < PLACES; i++) { s.sum[i] = s.product[i] = V(set)(0); }
+    FD_CAT(softmax_walk, D)(run, 0, FD_CAT(sums_step, D), &s);
+    *sum = FD_CAT(softmax_total, D)(s.sum);
+    *product = FD_CAT(softmax_total, D)(s.product);
+}
+
+FD_INLINE void FD_CAT(gradient_step, D)(const FD_CAT(softmax_step, D) * at, int masked,
+                                        void *context) {
+    const FD_CAT(softmax_state, D) *s = context;
+    FD_UNROLL
+    for (int i = 0; i < FD_STEP / VN; i++) {
+        VR e = FD_CAT(softmax_exp, D)(at, masked, i, s);
+        VR g = V(sub)(FD_CAT(softmax_dy, D)(at, i, s), s->centre);
+        VR dx = V(mul)(V(mul)(e, s->slope), g);
+        if (masked) { dx = V(keep)(V(mask)(at->take, i), dx); }
+        STORE(at->y + i * VN * FD_SIZE, dx);
+        if (at->weights) {
+            VR w = V(keep)(V(mask)(at->keep, i), V(mul)(e, s->factor));
+            STORE(at->weights + i * VN * FD_SIZE, w);
+        }
+    }
+}
+
+static void FD_CAT(softmax_gradient, D)(const fd_softmax_run *run) {
+    FD_CAT(softmax_state, D) s = {.scale = V(set)(run->scale), .largest = V(set)(run->largest)};
+    s.keep_scale = V(set)(run->keep_scale);
+    s.factor = V(set)(run->factor);
+    s.slope = V(set)(run->slope);
+    s.centre = V(set)(run->centre);
+    FD_CAT(softmax_walk, D)(run, 1, FD_CAT(gradient_step, D), &s);
+}
+
+#undef PLACES

@@ -1,0 +1,223 @@
+"""Softmax with dropout and its gradient, row by row.
+
+The bytes of the masks of some rows are gathered into buffers; the kernels walk the rows.
+"""
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import types
+
+from fastdrop._plan import Plan
+from fastdrop._rows import Rows
+from fastdrop.stream import Key
+
+from .computing import CHUNK, MASK, conversions, types_of, vector, written
+from .functions import functions
+from .jit import compiled, jit
+from .kernels import KINDS, draw
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@jit
+def _sum(e: Array) -> float:
+    """The sum in the order that all backends have (see ``numpy/softmax.py``)."""
+    zero = e.dtype.type(0)
+    places = np.empty(16, e.dtype)
+    total = 0.0
+    for run in range(0, e.size, 4096):
+        places[:] = zero
+        end = min(run + 4096, e.size)
+        for step in range(run, end, 64):
+            if step + 64 <= end:
+                for j in range(16):
+                    i = step + j
+                    places[j] += (e[i] + e[i + 16]) + (e[i + 32] + e[i + 48])
+            else:
+                for j in range(16):
+                    i = step + j
+                    a = e[i] if i < end else zero
+                    b = e[i + 16] if i + 16 < end else zero
+                    c = e[i + 32] if i + 32 < end else zero
+                    d = e[i + 48] if i + 48 < end else zero
+                    places[j] += (a + b) + (c + d)
+        half = 8
+        while half:
+            for j in range(half):
+                places[j] += places[j + half]
+            half >>= 1
+        total += np.float64(places[0])
+    return total
+
+
+@jit
+def _part(a: float, total: float) -> float:
+    return a / total if total != 0 else 0.0
+
+
+def _exponentials(kind: str) -> Callable[..., Any]:
+    """What turns a row of scores into e = exp(z - largest), and gives their sum."""
+    compute = KINDS[kind][2]
+    (load, _), exp = conversions(kind), functions(compute).exp
+    lowest, zero = compute(-np.inf), compute(0)
+
+    @jit
+    def exponentials(x: Array, take: Array, add: Array, scale: Any, e: Array) -> float:
+        largest = lowest
+        for i in range(e.size):
+            z = load(x[i]) * scale
+            if add.size:
+                z = z + load(add[i])
+            z = z if take[i] else lowest
+            e[i] = z
+            largest = max(largest, z)
+        if largest == lowest:
+            largest = zero
+        for i in range(e.size):
+            e[i] = exp(e[i] - largest)
+        return _sum(e)
+
+    return exponentials
+
+
+@functools.cache
+def _forward_kernel(kind: str) -> Callable[..., None]:
+    compute = KINDS[kind][2]
+    exponentials, (_, store) = _exponentials(kind), conversions(kind)
+    zero = compute(0)
+
+    @jit
+    def forward(
+        x: Array, out: Array, take: Array, keep: Array, add: Array, n: int, scale: Any, kept: float
+    ) -> None:
+        e = np.empty(n, compute)
+        for row in range(0, x.size, n):
+            here = slice(row, row + n)
+            total = exponentials(x[here], take[here], add[row : row + min(n, add.size)], scale, e)
+            factor = compute(_part(kept, total))
+            for i in range(n):
+                y = e[i] * factor
+                out[row + i] = store(y if keep[row + i] else zero)
+
+    element, real = types_of(kind)
+    return compiled(
+        forward, vector(element), written(element), MASK, MASK, vector(element), types.int64, real,
+        types.float64,
+    )  # fmt: skip
+
+
+@functools.cache
+def _backward_kernel(kind: str) -> Callable[..., None]:
+    compute = KINDS[kind][2]
+    exponentials = _exponentials(kind)
+    load, store = conversions(kind)
+    zero = compute(0)
+
+    @jit
+    def backward(
+        x: Array,
+        dy: Array,
+        dx: Array,
+        weights: Array,
+        take: Array,
+        keep: Array,
+        add: Array,
+        n: int,
+        scale: Any,
+        kept: float,
+    ) -> None:
+        e, g, products = np.empty(n, compute), np.empty(n, compute), np.empty(n, compute)
+        keep_scale = compute(kept)
+        for row in range(0, x.size, n):
+            here = slice(row, row + n)
+            total = exponentials(x[here], take[here], add[row : row + min(n, add.size)], scale, e)
+            for i in range(n):
+                d = load(dy[row + i]) * keep_scale
+                g[i] = d if keep[row + i] and take[row + i] else zero
+                products[i] = e[i] * g[i]
+            factor = compute(_part(kept, total))
+            slope = compute(_part(np.float64(scale), total))
+            centre = compute(_part(_sum(products), total))
+            for i in range(n):
+                d = (e[i] * slope) * (g[i] - centre)
+                dx[row + i] = store(d if take[row + i] else zero)
+                if weights.size:
+                    w = e[i] * factor
+                    weights[row + i] = store(w if keep[row + i] else zero)
+
+    element, real = types_of(kind)
+    a, b = vector(element), written(element)
+    return compiled(backward, a, a, b, b, MASK, MASK, a, types.int64, real, types.float64)
+
+
+class _Piece(NamedTuple):
+    """Some rows: where they are, and as many bytes or numbers of each mask."""
+
+    part: slice
+    take: Array
+    keep: Array
+    add: Array
+
+
+def _pieces(x: Array, rows: Rows, key: Key, plan: Plan) -> Iterator[_Piece]:
+    """As many rows at a time as make up a chunk, or one row."""
+    count, n = x.shape
+    step = max(1, CHUNK // n) if n else 1
+    together = rows.row_positions == n and rows.group_positions == rows.group * n
+    for first in range(0, count if n else 0, step):
+        numbers = np.arange(first, min(first + step, count))
+        group, row = np.divmod(numbers, rows.group)
+        seen = np.arange(n) < (rows.visible + row)[:, None]
+        take, add = seen, np.empty(0, x.dtype)
+        if rows.mask is not None:
+            mask = rows.mask[np.unravel_index(numbers, rows.mask.shape[:-1])]
+            if mask.dtype == np.bool_:
+                take = seen & (mask.view(np.uint8) != 0)
+            else:
+                add = np.ascontiguousarray(mask).reshape(-1)
+        keep = np.empty((numbers.size, n), np.uint8)
+        if together:
+            draw(keep.reshape(-1), "mask", key, plan, first * n)
+        else:
+            for i, (g, r) in enumerate(zip(group.tolist(), row.tolist(), strict=True)):
+                start = g * rows.group_positions + r * rows.row_positions
+                draw(keep[i], "mask", key, plan, start)
+        keep &= seen
+        part = slice(first * n, (first + numbers.size) * n)
+        yield _Piece(part, take.reshape(-1).view(np.uint8), keep.reshape(-1), add)
+
+
+def softmax_dropout(x: Array, out: Array, kind: str, rows: Rows, key: Key, plan: Plan) -> None:
+    """Dropout of the softmax of each row."""
+    kernel, compute = _forward_kernel(kind), KINDS[kind][2]
+    source, target = x.reshape(-1), out.reshape(-1)
+    for piece in _pieces(x, rows, key, plan):
+        kernel(
+            source[piece.part], target[piece.part], piece.take, piece.keep, piece.add, x.shape[1],
+            compute(rows.scale), plan.scale,
+        )  # fmt: skip
+
+
+def softmax_dropout_backward(
+    x: Array,
+    dy: Array,
+    dx: Array,
+    weights: Array | None,
+    kind: str,
+    rows: Rows,
+    key: Key,
+    plan: Plan,
+) -> None:
+    """Its gradient, and the result once more in ``weights``."""
+    kernel, compute = _backward_kernel(kind), KINDS[kind][2]
+    again = np.empty(0, x.dtype) if weights is None else weights.reshape(-1)
+    source, gradient, target = x.reshape(-1), dy.reshape(-1), dx.reshape(-1)
+    for piece in _pieces(x, rows, key, plan):
+        part = piece.part
+        kernel(
+            source[part], gradient[part], target[part], again[part], piece.take, piece.keep,
+            piece.add, x.shape[1], compute(rows.scale), plan.scale,
+        )  # fmt: skip

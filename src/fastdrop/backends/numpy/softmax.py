@@ -1,0 +1,128 @@
+"""Softmax with dropout and its gradient, by rows of scores."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastdrop._plan import Plan
+from fastdrop._rows import Rows
+from fastdrop.stream import Key
+
+from .arithmetic import factor, masked, rounded, widened
+from .draw import CHUNK, keep
+from .functions import exp
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+_RUN = 4096  # scores that are summed in the compute type
+_PLACES = 16
+
+
+def _sums(e: Array) -> Array:
+    """The sums of the rows, in float64, each in the order that all backends have.
+
+    Of each 64 elements, place j = 0..15 takes (e[j] + e[j + 16]) + (e[j + 32] + e[j + 48]). After
+    at most 4096 elements the places are added by halves, and that to the rest in float64.
+    """
+    count, n = e.shape
+    total = np.zeros(count)
+    for start in range(0, n, _RUN):
+        run = e[:, start : start + _RUN]
+        steps = -(-run.shape[1] // 64)
+        padded = np.zeros((count, steps * 64), e.dtype)
+        padded[:, : run.shape[1]] = run
+        quarter = padded.reshape(count, steps, 4, _PLACES)
+        four = (quarter[:, :, 0] + quarter[:, :, 1]) + (quarter[:, :, 2] + quarter[:, :, 3])
+        places = np.zeros((count, _PLACES), e.dtype)
+        for step in range(steps):
+            places = places + four[:, step]
+        while places.shape[1] > 1:
+            half = places.shape[1] // 2
+            places = places[:, :half] + places[:, half:]
+        total += places[:, 0]
+    return total
+
+
+def _parts(number: Any, total: Array, dtype: Any) -> Array:
+    """``number / total`` as a column; of an empty sum, 0."""
+    nothing = total == 0
+    parts = np.where(nothing, 0, number / np.where(nothing, 1, total))
+    return parts.astype(dtype)[:, None]
+
+
+class _Piece(NamedTuple):
+    """Some rows, and what is known of them."""
+
+    part: slice
+    e: Array  # exp(z - largest)
+    total: Array
+    take: Array  # what takes part
+    keep: Array
+
+
+def _decisions(rows: Rows, key: Key, plan: Plan, first: int, end: int, n: int) -> Array:
+    """What is kept of rows ``first`` to ``end``."""
+    if rows.row_positions == n and rows.group_positions == rows.group * n:
+        return keep(key, plan, first * n, end * n).reshape(end - first, n)
+    starts = (
+        group * rows.group_positions + row * rows.row_positions
+        for group, row in (divmod(number, rows.group) for number in range(first, end))
+    )
+    return np.stack([keep(key, plan, start, start + n) for start in starts])
+
+
+def _pieces(x: Array, kind: str, rows: Rows, key: Key, plan: Plan) -> Iterator[_Piece]:
+    """As many rows at a time as make up a chunk, or one row."""
+    count, n = x.shape
+    step = max(1, CHUNK // n) if n else 1
+    for first in range(0, count if n else 0, step):
+        part = slice(first, min(first + step, count))
+        numbers = np.arange(part.start, part.stop)
+        visible = rows.visible + numbers % rows.group
+        take = np.arange(n) < visible[:, None]
+        z = widened(x[part], kind) * factor(rows.scale, kind)
+        if rows.mask is not None:
+            mask = rows.mask[np.unravel_index(numbers, rows.mask.shape[:-1])]
+            if mask.dtype == np.bool_:
+                take &= mask.view(np.uint8) != 0
+            else:
+                z = z + widened(mask, kind)
+        z = np.where(take, z, z.dtype.type(-np.inf))
+        largest = np.fmax.reduce(z, axis=1, keepdims=True)
+        e = exp(z - np.where(largest == -np.inf, z.dtype.type(0), largest))
+        decisions = _decisions(rows, key, plan, part.start, part.stop, n)
+        # What is not visible is not even nan.
+        decisions &= np.arange(n) < visible[:, None]
+        yield _Piece(part, e, _sums(e), take, decisions)
+
+
+@np.errstate(all="ignore")
+def softmax_dropout(x: Array, out: Array, kind: str, rows: Rows, key: Key, plan: Plan) -> None:
+    """Dropout of the softmax of each row, rounded to the storage type once."""
+    for piece in _pieces(x, kind, rows, key, plan):
+        y = piece.e * _parts(plan.scale, piece.total, piece.e.dtype)
+        out[piece.part] = rounded(masked(y, piece.keep), kind)
+
+
+@np.errstate(all="ignore")
+def softmax_dropout_backward(
+    x: Array,
+    dy: Array,
+    dx: Array,
+    weights: Array | None,
+    kind: str,
+    rows: Rows,
+    key: Key,
+    plan: Plan,
+) -> None:
+    """Its gradient: with weights w and g = dy * keep / (1 - p), w * (g - sum of w * g) * scale."""
+    for piece in _pieces(x, kind, rows, key, plan):
+        part, e, total = piece.part, piece.e, piece.total
+        g = masked(widened(dy[part], kind) * factor(plan.scale, kind), piece.keep & piece.take)
+        centre = _parts(_sums(e * g), total, e.dtype)
+        gradient = (e * _parts(rows.scale, total, e.dtype)) * (g - centre)
+        again = masked(e * _parts(plan.scale, total, e.dtype), piece.keep)
+        dx[part] = rounded(masked(gradient, piece.take), kind)
+        if weights is not None:
+            weights[part] = rounded(again, kind)

@@ -1,0 +1,138 @@
+"""Softmax with dropout as a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy.typing as npt
+
+from fastdrop import _arrays, softmax
+from fastdrop._arrays import Array
+from fastdrop._plan import check_factor
+from fastdrop._rng import RNGLike
+
+from .base import Draw
+from .configured import ConfiguredLayer, Option
+
+
+class SoftmaxDropout(ConfiguredLayer):
+    """Softmax of attention's scores, and dropout of the weights, in one pass.
+
+    `backward` computes the weights again from the scores of the last `forward`, which must not
+    have changed in between: the layer keeps the caller's arrays, and no copies.
+
+    Parameters
+    ----------
+    p : float, default 0.5
+        Probability of dropping a weight, from 0 to 1. May be assigned later.
+    axis : int, default -1
+        The axis that the weights sum to 1 along.
+    scale : float, default 1.0
+        What the scores are multiplied by.
+    rng : None, int, Key, Generator, numpy.random.SeedSequence or numpy.random.Generator
+        What the layer draws from, as for `Dropout`.
+
+    Raises
+    ------
+    TypeError
+        An argument has the wrong type.
+    ValueError
+        `p` is outside [0, 1], or `scale` not finite.
+
+    Notes
+    -----
+    Source: Vaswani et al., "Attention Is All You Need", NIPS 2017, section 3.2.1. See
+    `fastdrop.softmax_dropout`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop
+    >>> layer = fastdrop.layers.SoftmaxDropout(0.5, rng=3)
+    >>> layer(np.zeros((1, 4), np.float32))
+    array([[0. , 0.5, 0.5, 0. ]], dtype=float32)
+    >>> layer.backward(np.array([[1, 2, 4, 8]], np.float32))
+    array([[-0.75,  0.25,  1.25, -0.75]], dtype=float32)
+    """
+
+    _options: ClassVar[Mapping[str, Option]] = {
+        "axis": Option(-1, lambda axis: _arrays.check_axis(axis, "axis")),
+        "scale": Option(1.0, lambda scale: check_factor(scale, "scale", "float64")),
+    }
+
+    def __init__(
+        self, p: float = 0.5, *, axis: int = -1, scale: float = 1.0, rng: RNGLike = None
+    ) -> None:
+        super().__init__(p, rng, axis=axis, scale=scale)
+
+    @property
+    def axis(self) -> int:
+        """The axis that the weights sum to 1 along."""
+        axis: int = self._values["axis"]
+        return axis
+
+    @property
+    def scale(self) -> float:
+        """What the scores are multiplied by."""
+        scale: float = self._values["scale"]
+        return scale
+
+    def forward(self, scores: npt.ArrayLike, mask: npt.ArrayLike | None = None) -> Array:
+        """The weights, in training with dropout.
+
+        Parameters
+        ----------
+        scores, mask : array_like
+            As for `fastdrop.softmax_dropout`.
+
+        Returns
+        -------
+        ndarray
+            A new array of the scores' shape and dtype.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for `fastdrop.softmax_dropout`.
+        """
+        array = _arrays.as_operand(scores, "scores")
+        seen = None if mask is None else _arrays.score_mask(mask, array)
+        _arrays.axis_of(self.axis, array, "axis", "scores")
+        key = self.generator.reserve(array.size) if self.training else None
+        draw = Draw(array.shape, array.shape, self._p, key)
+        y = softmax.softmax_dropout(
+            array, draw.p, key is not None, axis=self.axis, mask=seen, scale=self.scale, rng=key
+        )
+        self._memory.last = draw
+        self._memory.inputs = (array, seen)
+        return y
+
+    def backward(self, dy: npt.ArrayLike) -> Array:
+        """The gradient with respect to the scores of the last `forward`.
+
+        Parameters
+        ----------
+        dy : array_like
+            The gradient with respect to its output, of the same shape and dtype.
+
+        Returns
+        -------
+        ndarray
+            A new array of dy's shape and dtype.
+
+        Raises
+        ------
+        RuntimeError
+            There was no `forward`.
+        TypeError
+            `dy` has another dtype than the scores.
+        ValueError
+            `dy` has another shape than the output.
+        """
+        gradient, last = self._answered(dy)
+        scores, mask = self._memory.inputs
+        return softmax.softmax_dropout_backward(
+            gradient, scores, last.p, last.key is not None,
+            axis=self.axis, mask=mask, scale=self.scale, rng=last.key,
+        )  # fmt: skip

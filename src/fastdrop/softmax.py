@@ -1,0 +1,301 @@
+"""Softmax and dropout in one pass: the weights of attention."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _arrays, backends
+from ._arrays import Array
+from ._front import dropout, dropout_
+from ._plan import Plan, check_factor, make_plan
+from ._rng import Key, RNGLike, check_repeatable, check_unused, resolve
+from ._rows import plain_rows
+
+
+def softmax_dropout(
+    scores: npt.ArrayLike,
+    p: float = 0.5,
+    training: bool = True,
+    *,
+    axis: int = -1,
+    mask: npt.ArrayLike | None = None,
+    scale: float = 1.0,
+    rng: RNGLike = None,
+    out: Array | None = None,
+) -> Array:
+    """Softmax, and dropout of the weights that it gives, in one pass.
+
+    The scores are multiplied by `scale`, masked, turned to weights ``exp(z) / sum(exp(z))`` along
+    `axis`, and dropped like `attention_dropout` drops them: each with probability `p`, the others
+    divided by 1 - p. Evaluation gives the weights.
+
+    Parameters
+    ----------
+    scores : array_like
+        Of any shape with at least one axis, such as (samples, heads, queries, keys). Dtypes as
+        for `dropout`.
+    p, training, rng
+        As for `dropout`.
+    axis : int, default -1
+        The axis that the weights sum to 1 along. Only the last one is served in one pass: along
+        another, copies are made, and 16-bit floats are rounded twice, as by softmax and `dropout`.
+    mask : array_like, optional
+        Broadcastable to the scores' shape; it is not expanded in memory. Either bool, True for
+        what takes part (as in PyTorch's attention), or of the scores' dtype and added to the scaled
+        scores.
+    scale : float, default 1.0
+        What the scores are multiplied by, such as ``1 / sqrt(width)``; finite, and rounded to
+        float32 unless the scores are float64.
+    out : ndarray, optional
+        Where the result goes: of the scores' shape and dtype; `scores` itself, or memory of its
+        own.
+
+    Returns
+    -------
+    ndarray
+        `out`, or a new array of the scores' shape and dtype.
+
+    Raises
+    ------
+    TypeError
+        `mask` is neither bool nor of the scores' dtype; an argument has the wrong type; otherwise
+        as for `dropout`.
+    ValueError
+        `mask` cannot be broadcast to the scores; `axis` is none of theirs; `scale` is not finite;
+        `p` outside [0, 1]; `out` read-only, or overlapping `scores` in part or `mask`.
+    OverflowError
+        The positions needed pass the end of the stream, 2**64.
+
+    See Also
+    --------
+    softmax_dropout_backward : The gradient.
+    attention_dropout : Dropout on weights that are there already.
+
+    Notes
+    -----
+    Source: Vaswani et al., "Attention Is All You Need", NIPS 2017, section 3.2.1: scaled scores,
+    masked with -inf, and softmax. Dropout on the weights is in the code that the authors published
+    with the paper.
+
+    Decisions are numbered in C order of the scores, whatever `axis` is.
+
+    Where nothing takes part, or all scores are -inf, all weights are +0.0, where PyTorch's
+    softmax gives nan. A nan or inf among the scores makes all weights nan that belong together, as
+    there; those that are dropped are +0.0.
+
+    All backends give the same bits, and so does every number of threads: exp is a fixed sequence of
+    operations, and the order of a sum is fixed. A weight whose scaled score is d below the largest
+    of n is within 10 + d + min(n, 4096) / 64 units in the last place (of float32, or float64 for
+    float64 scores).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop
+    >>> scores = np.log(np.array([[1, 2, 5, 8], [3, 1, 4, 9]], np.float32))
+    >>> seen = np.array([[True, True, True, True], [True, True, False, False]])
+    >>> weights = fastdrop.softmax_dropout(scores, training=False, mask=seen)
+    >>> weights.round(4)
+    array([[0.0625, 0.125 , 0.3125, 0.5   ],
+           [0.75  , 0.25  , 0.    , 0.    ]], dtype=float32)
+    >>> fastdrop.softmax_dropout(scores, 0.5, mask=seen, rng=3).round(4)
+    array([[0.   , 0.25 , 0.625, 0.   ],
+           [0.   , 0.   , 0.   , 0.   ]], dtype=float32)
+    """
+    call = _check(_arrays.as_operand(scores, "scores"), p, axis, mask, scale)
+    training = _arrays.check_flag(training, "training")
+    if out is None:
+        target = out = np.empty(call.scores.shape, call.scores.dtype)
+    else:
+        target = _arrays.check_out(out, call.scores, "scores")
+        call.check_mask_apart(target)
+    source = call.by_rows(call.scores)
+    result = call.result_for(target, source)
+    key = resolve(rng, target.size) if training and target.size else None
+    if key is None:
+        check_unused(rng)
+    call.over_rows(key, result, source.array)
+    call.put(result, target)
+    if key is not None and not call.is_last:
+        dropout_(target, p, rng=key)
+    return out
+
+
+def softmax_dropout_backward(
+    dy: npt.ArrayLike,
+    scores: npt.ArrayLike,
+    p: float = 0.5,
+    training: bool = True,
+    *,
+    axis: int = -1,
+    mask: npt.ArrayLike | None = None,
+    scale: float = 1.0,
+    rng: RNGLike,
+    out: Array | None = None,
+) -> Array:
+    """The gradient of `softmax_dropout` with respect to the scores.
+
+    The weights are computed again from the scores, and the decisions from the key, so that nothing
+    else has to be kept between the two.
+
+    Parameters
+    ----------
+    dy : array_like
+        The gradient with respect to the result of `softmax_dropout`, of the scores' shape and
+        dtype.
+    scores, p, training, axis, mask, scale, rng
+        What `softmax_dropout` was called with; `rng` is a `Key`, so that the decisions are the
+        same.
+    out : ndarray, optional
+        Where the result goes: of the scores' shape and dtype; `dy` or `scores` itself, or memory of
+        its own.
+
+    Returns
+    -------
+    ndarray
+        `out`, or a new array of the scores' shape and dtype. It is +0.0 where the mask lets nothing
+        take part.
+
+    Raises
+    ------
+    TypeError
+        `dy` has another dtype than the scores; `rng` moves with every call; otherwise as for
+        `softmax_dropout`.
+    ValueError
+        `dy` has another shape than the scores; `out` overlaps an operand in part; otherwise as for
+        `softmax_dropout`.
+    OverflowError
+        The positions needed pass the end of the stream, 2**64.
+
+    Notes
+    -----
+    With the weights w = softmax(z) and g = dy * m / (1 - p), where m is 1 for what is kept, else 0:
+    ``scale * w * (g - sum(w * g))``. A mask that is added has the same gradient, but for `scale`.
+
+    Source: Vaswani et al., "Attention Is All You Need", NIPS 2017, section 3.2.1, for the function.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop
+    >>> scores = np.zeros((1, 4), np.float32)
+    >>> key = fastdrop.Key(3)
+    >>> fastdrop.softmax_dropout(scores, 0.5, rng=key)
+    array([[0. , 0.5, 0.5, 0. ]], dtype=float32)
+    >>> dy = np.array([[1, 2, 4, 8]], np.float32)
+    >>> fastdrop.softmax_dropout_backward(dy, scores, 0.5, rng=key)
+    array([[-0.75,  0.25,  1.25, -0.75]], dtype=float32)
+    """
+    call = _check(_arrays.as_operand(scores, "scores"), p, axis, mask, scale)
+    gradient = _arrays.as_operand_like(dy, call.scores, "dy", "scores")
+    training = _arrays.check_flag(training, "training")
+    if out is None:
+        target = out = np.empty(call.scores.shape, call.scores.dtype)
+    else:
+        target = _arrays.check_out(out, gradient, "dy")
+        _arrays.check_overlap(target, call.scores, "scores")
+        call.check_mask_apart(target)
+    if training:
+        check_repeatable(rng)
+    key = resolve(rng, target.size) if training and target.size else None
+    if key is None:
+        check_unused(rng)
+    elif not call.is_last:
+        gradient = dropout(gradient, p, rng=key)
+    source, other = call.by_rows(call.scores), call.by_rows(gradient)
+    result = call.result_for(target, source, other)
+    call.over_rows(key, result, source.array, other.array)
+    call.put(result, target)
+    return out
+
+
+class _ByRows(NamedTuple):
+    """An array with the axis of the softmax last, contiguous."""
+
+    array: Array
+    copied: bool
+
+
+class _Call(NamedTuple):
+    """The checked arguments that both directions have."""
+
+    scores: Array
+    kind: str
+    axis: int
+    mask: Array | None  # a view of the scores' shape
+    scale: float
+    plan: Plan
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the rows lie in the order in which the decisions are numbered."""
+        return self.axis == self.scores.ndim - 1
+
+    def check_mask_apart(self, target: Array) -> None:
+        if self.mask is not None:
+            _arrays.check_apart(self.mask, target, "mask")
+
+    def by_rows(self, array: Array) -> _ByRows:
+        moved = np.moveaxis(array, self.axis, -1)
+        if moved.flags.c_contiguous:
+            return _ByRows(moved, False)
+        return _ByRows(moved.copy(order="C"), True)
+
+    def result_for(self, target: Array, *operands: _ByRows) -> Array:
+        """Where the rows of the result go: `target` itself, or memory that is there, or new."""
+        moved = np.moveaxis(target, self.axis, -1)
+        if moved.flags.c_contiguous:
+            return moved
+        for operand in operands:
+            if operand.copied:
+                return operand.array
+        return np.empty(moved.shape, moved.dtype)
+
+    def put(self, result: Array, target: Array) -> None:
+        moved = np.moveaxis(target, self.axis, -1)
+        if not moved.flags.c_contiguous:
+            moved[...] = result
+
+    def over_rows(
+        self, key: Key | None, result: Array, scores: Array, dy: Array | None = None
+    ) -> None:
+        """The operation on contiguous rows; decisions are drawn here if they come in this order."""
+        if not scores.size:
+            return
+        plan = self.plan
+        if key is None or not self.is_last:
+            plan, key = make_plan(0, self.kind), Key(0)
+        x, y = self._storage(scores), self._storage(result)
+        rows = plain_rows(x, self.scale, self._mask_of_rows())
+        backend = backends.active()
+        if dy is None:
+            backend.softmax_dropout(x, y, self.kind, rows, key, plan)
+        else:
+            gradient = self._storage(dy)
+            backend.softmax_dropout_backward(x, gradient, y, None, self.kind, rows, key, plan)
+
+    def _storage(self, array: Array) -> Array:
+        return _arrays.storage(array, self.kind).reshape(-1, array.shape[-1])
+
+    def _mask_of_rows(self) -> Array | None:
+        if self.mask is None:
+            return None
+        mask = np.moveaxis(self.mask, self.axis, -1)
+        if mask.dtype != np.bool_:
+            mask = mask.view(_arrays.storage(self.scores, self.kind).dtype)
+        # Not all of NumPy takes as many axes as an array can have.
+        long = tuple(n for n in mask.shape[:-1] if n != 1)
+        return mask.reshape(*(long or (1,)), mask.shape[-1])
+
+
+def _check(
+    scores: Array, p: float, axis: object, mask: npt.ArrayLike | None, scale: object
+) -> _Call:
+    kind = _arrays.kind_of(scores.dtype, "scores")
+    number = _arrays.axis_of(_arrays.check_axis(axis, "axis"), scores, "axis", "scores")
+    seen = None if mask is None else _arrays.score_mask(mask, scores)
+    plan = make_plan(p, kind)
+    return _Call(scores, kind, number, seen, check_factor(scale, "scale", kind), plan)

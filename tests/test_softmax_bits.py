@@ -1,0 +1,170 @@
+"""Softmax with dropout: every backend and instruction set gives the reference's bits.
+
+Sums included: they have one order. Rows of every length around a boundary, groups of rows whose
+positions lie apart, rows of which only a part is seen, masks of any strides.
+"""
+
+import itertools
+
+import numpy as np
+import pytest
+from computing import KINDS
+from support import Guarded, difference, same_bits, to_storage
+
+from fastdrop import backends
+from fastdrop._plan import make_plan
+from fastdrop._rows import Rows
+from fastdrop.stream import Key
+
+LENGTHS = (
+    1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64, 65, 79, 80, 81, 127, 128,
+    129, 191, 192, 193, 255, 256, 257,
+)  # fmt: skip
+LONG = (4095, 4096, 4097, 8192 + 33)
+REFERENCE = backends.load("numpy")
+
+
+def numbers(kind: str, shape: tuple[int, ...], seed: int, spread: float = 3) -> np.ndarray:
+    source = np.random.default_rng(seed)
+    values = source.standard_normal(shape) * spread
+    return to_storage(values, kind)
+
+
+def guarded(array: np.ndarray, at: int) -> Guarded:
+    memory = Guarded(array.size, array.dtype, at)
+    memory.array[:] = array.reshape(-1)
+    return memory
+
+
+def plain(count: int, n: int, scale: float = 0.25, mask: np.ndarray | None = None) -> Rows:
+    return Rows(scale, mask, count, count * n, n, n)
+
+
+def compare(impl, kind, x, dy, rows, key, p, at=(0, 0, 0)) -> None:
+    """Forward and backward, apart and in place, against the reference."""
+    case = (kind, x.shape, rows._replace(mask=None), key, p, at)
+    plan = make_plan(p, kind)
+    want = [np.empty_like(x) for _ in range(3)]
+    REFERENCE.softmax_dropout(x, want[0], kind, rows, key, plan)
+    REFERENCE.softmax_dropout_backward(x, dy, want[1], want[2], kind, rows, key, plan)
+    assert same_bits(want[2], want[0], kind)
+
+    def check(got, wanted, what):
+        array = got.array.reshape(x.shape)
+        assert same_bits(array, wanted, kind), (*case, what, difference(array, wanted))
+
+    def view(memory):
+        return memory.array.reshape(x.shape)
+
+    for in_place in (False, True):
+        a = guarded(x, at[0])
+        y = a if in_place else Guarded(x.size, x.dtype, at[1])
+        impl.softmax_dropout(view(a), view(y), kind, rows, key, plan)
+        check(y, want[0], f"forward, in place {in_place}")
+        assert a.intact()
+        assert y.intact()
+    # dx and weights: apart, in the places of both operands, crossed, and without weights.
+    for dx_at, weights_at in ((2, 3), (0, 1), (1, 0), (2, 0), (1, None)):
+        memory = [guarded(x, at[0]), guarded(dy, at[1])]
+        memory += [Guarded(x.size, x.dtype, at[2]) for _ in range(2)]
+        weights = None if weights_at is None else view(memory[weights_at])
+        arrays = [view(m) for m in memory]
+        impl.softmax_dropout_backward(*arrays[:2], arrays[dx_at], weights, kind, rows, key, plan)
+        check(memory[dx_at], want[1], f"gradient {dx_at, weights_at}")
+        if weights_at is not None:
+            check(memory[weights_at], want[2], f"weights {dx_at, weights_at}")
+        assert all(m.intact() for m in memory), case
+        for i, wanted in ((0, x), (1, dy)):
+            if i not in (dx_at, weights_at):
+                check(memory[i], wanted, "an operand was written")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_lengths(impl, kind):
+    for n in LENGTHS + LONG:
+        count = 5 if n <= 257 else 2
+        x, dy = numbers(kind, (count, n), n), numbers(kind, (count, n), n + 1)
+        compare(impl, kind, x, dy, plain(count, n), Key(3, 4, 77), 0.3)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_offsets_and_probabilities(impl, kind):
+    for offset, p in itertools.product((0, 1, 4095, 2**64 - 2000), (0.0, 0.1, 1.0)):
+        x, dy = numbers(kind, (7, 70), 1), numbers(kind, (7, 70), 2)
+        compare(impl, kind, x, dy, plain(7, 70), Key(1, 0, offset), p)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_misaligned(impl, kind):
+    for at in ((1, 0, 0), (0, 3, 1), (13, 7, 62), (4, 8, 16)):
+        for n in (5, 64, 130):
+            x, dy = numbers(kind, (3, n), n), numbers(kind, (3, n), n + 1)
+            compare(impl, kind, x, dy, plain(3, n), Key(5), 0.4, at)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_groups_and_what_is_seen(impl, kind):
+    """A tile of attention: rows 5 to 8 of each of 3 heads with 96 queries and 300 keys."""
+    for n, visible in ((128, 6), (100, 90), (65, 1), (64, 64), (70, 0)):
+        x, dy = numbers(kind, (12, n), n), numbers(kind, (12, n), n + 1)
+        rows = Rows(0.125, None, 4, 96 * 300, 300, visible)
+        compare(impl, kind, x, dy, rows, Key(2, 7, 5 * 300), 0.2)
+    n = 4200
+    x, dy = numbers(kind, (4, n), n), numbers(kind, (4, n), n + 1)
+    compare(impl, kind, x, dy, Rows(1.0, None, 2, 9 * n, 4 * n, 4150), Key(2), 0.2)
+
+
+def masks(kind: str, n: int) -> dict[str, np.ndarray]:
+    """Masks for (2, 3, n) scores: of all strides, some broadcast, some rows without any part."""
+    source = np.random.default_rng(n)
+    full = source.random((2, 3, n)) < 0.7
+    full[0, 1] = False
+    add = to_storage(np.where(full, source.standard_normal(full.shape), -np.inf), kind)
+    wide = np.zeros((2, 3, 2 * n), add.dtype)
+    wide[..., ::2] = add
+    return {
+        "bool": full,
+        "of another byte": np.where(full, np.uint8(7), 0).view(np.bool_),
+        "keys": np.broadcast_to(full[:1, :1], full.shape),
+        "rows": np.broadcast_to(full[..., :1], full.shape),
+        "reversed": full[:, ::-1, ::-1],
+        "one": np.broadcast_to(np.True_, full.shape),
+        "added": add,
+        "added to all": np.broadcast_to(add[1, 2], full.shape),
+        "added to rows": np.broadcast_to(add[..., :1], full.shape),
+        "added, every other": wide[..., ::2],
+    }
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("n", [1, 63, 64, 200, 4100])
+def test_masks(impl, kind, n):
+    x, dy = numbers(kind, (6, n), n), numbers(kind, (6, n), n + 1)
+    for mask in masks(kind, n).values():
+        compare(impl, kind, x, dy, plain(6, n, 0.5, mask), Key(1, 2, 3), 0.2)
+        compare(impl, kind, x, dy, plain(6, n, -2.0, mask)._replace(visible=n // 2), Key(1), 0.2)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_special_numbers(impl, kind):
+    special = [np.inf, -np.inf, np.nan, 0.0, -0.0, 1e-45, 5e-324, 65504, 3e38, -3e38, -90, -100]
+    for n in (9, 64, 150):
+        x, dy = numbers(kind, (40, n), n, 20), numbers(kind, (40, n), n + 1)
+        some = to_storage(special, kind)
+        for i, number in enumerate(some):
+            x[2 * i, i % n] = number
+            x[2 * i + 1] = number
+        dy[30, 3], dy[31, 4], dy[32, 5] = some[0], some[2], some[1]
+        x[36, :5] = some[1]
+        compare(impl, kind, x, dy, plain(40, n, 1.0), Key(9), 0.3)
+        compare(impl, kind, x, dy, plain(40, n, 0.0), Key(9), 0.3)
+
+
+def test_exp_of_every_size(impl):
+    """Weights of two scores, 0 and z <= 0: exp(z) decides the bits of both."""
+    z = -np.geomspace(1e-8, 150, 100_001, dtype=np.float32)
+    x = np.stack([np.zeros_like(z), z], 1)
+    compare(impl, "float32", x, x, plain(len(z), 2, 1.0), Key(1), 0.0)
+    z = -np.geomspace(1e-17, 1200, 30_001)
+    x = np.stack([np.zeros_like(z), z], 1)
+    compare(impl, "float64", x, x, plain(len(z), 2, 1.0), Key(1), 0.0)
