@@ -95,6 +95,32 @@ static inline size_t fd_itemsize(fd_dtype dtype) {
     return dtype == FD_f64 ? 8 : dtype == FD_f32 ? 4 : 2;
 }
 
+/* A linear layer whose connections are dropped: y = x w' + bias with matrices of (samples, inputs),
+ * (outputs, inputs) and (samples, outputs), all contiguous. A call uses some of the arrays. */
+typedef struct fd_linear {
+    const char *x, *w, *bias, *dy; /* bias may be NULL */
+    char *y, *dx, *dw;
+    size_t samples, outputs, inputs;
+    int shared; /* one mask for all samples */
+    double scale;
+    fd_draw draw;
+} fd_linear;
+
+/* A region of it: where it begins, and how far it goes. */
+typedef struct fd_region {
+    size_t sample, samples, output, outputs, input, inputs;
+} fd_region;
+
+/* Sums are cut into chunks of inputs, always in the same way; packed weights fill a tile. */
+enum { FD_CHUNK = 4096, FD_TILE_BYTES = 32768, FD_BATCH = 8 };
+
+/* How many numbers a row of n becomes where it is packed. */
+static inline size_t fd_packed(size_t n) { return (n + FD_STEP - 1) / FD_STEP * FD_STEP; }
+
+/* The region's part of y, of dx, or of dw. */
+typedef void fd_dropconnect_fn(const fd_linear *l, const fd_region *region);
+typedef fd_dropconnect_fn fd_dropconnect_dx_fn, fd_dropconnect_dw_fn;
+
 typedef struct fd_table {
     const char *name;
     fd_dropout_fn *dropout[FD_DTYPE_COUNT];
@@ -114,6 +140,9 @@ typedef struct fd_table {
     fd_softmax_weights_fn *softmax_weights[FD_DTYPE_COUNT];
     fd_softmax_sums_fn *softmax_sums[FD_DTYPE_COUNT];
     fd_softmax_gradient_fn *softmax_gradient[FD_DTYPE_COUNT];
+    fd_dropconnect_fn *dropconnect[FD_DTYPE_COUNT];
+    fd_dropconnect_dx_fn *dropconnect_dx[FD_DTYPE_COUNT];
+    fd_dropconnect_dw_fn *dropconnect_dw[FD_DTYPE_COUNT];
     fd_mask_bits_fn *mask_bits;
     fd_pack_bool_fn *pack_bool;
     fd_unpack_bool_fn *unpack_bool;

@@ -34,6 +34,8 @@ def test_names() -> None:
         "drop_block3d",
         "drop_connect",
         "drop_path",
+        "dropconnect_linear",
+        "dropconnect_linear_backward",
         "dropout",
         "dropout1d",
         "dropout2d",
@@ -91,6 +93,9 @@ def test_signatures_of_the_family() -> None:
             "(x, p=0.5, block_size=7, training=True, *, rng=None, out=None)",
         ),
         "drop_connect": f"(w, {SHARED})",
+        "dropconnect_linear": "(x, w, bias=None, p=0.5, training=True, *, per_sample=True, "
+        "rng=None, out=None)",
+        "dropconnect_linear_backward": "(dy, x, w, p=0.5, training=True, *, per_sample=True, rng)",
         "embedding_dropout": f"(table, {SHARED})",
         "attention_dropout": f"(weights, {SHARED})",
         "alpha_dropout": f"(x, {SHARED})",

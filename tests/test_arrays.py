@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.lib.stride_tricks import as_strided
 
 import fastdrop
-from fastdrop import Key, _arrays
+from fastdrop import Key, _arrays, _overlap
 from fastdrop._plan import make_plan
 
 try:
@@ -255,7 +255,7 @@ def test_sixty_four_axes(noise: tuple[int, ...] | None) -> None:
 
 
 def places(array: np.ndarray) -> list[range]:
-    start = _arrays._address(array)
+    start = _overlap._address(array)
     return [
         range(begin, begin + array.itemsize)
         for index in np.ndindex(array.shape)
@@ -272,7 +272,7 @@ def test_self_overlap_is_exact(shape: list[int], strides: list[int]) -> None:
     buffer = np.zeros(200, np.uint8)[100:].view(np.float16)
     array = as_strided(buffer, shape, strides[: len(shape)])
     taken = [place for element in places(array) for place in element]
-    assert _arrays._overlaps_itself(array) == (len(set(taken)) < len(taken))
+    assert _overlap.overlaps_itself(array) == (len(set(taken)) < len(taken))
 
 
 def test_what_cannot_be_decided_in_time_overlaps(monkeypatch: pytest.MonkeyPatch) -> None:

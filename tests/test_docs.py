@@ -106,6 +106,8 @@ FAMILY = {
     "drop_block2d": ("Ghiasi", "NeurIPS 2018", "section 3, equation 1 and algorithm 1"),
     "drop_block3d": ("Ghiasi", "NeurIPS 2018", "section 3"),
     "drop_connect": ("Wan", "ICML 2013", "section"),
+    "dropconnect_linear": ("Wan", "ICML 2013", "section 3", "equation 4"),
+    "dropconnect_linear_backward": ("Wan", "ICML 2013", "section 3.1", "equation 4"),
     "embedding_dropout": ("Merity", "ICLR 2018", "section 4.3"),
     "attention_dropout": ("Vaswani", "NIPS 2017", "section"),
     "softmax_dropout": ("Vaswani", "NIPS 2017", "section 3.2.1"),

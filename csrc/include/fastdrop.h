@@ -153,6 +153,23 @@ void fd_softmax_dropout_backward(fd_dtype dtype, const fd_softmax *s, const void
                                  void *dx, void *weights, const fd_key *key, const fd_plan *plan,
                                  double keep_scale);
 
+/* A linear layer whose connections are dropped, on contiguous matrices: y, of (samples, outputs),
+ * is the sum over inputs of keep * w * x, times the scale, plus the bias, which may be NULL. A
+ * decision for each (sample, output, input), in that order, or for each (output, input) where the
+ * mask is `shared`. Terms and sums are rounded in the compute type, in a fixed order. */
+void fd_dropconnect(fd_dtype dtype, const void *x, const void *w, const void *bias, void *y,
+                    size_t samples, size_t outputs, size_t inputs, int shared, const fd_key *key,
+                    const fd_plan *plan, double scale);
+
+/* Its gradients: dx is the sum over outputs of keep * w * (dy * scale), dw the sum over samples of
+ * keep * x * (dy * scale). */
+void fd_dropconnect_dx(fd_dtype dtype, const void *dy, const void *w, void *dx, size_t samples,
+                       size_t outputs, size_t inputs, int shared, const fd_key *key,
+                       const fd_plan *plan, double scale);
+void fd_dropconnect_dw(fd_dtype dtype, const void *dy, const void *x, void *dw, size_t samples,
+                       size_t outputs, size_t inputs, int shared, const fd_key *key,
+                       const fd_plan *plan, double scale);
+
 /* n keep bits into ceil(n / 8) bytes, padding bits zero; n keep bytes of 0 or 1. */
 void fd_mask_bits(uint8_t *bits, size_t n, const fd_key *key, const fd_plan *plan);
 void fd_mask_bool(uint8_t *mask, size_t n, const fd_key *key, const fd_plan *plan);

@@ -166,6 +166,7 @@ const fd_table fd_table_scalar = {
     .name = "scalar",
 #define FD_KERNEL FD_KERNEL_ENTRY
 #define FD_COMPUTING_KERNEL FD_KERNEL_ENTRY
+#define FD_PRODUCT_KERNEL FD_KERNEL_ENTRY
 #define FD_MASK_KERNEL FD_MASK_KERNEL_ENTRY
 #include "../ops.def"
 };

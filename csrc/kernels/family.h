@@ -6,3 +6,7 @@
 #include "zoneout.h"
 #include "affine.h"
 #include "softmax.h"
+
+#include "tiles.h"
+#include "product.h"
+#include "dropconnect.h"

@@ -26,6 +26,7 @@ from .backends import backend, set_backend
 from .blocks import drop_block1d, drop_block2d, drop_block3d
 from .elementwise import apply_mask, dropout_mask
 from .fused import dropout_add, zoneout, zoneout_backward
+from .linear import dropconnect_linear, dropconnect_linear_backward
 from .montecarlo import MonteCarloResult, dropout_samples, mc_dropout
 from .softmax import softmax_dropout, softmax_dropout_backward
 from .structured import drop_path, dropout1d, dropout2d, dropout3d, variational_dropout
@@ -50,6 +51,8 @@ __all__ = [
     "drop_block3d",
     "drop_connect",
     "drop_path",
+    "dropconnect_linear",
+    "dropconnect_linear_backward",
     "dropout",
     "dropout1d",
     "dropout2d",

@@ -10,11 +10,13 @@ from __future__ import annotations
 import math
 import operator
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+from ._overlap import overlap, overlaps_itself, same_layout
 
 Array: TypeAlias = npt.NDArray[Any]
 NoiseShape: TypeAlias = Sequence[int | None]
@@ -28,9 +30,6 @@ _MAX_ELEMENTS = sys.maxsize
 # `ndarray.flat`, by which the Python backends read strided arrays, takes only so many. Arrays with
 # more reach the backends without their axes of length 1; the rest cannot be more in any memory.
 FLAT_AXES = 32
-# Bounds the exact overlap search, which is exponential in the worst case; arrays that are too
-# tangled to decide count as overlapping.
-_OVERLAP_WORK = 10_000
 
 # bfloat16 comes from ml_dtypes, which fastdrop does not import: its dtype is added when first met.
 _kind_by_dtype: dict[np.dtype[Any], str] = {
@@ -104,71 +103,48 @@ def as_operand(value: npt.ArrayLike, argument: str = "x") -> Array:
 
 def as_operand_like(value: npt.ArrayLike, x: Array, argument: str, of: str = "x") -> Array:
     """`value` as a plain ndarray of the shape and dtype of `x`, which the caller knows as `of`."""
+    return as_operand_of(value, x, x.shape, argument, of, f"{whose(of)} shape")
+
+
+def as_operand_of(
+    value: npt.ArrayLike,
+    x: Array,
+    shape: tuple[int, ...],
+    argument: str,
+    of: str = "x",
+    words: str = "the shape",
+) -> Array:
+    """`value` as a plain ndarray of the dtype of `x` and a shape that other operands ask for."""
+    array = _as_input_like(value, x, argument, of)
+    if array.shape != shape:
+        raise ValueError(f"{argument} has to have {words} {shape}, but got {array.shape}")
+    return array
+
+
+def as_weights(value: npt.ArrayLike, x: Array) -> Array:
+    """`value` as a matrix of (outputs, inputs), where inputs are the last axis of `x`."""
+    check_rank(x, 1, None)
+    array = _as_input_like(value, x, "w", "x")
+    if array.ndim != 2 or array.shape[1] != x.shape[-1]:
+        words = f"the shape (outputs, {x.shape[-1]}) for x's shape {x.shape}"
+        raise ValueError(f"w has to have {words}, but got {array.shape}")
+    return array
+
+
+def _as_input_like(value: npt.ArrayLike, x: Array, argument: str, of: str) -> Array:
     array = as_input(value, argument)
     if array.dtype != x.dtype:
         raise TypeError(
             f"{argument} has to have {whose(of)} dtype {x.dtype}, but got {array.dtype}"
         )
-    if array.shape != x.shape:
-        raise ValueError(
-            f"{argument} has to have {whose(of)} shape {x.shape}, but got {array.shape}"
-        )
     return array
-
-
-def _overlaps_itself(array: Array) -> bool:
-    """Whether two elements of `array` share memory (broadcast or sliding-window views)."""
-    flags = array.flags
-    if flags.c_contiguous or flags.f_contiguous:
-        return False
-    reach = array.itemsize
-    for stride, count in sorted(
-        (abs(stride), count)
-        for stride, count in zip(array.strides, array.shape, strict=True)
-        if count > 1
-    ):
-        if stride < reach:
-            break
-        reach += stride * (count - 1)
-    else:
-        return False  # every axis steps over all that the finer axes span
-    # Two different elements first differ along some axis k. As addresses are linear, they may
-    # be moved so that the first lies at index 0 of k and both at index 0 of the axes before.
-    for axis, count in enumerate(array.shape):
-        start: tuple[Any, ...] = (0,) * axis
-        if count > 1 and _overlap(
-            array[(*start, slice(0, 1))],
-            array[(*start, slice(1, None))],
-        ):
-            return True
-    return False
-
-
-def _overlap(a: Array, b: Array) -> bool:
-    try:
-        # NumPy's annotation knows two of the values that it takes.
-        return np.shares_memory(a, b, max_work=_OVERLAP_WORK)  # type: ignore[arg-type]
-    except np.exceptions.TooHardError:
-        return True
-
-
-def _address(array: Array) -> int:
-    address: int = array.__array_interface__["data"][0]
-    return address
-
-
-def _same_layout(a: Array, b: Array) -> bool:
-    """Whether arrays of one shape and dtype put every element at the same place."""
-    return _address(a) == _address(b) and all(
-        count == 1 or i == j for count, i, j in zip(a.shape, a.strides, b.strides, strict=True)
-    )
 
 
 def check_written(array: Array, argument: str) -> None:
     """What every array that is written to has to be, in place or as `out`."""
     if not array.flags.writeable:
         raise ValueError(f"{argument} has to be writeable, but got a read-only array")
-    if _overlaps_itself(array):
+    if overlaps_itself(array):
         raise ValueError(
             f"{argument} has to have each element at a place of its own in memory, but got an "
             f"array that overlaps itself (shape {array.shape}, strides {array.strides})"
@@ -200,21 +176,27 @@ def check_out(out: object, x: Array, argument: str = "x") -> Array:
 
 def check_overlap(out: Array, x: Array, argument: str) -> None:
     """`out` and an operand of the same shape and dtype may be the same memory, or apart."""
-    if _overlap(out, x) and not _same_layout(out, x):
+    if overlap(out, x) and not same_layout(out, x):
         raise ValueError(
             f"out has to be {argument} itself or share no memory with it, "
             f"but got an array that overlaps {argument} in part"
         )
 
 
-def check_out_of_samples(out: object, x: Array, samples: int) -> Array:
-    """`out` as an array for `samples` results of an operation on `x`, stacked."""
-    array = _check_form(out, x.dtype, (samples, *x.shape), "x", "the shape (samples, *x.shape),")
-    if _overlap(array, x):
-        raise ValueError(
-            "out has to share no memory with x, but got an array that overlaps it: "
-            "every sample reads x again"
-        )
+def check_out_apart(
+    out: object,
+    x: Array,
+    shape: tuple[int, ...],
+    operands: Mapping[str, Array],
+    words: str = "the shape",
+) -> Array:
+    """`out` as an array of x's dtype for a result of `shape`, apart from what is read for it."""
+    array = _check_form(out, x.dtype, shape, "x", words)
+    for argument, operand in operands.items():
+        if overlap(array, operand):
+            raise ValueError(
+                f"out has to share no memory with {argument}, but got an array that overlaps it"
+            )
     return array
 
 
@@ -383,7 +365,7 @@ def score_mask(mask: npt.ArrayLike, scores: Array) -> Array:
 
 def check_apart(read: Array, written: Array, argument: str) -> None:
     """An operand of another shape, which is read while `written` is written, must not lie in it."""
-    if _overlap(read, written):
+    if overlap(read, written):
         raise ValueError(
             f"{argument} has to share no memory with the array that is written, "
             "but got one that overlaps it"

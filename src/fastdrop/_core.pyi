@@ -107,6 +107,22 @@ def softmax_dropout_backward_into(
     key: Any,
     plan: Plan,
 ) -> None: ...
+def dropconnect_into(
+    x: Array,
+    w: Array,
+    bias: Array | None,
+    out: Array,
+    kind: str,
+    key: Any,
+    plan: Plan,
+    shared: bool,
+) -> None: ...
+def dropconnect_dx_into(
+    dy: Array, w: Array, dx: Array, kind: str, key: Any, plan: Plan, shared: bool
+) -> None: ...
+def dropconnect_dw_into(
+    dy: Array, x: Array, dw: Array, kind: str, key: Any, plan: Plan, shared: bool
+) -> None: ...
 def mask_packed_into(out: Array, n: int, key: Any, plan: Plan) -> None: ...
 def mask_bool_into(out: Array, key: Any, plan: Plan) -> None: ...
 def drop_block_packed_into(

@@ -227,6 +227,7 @@ include "_core_family.pxi"
 include "_core_tensor.pxi"
 include "_core_act.pxi"
 include "_core_softmax.pxi"
+include "_core_products.pxi"
 
 
 # --- Instruction sets, threads, streaming ----------------------------------------------------------

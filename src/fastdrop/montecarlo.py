@@ -92,7 +92,9 @@ def dropout_samples(
     if out is None:
         target = out = np.empty((samples, *array.shape), array.dtype)
     else:
-        target = _arrays.check_out_of_samples(out, array, samples)
+        shape = (samples, *array.shape)
+        words = "the shape (samples, *x.shape),"
+        target = _arrays.check_out_apart(out, array, shape, {"x": array}, words)
     key = resolve(rng, array.size)
     if array.size:
         if array.ndim >= _arrays.FLAT_AXES:

@@ -44,6 +44,7 @@ void test_stream(void);
 void test_known_answers(const char *path);
 void test_kernels(void);
 void test_computing(void);
+void test_products(void);
 void test_drive(void);
 void test_environment(void);
 void test_pool(void);

@@ -99,6 +99,7 @@ int main(int argc, char **argv) {
     test_known_answers(argv[1]);
     test_kernels();
     test_computing();
+    test_products();
     test_drive();
     test_permuted();
     test_environment();

@@ -201,7 +201,9 @@ static void test_table(const fd_table *table) {
     }
 #define FD_COMPUTING_KERNEL(op)
 #define FD_MASK_KERNEL(op) CHECK(table->op != NULL, "%s has no " #op, table->name);
+#define FD_PRODUCT_KERNEL(op)
 #include "ops.def"
+#undef FD_PRODUCT_KERNEL
 #undef FD_KERNEL
 #undef FD_COMPUTING_KERNEL
 #undef FD_MASK_KERNEL

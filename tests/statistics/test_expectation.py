@@ -88,3 +88,25 @@ def test_mean_finds_a_wrong_scale(kind, p, scale):
     total = sum(np.where(mask, wrong, 0.0) for mask in masks)
     counts, n = kept_times(total, when_kept(x, kind, p))
     assert surprises(counts[-1:], n[-1:], 1 - p, comparisons=SIZE + 1)
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5])
+def test_mean_of_dropconnect_is_the_product(p):
+    """With ones for x, w and dy, results times 1 - p are numbers of kept connections."""
+    samples, outputs, inputs, calls = 16, 12, 50, 500
+    x, w = np.ones((samples, inputs)), np.ones((outputs, inputs))
+    dy = np.ones((samples, outputs))
+    generator = fastdrop.Generator(84)
+    totals = [np.zeros(outputs), np.zeros(inputs), np.zeros((outputs, inputs))]
+    for _ in range(calls):
+        key = generator.reserve(samples * outputs * inputs)
+        y = fastdrop.dropconnect_linear(x, w, p=p, rng=key)
+        dx, dw, _ = fastdrop.dropconnect_linear_backward(dy, x, w, p, rng=key)
+        for total, found in zip(totals, (y.sum(axis=0), dx.sum(axis=0), dw), strict=True):
+            total += found
+    counts = np.concatenate([total.reshape(-1) for total in totals]) * (1 - p)
+    n = np.repeat(
+        calls * samples * np.array([inputs, outputs, 1]), [outputs, inputs, outputs * inputs]
+    )
+    counts = np.rint(counts).astype(np.int64)
+    believe(f"dropconnect {p}", counts, n, 1 - p, deviations(n, np.float64(1 - p), ERROR))

@@ -19,6 +19,9 @@ zoneout_split = _core.zoneout_split_into
 drop_block_packed = _core.drop_block_packed_into
 softmax_dropout = _core.softmax_dropout_into
 softmax_dropout_backward = _core.softmax_dropout_backward_into
+dropconnect = _core.dropconnect_into
+dropconnect_dx = _core.dropconnect_dx_into
+dropconnect_dw = _core.dropconnect_dw_into
 
 
 def info() -> dict[str, object]:

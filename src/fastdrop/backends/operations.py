@@ -20,8 +20,8 @@ class Backend(Protocol):
 
     ``kind`` is "float32", "float64", "float16" or "bfloat16"; arrays of the last two kinds come as
     uint16. ``x`` and ``out`` have one shape and any strides, and are the same memory or disjoint.
-    The operations after ``info`` take contiguous arrays with one axis; those without ``kind`` move
-    elements as they are.
+    The operations after ``info`` take contiguous arrays, of one axis where nothing else is said;
+    those without ``kind`` move elements as they are.
     """
 
     def dropout(self, x: "Array", out: "Array", kind: str, key: "Key", plan: "Plan") -> None:
@@ -141,6 +141,47 @@ class Backend(Protocol):
         plan: "Plan",
     ) -> None:
         """Its gradient, and the result once more in ``weights``; either may be x or dy."""
+
+    def dropconnect(
+        self,
+        x: "Array",
+        w: "Array",
+        bias: "Array | None",
+        out: "Array",
+        kind: str,
+        key: "Key",
+        plan: "Plan",
+        shared: bool,
+    ) -> None:
+        """``out = x @ (keep * w).T * scale + bias``, with a mask for each sample or one for all.
+
+        Matrices x of (samples, inputs), w of (outputs, inputs), out of (samples, outputs). This
+        sum and the two below have one order in all backends, which the NumPy backend states.
+        """
+
+    def dropconnect_dx(
+        self,
+        dy: "Array",
+        w: "Array",
+        dx: "Array",
+        kind: str,
+        key: "Key",
+        plan: "Plan",
+        shared: bool,
+    ) -> None:
+        """The sum over outputs of ``keep * w * (dy * scale)``."""
+
+    def dropconnect_dw(
+        self,
+        dy: "Array",
+        x: "Array",
+        dw: "Array",
+        kind: str,
+        key: "Key",
+        plan: "Plan",
+        shared: bool,
+    ) -> None:
+        """The sum over samples of ``keep * x * (dy * scale)``."""
 
 
 OPERATIONS = tuple(name for name in vars(Backend) if not name.startswith("_"))

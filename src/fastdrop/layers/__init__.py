@@ -9,6 +9,7 @@ from .base import Layer
 from .blocks import DropBlock1D, DropBlock2D, DropBlock3D
 from .elementwise import AttentionDropout, DropConnect, Dropout
 from .fused import BiasActDropout, DropoutAdd, Zoneout
+from .linear import DropConnectLinear
 from .softmax import SoftmaxDropout
 from .structured import (
     DropPath,
@@ -27,6 +28,7 @@ __all__ = [
     "DropBlock2D",
     "DropBlock3D",
     "DropConnect",
+    "DropConnectLinear",
     "DropPath",
     "Dropout",
     "DropoutAdd",

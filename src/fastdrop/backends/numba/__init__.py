@@ -28,6 +28,7 @@ from .activations import bias_act, bias_act_slope
 from .computing import affine_kernel, dropout_add, zoneout, zoneout_split
 from .drop_block import drop_block_packed
 from .kernels import KINDS, draw, masking_kernel
+from .products import dropconnect, dropconnect_dw, dropconnect_dx
 from .softmax import softmax_dropout, softmax_dropout_backward
 
 __all__ = [
@@ -37,6 +38,9 @@ __all__ = [
     "bias_act",
     "bias_act_slope",
     "drop_block_packed",
+    "dropconnect",
+    "dropconnect_dw",
+    "dropconnect_dx",
     "dropout",
     "dropout_add",
     "dropout_affine",

@@ -21,6 +21,7 @@ from .arithmetic import factor, masked, multiplied, rounded, widened
 from .draw import CHUNK, keep
 from .drop_block import drop_block_packed
 from .fused import dropout_add, zoneout, zoneout_split
+from .products import dropconnect, dropconnect_dw, dropconnect_dx
 from .softmax import softmax_dropout, softmax_dropout_backward
 
 __all__ = [
@@ -30,6 +31,9 @@ __all__ = [
     "bias_act",
     "bias_act_slope",
     "drop_block_packed",
+    "dropconnect",
+    "dropconnect_dw",
+    "dropconnect_dx",
     "dropout",
     "dropout_add",
     "dropout_affine",

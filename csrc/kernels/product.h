@@ -1,0 +1,123 @@
+/* Parts of products with masks: packing, and two loops over packed numbers; included for each D.
+ *
+ * Packed numbers are in the compute type, in rows of a multiple of FD_STEP that end in zeros, so
+ * that the loops have no tails: what is kept of a zero is a zero, whatever the bits there. No term
+ * is contracted and every sum has one order, so that all instruction sets give the same bits. */
+
+/* n elements into a packed row. */
+FD_INLINE void FD_CAT(widen, D)(NUMBER *to, const char *from, size_t n) {
+    FD_ALIGN64 char copy[FD_STEP * FD_SIZE];
+    for (; n; from += FD_STEP * FD_SIZE, to += FD_STEP) {
+        if (n < FD_STEP) {
+            memset(copy, 0, sizeof copy);
+            from = memcpy(copy, from, n * FD_SIZE);
+            n = FD_STEP;
+        }
+        for (int i = 0; i < FD_STEP; i += VN) { PACK(to + i, LOAD(from + i * FD_SIZE)); }
+        n -= FD_STEP;
+    }
+}
+
+/* n elements of a packed row, rounded. */
+FD_INLINE void FD_CAT(narrow, D)(char *to, const NUMBER *from, size_t n) {
+    FD_ALIGN64 char copy[FD_STEP * FD_SIZE];
+    for (; n; from += FD_STEP, to += FD_STEP * FD_SIZE) {
+        char *at = n < FD_STEP ? copy : to;
+        for (int i = 0; i < FD_STEP; i += VN) { STORE(at + i * FD_SIZE, UNPACK(from + i)); }
+        if (n < FD_STEP) {
+            memcpy(to, copy, n * FD_SIZE);
+            return;
+        }
+        n -= FD_STEP;
+    }
+}
+
+/* Rows of packed numbers with the bits that keep them: element i of row r is at `at[r * stride +
+ * i]`, its bit at `bit + r * bit_stride + i`. */
+typedef struct FD_CAT(rows, D) {
+    const NUMBER *at;
+    size_t stride;
+    const uint8_t *bits;
+    size_t bit, bit_stride;
+} FD_CAT(rows, D);
+
+/* The sums over i of x[i] times what is kept of row r, for `count` rows at once: term i is added to
+ * place i % 32, then the upper half of the places to the lower until one is left. */
+FD_INLINE void FD_CAT(dot, D)(NUMBER *sums, const NUMBER *x, size_t n, FD_CAT(rows, D) w,
+                              const int count) {
+    enum { REGS = FD_PLACES / VN };
+    VR sum[FD_DOT_ROWS][REGS];
+    FD_UNROLL
+    for (int r = 0; r < count; r++) {
+        FD_UNROLL
+        for (int k = 0; k < REGS; k++) { sum[r][k] = V(set)(0); }
+    }
+    for (size_t i = 0; i < n; i += FD_STEP) {
+        uint64_t word[FD_DOT_ROWS];
+        FD_UNROLL
+        for (int r = 0; r < count; r++) {
+            word[r] = fd_bits64(w.bits, w.bit + (size_t)r * w.bit_stride + i);
+        }
+        FD_UNROLL
+        for (int half = 0; half < FD_STEP / FD_PLACES; half++) {
+            FD_UNROLL
+            for (int k = 0; k < REGS; k++) {
+                const NUMBER *at = w.at + i + half * FD_PLACES + k * VN;
+                VR v = UNPACK(x + i + half * FD_PLACES + k * VN);
+                FD_UNROLL
+                for (int r = 0; r < count; r++) {
+                    VR term = V(mul)(UNPACK(at + (size_t)r * w.stride), v);
+                    term = V(keep)(V(mask)(word[r], half * REGS + k), term);
+                    sum[r][k] = V(add)(sum[r][k], term);
+                }
+            }
+        }
+    }
+    for (int r = 0; r < count; r++) {
+        FD_ALIGN64 NUMBER place[FD_PLACES];
+        FD_UNROLL
+        for (int k = 0; k < REGS; k++) { PACK(place + k * VN, sum[r][k]); }
+        for (int half = FD_PLACES / 2; half; half /= 2) {
+            for (int j = 0; j < half; j++) { place[j] += place[j + half]; }
+        }
+        sums[r] = place[0];
+    }
+}
+
+FD_INLINE void FD_CAT(dots, D)(NUMBER *sums, const NUMBER *x, size_t n, FD_CAT(rows, D) w,
+                               size_t count) {
+    size_t r = 0;
+    for (size_t done; r < count; r += done) {
+        done = count - r < FD_DOT_ROWS ? 1 : FD_DOT_ROWS;
+        if (done == FD_DOT_ROWS) {
+            FD_CAT(dot, D)(sums + r, x, n, w, FD_DOT_ROWS);
+        } else {
+            FD_CAT(dot, D)(sums + r, x, n, w, 1);
+        }
+        w.at += done * w.stride;
+        w.bit += done * w.bit_stride;
+    }
+}
+
+/* Adds to `to`, of n numbers, factor[r] times what is kept of row r, row after row. */
+FD_INLINE void FD_CAT(add_rows, D)(NUMBER *to, size_t n, FD_CAT(rows, D) a, const NUMBER *factor,
+                                   size_t count) {
+    enum { REGS = 4 }; /* enough to hide an addition's latency, few enough for any processor */
+    for (size_t i = 0; i < n; i += REGS * VN) {
+        VR sum[REGS];
+        FD_UNROLL
+        for (int k = 0; k < REGS; k++) { sum[k] = UNPACK(to + i + k * VN); }
+        for (size_t r = 0; r < count; r++) {
+            uint64_t word = fd_bits64(a.bits, a.bit + r * a.bit_stride + i);
+            const NUMBER *at = a.at + r * a.stride + i;
+            VR f = V(set)(factor[r]);
+            FD_UNROLL
+            for (int k = 0; k < REGS; k++) {
+                VR term = V(mul)(UNPACK(at + k * VN), f);
+                sum[k] = V(add)(sum[k], V(keep)(V(mask)(word, k), term));
+            }
+        }
+        FD_UNROLL
+        for (int k = 0; k < REGS; k++) { PACK(to + i + k * VN, sum[k]); }
+    }
+}

@@ -1,0 +1,48 @@
+/* What bodies that multiply matrices with masks share, whatever the dtype. */
+#ifndef FD_TILES_H
+#define FD_TILES_H
+
+#include "real.h"
+
+typedef float n_r32;
+typedef double n_r64;
+
+FD_INLINE v_r32 r32_unpack(const float *p) { return r32_load_f32((const char *)p); }
+FD_INLINE v_r64 r64_unpack(const double *p) { return r64_load_f64((const char *)p); }
+FD_INLINE void r32_pack(float *p, v_r32 v) { r32_store_f32((char *)p, v); }
+FD_INLINE void r64_pack(double *p, v_r64 v) { r64_store_f64((char *)p, v); }
+
+/* In the bodies: a number of the compute type, and registers of them in memory. */
+#define NUMBER FD_CAT(n, R)
+#define PACK(p, v) V(pack)(p, v)
+#define UNPACK(p) V(unpack)(p)
+
+/* Rows that share the loads of what they are multiplied with: 8 sums to hide an addition's latency,
+ * but no more than there are registers for. */
+#define FD_DOT_ROWS (VN >= 8 ? VN / 4 : 1)
+
+enum {
+    FD_PLACES = 32,                             /* partial sums of a dot product */
+    FD_TILE_ROWS = FD_TILE_BYTES / 4 / FD_STEP, /* at most, where rows are short */
+    FD_TILE_BITS = FD_TILE_BYTES / 4 / 8 + 16,  /* bytes; words are read past the end */
+    FD_GROUP_SUMS = FD_TILE_BYTES / 32,
+};
+
+static void mask_bits(uint8_t *bits, size_t n, const fd_draw *d);
+
+/* The bits of a tile for one sample; how far its rows are apart in them. */
+FD_INLINE size_t draw_tile(const fd_linear *l, size_t sample, size_t output, size_t outputs,
+                           size_t input, size_t n, uint8_t *bits) {
+    fd_draw d = l->draw;
+    d.position += ((l->shared ? 0 : sample * l->outputs) + output) * l->inputs + input;
+    if (n == l->inputs) {
+        mask_bits(bits, outputs * n, &d);
+        return n;
+    }
+    for (size_t r = 0; r < outputs; r++, d.position += l->inputs) {
+        mask_bits(bits + r * FD_CHUNK / 8, n, &d);
+    }
+    return FD_CHUNK;
+}
+
+#endif

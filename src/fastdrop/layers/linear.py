@@ -1,0 +1,180 @@
+"""The linear layer whose connections are dropped."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy.typing as npt
+
+from fastdrop import _arrays, linear
+from fastdrop._arrays import Array
+from fastdrop._rng import RNGLike
+
+from .base import Draw
+from .configured import ConfiguredLayer, Option
+
+
+def _check_per_sample(value: object) -> bool:
+    return _arrays.check_flag(value, "per_sample")
+
+
+class DropConnectLinear(ConfiguredLayer):
+    """A linear layer that drops weights, anew for each sample: DropConnect.
+
+    Parameters
+    ----------
+    w : array_like
+        Weights of shape (outputs, inputs): the attribute `w`, which is the caller's to train. The
+        array is used as it is, not copied.
+    bias : array_like, optional
+        Of shape (outputs,) and w's dtype: the attribute `bias`.
+    p : float, default 0.5
+        Probability of dropping a weight, from 0 to 1. May be assigned later.
+    per_sample : bool, default True
+        False draws one mask for all samples of a `forward`.
+    rng : None, int, Key, Generator, numpy.random.SeedSequence or numpy.random.Generator
+        What the layer draws from, as for `Dropout`.
+
+    Attributes
+    ----------
+    w, bias : ndarray
+        What the layer multiplies with and adds. They may be changed in place, or assigned, between
+        a `backward` and the next `forward`; `state_dict` does not save them.
+    dw, db : ndarray or None
+        The gradients with respect to `w` and `bias`, of the last `backward`.
+
+    Raises
+    ------
+    TypeError
+        An argument has the wrong type; a dtype that `fastdrop.dropout` does not take, or two.
+    ValueError
+        `p` is outside [0, 1]; `w` has not two axes, or `bias` not one number for each output.
+
+    Notes
+    -----
+    Source: Wan, Zeiler, Zhang, LeCun and Fergus, "Regularization of Neural Networks using
+    DropConnect", ICML 2013, section 3. See `fastdrop.dropconnect_linear`. Beside the key, the
+    layer keeps the input of the last `forward`, not a copy of it: `backward` needs its values.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop
+    >>> layer = fastdrop.layers.DropConnectLinear(np.ones((2, 4), np.float32), rng=1)
+    >>> layer(np.ones((3, 4), np.float32))
+    array([[2., 2.],
+           [4., 4.],
+           [4., 4.]], dtype=float32)
+    >>> dx = layer.backward(np.ones((3, 2), np.float32))
+    >>> layer.w -= 0.1 * layer.dw
+    """
+
+    _options: ClassVar[Mapping[str, Option]] = {"per_sample": Option(True, _check_per_sample)}
+
+    w: Array
+    bias: Array | None
+    dw: Array | None
+    db: Array | None
+
+    def __init__(
+        self,
+        w: npt.ArrayLike,
+        bias: npt.ArrayLike | None = None,
+        p: float = 0.5,
+        *,
+        per_sample: bool = True,
+        rng: RNGLike = None,
+    ) -> None:
+        self.w = _arrays.as_operand(w, "w")
+        _arrays.check_rank(self.w, 2, 2, "w")
+        outputs = self.w.shape[:1]
+        self.bias = None
+        if bias is not None:
+            self.bias = _arrays.as_operand_of(bias, self.w, outputs, "bias", "w")
+        self.dw = self.db = None
+        super().__init__(p, rng, per_sample=per_sample)
+
+    @property
+    def per_sample(self) -> bool:
+        """Whether each sample has a mask of its own."""
+        flag: bool = self._values["per_sample"]
+        return flag
+
+    def _arguments(self) -> list[str]:
+        return [f"<w of shape {self.w.shape}>", *super()._arguments()]
+
+    def forward(self, x: npt.ArrayLike) -> Array:
+        """Multiply with what is kept of the weights in training, and with all of them otherwise.
+
+        Parameters
+        ----------
+        x : array_like
+            Of shape (..., inputs) and w's dtype.
+
+        Returns
+        -------
+        ndarray
+            A new array of shape (..., outputs).
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for `fastdrop.dropconnect_linear`.
+        """
+        array = _arrays.as_operand(x)
+        weights = _arrays.as_weights(self.w, array)
+        if self.bias is not None:
+            _arrays.as_operand_of(self.bias, array, weights.shape[:1], "bias")
+        key = None
+        if self.training:
+            samples = math.prod(array.shape[:-1])
+            count = (samples if self.per_sample else min(samples, 1)) * weights.size
+            key = self.generator.reserve(count)
+        draw = Draw((*array.shape[:-1], weights.shape[0]), array.shape, self._p, key, (array,))
+        y = linear.dropconnect_linear(
+            array,
+            weights,
+            self.bias,
+            draw.p,
+            key is not None,
+            per_sample=self.per_sample,
+            rng=key,
+        )
+        self._memory.last = draw
+        return y
+
+    def backward(self, dy: npt.ArrayLike) -> Array:
+        """The gradients of the last `forward`: with respect to its input, and in `dw` and `db`.
+
+        Parameters
+        ----------
+        dy : array_like
+            The gradient with respect to its output, of the same shape and dtype.
+
+        Returns
+        -------
+        ndarray
+            The gradient with respect to the input, of its shape and dtype.
+
+        Raises
+        ------
+        RuntimeError
+            There was no `forward`.
+        TypeError
+            `dy` has another dtype than the input.
+        ValueError
+            `dy` has another shape than the output.
+        """
+        array, last = self._answered(dy)
+        dx, self.dw, self.db = linear.dropconnect_linear_backward(
+            array,
+            last.needed[0],
+            self.w,
+            last.p,
+            last.key is not None,
+            per_sample=self.per_sample,
+            rng=last.key,
+        )
+        return dx
