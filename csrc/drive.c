@@ -20,6 +20,18 @@ size_t fd_get_streaming_bytes(void) {
     return streaming_bytes;
 }
 
+static FD_PER_THREAD int fresh_outputs;
+
+int fd_fresh_outputs(int fresh) {
+    int before = fresh_outputs;
+    fresh_outputs = fresh;
+    return before;
+}
+
+static int bypasses_cache(const void *x, const void *y, size_t bytes) {
+    return x != y && !fresh_outputs && bytes >= fd_get_streaming_bytes();
+}
+
 fd_plan fd_plan_make(double p) {
     double x = 65536.0 * p;
     fd_plan plan;
@@ -148,8 +160,7 @@ static void run_elementwise(fd_dtype dtype, const void *x, void *y, job *j) {
     j->size = fd_itemsize(dtype);
     j->x = x;
     j->y = y;
-    j->stream =
-        x != y && j->x_plain && j->y_plain && j->n * j->size * 2 >= fd_get_streaming_bytes();
+    j->stream = j->x_plain && j->y_plain && bypasses_cache(x, y, j->n * j->size * 2);
     j->fused = j->source == DRAWN && j->x_plain && j->y_plain && !j->map;
     fd_share(j->n, j->lead, 2 * j->size, run_share, j);
 }
@@ -175,7 +186,7 @@ static int run_boxes(fd_dtype dtype, const void *x, void *y, const fd_layout *or
     p.draw = j->source == DRAWN ? &j->draw : NULL;
     p.bits = j->mask;
     p.bytes = j->source == BITS ? fd_mask_bytes(ordered) : 0;
-    p.streaming = x != y && bytes >= fd_get_streaming_bytes();
+    p.streaming = bypasses_cache(x, y, bytes);
     p.layout = *ordered;
     size_t boxes = fd_permuted_cut(&p);
     fd_share_tasks(boxes, bytes, run_some_boxes, &p);

@@ -206,6 +206,10 @@ int fd_limit_threads(int n);
 void fd_set_streaming_bytes(size_t bytes);
 size_t fd_get_streaming_bytes(void);
 
+/* Whether calls from this thread write to memory that has only just been allocated: the system
+ * zeroes its pages through the cache, where ordinary stores then find them. Returns what it was. */
+int fd_fresh_outputs(int fresh);
+
 #ifdef __cplusplus
 }
 #endif

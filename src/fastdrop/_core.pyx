@@ -70,6 +70,7 @@ cdef extern from "fastdrop.h" nogil:
     int fd_limit_threads(int)
     void fd_set_streaming_bytes(size_t)
     size_t fd_get_streaming_bytes()
+    int fd_fresh_outputs(int)
 
 
 include "_core_key.pxi"
@@ -146,6 +147,7 @@ cdef object _fast(x, p, rng, out):
     cdef fd_key key
     cdef fd_plan plan
     cdef bint in_place = out is x, has_target = False
+    cdef int before, fresh = out is None
     cdef const void *from_
     cdef void *to
     if type(x) is not _ndarray or type(p) is not float:
@@ -195,7 +197,9 @@ cdef object _fast(x, p, rng, out):
             fd_dropout(<fd_dtype>dtype, from_, to, n, &key, &plan, scale)
         else:
             with nogil:
+                before = fd_fresh_outputs(fresh)
                 fd_dropout(<fd_dtype>dtype, from_, to, n, &key, &plan, scale)
+                fd_fresh_outputs(before)
     finally:
         PyBuffer_Release(&source)
         if has_target:

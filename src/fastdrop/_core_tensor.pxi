@@ -151,23 +151,25 @@ cdef void _layout_of(const tensor *x, const tensor *y, fd_layout *layout) noexce
 
 
 cdef void _tensor_dropout(const tensor *x, const tensor *y, double p, const fd_key *key):
-    """With at most as many threads as PyTorch uses."""
+    """With at most as many threads as PyTorch uses, into x itself or a new tensor."""
     cdef fd_layout layout
     cdef fd_plan plan = fd_plan_make(p)
     cdef double scale = fd_scale_make(x.dtype, p) if p < 1 else 1.0
     cdef bint plain = _is_contiguous(x) and _is_contiguous(y)
-    cdef int before
+    cdef int before, stale
     if plain and x.n < GIL_ELEMENTS:
         fd_dropout(x.dtype, x.data, y.data, x.n, key, &plan, scale)
         return
     if not plain:
         _layout_of(x, y, &layout)
     before = fd_limit_threads(_tensor_threads())
+    stale = fd_fresh_outputs(True)
     with nogil:
         if plain:
             fd_dropout(x.dtype, x.data, y.data, x.n, key, &plan, scale)
         else:
             fd_dropout_strided(x.dtype, x.data, y.data, &layout, key, &plan, scale)
+    fd_fresh_outputs(stale)
     fd_limit_threads(before)
 
 
@@ -181,7 +183,7 @@ def tensor_size(x):
 
 
 def dropout_tensor(x, y, double p, uint64_t seed, uint64_t stream, uint64_t offset):
-    """dropout of `x` into `y`, which is `x` or apart from it: strided tensors of one shape and dtype.
+    """dropout of `x` into `y`, which is `x` or new: strided tensors of one shape and dtype.
 
     False, and nothing written, where the c backend is not the active one.
     """
@@ -258,3 +260,8 @@ def drawn_pair(x, draw):
 def limit_threads(int n):
     """At most `n` threads for this thread's calls, 0 for no limit; returns what it was."""
     return fd_limit_threads(n)
+
+
+def fresh_outputs(bint fresh):
+    """Whether this thread's calls write to memory that has just been allocated; what it was."""
+    return bool(fd_fresh_outputs(fresh))

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+from fresh import output
 from support import core_or_skip
 
 import fastdrop
@@ -180,6 +181,45 @@ def test_a_seed_gives_the_mask_of_numpy() -> None:
     for seed in (0, 2**64 - 1, fastdrop.Key(3, 2**64 - 1, 2**63)):
         y = fastdrop.dropout(x.numpy(), 0.4, rng=seed)
         assert np.array_equal(ft.dropout(x, 0.4, seed=seed).numpy(), y)
+
+
+def test_large_results_are_the_same_bits_in_fresh_memory() -> None:
+    core = core_or_skip()
+    before = core.get_streaming_bytes()
+    x = numbers(100_003)
+    wanted = expected(x, 0.5)
+    try:
+        for streaming in (0, 1 << 40):
+            core.set_streaming_bytes(streaming)
+            assert same(ft.dropout(x, 0.5, seed=KEY), wanted)
+            assert core.fresh_outputs(True) is False, "the setting of a call ends with it"
+            assert np.array_equal(fastdrop.dropout(x.numpy(), 0.5, rng=KEY), wanted)
+            assert core.fresh_outputs(False) is True
+    finally:
+        core.set_streaming_bytes(before)
+
+
+def test_without_the_compiled_core() -> None:
+    code = """
+        import sys, warnings, torch
+        sys.modules["fastdrop._core"] = None
+        warnings.simplefilter("ignore")
+        import fastdrop, fastdrop.torch
+        x = torch.arange(10_007.0, requires_grad=True)
+        torch.manual_seed(3)
+        y = fastdrop.torch.dropout(x, 0.5)
+        z = fastdrop.torch.dropout((x * 1)[::2], 0.5, inplace=True, seed=1)
+        (y.sum() + z.sum()).backward()
+        print(fastdrop.show_config("dicts")["instruction_sets"]["active"])
+        print(*(t.detach().sum().item() for t in (y, z, x.grad)))
+    """
+    x = torch.arange(10_007.0, requires_grad=True)
+    torch.manual_seed(3)
+    y = ft.dropout(x, 0.5)
+    z = ft.dropout((x * 1)[::2], 0.5, inplace=True, seed=1)
+    (y.sum() + z.sum()).backward()
+    sums = " ".join(str(t.detach().sum().item()) for t in (y, z, x.grad))
+    assert output(code) == f"None\n{sums}"
 
 
 def test_inference_mode() -> None:

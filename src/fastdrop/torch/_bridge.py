@@ -55,8 +55,8 @@ def _nothing(*arguments: object) -> None:  # noqa: ARG001 - where there is no co
     return None
 
 
-def _no_threads_to_limit(n: int) -> int:
-    return n
+def _setting_of_nothing(value: int) -> int:
+    return value
 
 
 WATCHED: Final = (
@@ -111,6 +111,8 @@ if TYPE_CHECKING:
 
     def _limit_threads(n: int) -> int: ...
 
+    def _fresh_outputs(fresh: bool) -> bool: ...
+
 else:
     try:
         from fastdrop._core import (
@@ -120,10 +122,12 @@ else:
             dropout_tensor,
             tensor_size,
         )
+        from fastdrop._core import fresh_outputs as _fresh_outputs
         from fastdrop._core import limit_threads as _limit_threads
     except ImportError:
         bind_tensors = drawn_pair = drawn_tensor = dropout_tensor = _nothing
-        tensor_size, _limit_threads = _size_by_attributes, _no_threads_to_limit
+        tensor_size = _size_by_attributes
+        _limit_threads = _fresh_outputs = _setting_of_nothing
 
 bind(getattr(torch.Tensor, "__dlpack_c_exchange_api__", None))
 
@@ -139,12 +143,16 @@ def array_of(x: torch.Tensor) -> Array:
 def operands(
     x: torch.Tensor, y: torch.Tensor, mask_shape: tuple[int, ...] | None
 ) -> Iterator[tuple[str, Array, Array, tuple[int, ...]]]:
-    """Kind, arrays and the mask's shape as backends take them, which use PyTorch's threads only."""
+    """Kind, arrays and the mask's shape as backends take them, used with PyTorch's threads only.
+
+    `y` is `x` itself or new.
+    """
     kind = KINDS[x.dtype]
     array, result = array_of(x), array_of(y)
     shape = _arrays.storage_shape(tuple(x.shape) if mask_shape is None else mask_shape, array)
-    before = _limit_threads(torch.get_num_threads())
+    before, stale = _limit_threads(torch.get_num_threads()), _fresh_outputs(y is not x)
     try:
         yield kind, _arrays.storage(array, kind), _arrays.storage(result, kind), shape
     finally:
+        _fresh_outputs(stale)
         _limit_threads(before)
