@@ -55,10 +55,9 @@ void fd_dropout_samples(fd_dtype dtype, const void *x, void *y, const fd_layout 
     const fd_table *table = fd_active_table();
     size_t bytes = (samples + 1) * size;
     int streaming = n * bytes >= fd_get_streaming_bytes();
-    samples_job j = {(streaming ? table->dropout_stream : table->dropout)[dtype], x, y, size};
-    j.samples = samples;
+    samples_job j = {.x = x, .y = y, .size = size, .samples = samples, .step = step};
+    j.dropout = (streaming ? table->dropout_stream : table->dropout)[dtype];
     j.lead = key->offset % FD_BLOCK;
-    j.step = step;
     j.key = *key;
     j.plan = *plan;
     j.scale = scale;

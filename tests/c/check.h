@@ -49,5 +49,6 @@ void test_drive(void);
 void test_environment(void);
 void test_pool(void);
 void test_permuted(void);
+void test_samples(void);
 
 #endif

@@ -102,6 +102,7 @@ int main(int argc, char **argv) {
     test_products();
     test_drive();
     test_permuted();
+    test_samples();
     test_environment();
     test_pool();
     printf("%ld passed, %ld failed\n", checks_passed, checks_failed);
