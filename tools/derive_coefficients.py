@@ -51,6 +51,17 @@ F64 = Format("f64", 53, 1023)
 # --- Minimax polynomials ----------------------------------------------------------------------
 
 
+def polynomial(coefficients: Sequence[mp.mpf], x: mp.mpf) -> mp.mpf:
+    """A polynomial's value by Horner's rule, lowest coefficient first.
+
+    ``mp.polyval`` takes the highest first, and deprecates that order from mpmath 1.4 on.
+    """
+    value = mp.mpf(0)
+    for coefficient in reversed(coefficients):
+        value = value * x + coefficient
+    return value
+
+
 @dataclass(frozen=True)
 class Problem:
     """Values ``y`` at points ``x`` in rising order; what counts is the error times ``w``."""
@@ -61,9 +72,8 @@ class Problem:
 
     def errors(self, coefficients: Sequence[mp.mpf]) -> list[mp.mpf]:
         """The weighted errors of a polynomial, lowest coefficient first."""
-        highest_first = coefficients[::-1]
         return [
-            (mp.polyval(highest_first, x) - y) * w
+            (polynomial(coefficients, x) - y) * w
             for x, y, w in zip(self.x, self.y, self.w, strict=True)
         ]
 
