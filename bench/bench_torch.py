@@ -5,7 +5,8 @@ is measured there is the calls.
 """
 
 import importlib
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
@@ -61,7 +62,7 @@ CASES = [
 
 
 @pytest.fixture(scope="module")
-def names() -> dict[str, object]:
+def names() -> Iterator[dict[str, Any]]:
     """The modules, and PyTorch's single thread."""
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     ours = importlib.import_module("fastdrop.torch")
@@ -83,7 +84,7 @@ def names() -> dict[str, object]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.what}, {case.size}")
-def test_torch(benchmark: BenchmarkFixture, names: dict, case: Case) -> None:
+def test_torch(benchmark: BenchmarkFixture, names: dict[str, Any], case: Case) -> None:
     torch, n = names["torch"], ALL_SIZES[case.size]
     x = torch.ones(n)
     tensors = {"x": x, "leaf": torch.ones(n, requires_grad=True), "g": torch.ones(n)}

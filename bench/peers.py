@@ -7,7 +7,7 @@ import functools
 import importlib
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -75,6 +75,44 @@ def torch_block_names(x: Array) -> dict[str, object]:
     return names | {"torch_drop_block": drop_block}
 
 
+def torch_product_names(names: Mapping[str, Any]) -> dict[str, object]:
+    """``torch_product`` and its tensors, ``a_torch`` and ``w_torch``: the usual DropConnect layer.
+
+    A mask for every sample, stored: as many floats as there are products.
+    """
+    torch = _import("torch")
+    torch.set_num_threads(1)
+
+    def product(a: Any, w: Any) -> Any:
+        masks = torch.empty((len(a), *w.shape)).bernoulli_(1 - _throughput.P)
+        return (masks.mul_(w) @ a.unsqueeze(2)).squeeze(2).div_(1 - _throughput.P)
+
+    tensors = {f"{name}_torch": torch.from_numpy(names[name]) for name in "aw"}
+    return {"torch_product": product, **tensors}
+
+
+def torch_family_names(names: Mapping[str, Any]) -> dict[str, object]:
+    """What PyTorch's statements in ``variants`` need, over the same memory as ``names``."""
+    if "x" not in names:
+        return torch_product_names(names)
+    torch = _import("torch")
+    tensors = {f"{name}_torch": torch.from_numpy(names[name]) for name in "hb"}
+    images = names["x"].ndim == 4
+    return {
+        "torch": torch,
+        **(torch_block_names if images else torch_names)(names["x"]),
+        **tensors,
+    }
+
+
+def version_of(name: str) -> str:
+    """The name of a framework with its version, or that it is not installed."""
+    try:
+        return f"{name} {_import(name).__version__}"
+    except MissingError as error:
+        return str(error)
+
+
 @functools.cache
 def _torch_compiled() -> Any:
     torch = _import("torch")
@@ -123,6 +161,7 @@ def jax_names(x: Array) -> dict[str, object]:
 
 JAX = "jax_dropout(key, j).block_until_ready()"
 TORCH_BLOCKS = "torch_drop_block(t)"
+TORCH_PRODUCT = "torch_product(a_torch, w_torch)"
 TORCH_IN_PLACE = "F.dropout(t, p, True, True)"
 TORCH_COMPILED = "compiled(t)"
 

@@ -24,6 +24,8 @@ from .peers import BLOCK, TORCH_BLOCKS, TORCH_IN_PLACE, torch_block_names, torch
 
 FLOAT32 = np.dtype(np.float32)
 MULTIPLY_OUT_OF_PLACE = "np.multiply(x, s, out=y)"
+SOFTMAX = "fastdrop.softmax_dropout(x, p, rng=rng, out=y)"
+PRODUCT = "fastdrop.dropconnect_linear(x, w, None, p, rng=rng, out=y)"
 
 # What is to be reached, by what is measured, with AVX-512 and with AVX2.
 GOALS = {
@@ -39,6 +41,8 @@ GOALS = {
     "a call on 16 elements, microseconds": (0.8, 0.8),
     "DropBlock in place, (32, 256, 28, 28), blocks of 7": (0.3, 0.3),
     "DropBlock against PyTorch's max_pool2d": (10.0, 10.0),
+    "softmax_dropout against torch.softmax, (8, 6, 256, 256)": (0.77, 0.77),
+    "dropconnect_linear, (64, 1024, 1024), G multiply-adds/s": (10.0, None),
     "Numba, 1 M, Gel/s": (3.0, None),
     "NumPy reference, 1 M, Gel/s": (0.05, 0.05),
     "memory of a call in place, 64 M, beyond the array, MB": (1.0, 1.0),
@@ -152,6 +156,42 @@ def blocks(one: Implementation, seconds: float) -> Iterator[Figure]:
     yield Figure(what, torch / ours, made_of)
 
 
+def attention(one: Implementation, seconds: float) -> Iterator[Figure]:
+    what = "softmax_dropout against torch.softmax, (8, 6, 256, 256)"
+    if importlib.util.find_spec("torch") is None:
+        yield Figure(what, None, "torch is not installed")
+        return
+    names = names_for(1, FLOAT32)
+    x = np.random.default_rng(1).standard_normal((8, 6, 256, 256), np.float32)
+    names |= {"x": x, "y": np.empty_like(x)} | torch_names(x)
+    rows = [
+        Row("torch", Timer("F.softmax(t, -1)", globals=names)),
+        Row(
+            "fastdrop", Timer("fastdrop.softmax_dropout(x, p, rng=rng, out=y)", globals=names), one
+        ),
+    ]
+    torch, ours = medians(rows, seconds)
+    yield Figure(what, torch / ours, f"{gel(x.size, ours)} against {gel(x.size, torch)} Gel/s")
+
+
+def product(one: Implementation, seconds: float) -> Iterator[Figure]:
+    samples, outputs, inputs = 64, 1024, 1024
+    names = names_for(1, FLOAT32)
+    names |= {
+        "x": np.ones((samples, inputs), np.float32),
+        "w": np.ones((outputs, inputs), np.float32),
+        "y": np.empty((samples, outputs), np.float32),
+    }
+    rows = [
+        Row("np.matmul", Timer("np.matmul(x, w.T, out=y)", globals=names)),
+        Row("fastdrop", Timer(PRODUCT, globals=names), one),
+    ]
+    n = samples * outputs * inputs
+    bound, ours = medians(rows, seconds)
+    what = "dropconnect_linear, (64, 1024, 1024), G multiply-adds/s"
+    yield Figure(what, n / ours / 1e9, f"np.matmul without masks {gel(n, bound)}")
+
+
 def fallbacks(seconds: float) -> Iterator[Figure]:
     n = ALL_SIZES["1 M"]
     for backend, name in (("numba", "Numba"), ("numpy", "NumPy reference")):
@@ -215,6 +255,8 @@ def figures(one: Implementation, seconds: float) -> Iterator[Figure]:
     yield from half_precision(one, seconds)
     yield from small_call(one, seconds)
     yield from blocks(one, seconds)
+    yield from attention(one, seconds)
+    yield from product(one, seconds)
     yield from fallbacks(seconds)
     yield from memory(one)
 

@@ -12,8 +12,27 @@ pytest.importorskip("pytest_benchmark")
 # Where an installed fastdrop is tested apart from its repository, there are no benchmarks.
 pytest.importorskip("bench.measure")
 
-from bench import targets
+import fastdrop
+from bench import family, targets, variants
 from bench.peers import PEERS
+
+# A benchmark of these would be one of their neighbour, or of what the caller passes.
+WITHOUT_A_ROW = {
+    "dropout_",
+    "dropout_mask",
+    "dropout1d",
+    "dropout3d",
+    "drop_block1d",
+    "drop_block3d",
+    "mc_dropout",
+}
+LAYERS_WITHOUT_A_ROW = {
+    "Layer",
+    "SpatialDropout1D",
+    "SpatialDropout3D",
+    "DropBlock1D",
+    "DropBlock3D",
+}
 
 
 def saved_run() -> dict[str, object]:
@@ -95,6 +114,7 @@ def test_every_goal_is_measured() -> None:
     one = _selfcheck.implementations()[0]
     measured = [figure.what for figure in targets.small_call(one, 0.0)]
     measured += [figure.what for figure in targets.fallbacks(0.0)]
+    measured += [figure.what for figure in targets.product(one, 0.0)]
     assert set(measured) <= set(targets.GOALS)
 
 
@@ -104,3 +124,33 @@ def test_peak_memory_of_a_call() -> None:
         pytest.skip("the peak is read from /proc")
     # The reference works on 512 K elements at a time, which takes some MB.
     assert 1 < targets.peak_memory(one, 1, 1 << 20) < 200
+
+
+def test_the_family_is_whole() -> None:
+    """Every function that drops something and every layer has a row, with names that exist."""
+    cases = {case.what for case in variants.CASES}
+    assert len(cases) == len(variants.CASES)
+    dropping = {name for name in fastdrop.__all__ if "drop" in name or name == "zoneout"}
+    forward = {name for name in dropping if not name.endswith("_backward")}
+    assert {row.function for row in variants.FAMILY} == forward - WITHOUT_A_ROW
+    layers = {row.layer for row in variants.FAMILY if row.layer}
+    assert layers == set(fastdrop.layers.__all__) - LAYERS_WITHOUT_A_ROW
+    for row in variants.FAMILY:
+        assert row.case in cases
+        own = f"{row.function}_backward"
+        expected = own if own in fastdrop.__all__ else {"the same call", "dropout"}
+        assert row.backward in expected
+
+
+def test_a_row_of_the_family() -> None:
+    row = next(row for row in variants.FAMILY if row.function == "zoneout")
+    cells = family.line(row, _selfcheck.implementations()[0], 0.0).strip("| ").split(" | ")
+    assert cells[:4] == ["zoneout", "`zoneout`", "`Zoneout`", "`zoneout_backward`"]
+    assert all(float(cell) > 0 for cell in cells[4:])
+
+
+def test_the_readme_has_every_row_of_the_family() -> None:
+    readme = Path(__file__).parents[1] / "README.md"
+    rows = [line.split(" | ")[:4] for line in readme.read_text(encoding="utf-8").splitlines()]
+    for row in variants.FAMILY:
+        assert ["| " + row.name, *family.names(row)] in rows

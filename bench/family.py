@@ -1,0 +1,84 @@
+"""The family beside its limits and PyTorch's way, as a table: ``python -m bench.family``.
+
+Ours writes into a given array, PyTorch returns a new one, as its users write it; float32, one
+thread, p = 0.1. What is in one row is measured in turn (A B C A B C ...), and medians make the
+ratios. The limit is NumPy's multiplication over as much memory; where two arrays are read, NumPy's
+addition; for a product of matrices, NumPy's product without any mask.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from timeit import Timer
+
+import numpy as np
+
+import fastdrop
+from fastdrop._selfcheck import Implementation, implementations
+from fastdrop._throughput import Row, cpu_name, medians
+
+from .peers import MissingError, torch_family_names, version_of
+from .variants import CASES, FAMILY, Case, Variant, names_for, work
+
+HEAD = "| variant | function | layer | backward | Gel/s | of the limit | times PyTorch's way |"
+
+
+def measured(case: Case, one: Implementation, seconds: float) -> tuple[float, float, float | None]:
+    """Seconds of a call: ours, the limit's, and PyTorch's where it has a way and is there."""
+    names = names_for(case)
+    rows = [
+        Row("ours", Timer(f"fastdrop.{case.ours.format('y')}", globals=names), one),
+        Row("limit", Timer(case.limit.format("y"), globals=names)),
+    ]
+    if case.torch is not None:
+        try:
+            names |= torch_family_names(names)
+            rows.append(Row("PyTorch", Timer(case.torch, globals=names)))
+        except MissingError as error:
+            print(f"PyTorch is not measured: {error}", file=sys.stderr)
+    ours, limit, *theirs = medians(rows, seconds, least=3)
+    return ours, limit, theirs[0] if theirs else None
+
+
+def names(variant: Variant) -> list[str]:
+    """The cells that say what a variant is called, and how its gradient is had."""
+    backward = variant.backward if " " in variant.backward else f"`{variant.backward}`"
+    layer = f"`{variant.layer}`" if variant.layer else ""
+    return [f"`{variant.function}`", layer, backward]
+
+
+def line(variant: Variant, one: Implementation, seconds: float) -> str:
+    """A row of the table."""
+    case = next(case for case in CASES if case.what == variant.case)
+    ours, limit, theirs = measured(case, one, seconds)
+    cells = [
+        variant.name,
+        *names(variant),
+        f"{work(case) / ours / 1e9:.2g}",
+        f"{limit / ours:.2g}",
+        "" if theirs is None else f"{theirs / ours:.2g}",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def table(one: Implementation, seconds: float) -> Iterator[str]:
+    """The table, a line at a time."""
+    yield HEAD
+    yield "|---|---|---|---|---:|---:|---:|"
+    for variant in FAMILY:
+        yield line(variant, one, seconds)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.family", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=4.0, help="for each row (%(default)s)")
+    options = parser.parse_args(arguments)
+    one = implementations()[0]
+    versions = f"fastdrop {fastdrop.__version__}, NumPy {np.__version__}, {version_of('torch')}"
+    print(f"{cpu_name()}, {one}, {versions}\n")
+    for text in table(one, options.seconds):
+        print(text, flush=True)
+
+
+if __name__ == "__main__":
+    main()
