@@ -1,0 +1,62 @@
+"""Averaging k networks with units dropped, or one with scaled weights: the paper's figure 11.
+
+The exact prediction of a network trained with dropout would be the average over all its thinned
+networks. The whole network, with dropout off, approximates it; so does the mean of k thinned ones,
+drawn by `fastdrop.mc_dropout`. How many does it take until they agree?
+"""
+
+import numpy as np
+
+import fastdrop
+
+from .common import BLUE, GREY, Budget, Result, band, canvas, change, main, summary, table
+from .learning import Recipe
+from .mlp import softmax
+
+K = (1, 2, 5, 10, 20, 50, 100, 200)
+
+
+def sampled(network, x, samples: int, seed: int) -> list:
+    """The class probabilities that thinned networks give, one after another."""
+    found = []
+
+    def answer(x):
+        found.append(softmax(network.forward(x)))
+        return found[-1]
+
+    fastdrop.mc_dropout(answer, x, samples, rng=seed, probabilities=True)
+    return found
+
+
+def wrong(probability, labels) -> float:
+    return 100.0 * float(np.mean(probability.argmax(axis=1) != labels))
+
+
+def run(budget: Budget) -> Result:
+    ks = budget.few(K[: budget.number(len(K), 3)])
+
+    def measure(network, split, seed):
+        """Weight scaling first, then the mean of the first k samples for every k."""
+        means = np.cumsum(sampled(network, split.x_test, ks[-1], seed), axis=0, dtype=np.float64)
+        whole = wrong(network.forward(split.x_test), split.y_test)
+        return [whole, *(wrong(means[k - 1] / k, split.y_test) for k in ks)]
+
+    recipe = Recipe(p_input=0.2, p_hidden=0.5, epochs=300)
+    found = budget.trials({"dropout": recipe}, measure)["dropout"]
+    whole, averaged = found[:, 0], found[:, 1:]
+    rows = [["weight scaling", summary(whole), ""]]
+    for k, values in zip(ks, averaged.T, strict=True):
+        rows.append([f"mean of {k}", summary(values), change(values, whole)])
+    figure, (axes,) = canvas()
+    band(axes, ks, averaged, "mean of k thinned networks", BLUE)
+    axes.axhline(whole.mean(), color=GREY, label="weight scaling")
+    low, high = whole.mean() - whole.std(ddof=1), whole.mean() + whole.std(ddof=1)
+    axes.axhspan(low, high, color=GREY, alpha=0.15, linewidth=0)
+    axes.set(xscale="log", xlabel="k", ylabel="test error, %")
+    axes.legend(frameon=False)
+    header = ("prediction", "test error, %", "less weight scaling's")
+    return Result(table(header, rows), figure)
+
+
+if __name__ == "__main__":
+    main(run, __doc__)

@@ -1,0 +1,127 @@
+"""The experiments run, and their tables and figures are whole. What came out is not tested here."""
+
+import importlib
+import math
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import fastdrop
+
+ROOT = Path(__file__).parents[1]
+
+if not (ROOT / "examples" / "experiments").is_dir():
+    pytest.skip(
+        "an installed fastdrop is tested apart from its repository", allow_module_level=True
+    )
+for module in ("matplotlib", "sklearn", "tqdm", "threadpoolctl"):
+    pytest.importorskip(module)
+
+NAMES = sorted(
+    path.stem
+    for path in (ROOT / "examples" / "experiments").glob("*.py")
+    if re.search(r"^def run\(budget: Budget\) -> Result:$", path.read_text(), re.MULTILINE)
+)
+NEEDS_TORCH = {"convolution"}
+
+Run = Callable[..., str]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    """Run an experiment in this process, where it cannot leave anything, and return its words."""
+    monkeypatch.syspath_prepend(str(ROOT))
+    monkeypatch.chdir(tmp_path)
+
+    def run(name: str, *arguments: str) -> str:
+        if name in NEEDS_TORCH:
+            pytest.importorskip("torch")
+        experiment: Any = importlib.import_module(f"examples.experiments.{name}")
+        common: Any = importlib.import_module("examples.experiments.common")
+        threads = fastdrop.get_num_threads()
+        try:
+            common.main(experiment.run, experiment.__doc__, arguments)
+        finally:
+            fastdrop.set_num_threads(threads)
+        return capsys.readouterr().out
+
+    return run
+
+
+def rows(text: str) -> list[list[str]]:
+    """The tables' rows, without their heads."""
+    lines = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in line] for line in lines]
+    rules = [index for index, line in enumerate(cells) if line[0] == "---"]
+    assert rules, "no table"
+    heads = {index - 1 for index in rules} | set(rules)
+    assert len({len(line) for line in cells}) <= len(rules), "rows of different lengths"
+    return [line for index, line in enumerate(cells) if index not in heads]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_quick_run(run: Run, name: str) -> None:
+    out = run(name, "--quick")
+    found = rows(out)
+    assert len(found) >= 2
+    for row in found:
+        numbers = re.findall(r"nan|inf|[-+]?\d+(?:\.\d+)?", " ".join(row[1:]))
+        assert numbers, row
+        assert all(math.isfinite(float(number)) for number in numbers), row
+    assert "A quick run says nothing about dropout" in out
+    figure = Path(f"{name}.svg").read_text(encoding="utf-8")
+    assert figure.rstrip().endswith("</svg>")
+    assert figure.count("<path") + figure.count("<use") > 10
+
+
+def test_the_same_seeds_give_the_same_files(run: Run) -> None:
+    """Tables and figures of the documentation can be made again."""
+    first = run("averaging", "--quick", "--output", "first.svg")
+    second = run("averaging", "--quick", "--output", "second.svg")
+    assert rows(first) == rows(second)
+    assert Path("first.svg").read_bytes() == Path("second.svg").read_bytes()
+
+
+def test_the_worked_example_has_its_numbers(run: Run) -> None:
+    """100 inputs, p = 40 %: 60 without scaling, 100 with it, and exactly so in evaluation."""
+    unscaled, inverted, evaluation, standard = rows(run("neuron", "--quick"))
+    deviation = math.sqrt(100 * 0.4 * 0.6)
+    # 2,000 masks: a mean that is off by 5 standard errors comes once in 1.7 million seeds.
+    allowed = 5 * deviation / math.sqrt(2000)
+    assert unscaled[1] == "60"
+    assert abs(float(unscaled[2]) - 60) < allowed
+    assert inverted[1] == "100"
+    assert abs(float(inverted[2]) - 100) < allowed / 0.6
+    assert float(unscaled[3]) == pytest.approx(deviation, abs=0.01)
+    assert evaluation[2] == "100.000"
+    assert standard[2] == "60.000"
+
+
+def test_scales_of_training_and_evaluation(run: Run) -> None:
+    """What the layer behind the first dropout receives: alike, twice as much, half as much."""
+    out = {row[0]: float(row[1].split()[0]) for row in rows(run("scaling", "--quick"))}
+    expected = {"inverted": 1.0, "standard": 1.0, "neither scales": 2.0, "both scale": 0.5}
+    # Of 2 x 1,197 images x 32 units: the masks' noise is below a hundredth.
+    assert out == pytest.approx(expected, rel=0.05)
+
+
+def test_runs_as_a_module(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "examples.experiments.neuron", "--quick",
+         "--output", str(tmp_path / "neuron.png")],
+        capture_output=True, text=True, encoding="utf-8", timeout=300, check=False, cwd=ROOT,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "| training, inverted | 100 |" in done.stdout
+    assert (tmp_path / "neuron.png").read_bytes().startswith(b"\x89PNG\r\n")
+
+
+def test_bad_argument(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run("neuron", "--seeds", "1")
+    assert "--seeds has to be at least 2, but got 1" in capsys.readouterr().err
