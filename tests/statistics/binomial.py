@@ -25,6 +25,7 @@ test_expectation    the mean of dropout(x) is x, for every dtype
 test_normal         normal variates: distribution function to 1e-3, moments to the sixth, tails to
                     4.5 (with ``-m slow`` to 5.5), neighbours
 test_blocks         DropBlock: each element of a plane
+test_family         every other variant: its rate, and that the mean is what its definition says
 ==================  ========================================================================
 
 Decisions of one block share a threshold. This correlates them by at most 2**-34 / (p (1 - p)),
