@@ -259,6 +259,8 @@ def check_flag(value: object, argument: str) -> bool:
 
 
 def _axis_length(value: object, argument: str, words: str) -> int:
+    if type(value) is int:  # the common case, at a fifth of the price of those below
+        return value
     if isinstance(value, bool | np.bool_):
         raise TypeError(f"{argument} has to be {words}, but got bool")
     try:
@@ -293,8 +295,9 @@ def noise_shape_form(noise_shape: object) -> tuple[int | None, ...] | None:
         None if n is None else _axis_length(n, "noise_shape", f"{words} in each axis")
         for n in noise_shape
     )
-    if any(n is not None and n < 0 for n in form):
-        raise ValueError(f"noise_shape has to have no negative lengths, but got {form}")
+    for n in form:
+        if n is not None and n < 0:
+            raise ValueError(f"noise_shape has to have no negative lengths, but got {form}")
     return form
 
 
@@ -308,14 +311,14 @@ def check_noise_shape(noise_shape: object, shape: tuple[int, ...]) -> tuple[int,
         raise ValueError(
             f"noise_shape has to have at most the {len(shape)} axes of x, but got {form}"
         )
-    full = (1,) * missing + tuple(
-        length if n is None else n for n, length in zip(form, shape[missing:], strict=True)
-    )
-    if any(n != 1 and n != length for n, length in zip(full, shape, strict=True)):
-        raise ValueError(
-            f"noise_shape has to be broadcastable to x's shape {shape}, but got {form}"
-        )
-    return full
+    full = [1] * missing
+    for n, length in zip(form, shape[missing:], strict=True):
+        if n is not None and n != 1 and n != length:
+            raise ValueError(
+                f"noise_shape has to be broadcastable to x's shape {shape}, but got {form}"
+            )
+        full.append(length if n is None else n)
+    return tuple(full)
 
 
 def check_mask(mask: npt.ArrayLike, x: Array) -> tuple[Array, bool]:

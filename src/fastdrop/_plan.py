@@ -41,7 +41,9 @@ class Affine(NamedTuple):
 
 def check_p(p: object) -> float:
     """``p`` as a binary64 number, if it is a probability."""
-    if isinstance(p, (bool, np.bool_)) or not isinstance(p, numbers.Real):
+    if type(p) is not float and (
+        isinstance(p, (bool, np.bool_)) or not isinstance(p, numbers.Real)
+    ):
         raise TypeError(f"p has to be a real number, but got {type(p).__name__}")
     number: Any = p  # the typing of numbers.Real knows no comparison
     # Compared before it is converted: an int may be too large for a float.
@@ -76,8 +78,11 @@ def check_mode(mode: object) -> Literal["inverted", "standard"]:
 
 def make_plan(p: float, kind: str, mode: str = "inverted") -> Plan:
     """The plan for dropping with probability ``p`` in training."""
-    p = check_p(p)
-    inverted = check_mode(mode) == "inverted"
+    return _plan(check_p(p), kind, check_mode(mode) == "inverted")
+
+
+@functools.lru_cache(maxsize=64)  # a program uses few rates, each in every step
+def _plan(p: float, kind: str, inverted: bool) -> Plan:
     if p == 1:
         # Nothing is kept, so nothing is scaled; 1 / (1 - p) would divide by zero.
         return Plan(_DROP_ALL, 0, 1.0)

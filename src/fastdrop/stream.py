@@ -64,6 +64,8 @@ def _integer(name: str, value: object) -> int:
 
 
 def _word(name: str, value: object, largest: int = _WORD) -> int:
+    if type(value) is int and 0 <= value <= largest:  # the common case
+        return value
     number = _integer(name, value)
     if not 0 <= number <= largest:
         raise ValueError(f"{name} has to be between 0 and 2**64 - 1, but got {number}")
