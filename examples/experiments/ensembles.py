@@ -21,7 +21,7 @@ def run(budget: Budget) -> Result:
     for seed in budget.each_seed(len(recipes) * members):
         split = load("digits", seed)
         for name, recipe in recipes.items():
-            total = np.zeros((len(split.y_test), split.classes))
+            total = np.zeros((len(split.y_test), split.outputs))
             for k in range(members):
                 # Seeds of which no two networks of one cut of the data share any.
                 network = train(budget.shrink(recipe), split, 1000 * (seed + 1) + k)

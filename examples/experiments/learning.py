@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn import datasets
 
 from .mlp import Descent, Floats, Labels, Linear, Network, Shape, cross_entropy, error
@@ -31,8 +32,9 @@ class Split:
     y_test: Labels
 
     @property
-    def classes(self) -> int:
-        return int(self.y_test.max()) + 1
+    def outputs(self) -> int:
+        """How many a network has to have: one a class, or one a number that is to be guessed."""
+        return int(self.y_test.max()) + 1 if self.y_test.ndim == 1 else self.y_test.shape[1]
 
 
 def load(name: str, seed: int) -> Split:
@@ -68,9 +70,13 @@ class Recipe(Shape):
     """Move every image by up to one pixel, anew each time it is seen."""
 
 
-def train(recipe: Recipe, split: Split, seed: int) -> Network:
+Loss = Callable[[Floats, NDArray], tuple[float, Floats]]
+"""Of a network's outputs and what they should be: the mean loss, and its gradient."""
+
+
+def train(recipe: Recipe, split: Split, seed: int, loss: Loss = cross_entropy) -> Network:
     """Teach a network; it comes back switched to evaluation."""
-    network = Network(recipe, split.x.shape[1], split.classes, seed)
+    network = Network(recipe, split.x.shape[1], split.outputs, seed)
     rng = np.random.default_rng([seed, 1])
     values = network.values()
     descent = Descent(recipe.rate, recipe.momentum)
@@ -81,14 +87,14 @@ def train(recipe: Recipe, split: Split, seed: int) -> Network:
         for start in range(0, len(order), recipe.batch):
             part = order[start : start + recipe.batch]
             x = shifted(split.x[part], rng) if recipe.shifts else split.x[part]
-            network.backward(cross_entropy(network.forward(x), split.y[part])[1])
+            network.backward(loss(network.forward(x), split.y[part])[1])
             penalise(network, recipe)
             descent.step(network.parameters())
         network.eval()
         if recipe.stop_early:
-            loss, _ = cross_entropy(network.forward(split.x_validation), split.y_validation)
-            if loss < best:
-                best, kept = loss, [value.copy() for value in values]
+            found, _ = loss(network.forward(split.x_validation), split.y_validation)
+            if found < best:
+                best, kept = found, [value.copy() for value in values]
     if recipe.stop_early:
         for value, old in zip(values, kept, strict=True):
             value[...] = old

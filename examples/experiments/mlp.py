@@ -198,14 +198,12 @@ class Network:
                 found += [layer.gain, layer.shift, layer.mean, layer.variance]
         return found
 
-    def activations(self, x: Floats) -> list[Floats]:
-        """What the hidden units answer, layer by layer."""
-        found = []
+    def trace(self, x: Floats) -> Iterator[tuple[AnyLayer, Floats, Floats]]:
+        """Every layer with what comes in and what goes out."""
         for layer in self.layers:
-            x = layer.forward(x)
-            if isinstance(layer, ReLU):
-                found.append(x)
-        return found
+            y = layer.forward(x)
+            yield layer, x, y
+            x = y
 
 
 # --- answers --------------------------------------------------------------------------------------
@@ -225,6 +223,13 @@ def cross_entropy(scores: Floats, y: Labels) -> tuple[float, Floats]:
     probability[rows, y] -= np.float32(1.0)
     probability /= np.float32(len(y))
     return loss, probability
+
+
+def squared_error(output: Floats, target: Floats) -> tuple[float, Floats]:
+    """Half the squared distance, the mean over the batch, and its gradient."""
+    difference = output - target
+    gradient: Floats = difference / np.float32(len(target))
+    return 0.5 * float(np.mean((difference**2).sum(axis=1))), gradient
 
 
 def error(scores: Floats, y: Labels) -> float:
