@@ -41,7 +41,7 @@ def run(budget: Budget) -> Result:
         whole = wrong(network.forward(split.x_test), split.y_test)
         return [whole, *(wrong(means[k - 1] / k, split.y_test) for k in ks)]
 
-    recipe = Recipe(p_input=0.2, p_hidden=0.5, epochs=300)
+    recipe = Recipe(hidden=(256, 256), p_input=0.2, p_hidden=0.5, epochs=300)
     found = budget.trials({"dropout": recipe}, measure)["dropout"]
     whole, averaged = found[:, 0], found[:, 1:]
     rows = [["weight scaling", summary(whole), ""]]

@@ -129,7 +129,7 @@ def bernoulli(p: float, rng: fastdrop.Generator) -> AnyLayer:
 class Shape:
     """What a network is made of; `p` is the chance of dropping."""
 
-    hidden: tuple[int, ...] = (256, 256)
+    hidden: tuple[int, ...] = (128, 128)
     p_input: float = 0.0
     p_hidden: tuple[float, ...] | float = 0.0
     """For all hidden layers, or one for each."""

@@ -6,7 +6,7 @@ from .common import Budget, Result, canvas, main, summary, table
 from .learning import Recipe
 
 INPUT, HIDDEN = (0.0, 0.1, 0.2, 0.4), (0.0, 0.25, 0.5, 0.75)
-WIDTHS = (16, 64, 256, 512)
+WIDTHS = (16, 64, 256)
 
 
 def grid(axes, found, rows, columns, key, labels):
@@ -31,7 +31,7 @@ def grid(axes, found, rows, columns, key, labels):
 
 def run(budget: Budget) -> Result:
     inputs, hidden, widths = budget.few(INPUT), budget.few(HIDDEN), budget.few(WIDTHS)
-    recipes = {f"{a} {b}": Recipe(hidden=(128, 128), p_input=a, p_hidden=b)
+    recipes = {f"{a} {b}": Recipe(p_input=a, p_hidden=b)
                for a in inputs for b in hidden}  # fmt: skip
     recipes |= {f"{n} wide {b}": Recipe(hidden=(n, n), p_hidden=b) for n in widths for b in hidden}
     found = budget.trials(recipes)

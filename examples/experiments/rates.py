@@ -11,8 +11,8 @@ from .common import BLUE, GREY, ORANGE, Budget, Result, band, canvas, main, summ
 from .learning import Recipe
 from .mlp import error
 
-KEEP = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-UNITS, TAKING_PART = 256, 64
+KEEP = (0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 1.0)
+UNITS, TAKING_PART = 128, 32
 
 
 def measure(network, split, _seed):

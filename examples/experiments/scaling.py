@@ -60,7 +60,8 @@ def measure(network, split, _seed):
 
 def run(budget: Budget) -> Result:
     recipes = {
-        name: Recipe(p_hidden=0.5, epochs=300, dropout=dropout) for name, dropout in MODES.items()
+        name: Recipe(hidden=(256, 256), p_hidden=0.5, epochs=300, dropout=dropout)
+        for name, dropout in MODES.items()
     }
     found = budget.trials(recipes, measure)
     rows = [
