@@ -1,8 +1,8 @@
 """Train a small network on handwritten digits, with and without dropout.
 
-The network is a multi-layer perceptron written in NumPy, with fastdrop's layer for the dropout.
-The data are scikit-learn's 1,797 digits of 8 x 8 pixels: 900 of them train the network, the other
-897 only judge it.
+The network is a multi-layer perceptron written in NumPy, with fastdrop's layer for the dropout; the
+other layers are those of experiments/mlp.py. The data are scikit-learn's 1,797 digits of 8 x 8
+pixels: 900 of them train the network, the other 897 only judge it.
 
 For every seed three networks start from the same weights and see the same images in the same
 order, one epoch each in turn, so that whatever else the machine does slows all of them alike:
@@ -31,6 +31,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from experiments.mlp import Descent, Floats, Labels, Layer, Linear, ReLU, cross_entropy, error
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
@@ -40,8 +41,6 @@ from tqdm import tqdm
 import fastdrop
 from fastdrop import layers
 
-Floats = NDArray[np.float32]
-Labels = NDArray[np.int64]
 Curve = NDArray[np.float64]
 
 SPLIT_SEED = 0
@@ -84,65 +83,6 @@ def load(validate: bool) -> Digits:
 # --- the network ----------------------------------------------------------------------------------
 
 
-class Layer:
-    """What a layer of NumPy code has to have; fastdrop's layers have the same methods."""
-
-    training = True
-
-    def train(self) -> None:
-        self.training = True
-
-    def eval(self) -> None:
-        self.training = False
-
-    def forward(self, x: Floats) -> Floats:
-        raise NotImplementedError
-
-    def backward(self, dy: Floats) -> Floats:
-        raise NotImplementedError
-
-
-class Linear(Layer):
-    """y = x W + b, trained by gradient descent with momentum."""
-
-    def __init__(self, inputs: int, outputs: int, rng: np.random.Generator) -> None:
-        he = np.float32(math.sqrt(2.0 / inputs))
-        self.weight: Floats = rng.standard_normal((inputs, outputs), dtype=np.float32) * he
-        self.bias: Floats = np.zeros(outputs, np.float32)
-        self.weight_velocity = np.zeros_like(self.weight)
-        self.bias_velocity = np.zeros_like(self.bias)
-
-    def forward(self, x: Floats) -> Floats:
-        self.x = x
-        y: Floats = x @ self.weight
-        y += self.bias
-        return y
-
-    def backward(self, dy: Floats) -> Floats:
-        self.weight_gradient: Floats = self.x.T @ dy
-        self.bias_gradient: Floats = dy.sum(axis=0)
-        dx: Floats = dy @ self.weight.T
-        return dx
-
-    def step(self) -> None:
-        for value, velocity, gradient in (
-            (self.weight, self.weight_velocity, self.weight_gradient),
-            (self.bias, self.bias_velocity, self.bias_gradient),
-        ):
-            velocity *= np.float32(MOMENTUM)
-            velocity -= np.float32(LEARNING_RATE) * gradient
-            value += velocity
-
-
-class ReLU(Layer):
-    def forward(self, x: Floats) -> Floats:
-        self.positive = x > 0
-        return np.maximum(x, np.float32(0.0))
-
-    def backward(self, dy: Floats) -> Floats:
-        return dy * self.positive
-
-
 class NumPyDropout(Layer):
     """Dropout by hand: draws a float for each element and keeps a mask as large as the input."""
 
@@ -176,6 +116,7 @@ class Network:
             self.layers += [Linear(width, hidden, rng), ReLU(), *dropouts[index : index + 1]]
             width = hidden
         self.layers.append(Linear(width, CLASSES, rng))
+        self.descent = Descent(LEARNING_RATE, MOMENTUM)
 
     def forward(self, x: Floats) -> Floats:
         for layer in self.layers:
@@ -198,9 +139,8 @@ class Network:
             layer.train()
         for x, y in batches:
             self.backward(cross_entropy(self.forward(x), y)[1])
-            for layer in self.layers:
-                if isinstance(layer, Linear):
-                    layer.step()
+            learned = [layer for layer in self.layers if isinstance(layer, Linear)]
+            self.descent.step([pair for layer in learned for pair in layer.parameters()])
         self.seconds += time.perf_counter() - start
 
     def judge(self, x: Floats, y: Labels) -> tuple[float, float]:
@@ -208,7 +148,7 @@ class Network:
         for layer in self.layers:
             layer.eval()
         scores = self.forward(x)
-        return 100.0 * float(np.mean(scores.argmax(axis=1) != y)), cross_entropy(scores, y)[0]
+        return error(scores, y), cross_entropy(scores, y)[0]
 
 
 def dropout_layers(variant: str, p: float, seed: int) -> Sequence[Layer | layers.Dropout]:
@@ -219,17 +159,6 @@ def dropout_layers(variant: str, p: float, seed: int) -> Sequence[Layer | layers
         children = np.random.SeedSequence(seed).spawn(len(HIDDEN))
         return [NumPyDropout(p, np.random.default_rng(child)) for child in children]
     return []
-
-
-def cross_entropy(scores: Floats, y: Labels) -> tuple[float, Floats]:
-    """Return the mean loss of softmax(scores), and its gradient."""
-    rows = np.arange(len(y))
-    exponent = np.exp(scores - scores.max(axis=1, keepdims=True))
-    probability: Floats = exponent / exponent.sum(axis=1, keepdims=True)
-    loss = -float(np.mean(np.log(np.maximum(probability[rows, y], np.float32(1e-30)))))
-    probability[rows, y] -= np.float32(1.0)
-    probability /= np.float32(len(y))
-    return loss, probability
 
 
 # --- the experiment -------------------------------------------------------------------------------

@@ -11,65 +11,46 @@ import numpy as np
 
 import fastdrop
 
-from .common import BLUE, GREY, ORANGE, Budget, Result, canvas, main, table
+from .common import BLUE, GREY, ORANGE, Budget, Result, canvas, main, summary, table
 
 INPUTS, P = 100, 0.4
+MASKS = 20_000
+
+
+def received(masks: int, training: bool, mode, seed: int):
+    """What the neuron receives, once for each mask."""
+    inputs = np.ones((masks, INPUTS), np.float32)
+    weights = np.ones(INPUTS, np.float32)
+    return fastdrop.dropout(inputs, P, training, mode=mode, rng=seed) @ weights
 
 
 def run(budget: Budget) -> Result:
-    masks = budget.number(100_000, 2_000)
-    inputs = np.ones((masks, INPUTS), np.float32)
-    weights = np.ones(INPUTS, np.float32)
-    kept, scaled = (
-        fastdrop.dropout(inputs, P, mode=mode, rng=1) @ weights for mode in ("standard", "inverted")
-    )
-    evaluated = {
-        mode: float(fastdrop.dropout(inputs[:1], P, training=False, mode=mode)[0] @ weights)
-        for mode in ("standard", "inverted")
-    }
+    masks = budget.number(MASKS, 2_000)
     deviation = math.sqrt(INPUTS * P * (1 - P))
-    rows = [
-        ["training, no scaling", INPUTS * (1 - P), kept, deviation],
-        ["training, inverted", float(INPUTS), scaled, deviation / (1 - P)],
-    ]
-    lines = [
-        [name, f"{mean:.0f}", f"{found.mean():.3f}", f"{expected:.2f}", f"{found.std():.2f}"]
-        for name, mean, found, expected in rows
-    ]
-    lines += [
-        [
-            "evaluation, inverted or no dropout",
-            f"{INPUTS}",
-            f"{evaluated['inverted']:.3f}",
-            "0",
-            "0",
-        ],
-        [
-            "evaluation, standard",
-            f"{INPUTS * (1 - P):.0f}",
-            f"{evaluated['standard']:.3f}",
-            "0",
-            "0",
-        ],
-    ]
-    header = ("the neuron receives", "expected", "found", "deviation expected", "found")
-    first = ", ".join(f"{value:.0f}" for value in kept[:5])
-    words = f"\n\nThe first five masks keep {first} inputs ({masks:,} masks, seed 1)."
-    return Result(table(header, lines) + words, draw(kept, scaled))
-
-
-def draw(kept, scaled):
+    cases = {
+        "training, no scaling": (True, "standard", INPUTS * (1 - P), deviation),
+        "training, inverted": (True, "inverted", INPUTS, deviation / (1 - P)),
+        "evaluation, inverted": (False, "inverted", INPUTS, 0.0),
+        "evaluation, standard": (False, "standard", INPUTS * (1 - P), 0.0),
+    }
+    found, rows = {}, []
+    for name, (training, mode, mean, expected) in cases.items():
+        sums = [received(masks, training, mode, seed) for seed in range(budget.seeds)]
+        found[name] = np.array(sums, np.float64)
+        means, deviations = found[name].mean(axis=1), found[name].std(axis=1)
+        rows.append([name, f"{mean:.0f}", summary(means, 3), f"{expected:.3f}",
+                     summary(deviations, 3)])  # fmt: skip
     figure, (axes,) = canvas()
-    for values, label, colour in (
-        (kept, "no scaling", ORANGE),
-        (scaled, "inverted: times 1 / 0.6", BLUE),
-    ):
-        places, counts = np.unique(np.round(values, 3), return_counts=True)
-        axes.plot(places, counts / len(values), ".", color=colour, label=label)
-    axes.axvline(INPUTS, color=GREY, label="evaluation")
+    for name, colour in zip(cases, (ORANGE, BLUE), strict=False):
+        places, counts = np.unique(np.round(found[name], 3), return_counts=True)
+        axes.plot(places, counts / found[name].size, ".", color=colour, label=name)
+    axes.axvline(INPUTS, color=GREY, label="evaluation, inverted")
     axes.set(xlabel="what the neuron receives", ylabel="share of masks", ylim=(0, None))
     axes.legend(frameon=False)
-    return figure
+    header = ("the neuron receives", "mean: expected", "found", "deviation: expected", "found")
+    first = ", ".join(f"{value:.0f}" for value in found["training, no scaling"][0, :5])
+    words = f"\n\n{masks:,} masks for each seed; the first five of seed 0 keep {first} inputs."
+    return Result(table(header, rows) + words, figure)
 
 
 if __name__ == "__main__":
