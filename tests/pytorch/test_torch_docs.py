@@ -51,6 +51,7 @@ def test_the_module() -> None:
         ("drop_block2d", ("Ghiasi", "NeurIPS 2018")),
         ("drop_block3d", ("Ghiasi", "NeurIPS 2018")),
         ("embedding_dropout", ("Merity", "ICLR 2018")),
+        ("scaled_dot_product_attention", ("Vaswani", "NIPS 2017", "Dao", "NeurIPS 2022")),
         ("zoneout", ("Krueger", "ICLR 2017")),
     ],
 )

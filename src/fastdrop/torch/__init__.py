@@ -13,6 +13,7 @@ The functions and modules have PyTorch's names, signatures, errors and warnings.
 
 from ._replace import Report, replace, restore
 from .alpha import alpha_dropout, feature_alpha_dropout
+from .attention import scaled_dot_product_attention
 from .blocks import drop_block2d, drop_block3d
 from .family_modules import (
     DropBlock2d,
@@ -63,6 +64,7 @@ __all__ = [
     "mc_dropout",
     "replace",
     "restore",
+    "scaled_dot_product_attention",
     "variational_dropout",
     "zoneout",
 ]

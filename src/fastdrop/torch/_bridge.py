@@ -140,6 +140,17 @@ def array_of(x: torch.Tensor) -> Array:
 
 
 @contextmanager
+def limits(fresh: bool) -> Iterator[None]:
+    """Let backends use PyTorch's threads only, and know whether results are in new memory."""
+    before, stale = _limit_threads(torch.get_num_threads()), _fresh_outputs(fresh)
+    try:
+        yield
+    finally:
+        _fresh_outputs(stale)
+        _limit_threads(before)
+
+
+@contextmanager
 def operands(
     x: torch.Tensor, y: torch.Tensor, mask_shape: tuple[int, ...] | None
 ) -> Iterator[tuple[str, Array, Array, tuple[int, ...]]]:
@@ -150,9 +161,5 @@ def operands(
     kind = KINDS[x.dtype]
     array, result = array_of(x), array_of(y)
     shape = _arrays.storage_shape(tuple(x.shape) if mask_shape is None else mask_shape, array)
-    before, stale = _limit_threads(torch.get_num_threads()), _fresh_outputs(y is not x)
-    try:
+    with limits(fresh=y is not x):
         yield kind, _arrays.storage(array, kind), _arrays.storage(result, kind), shape
-    finally:
-        _fresh_outputs(stale)
-        _limit_threads(before)

@@ -119,10 +119,10 @@ def _intercepted(
     rule: Rule,
     form: tuple[int, ...] | None,
 ) -> torch.Tensor:
-    return intercepted(x, _key(decisions(x, form), generator, seed), p, rule, form)
+    return intercepted(x, key_for(decisions(x, form), generator, seed), p, rule, form)
 
 
-def _key(n: int, generator: AnyGenerator, seed: Seed) -> torch.Tensor:
+def key_for(n: int, generator: AnyGenerator, seed: Seed) -> torch.Tensor:
     """What tracers and transforms see of `words_for`."""
     if _transforms_active() and generator is None and seed is None:
         # vmap decides for how many samples
@@ -149,5 +149,5 @@ def call_both(
         first = call(x, p, False, None, key, rule)
         second = call(y, p, False, None, key, other_rule)
         return None if first is None or second is None else (first, second)
-    word = _key(n, generator, seed)
+    word = key_for(n, generator, seed)
     return intercepted(x, word, p, rule, None), intercepted(y, word, p, other_rule, None)

@@ -1,0 +1,141 @@
+"""Attention with dropout as operators, and as a composition that PyTorch differentiates itself.
+
+``fastdrop::attention`` and ``fastdrop::attention_backward`` go by tiles and keep nothing but their
+arguments and the key. `composed` is the same without tiles, with all scores in memory: for second
+derivatives, the transforms of `torch.func`, tangents, and masks that have a gradient.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+from fastdrop._rng import Key
+
+from . import _tiles
+from ._autograd import drawn, intercepted, is_ordinary
+from ._draw import DROPOUT, Draw
+from ._seeding import Words
+
+Gradients: TypeAlias = tuple[Tensor, Tensor, Tensor]
+
+
+def _words(word: Tensor) -> Words:
+    seed, stream, offset = (n % 2**64 for n in word.tolist())
+    return seed, stream, offset
+
+
+def _call(word: Tensor, p: float, causal: bool, scale: float) -> _tiles.Attention:
+    return _tiles.Attention(Key(*_words(word)), p, causal, scale)
+
+
+@torch.library.custom_op("fastdrop::attention", mutates_args=(), device_types="cpu")
+def attention_op(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None,
+    word: Tensor,
+    p: float,
+    causal: bool,
+    scale: float,
+) -> Tensor:
+    """Attention of tensors of shape (batch, heads, queries or keys, width).
+
+    The mask, if there is one, has the shape of the scores, and may be expanded. `word` is the key
+    to the random stream, as `_ops.key_tensor` makes it.
+    """
+    return _tiles.forward(query, key, value, mask, _call(word, p, causal, scale))
+
+
+@attention_op.register_fake
+def _(query: Tensor, key: Tensor, value: Tensor, *_: object) -> Tensor:  # noqa: ARG001
+    return _tiles.new_like_torch((*query.shape[:3], value.shape[3]), query)
+
+
+@torch.library.custom_op("fastdrop::attention_backward", mutates_args=(), device_types="cpu")
+def attention_backward_op(
+    gradient: Tensor,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None,
+    word: Tensor,
+    p: float,
+    causal: bool,
+    scale: float,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients of `attention_op` with respect to query, key and value."""
+    call = _call(word, p, causal, scale)
+    return _tiles.backward(gradient, query, key, value, mask, call)
+
+
+@attention_backward_op.register_fake
+def _(gradient: Tensor, query: Tensor, key: Tensor, value: Tensor, *_: object) -> Gradients:  # noqa: ARG001
+    d_query, d_key, d_value = (
+        _tiles.new_like_torch(tuple(x.shape), x) for x in (query, key, value)
+    )
+    return d_query, d_key, d_value
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: object) -> None:  # noqa: ARG001
+    *tensors, p, causal, scale = inputs
+    ctx.save_for_backward(*tensors)
+    ctx.rest = (p, causal, scale)
+
+
+def _backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    found = attention_backward_op(gradient, *ctx.saved_tensors, *ctx.rest)
+    return *found, None, None, None, None, None
+
+
+def _backward_of_backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+    """PyTorch's derivative of its derivative of `composed`."""
+    gradient, query, key, value, mask, word = ctx.saved_tensors
+    with torch.enable_grad():
+        # Views: the same tensor may be more than one of them.
+        views = [x.view_as(x).requires_grad_() for x in (gradient, query, key, value)]
+        upper, *inputs = views
+        y = composed(inputs[0], inputs[1], inputs[2], mask, word, *ctx.rest)
+        first = torch.autograd.grad(y, inputs, upper, create_graph=True)
+    second = torch.autograd.grad(first, views, gradients, create_graph=torch.is_grad_enabled())
+    return *second, None, None, None, None, None
+
+
+attention_op.register_autograd(_backward, setup_context=_keep)
+attention_backward_op.register_autograd(_backward_of_backward, setup_context=_keep)
+
+
+def composed(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None,
+    word: Tensor,
+    p: float,
+    causal: bool,
+    scale: float,
+) -> Tensor:
+    """What `attention_op` gives, by operators that PyTorch can differentiate and transform.
+
+    Leading axes are any that can be broadcast.
+    """
+    dtype = _tiles.compute_dtype(query.dtype)
+    scores = query.to(dtype) @ key.to(dtype).mT * scale
+    if causal:
+        seen = torch.ones(scores.shape[-2:], dtype=torch.bool).tril()
+        scores = scores.masked_fill(~seen, -torch.inf)
+    elif mask is not None and mask.dtype is torch.bool:
+        scores = torch.where(mask, scores, -torch.inf)
+    elif mask is not None:
+        scores = scores + mask.to(dtype)
+    # softmax makes nan of a row of nothing but -inf.
+    nothing = (scores == -torch.inf).all(-1, keepdim=True)
+    weights = scores.masked_fill(nothing, 0.0).softmax(-1).masked_fill(nothing, 0.0)
+    if is_ordinary(weights):
+        weights = drawn(weights, Draw(p, *_words(word), DROPOUT))
+    else:
+        weights = intercepted(weights, word, p, DROPOUT, None)
+    return (weights @ value.to(dtype)).to(query.dtype)
