@@ -122,7 +122,7 @@ def test_modes(inputs: list["torch.Tensor"]) -> None:
 
 
 @pytest.mark.parametrize("causal", [False, True])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_opcheck(dtype: "torch.dtype", causal: bool) -> None:
     word = torch.tensor([-5, 3, 4096])
     for grad in (False, True):
@@ -145,8 +145,10 @@ def run(function: Any, inputs: list["torch.Tensor"]) -> list["torch.Tensor"]:
     return [*found, torch.get_rng_state()]
 
 
-@pytest.mark.parametrize("backend", ["eager", "aot_eager", "inductor"])
-@pytest.mark.parametrize("dynamic", [False, True])
+@pytest.mark.parametrize(
+    ("backend", "dynamic"),
+    [("eager", False), ("aot_eager", False), ("aot_eager", True), ("inductor", False)],
+)
 def test_compiled_as_eager(inputs: list["torch.Tensor"], backend: str, dynamic: bool) -> None:
     torch._dynamo.reset()
     mask = torch.rand(20, 20) < 0.8

@@ -14,6 +14,7 @@ The functions and modules have PyTorch's names, signatures, errors and warnings.
 from ._replace import Report, replace, restore
 from .alpha import alpha_dropout, feature_alpha_dropout
 from .attention import scaled_dot_product_attention
+from .attention_module import MultiheadAttention
 from .blocks import drop_block2d, drop_block3d
 from .family_modules import (
     DropBlock2d,
@@ -47,6 +48,7 @@ __all__ = [
     "EmbeddingDropout",
     "FeatureAlphaDropout",
     "MonteCarloResult",
+    "MultiheadAttention",
     "Report",
     "StochasticDepth",
     "VariationalDropout",

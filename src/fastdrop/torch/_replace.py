@@ -8,7 +8,7 @@ from typing import Final
 import torch
 from torch import nn
 
-from . import modules
+from . import attention_module, modules
 
 _TWINS: Final[dict[type[nn.Module], type[nn.Module]]] = {
     nn.Dropout: modules.Dropout,
@@ -17,8 +17,11 @@ _TWINS: Final[dict[type[nn.Module], type[nn.Module]]] = {
     nn.Dropout3d: modules.Dropout3d,
     nn.AlphaDropout: modules.AlphaDropout,
     nn.FeatureAlphaDropout: modules.FeatureAlphaDropout,
+    nn.MultiheadAttention: attention_module.MultiheadAttention,
 }
 _ORIGINALS: Final = {twin: original for original, twin in _TWINS.items()}
+
+_OWN: Final = "is of a class of its own, {}, which may do something else"
 
 # What `replace` leaves on a module, so that `restore` knows it from one that was fastdrop's before.
 _MARK: Final = "_fastdrop_replaced"
@@ -57,15 +60,16 @@ class Report:
 
 def _why_left(module: nn.Module) -> str | None:
     """Why the dropout that `module` does itself stays PyTorch's; None where it does none."""
-    if isinstance(module, nn.MultiheadAttention) and module.dropout > 0:
-        return "drops attention weights inside PyTorch's attention functions"
+    if isinstance(module, nn.MultiheadAttention):
+        own = module.dropout > 0 and type(module) not in _ORIGINALS
+        return _OWN.format(type(module).__name__) if own else None
     if isinstance(module, nn.RNNBase) and module.dropout > 0:
         return "drops between its layers inside PyTorch's operator"
     if isinstance(module, torch.jit.ScriptModule):
         name = getattr(module, "original_name", "")
         return "is compiled by TorchScript" if name in {t.__name__ for t in _TWINS} else None
     if isinstance(module, nn.modules.dropout._DropoutNd) and type(module) not in _ORIGINALS:
-        return f"is of a class of its own, {type(module).__name__}, which may do something else"
+        return _OWN.format(type(module).__name__)
     return None
 
 
@@ -73,8 +77,9 @@ def replace(model: nn.Module) -> Report:
     """Let every dropout module of a model be computed by fastdrop, in place.
 
     The modules stay the same objects, with their names, hooks and settings; only their class
-    changes, from `torch.nn.Dropout` to `fastdrop.torch.Dropout`, and so on. `restore` undoes it.
-    There are no parameters or buffers in them: `state_dict` stays as it is.
+    changes, from `torch.nn.Dropout` to `fastdrop.torch.Dropout`, and so on; so does that of
+    `torch.nn.MultiheadAttention`, where it drops. `restore` undoes it. Parameters and buffers are
+    the same, and `state_dict` stays as it is.
 
     Parameters
     ----------
@@ -84,10 +89,10 @@ def replace(model: nn.Module) -> Report:
     Returns
     -------
     Report
-        What was replaced, and what does dropout that could not be: `nn.MultiheadAttention` and the
-        recurrent modules, which drop inside PyTorch's own functions, and subclasses of PyTorch's
-        dropout modules. Calls of ``torch.nn.functional.dropout`` in the code of modules cannot be
-        seen: they are not in the report.
+        What was replaced, and what does dropout that could not be: the recurrent modules, which
+        drop inside PyTorch's own operators, and subclasses of PyTorch's modules. Calls of
+        ``torch.nn.functional.dropout`` in the code of modules cannot be seen: they are not in the
+        report.
 
     Raises
     ------
@@ -103,13 +108,12 @@ def replace(model: nn.Module) -> Report:
     >>> layer = torch.nn.TransformerEncoderLayer(16, 2, dropout=0.1)
     >>> print(fastdrop.torch.replace(layer))
     replaced:
+        self_attn
         dropout
         dropout1
         dropout2
-    left:
-        self_attn: drops attention weights inside PyTorch's attention functions
     >>> fastdrop.torch.restore(layer)
-    ('dropout', 'dropout1', 'dropout2')
+    ('self_attn', 'dropout', 'dropout1', 'dropout2')
     """
     _check_model(model)
     if isinstance(model, nn.modules.dropout._DropoutNd):
@@ -120,6 +124,8 @@ def replace(model: nn.Module) -> Report:
     replaced, left = [], {}
     for name, module in model.named_modules():
         twin = _TWINS.get(type(module))
+        if isinstance(module, nn.MultiheadAttention) and not module.dropout > 0:
+            twin = None
         if twin is not None:
             module.__class__ = twin
             module.__dict__[_MARK] = True
