@@ -19,12 +19,13 @@ tops = {
     "CHANGELOG.md", "CMakeLists.txt", "CONTRIBUTING.md", "LICENSE", "PKG-INFO", "README.md",
     "conftest.py", "pyproject.toml",
 }  # fmt: skip
-kinds = {"", ".c", ".h", ".def", ".cmake", ".py", ".pyi", ".pyx", ".pxi", ".typed"}
+kinds = {"", ".c", ".h", ".def", ".cmake", ".py", ".pyi", ".pyx", ".pxd", ".pxi", ".typed"}
 kinds |= {".json", ".md", ".png", ".svg", ".toml", ".txt"}
 junk = {n for n in in_sdist if Path(n).parts[0] not in tops or Path(n).suffix not in kinds}
 
 sources = {str(p.relative_to("src")) for p in Path("src/fastdrop").rglob("*.py*") if p.is_file()}
-sources = {n for n in sources if n.endswith((".py", ".pyi"))} | {"fastdrop/py.typed"}
+sources = {n for n in sources if n.endswith((".py", ".pyi", ".pxd"))}
+sources |= {"fastdrop/py.typed", "fastdrop/include/fastdrop.h"}
 compiled = {n for n in in_wheel if n.startswith("fastdrop/_core.") and n.endswith((".so", ".pyd"))}
 
 missing = {f"csrc/{p.name}" for p in Path("csrc").glob("*.[ch]")} - in_sdist

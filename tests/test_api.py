@@ -47,6 +47,7 @@ def test_names() -> None:
         "embedding_dropout",
         "feature_alpha_dropout",
         "feature_alpha_dropout_backward",
+        "get_include",
         "get_num_threads",
         "layers",
         "manual_seed",

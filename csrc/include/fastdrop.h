@@ -210,6 +210,48 @@ size_t fd_get_streaming_bytes(void);
  * zeroes its pages through the cache, where ordinary stores then find them. Returns what it was. */
 int fd_fresh_outputs(int fresh);
 
+/* --- For code outside this library ---------------------------------------------------------------
+ *
+ * The same with nothing but numbers and addresses as arguments, which Cython, Numba and ctypes can
+ * pass, and with the checks that numbers allow: they return 0, or -1 and write nothing, where the
+ * dtype is none, p is not in [0, 1], or the positions pass 2^64. Sizes and types of the memory are
+ * the caller's word. */
+
+/* Dropout with inverted scaling of n contiguous elements; y is x, or apart from it. */
+int fd_dropout_at(int dtype, const void *x, void *y, size_t n, double p, uint64_t seed,
+                  uint64_t stream, uint64_t offset);
+
+/* The keep mask of n elements, as bits (as fd_mask_bits has them) and as bytes of 0 or 1. */
+int fd_mask_bits_at(uint8_t *bits, size_t n, double p, uint64_t seed, uint64_t stream,
+                    uint64_t offset);
+int fd_mask_bool_at(uint8_t *mask, size_t n, double p, uint64_t seed, uint64_t stream,
+                    uint64_t offset);
+
+/* n fields of the stream, 16 uniform bits each, as the signed numbers that decisions compare: by
+ * the definition in plain C, for looking at the stream. */
+int fd_fields_at(int16_t *fields, size_t n, uint64_t seed, uint64_t stream, uint64_t offset);
+
+/* What a Python extension in C calls without linking to anything:
+ *
+ *     const fd_api *fd = PyCapsule_Import(FD_API_CAPSULE, 0);
+ *
+ * New members are added at the end, and `size` grows with them. */
+#define FD_API_CAPSULE "fastdrop.capi.C_API"
+
+typedef struct fd_api {
+    size_t size; /* sizeof(fd_api) of the library */
+    int stream_version;
+    int (*dropout_at)(int dtype, const void *x, void *y, size_t n, double p, uint64_t seed,
+                      uint64_t stream, uint64_t offset);
+    int (*mask_bits_at)(uint8_t *bits, size_t n, double p, uint64_t seed, uint64_t stream,
+                        uint64_t offset);
+    int (*mask_bool_at)(uint8_t *mask, size_t n, double p, uint64_t seed, uint64_t stream,
+                        uint64_t offset);
+    int (*fields_at)(int16_t *fields, size_t n, uint64_t seed, uint64_t stream, uint64_t offset);
+} fd_api;
+
+extern const fd_api fd_api_table;
+
 #ifdef __cplusplus
 }
 #endif

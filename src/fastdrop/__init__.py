@@ -12,7 +12,7 @@ import os as _os
 
 from . import backends as _backends
 from . import layers
-from ._config import get_num_threads, set_num_threads, show_config
+from ._config import get_include, get_num_threads, set_num_threads, show_config
 from ._front import dropout, dropout_
 from ._rng import Generator, Key, default_generator, manual_seed
 from .activations import bias_act_dropout, bias_act_dropout_backward
@@ -64,6 +64,7 @@ __all__ = [
     "embedding_dropout",
     "feature_alpha_dropout",
     "feature_alpha_dropout_backward",
+    "get_include",
     "get_num_threads",
     "layers",
     "manual_seed",

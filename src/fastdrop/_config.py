@@ -8,6 +8,7 @@ import operator
 import os
 import platform
 import re
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, overload
 
@@ -236,6 +237,36 @@ def show_config(mode: Literal["dicts"] | None = None) -> dict[str, Any] | None:
         return config
     print(_text(config))
     return None
+
+
+def get_include() -> str:
+    """Return the folder of ``fastdrop.h``, for compilers.
+
+    `fastdrop.capi` says how code in C, Cython and Numba gets at the functions.
+
+    Returns
+    -------
+    str
+        The folder, which belongs to the installed package.
+
+    Raises
+    ------
+    RuntimeError
+        There is no compiled core, and so no C API.
+
+    Examples
+    --------
+    >>> import os
+    >>> import fastdrop
+    >>> os.listdir(fastdrop.get_include())
+    ['fastdrop.h']
+    """
+    if _core is None:
+        raise RuntimeError(
+            f"fastdrop.h comes with the compiled core, which is not there: {_core_error}"
+        )
+    assert _core.__file__ is not None
+    return str(Path(_core.__file__).parent / "include")
 
 
 _check_isa_variable()

@@ -232,6 +232,7 @@ include "_core_tensor.pxi"
 include "_core_act.pxi"
 include "_core_softmax.pxi"
 include "_core_products.pxi"
+include "_core_capi.pxi"
 
 
 # --- Instruction sets, threads, streaming ----------------------------------------------------------

@@ -50,5 +50,6 @@ void test_environment(void);
 void test_pool(void);
 void test_permuted(void);
 void test_samples(void);
+void test_api(void);
 
 #endif

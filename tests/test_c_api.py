@@ -1,0 +1,286 @@
+"""The C API from C, Cython, Numba and ctypes: the bits of the public functions; what is refused."""
+
+import ctypes
+import importlib.util
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from fresh import output
+from test_docs import run_examples
+
+import fastdrop
+from fastdrop import Key, _arrays, stream
+
+capi = pytest.importorskip("fastdrop.capi", reason="no compiled module", exc_type=ImportError)
+
+EXAMPLES = Path(__file__).parents[1] / "examples" / "c_api"
+HEADER = Path(fastdrop.get_include()) / "fastdrop.h"
+TOP = 2**64 - 1
+
+# Seeds, streams and offsets that fill 64 bits, on either side of a block's end.
+KEYS = (Key(0), Key(1, 2, 4095), Key(TOP, TOP, 2**63 + 17), Key(5, offset=TOP - 9999))
+
+dropout_at, mask_bits_at, mask_bool_at, fields_at = (
+    capi.functions[f"fd_{name}_at"].ctypes
+    for name in ("dropout", "mask_bits", "mask_bool", "fields")
+)
+
+
+def address(array: np.ndarray) -> int:
+    return array.ctypes.data
+
+
+def place(key: Key) -> tuple[int, int, int]:
+    return key.seed, key.stream, key.offset
+
+
+def relu_of_noise(n: int) -> np.ndarray:
+    return np.random.default_rng(n).standard_normal(n, np.float32)
+
+
+# --- by ctypes ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("p", [0.0, 0.1, 1.0])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_dropout(dtype: str, p: float, key: Key) -> None:
+    for n in (0, 1, 63, 4097, 9999):
+        x = np.random.default_rng(n).standard_normal(n).astype(dtype)
+        y = np.full_like(x, 7)
+        expected = fastdrop.dropout(x, p, rng=key)
+        number = capi.DTYPES[dtype]
+        assert dropout_at(number, address(x), address(y), n, p, *place(key)) == 0
+        np.testing.assert_array_equal(y, expected)
+        assert dropout_at(number, address(x), address(x), n, p, *place(key)) == 0
+        np.testing.assert_array_equal(x, expected)
+
+
+def test_dropout_of_bfloat16() -> None:
+    bfloat16 = pytest.importorskip("ml_dtypes").bfloat16
+    x = np.linspace(-3, 3, 5000).astype(bfloat16)
+    y = np.empty_like(x)
+    assert dropout_at(capi.DTYPES["bfloat16"], address(x), address(y), x.size, 0.3, 1, 2, 3) == 0
+    np.testing.assert_array_equal(y, fastdrop.dropout(x, 0.3, rng=Key(1, 2, 3)))
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("p", [0.0, 0.1, 1.0])
+def test_masks(p: float, key: Key) -> None:
+    for n in (0, 1, 8, 63, 4097, 9999):
+        bits = np.full((n + 7) // 8, 0xAA, np.uint8)
+        assert mask_bits_at(address(bits), n, p, *place(key)) == 0
+        np.testing.assert_array_equal(bits, fastdrop.dropout_mask(n, p, rng=key, packed=True))
+        mask = np.full(n, 7, np.uint8)
+        assert mask_bool_at(address(mask), n, p, *place(key)) == 0
+        np.testing.assert_array_equal(mask, fastdrop.dropout_mask(n, p, rng=key))
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_fields_decide_the_mask(key: Key) -> None:
+    # With p = 1/4 the threshold is whole: no block has another.
+    for n in (0, 1, 63, 64, 65, 4096, 9999):
+        guarded = np.full(n + 2, 12345, np.int16)
+        fields = guarded[1:-1]
+        assert fields_at(address(fields), n, *place(key)) == 0
+        assert guarded[0] == guarded[-1] == 12345
+        np.testing.assert_array_equal(
+            fields >= 65536 // 4 - 32768, fastdrop.dropout_mask(n, 0.25, rng=key)
+        )
+
+
+def test_the_end_of_the_stream() -> None:
+    fields = np.zeros(4, np.int16)
+    assert fields_at(address(fields), 2, 1, 0, TOP - 1) == 0
+    assert np.any(fields[:2])
+    assert not np.any(fields[2:])
+
+
+BAD = {
+    "a dtype above": (4, 0.5, 0),
+    "a dtype below": (-1, 0.5, 0),
+    "p above 1": (0, np.nextafter(1, 2), 0),
+    "p below 0": (0, -5e-324, 0),
+    "p is no number": (0, np.nan, 0),
+    "positions pass the end": (0, 0.5, TOP - 14),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_what_is_refused_writes_nothing(what: str) -> None:
+    dtype, p, offset = BAD[what]
+    x = np.full(16, 3, np.float32)
+    assert dropout_at(dtype, address(x), address(x), x.size, p, 1, 0, offset) == -1
+    assert np.all(x == 3)
+    if "dtype" in what:
+        return
+    mask = np.full(16, 0xAA, np.uint8)
+    assert mask_bits_at(address(mask), 16, p, 1, 0, offset) == -1
+    assert mask_bool_at(address(mask), 16, p, 1, 0, offset) == -1
+    if "p" not in what.split():
+        assert fields_at(address(mask), 16, 1, 0, offset) == -1
+    assert np.all(mask == 0xAA)
+
+
+# --- what is published ----------------------------------------------------------------------------
+
+
+def declared(text: str) -> dict[str, str]:
+    """The functions that a header or a ``.pxd`` declares, names and spaces of arguments apart."""
+    found = {}
+    for name, arguments in re.findall(r"^(?:cdef )?int (fd_\w+_at)\(([^)]*)\)", text, re.MULTILINE):
+        types = [re.sub(r"\b\w+$|\s", "", one) for one in arguments.split(",")]
+        found[name] = ",".join(types)
+    return found
+
+
+def test_the_header_the_pxd_and_the_module_agree() -> None:
+    header = HEADER.read_text(encoding="utf-8")
+    pxd = Path(capi.__file__).with_suffix(".pxd").read_text(encoding="utf-8")
+    assert declared(header) == declared(pxd)
+    assert set(declared(header)) == set(capi.functions) == set(capi.__pyx_capi__)
+    (names,) = re.findall(r"typedef enum fd_dtype \{(.*?)\}", header)
+    dtypes = [name.strip() for name in names.split(",")][:-1]
+    assert re.findall(r"^    (FD_\w+) = (\d)$", pxd, re.MULTILINE) == [
+        (name, str(i)) for i, name in enumerate(dtypes)
+    ]
+    assert list(capi.DTYPES.values()) == list(range(len(dtypes)))
+    assert set(capi.DTYPES) == set(_arrays.KINDS)
+    for name, function in capi.functions.items():
+        assert len(function.argtypes) == len(declared(header)[name].split(","))
+
+
+def test_the_docstring() -> None:
+    assert run_examples(capi.__doc__, "fastdrop.capi")
+    for name in capi.functions:
+        assert f"\n{name} " in capi.__doc__
+
+
+def test_the_version_of_the_stream() -> None:
+    (version,) = re.findall(r"#define FD_STREAM_VERSION (\d+)", HEADER.read_text(encoding="utf-8"))
+    assert int(version) == stream.VERSION
+
+
+def test_without_the_core_errors_say_so() -> None:
+    code = """
+        import sys
+        sys.modules["fastdrop._core"] = None
+        import fastdrop
+        for call in (fastdrop.get_include, lambda: __import__("fastdrop.capi")):
+            try:
+                call()
+            except (ImportError, RuntimeError) as error:
+                print(type(error).__name__, error)
+    """
+    lines = output(code, FASTDROP_BACKEND="numpy").splitlines()
+    assert [line.partition(" ")[0] for line in lines] == ["RuntimeError", "ImportError"]
+    assert all("compiled core, which is not there" in line for line in lines)
+
+
+# --- from compiled code ---------------------------------------------------------------------------
+
+
+def check_relu_dropout(relu_dropout: Callable[..., None]) -> None:
+    for n in (1, 4096, 4097, 100_003):
+        x = relu_of_noise(n)
+        expected = fastdrop.dropout(np.maximum(x, 0), 0.1, rng=Key(2**63 + 1, offset=2**60 + 1))
+        relu_dropout(x, 0.1, 2**63 + 1, 2**60 + 1)
+        np.testing.assert_array_equal(x, expected)
+    with pytest.raises(ValueError, match=r"\[0, 1\]"):
+        relu_dropout(x, 1.5, 0, 0)
+
+
+def example(name: str) -> Path:
+    if not EXAMPLES.exists():
+        pytest.skip("an installed fastdrop is tested apart from its repository")
+    return EXAMPLES / name
+
+
+def compile_and_import(source: Path, folder: Path, *options: str) -> ModuleType:
+    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    include = Path(sysconfig.get_path("include"))
+    if compiler is None or sys.platform == "win32":
+        pytest.skip("there is no C compiler with a Unix command line")
+    if not (include / "Python.h").exists():
+        pytest.skip(f"Python's headers are not in {include}")
+    target = folder / f"{source.stem}.so"
+    shared = ["-shared", "-fPIC"]
+    if sys.platform == "darwin":
+        shared += ["-undefined", "dynamic_lookup"]
+    command = [compiler, *shared, "-Wall", "-Wextra", "-Werror", *options]
+    run([*command, f"-I{include}", str(source), "-o", str(target)])
+    spec = importlib.util.spec_from_file_location(source.stem, target)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def run(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_c(tmp_path: Path) -> None:
+    source = example("c_extension.c")
+    module = compile_and_import(source, tmp_path, "-std=c11", f"-I{fastdrop.get_include()}")
+    check_relu_dropout(module.relu_dropout)
+
+
+def transpile(source: Path, folder: Path) -> Path:
+    """The extension in C, without warnings that Cython's own code gives rise to."""
+    pytest.importorskip("Cython", reason="Cython is not installed")
+    target = folder / f"{source.stem}.c"
+    packages = str(Path(capi.__file__).parents[1])  # an editable install is not on Cython's path
+    run([sys.executable, "-m", "cython", "-3", "-I", packages, str(source), "-o", str(target)])
+    return target
+
+
+def test_cython(tmp_path: Path) -> None:
+    source = transpile(example("cython_extension.pyx"), tmp_path)
+    module = compile_and_import(source, tmp_path, "-Wno-error")
+    check_relu_dropout(module.relu_dropout)
+
+
+def test_cython_refuses_another_type(tmp_path: Path) -> None:
+    """What an extension was compiled for is compared with what is there, when it is imported."""
+    pytest.importorskip("Cython", reason="Cython is not installed")
+    package = tmp_path / "fastdrop"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "capi.pxd").write_text("cdef int fd_fields_at(int *) noexcept nogil\n")
+    source = tmp_path / "stale.pyx"
+    source.write_text("from fastdrop.capi cimport fd_fields_at\ndef f():\n    fd_fields_at(NULL)\n")
+    target = tmp_path / "stale.c"
+    run([sys.executable, "-m", "cython", "-3", "-I", str(tmp_path), str(source), "-o", str(target)])
+    with pytest.raises(TypeError, match="wrong signature"):
+        compile_and_import(target, tmp_path, "-Wno-error")
+
+
+def test_numba_and_ctypes() -> None:
+    pytest.importorskip("numba")
+    path = example("numba_and_ctypes.py")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    check_relu_dropout(module.relu_dropout)
+    expected = (ctypes.c_int16 * 100)()
+    assert fields_at(ctypes.addressof(expected), 100, 3, 0, 0) == 0
+    assert module.first_fields(100, 3) == list(expected)
+
+
+def test_numba_finds_the_functions_as_cythons() -> None:
+    extending = pytest.importorskip("numba").extending
+    for name, function in capi.functions.items():
+        assert extending.get_cython_function_address("fastdrop.capi", name) == function.address
