@@ -20,7 +20,7 @@ tops = {
     "conftest.py", "pyproject.toml",
 }  # fmt: skip
 kinds = {"", ".c", ".h", ".def", ".cmake", ".py", ".pyi", ".pyx", ".pxd", ".pxi", ".typed"}
-kinds |= {".json", ".md", ".png", ".svg", ".toml", ".txt"}
+kinds |= {".json", ".md", ".png", ".rst", ".svg", ".toml", ".txt"}
 junk = {n for n in in_sdist if Path(n).parts[0] not in tops or Path(n).suffix not in kinds}
 
 sources = {str(p.relative_to("src")) for p in Path("src/fastdrop").rglob("*.py*") if p.is_file()}

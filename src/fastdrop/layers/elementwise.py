@@ -78,7 +78,7 @@ class Dropout(MaskedLayer):
 
     @property
     def mode(self) -> Mode:
-        """What training and evaluation compute: "inverted" or "standard"."""
+        """What training and evaluation compute, "inverted" or "standard"."""
         mode: Mode = self._values["mode"]
         return mode
 

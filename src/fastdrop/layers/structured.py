@@ -308,7 +308,7 @@ class DropPath(MaskedLayer):
 
     @property
     def mode(self) -> PathMode:
-        """What is decided at once: a sample ("row") or all of them ("batch")."""
+        """What is decided at once, a sample ("row") or all of them ("batch")."""
         mode: PathMode = self._values["mode"]
         return mode
 

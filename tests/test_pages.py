@@ -1,0 +1,110 @@
+"""The code on the pages of the documentation and of the README runs, and gives what they say."""
+
+import doctest
+import importlib.util
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md"]
+BLOCK = re.compile(r"^```(python|pycon)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+# What a page may need beyond NumPy: without it the page is skipped.
+OPTIONAL = ("matplotlib", "ml_dtypes", "numba", "sklearn", "torch")
+
+pytestmark = pytest.mark.skipif(
+    not DOCS.exists(), reason="an installed fastdrop is tested apart from its repository"
+)
+
+
+def blocks(page: Path) -> list[tuple[int, str, str]]:
+    """The code of a page: in which line it begins, its language, and it."""
+    text = page.read_text(encoding="utf-8")
+    return [(text[: m.start()].count("\n") + 2, m[1], m[2]) for m in BLOCK.finditer(text)]
+
+
+def run_pycon(code: str, namespace: dict[str, Any], name: str, line: int) -> None:
+    test = doctest.DocTestParser().get_doctest(code, namespace, name, name, line - 1)
+    assert test.examples, f"{name}:{line}: no example"
+    report: list[str] = []
+    runner = doctest.DocTestRunner(optionflags=doctest.REPORT_NDIFF | doctest.ELLIPSIS)
+    runner.run(test, out=report.append, clear_globs=False)
+    assert not runner.failures, "".join(report)
+    namespace.update(test.globs)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_code(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the first block to the last, as a reader would type it."""
+    found = blocks(page)
+    for module in OPTIONAL:
+        if any(
+            re.search(rf"^(>>> )?(import|from) {module}\b", code, re.MULTILINE)
+            for _, _, code in found
+        ):
+            pytest.importorskip(module)
+    monkeypatch.chdir(tmp_path)
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    for line, language, code in found:
+        if language == "pycon":
+            run_pycon(code, namespace, page.name, line)
+        else:
+            padded = "\n" * (line - 1) + code  # so that errors name the page's lines
+            exec(compile(padded, str(page), "exec"), namespace)
+
+
+def test_nothing_is_left_out() -> None:
+    """Code is in blocks that run: a fence in another spelling would go unseen."""
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        fences = re.findall(r"^ *(```+|~~~+|:::+) *\{?([\w:-]*)", text, re.MULTILINE)
+        languages = {language for _, language in fences if language}
+        assert languages <= {"python", "pycon", "sh", "text", "c", "cython", "gas"} | DIRECTIVES
+        assert len(BLOCK.findall(text)) == len(re.findall(r"```py", text)), page
+
+
+DIRECTIVES = {"toctree", "eval-rst", "literalinclude", "figure", "note"}
+
+
+@pytest.fixture
+def public_names(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The module that makes the reference."""
+    for module in ("sphinx", "torch"):
+        pytest.importorskip(module)
+    path = DOCS / "_ext" / "public_names.py"
+    spec = importlib.util.spec_from_file_location("public_names", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "public_names", module)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_public_name_has_a_page(public_names: Any) -> None:
+    pages = [path.read_text(encoding="utf-8") for path in DOCS.glob("reference/*.rst")]
+    wanted = re.compile(r"^\.\. public-names:: (\S+)((?:\n   :\w+:.*)*)", re.MULTILINE)
+    asked = [match.groups() for page in pages for match in wanted.finditer(page)]
+    for module in public_names.PUBLIC:
+        groups = public_names.groups(module)
+        names = [name for members in groups.values() for name in members]
+        assert sorted(names) == sorted(public_names.names(module))
+        for source in groups:
+            assert public_names.heading(source)
+            takers = [
+                options
+                for name, options in asked
+                if name == module
+                and (":modules:" not in options or source in options.split())
+                and (":except:" not in options or source not in options.split())
+            ]
+            assert len(takers) == 1, source
+
+
+def test_headings_name_modules_that_exist(public_names: Any) -> None:
+    sources = {source for module in public_names.PUBLIC for source in public_names.groups(module)}
+    assert set(public_names.HEADINGS) <= sources
