@@ -19,4 +19,5 @@ for values, scale, label in (
     axes.hist(values, edges * scale, alpha=0.6, label=f"{label}: mean {values.mean():.1f}")
 axes.axvline(100, color="k", ls="--", lw=1, label="evaluation: 100")
 axes.set(xlabel="sum of the inputs", ylabel="training steps")
-axes.legend(frameon=False, fontsize=9)
+axes.set_ylim(0, 1.25 * axes.get_ylim()[1])
+axes.legend(frameon=False, fontsize=9, ncols=3, loc="upper center")

@@ -10,7 +10,7 @@ RATES = (0.2, 0.5, 0.5, 0.0)  # inputs, hidden layers, outputs
 figure, panels = plt.subplots(1, 3, figsize=(8, 2.9), layout="constrained")
 for step, axes in enumerate(panels):
     kept = [
-        fastdrop.dropout_mask(n, p if step else 0.0, rng=fastdrop.Key(12 + step, stream=layer))
+        fastdrop.dropout_mask(n, p if step else 0.0, rng=fastdrop.Key(61 + step, stream=layer))
         for layer, (n, p) in enumerate(zip(SIZES, RATES, strict=True))
     ]
     place = [[(layer, i - (n - 1) / 2) for i in range(n)] for layer, n in enumerate(SIZES)]

@@ -19,7 +19,7 @@ for axes, (name, y) in zip(panels, shown.items(), strict=True):
         np.where(y > 0, 1.0, 0.0), ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=0.5
     )
     axes.imshow(
-        np.block([[framed[s, c] for s in range(2)] for c in range(4)]), cmap="Blues", vmin=0
+        np.block([[framed[s, c] for s in range(2)] for c in range(4)]), cmap="Blues", vmin=0, vmax=1
     )
     axes.set_title(name, fontsize=10, family="monospace")
     axes.set_xticks([12, 38], ["sample 1", "sample 2"], fontsize=8)
