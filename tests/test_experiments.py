@@ -11,8 +11,6 @@ from typing import Any
 
 import pytest
 
-import fastdrop
-
 ROOT = Path(__file__).parents[1]
 
 if not (ROOT / "examples" / "experiments").is_dir():
@@ -43,11 +41,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
             pytest.importorskip("torch")
         experiment: Any = importlib.import_module(f"examples.experiments.{name}")
         common: Any = importlib.import_module("examples.experiments.common")
-        threads = fastdrop.get_num_threads()
-        try:
-            common.main(experiment.run, experiment.__doc__, arguments)
-        finally:
-            fastdrop.set_num_threads(threads)
+        common.main(experiment.run, experiment.__doc__, arguments)
         return capsys.readouterr().out
 
     return run
@@ -126,3 +120,43 @@ def test_bad_argument(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         run("neuron", "--seeds", "1")
     assert "--seeds has to be at least 2, but got 1" in capsys.readouterr().err
+
+
+# --- the documentation's page ---------------------------------------------------------------------
+
+PAGE = ROOT / "docs" / "experiments.md"
+
+
+@pytest.fixture
+def document(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(str(ROOT))
+    return importlib.import_module("examples.experiments.document")
+
+
+def test_the_page_shows_every_experiment(document: Any) -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    found = document.places(text)
+    assert sorted(found) == NAMES
+    for name, result in found.items():
+        assert len(rows(result)) >= 2
+        assert "Seeds 0 to 4" in result
+        figure = PAGE.parent / "experiments" / f"{name}.svg"
+        assert f"](experiments/{name}.svg)" in text
+        assert 1_000 < figure.stat().st_size < 60_000
+
+
+def test_results_go_into_the_page(document: Any, tmp_path: Path) -> None:
+    place = "<!-- result: {} -->\nold\n<!-- end -->\nwords\n"
+    page = tmp_path / "page.md"
+    page.write_text(place.format("rates") + place.format("neuron"), encoding="utf-8")
+    document.main(["--quick", "--page", str(page), "neuron"])
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith(place.format("rates"))
+    assert text.endswith("\n<!-- end -->\nwords\n")
+    found = document.places(text)
+    assert found["rates"] == "old\n"
+    assert "| evaluation, standard | 60 |" in found["neuron"]
+    assert "*Seeds 0 to 1, " in found["neuron"]
+    assert "</svg>" in (tmp_path / "page" / "neuron.svg").read_text(encoding="utf-8")
+    with pytest.raises(SystemExit):
+        document.main(["--page", str(page), "sparsity"])

@@ -169,6 +169,10 @@ def main(
 
 def measured(run: Callable[[Budget], Result], budget: Budget) -> Result:
     """Run on one thread: at these sizes a second one gains little."""
+    threads = fastdrop.get_num_threads()
     fastdrop.set_num_threads(1)
-    with threadpool_limits(limits=1):
-        return run(budget)
+    try:
+        with threadpool_limits(limits=1):
+            return run(budget)
+    finally:
+        fastdrop.set_num_threads(threads)

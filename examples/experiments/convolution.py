@@ -17,7 +17,7 @@ from .learning import load
 from .mlp import error
 
 RATES = (0.1, 0.2, 0.4)
-CHANNELS, EPOCHS, BATCH, RATE, MOMENTUM = 8, 40, 50, 0.05, 0.9
+CHANNELS, EPOCHS, BATCH, RATE, MOMENTUM = 8, 25, 50, 0.05, 0.9
 
 WAYS = {
     "plain": lambda p, seed: ft.Dropout(p, seed=seed),

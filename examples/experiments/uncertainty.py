@@ -36,7 +36,7 @@ def run(budget: Budget) -> Result:
     samples = budget.number(50, 5)
 
     def measure(network, split, seed):
-        """For each angle both errors, both losses, both entropies, mutual information; areas."""
+        """A row of the first table for each angle, and then the areas of the second one."""
         columns, wrong, doubts = [], [], []
         for angle in angles:
             x, rows = turned(split.x_test, angle), np.arange(len(split.y_test))
@@ -49,7 +49,8 @@ def run(budget: Budget) -> Result:
             losses = [-np.log(np.maximum(p[rows, split.y_test], 1e-30)) for p in both]
             kinds = [entropy(whole), drawn.entropy, drawn.mutual_information]
             wholes = [100.0 * miss.mean() for miss in misses]
-            columns.append([*wholes, *(values.mean() for values in (*losses, *kinds))])
+            commonest = 100.0 * np.bincount(whole.argmax(axis=1)).max() / len(whole)
+            columns.append([commonest, *wholes, *(values.mean() for values in (*losses, *kinds))])
             wrong.append(misses[0])
             doubts.append(kinds)
         labels = np.concatenate(wrong)
@@ -62,8 +63,9 @@ def run(budget: Budget) -> Result:
     areas, found = found[:, -3:], found[:, :-3].reshape(len(found), len(angles), -1)
     rows = [[f"{angle}°", *map(summary, found[:, place].T)] for place, angle in enumerate(angles)]
     header = (
-        "turned by", "error, whole network, %", "error, mean of samples, %", "loss, whole",
-        "loss, samples", "entropy, whole", "entropy, samples", "mutual information",
+        "turned by", "commonest answer, %", "error, whole network, %",
+        "error, mean of samples, %", "loss, whole", "loss, samples",
+        "entropy, whole", "entropy, samples", "mutual information",
     )  # fmt: skip
     names = ("entropy, whole network", "entropy, samples", "mutual information")
     second = table(
@@ -71,10 +73,10 @@ def run(budget: Budget) -> Result:
         [[name, summary(area, 3)] for name, area in zip(names, areas.T, strict=True)],
     )
     figure, (left, right) = canvas(2)
-    band(left, angles, found[:, :, 0], "whole network", GREY)
-    band(left, angles, found[:, :, 1], f"mean of {samples} samples", BLUE)
+    band(left, angles, found[:, :, 1], "whole network", GREY)
+    band(left, angles, found[:, :, 2], f"mean of {samples} samples", BLUE)
     left.set(xlabel="turned by, degrees", ylabel="error, %")
-    for part, name, colour in zip((4, 5, 6), names, (GREY, BLUE, ORANGE), strict=True):
+    for part, name, colour in zip((5, 6, 7), names, (GREY, BLUE, ORANGE), strict=True):
         band(right, angles, found[:, :, part], name, colour)
     right.set(xlabel="turned by, degrees", ylabel="nats", ylim=(0, None))
     for axes in (left, right):
