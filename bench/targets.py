@@ -43,6 +43,7 @@ GOALS = {
     "DropBlock against PyTorch's max_pool2d": (10.0, 10.0),
     "softmax_dropout against torch.softmax, (8, 6, 256, 256)": (0.77, 0.77),
     "dropconnect_linear, (64, 1024, 1024), G multiply-adds/s": (10.0, None),
+    "gaussian_dropout in place, 1 M, Gel/s": (3.0, 1.0),
     "Numba, 1 M, Gel/s": (3.0, None),
     "NumPy reference, 1 M, Gel/s": (0.05, 0.05),
     "memory of a call in place, 64 M, beyond the array, MB": (1.0, 1.0),
@@ -192,6 +193,31 @@ def product(one: Implementation, seconds: float) -> Iterator[Figure]:
     yield Figure(what, n / ours / 1e9, f"np.matmul without masks {gel(n, bound)}")
 
 
+def noise(one: Implementation, seconds: float) -> Iterator[Figure]:
+    """With so little noise that repeated calls leave the array what it is; it costs the same."""
+    n = ALL_SIZES["1 M"]
+    names = names_for(n, FLOAT32)
+    names |= {"source": np.random.default_rng(1), "sigma": np.float32(1e-6)}
+    usual = "x * (1 + sigma * source.standard_normal(x.shape, dtype=np.float32))"
+    rows = [
+        Row(
+            "fastdrop",
+            Timer("fastdrop.gaussian_dropout(x, 1e-12, rng=rng, out=x)", globals=names),
+            one,
+        ),
+        Row("np.multiply", Timer(LIMIT, globals=names)),
+        Row("NumPy's standard_normal", Timer(usual, globals=names)),
+    ]
+    if importlib.util.find_spec("torch") is not None:
+        names |= {"torch": importlib.import_module("torch")} | torch_names(np.ones(n, np.float32))
+        rows.append(
+            Row("PyTorch's randn", Timer("t * (1 + 1e-6 * torch.randn_like(t))", globals=names))
+        )
+    ours, *others = medians(rows, seconds)
+    made_of = ", ".join(f"{row.label} {gel(n, t)}" for row, t in zip(rows[1:], others, strict=True))
+    yield Figure("gaussian_dropout in place, 1 M, Gel/s", n / ours / 1e9, made_of)
+
+
 def fallbacks(seconds: float) -> Iterator[Figure]:
     n = ALL_SIZES["1 M"]
     for backend, name in (("numba", "Numba"), ("numpy", "NumPy reference")):
@@ -257,6 +283,7 @@ def figures(one: Implementation, seconds: float) -> Iterator[Figure]:
     yield from blocks(one, seconds)
     yield from attention(one, seconds)
     yield from product(one, seconds)
+    yield from noise(one, seconds)
     yield from fallbacks(seconds)
     yield from memory(one)
 

@@ -193,6 +193,18 @@ CASES = [
         "torch.where(torch.rand_like(t) < p, h_torch, t)",
         "np.add(x, h, out={})",
     ),
+    Case(
+        "noise, multiplied",
+        "gaussian_dropout(x, p, rng=rng, out={})",
+        MATRIX,
+        "t * (1 + (p / (1 - p)) ** 0.5 * torch.randn_like(t))",
+    ),
+    Case(
+        "noise, added",
+        "gaussian_noise(x, 0.1, rng=rng, out={})",
+        MATRIX,
+        "t + 0.1 * torch.randn_like(t)",
+    ),
     Case("zoneout, gradients", "zoneout_backward(x, p, rng=key)", MATRIX),
     *(
         Case(f"bias and {act}", _BIAS_ACT.format(act), MATRIX, f"F.dropout({theirs}, p, True)")
@@ -268,6 +280,8 @@ FAMILY = [
         for act in _ACTIVATIONS
     ),
     Variant("zoneout", "zoneout", "Zoneout", "zoneout_backward", "zoneout"),
+    Variant("Gaussian", "gaussian_dropout", "GaussianDropout", THE_SAME, "noise, multiplied"),
+    Variant("Gaussian noise", "gaussian_noise", "GaussianNoise", "dy itself", "noise, added"),
     Variant("Monte Carlo samples", "dropout_samples", None, THE_SAME, f"{SAMPLES} samples"),
 ]
 

@@ -37,6 +37,9 @@ typedef fd_apply_rows_fn fd_apply_rows_stream_fn;
 /* n keep bits; padding bits of the last byte are zero. */
 typedef void fd_mask_bits_fn(uint8_t *bits, size_t n, const fd_draw *d);
 
+/* n fields, unsigned. */
+typedef void fd_fields_fn(uint16_t *out, size_t n, const fd_draw *d);
+
 /* Bytes (0 = drop) to bits, and bits to bytes of 0 and 1. */
 typedef void fd_pack_bool_fn(const uint8_t *mask, uint8_t *bits, size_t n);
 typedef void fd_unpack_bool_fn(const uint8_t *bits, uint8_t *mask, size_t n);
@@ -71,6 +74,13 @@ typedef void fd_zoneout_split_fn(const void *dy, void *da, void *db, size_t n, c
 /* y = keep ? x * scale + shift : dropped. */
 typedef void fd_affine_fn(const void *x, void *y, size_t n, const uint8_t *bits,
                           const fd_affine *map);
+
+/* y = x * (1 + deviation * z), and y = x + deviation * z: of n elements, each with the normal
+ * variate z of two fields. */
+typedef void fd_gaussian_dropout_fn(const void *x, void *y, size_t n, const uint16_t *fields,
+                                    double deviation);
+typedef fd_gaussian_dropout_fn fd_gaussian_noise_fn;
+
 /* A run of at most 4096 scores of one row: z = x * scale + add, or -inf where nothing takes part.
  * Bits are read in whole words, from bit 0 on. With e = exp(z - largest), and g = dy * keep_scale
  * of what takes part and is kept, else +0.0: */
@@ -133,6 +143,8 @@ typedef struct fd_table {
     fd_zoneout_fn *zoneout[FD_DTYPE_COUNT];
     fd_zoneout_split_fn *zoneout_split[FD_DTYPE_COUNT];
     fd_affine_fn *affine[FD_DTYPE_COUNT];
+    fd_gaussian_dropout_fn *gaussian_dropout[FD_DTYPE_COUNT];
+    fd_gaussian_noise_fn *gaussian_noise[FD_DTYPE_COUNT];
     fd_apply_rows_fn *apply_rows[FD_DTYPE_COUNT];
     fd_apply_rows_stream_fn *apply_rows_stream[FD_DTYPE_COUNT];
     fd_softmax_largest_fn *softmax_largest[FD_DTYPE_COUNT];
@@ -144,6 +156,7 @@ typedef struct fd_table {
     fd_dropconnect_dx_fn *dropconnect_dx[FD_DTYPE_COUNT];
     fd_dropconnect_dw_fn *dropconnect_dw[FD_DTYPE_COUNT];
     fd_mask_bits_fn *mask_bits;
+    fd_fields_fn *fields;
     fd_pack_bool_fn *pack_bool;
     fd_unpack_bool_fn *unpack_bool;
     fd_spread_bits_fn *spread_bits;

@@ -117,6 +117,8 @@ class Caller:
         needed = parameter.default is parameter.empty
         if name in ("p", "rng", "shape"):
             return getattr(self, name)()
+        if name == "std":
+            return self.p()
         if name == "mask":
             return self.mask(x)
         if name == "fn":

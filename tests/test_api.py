@@ -47,6 +47,8 @@ def test_names() -> None:
         "embedding_dropout",
         "feature_alpha_dropout",
         "feature_alpha_dropout_backward",
+        "gaussian_dropout",
+        "gaussian_noise",
         "get_include",
         "get_num_threads",
         "layers",
@@ -103,6 +105,8 @@ def test_signatures_of_the_family() -> None:
         "alpha_dropout_backward": f"(dy, {REPEATED})",
         "feature_alpha_dropout": f"(x, {SHARED})",
         "feature_alpha_dropout_backward": f"(dy, {REPEATED})",
+        "gaussian_dropout": f"(x, {SHARED})",
+        "gaussian_noise": "(x, std, training=True, *, rng=None, out=None)",
         "softmax_dropout": "(scores, p=0.5, training=True, *, axis=-1, mask=None, "
         "scale=1.0, rng=None, out=None)",
         "softmax_dropout_backward": "(dy, scores, p=0.5, training=True, *, axis=-1, mask=None, "

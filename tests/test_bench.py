@@ -115,6 +115,7 @@ def test_every_goal_is_measured() -> None:
     measured = [figure.what for figure in targets.small_call(one, 0.0)]
     measured += [figure.what for figure in targets.fallbacks(0.0)]
     measured += [figure.what for figure in targets.product(one, 0.0)]
+    measured += [figure.what for figure in targets.noise(one, 0.0)]
     assert set(measured) <= set(targets.GOALS)
 
 
@@ -130,7 +131,8 @@ def test_the_family_is_whole() -> None:
     """Every function that drops something and every layer has a row, with names that exist."""
     cases = {case.what for case in variants.CASES}
     assert len(cases) == len(variants.CASES)
-    dropping = {name for name in fastdrop.__all__ if "drop" in name or name == "zoneout"}
+    others = {"zoneout", "gaussian_noise"}
+    dropping = {name for name in fastdrop.__all__ if "drop" in name or name in others}
     forward = {name for name in dropping if not name.endswith("_backward")}
     assert {row.function for row in variants.FAMILY} == forward - WITHOUT_A_ROW
     layers = {row.layer for row in variants.FAMILY if row.layer}
@@ -138,7 +140,7 @@ def test_the_family_is_whole() -> None:
     for row in variants.FAMILY:
         assert row.case in cases
         own = f"{row.function}_backward"
-        expected = own if own in fastdrop.__all__ else {"the same call", "dropout"}
+        expected = own if own in fastdrop.__all__ else {"the same call", "dropout", "dy itself"}
         assert row.backward in expected
 
 

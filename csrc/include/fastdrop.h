@@ -127,6 +127,16 @@ void fd_zoneout(fd_dtype dtype, const void *a, const void *b, void *y, size_t n,
 /* The gradients of that: da = keep ? dy : +0.0 and db = keep ? +0.0 : dy; da may be dy. */
 void fd_zoneout_split(fd_dtype dtype, const void *dy, void *da, void *db, size_t n,
                       const fd_key *key, const fd_plan *plan);
+
+/* Of n contiguous elements, with normal variates z: y = x * (1 + deviation * z), and
+ * y = x + deviation * z. Element i takes two positions, offset + 2i and the next. The deviation is
+ * of the compute type, in which each operation is rounded; for 16-bit dtypes the result once more.
+ * y may be x. */
+void fd_gaussian_dropout(fd_dtype dtype, const void *x, void *y, size_t n, const fd_key *key,
+                         double deviation);
+void fd_gaussian_noise(fd_dtype dtype, const void *x, void *y, size_t n, const fd_key *key,
+                       double deviation);
+
 /* Scores of attention: groups of rows of n, without gaps. Of a score z = x * scale, and of what
  * takes part in its row, the softmax is taken. */
 typedef struct fd_softmax {

@@ -153,10 +153,34 @@ static void mask_bits(uint8_t *bits, size_t n, const fd_draw *d) {
     }
 }
 
+static void fields(uint16_t *out, size_t n, const fd_draw *d) {
+    for (uint64_t position = d->position; n;) {
+        unsigned first = position % FD_BLOCK;
+        size_t m = FD_BLOCK - first < n ? FD_BLOCK - first : n;
+        fd_block block = fd_block_open(d, position);
+        for (unsigned j = 0; j < FD_LANES; j++) {
+            uint64_t s0 = fd_seed0(&block, j), s1 = fd_seed1(&block, j);
+            for (unsigned e = 4 * j; e < first + m; e += FD_STEP) {
+                uint64_t r = fd_next(&s0, &s1);
+                for (unsigned q = 0; q < 4; q++) {
+                    if (e + q >= first && e + q < first + m) {
+                        out[e + q - first] = (uint16_t)fd_field(r, q);
+                    }
+                }
+            }
+        }
+        position += m;
+        out += m;
+        n -= m;
+    }
+}
+
 /* What computes is written once, on each vocabulary; its oracle is the NumPy backend. */
 #define FD_BODIES "functions.h"
 #include "../kernels/formats.h"
 #undef FD_BODIES
+
+#include "../kernels/normal.h"
 
 #define FD_BODIES "family.h"
 #include "../kernels/dtypes.h"

@@ -7,10 +7,13 @@
 #include "formats.h"
 #undef FD_BODIES
 
+#include "normal.h"
+
 #define FD_BODIES "vector.h"
 #include "dtypes.h"
 
 #include "mask.h"
+#include "fields.h"
 #include "spread.h"
 
 #define FD_STRING_(s) #s

@@ -5,6 +5,7 @@
 #include "act.h"
 #include "zoneout.h"
 #include "affine.h"
+#include "noise.h"
 #include "softmax.h"
 
 #include "tiles.h"

@@ -13,7 +13,13 @@
  * R_select R_keep                  k ? a : b, and k ? v : +0.0
  * R_mask                           the i-th FD_N_R bits of a word, lowest first
  * R_sum                            by halves: first place i and place i + FD_N_R / 2, and so on
- * R_largest                        of all places, none of them a nan */
+ * R_largest                        of all places, none of them a nan
+ * r64_load_f32                     FD_N_r64 binary32 numbers, widened
+ * r32_words                        FD_N_r32 words of two 16-bit fields each, the lower field first
+ * r32_signed                       the numbers that the bit patterns are as signed integers, rounded
+ * r32_octave                       of a row of 32 numbers, in each place that at the lowest five bits
+ *                                  of v's exponent; shorter where the last argument, a constant,
+ *                                  says that r32_usual was true of v */
 // clang-format on
 /* Nothing here may be contracted. */
 #ifndef FD_REAL_H

@@ -33,6 +33,7 @@ FD_INLINE vu vu_fields(int16_t v) { return _mm256_set1_epi16(v); }
 FD_INLINE vm vm_draw(vu r, vu threshold) { return _mm256_cmpgt_epi16(threshold, r); }
 /* From register order to element order. */
 FD_INLINE __m256i fd_in_order(__m256i v) { return _mm256_permute4x64_epi64(v, 0xD8); }
+FD_INLINE void vu_store(char *p, vu a) { _mm256_storeu_si256((void *)p, fd_in_order(a)); }
 FD_INLINE uint64_t vm_bits(const vm *k) {
     /* packs interleaves the 128-bit halves of its two sources: with the lanes in the order
      * 0 2 1 3 the bytes come out as lanes 0 2 | 4 6 | 1 3 | 5 7 of the pair of registers */

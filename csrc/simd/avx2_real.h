@@ -63,6 +63,34 @@ FD_INLINE float r32_largest(v_r32 v) {
     return _mm_cvtss_f32(_mm_max_ss(s, _mm_movehdup_ps(s)));
 }
 
+/* Vectors of bytes have the byte order of the fields. */
+FD_INLINE v_r32 r32_words(const char *p) { return r32_load_f32(p); }
+FD_INLINE v_r32 r32_signed(v_r32 v) { return _mm256_cvtepi32_ps(_mm256_castps_si256(v)); }
+/* One permutation finds a number among 8, and takes the lowest three bits of a place. Usual are the
+ * octaves from 2^24 to 2^31: of 128 numbers that are equally likely below 2^31, one is not. They
+ * are numbers 23 to 30 of a row; less 24 octaves, the lowest bits count them from 0. */
+FD_INLINE __m256i fd_from_octave_24(v_r32 v) {
+    __m256i size = _mm256_and_si256(_mm256_castps_si256(v), _mm256_set1_epi32(0x7FFFFFFF));
+    return _mm256_sub_epi32(size, _mm256_set1_epi32((127 + 24) << 23));
+}
+FD_INLINE int r32_usual(v_r32 v) {
+    return !_mm256_movemask_ps(_mm256_castsi256_ps(fd_from_octave_24(v)));
+}
+FD_INLINE v_r32 r32_octave(const float *row, v_r32 v, int usual) {
+    if (usual) {
+        __m256i place = _mm256_srli_epi32(fd_from_octave_24(v), 23);
+        return _mm256_permutevar8x32_ps(_mm256_loadu_ps(row + 23), place);
+    }
+    __m256i place = _mm256_srli_epi32(_mm256_castps_si256(v), 23);
+    __m256 a = _mm256_permutevar8x32_ps(_mm256_loadu_ps(row), place);
+    __m256 b = _mm256_permutevar8x32_ps(_mm256_loadu_ps(row + 8), place);
+    __m256 c = _mm256_permutevar8x32_ps(_mm256_loadu_ps(row + 16), place);
+    __m256 d = _mm256_permutevar8x32_ps(_mm256_loadu_ps(row + 24), place);
+    /* the place's other two bits, where a blend looks for them */
+    __m256 fourth = r32_shl(v, 5), fifth = r32_shl(v, 4);
+    return r32_select(fifth, r32_select(fourth, d, c), r32_select(fourth, b, a));
+}
+
 #define FD_N_r64 4
 typedef __m256d v_r64;
 typedef __m256d k_r64;
@@ -70,6 +98,9 @@ typedef __m256d k_r64;
 FD_INLINE v_r64 r64_set(double v) { return _mm256_set1_pd(v); }
 FD_INLINE v_r64 r64_bits(uint64_t b) { return _mm256_castsi256_pd(vu_set(b)); }
 FD_INLINE v_r64 r64_load_f64(const char *p) { return _mm256_loadu_pd((const void *)p); }
+FD_INLINE v_r64 r64_load_f32(const char *p) {
+    return _mm256_cvtps_pd(_mm_loadu_ps((const void *)p));
+}
 FD_INLINE void r64_store_f64(char *p, v_r64 v) { _mm256_storeu_pd((void *)p, v); }
 FD_INLINE v_r64 r64_add(v_r64 a, v_r64 b) { return _mm256_add_pd(a, b); }
 FD_INLINE v_r64 r64_sub(v_r64 a, v_r64 b) { return _mm256_sub_pd(a, b); }

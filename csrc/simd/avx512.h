@@ -13,6 +13,7 @@ typedef __m512i vu;
 typedef __mmask32 vm;
 
 FD_INLINE vu vu_load(const uint64_t *p) { return _mm512_loadu_si512(p); }
+FD_INLINE void vu_store(char *p, vu a) { _mm512_storeu_si512(p, a); }
 FD_INLINE vu vu_set(uint64_t w) { return _mm512_set1_epi64((long long)w); }
 FD_INLINE vu vu_add(vu a, vu b) { return _mm512_add_epi64(a, b); }
 FD_INLINE vu vu_mul(vu a, vu b) { return _mm512_mullo_epi64(a, b); }

@@ -54,6 +54,19 @@ FD_INLINE float r32_sum(v_r32 v) {
 }
 FD_INLINE float r32_largest(v_r32 v) { return _mm512_reduce_max_ps(v); }
 
+/* Vectors of bytes have the byte order of the fields. */
+FD_INLINE v_r32 r32_words(const char *p) { return r32_load_f32(p); }
+FD_INLINE v_r32 r32_signed(v_r32 v) { return _mm512_cvtepi32_ps(_mm512_castps_si512(v)); }
+FD_INLINE int r32_usual(v_r32 v) {
+    (void)v;
+    return 1;
+}
+FD_INLINE v_r32 r32_octave(const float *row, v_r32 v, int usual) {
+    (void)usual;
+    __m512i place = _mm512_srli_epi32(_mm512_castps_si512(v), 23);
+    return _mm512_permutex2var_ps(_mm512_loadu_ps(row), place, _mm512_loadu_ps(row + 16));
+}
+
 #define FD_N_r64 8
 typedef __m512d v_r64;
 typedef __mmask8 k_r64;
@@ -61,6 +74,9 @@ typedef __mmask8 k_r64;
 FD_INLINE v_r64 r64_set(double v) { return _mm512_set1_pd(v); }
 FD_INLINE v_r64 r64_bits(uint64_t b) { return _mm512_castsi512_pd(vu_set(b)); }
 FD_INLINE v_r64 r64_load_f64(const char *p) { return _mm512_loadu_pd(p); }
+FD_INLINE v_r64 r64_load_f32(const char *p) {
+    return _mm512_cvtps_pd(_mm256_loadu_ps((const void *)p));
+}
 FD_INLINE void r64_store_f64(char *p, v_r64 v) { _mm512_storeu_pd(p, v); }
 FD_INLINE v_r64 r64_add(v_r64 a, v_r64 b) { return _mm512_add_pd(a, b); }
 FD_INLINE v_r64 r64_sub(v_r64 a, v_r64 b) { return _mm512_sub_pd(a, b); }

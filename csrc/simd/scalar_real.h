@@ -76,6 +76,23 @@ FD_INLINE k_r32 r32_mask(uint64_t w, int i) { return (int)(w >> i & 1); }
 FD_INLINE float r32_sum(v_r32 v) { return v; }
 FD_INLINE float r32_largest(v_r32 v) { return v; }
 
+FD_INLINE v_r32 r32_words(const char *p) {
+    return r32_bits(fd_load_half(p) | (uint32_t)fd_load_half(p + 2) << 16);
+}
+FD_INLINE v_r32 r32_signed(v_r32 v) {
+    int32_t number;
+    memcpy(&number, &v, 4);
+    return (float)number;
+}
+FD_INLINE int r32_usual(v_r32 v) {
+    (void)v;
+    return 1;
+}
+FD_INLINE v_r32 r32_octave(const float *row, v_r32 v, int usual) {
+    (void)usual;
+    return row[fd_bits_of_float(v) >> 23 & 31];
+}
+
 #define FD_N_r64 1
 typedef double v_r64;
 typedef int k_r64;
@@ -87,6 +104,7 @@ FD_INLINE v_r64 r64_load_f64(const char *p) {
     memcpy(&v, p, 8);
     return v;
 }
+FD_INLINE v_r64 r64_load_f32(const char *p) { return r32_load_f32(p); }
 FD_INLINE void r64_store_f64(char *p, v_r64 v) { memcpy(p, &v, 8); }
 FD_INLINE v_r64 r64_add(v_r64 a, v_r64 b) { return a + b; }
 FD_INLINE v_r64 r64_sub(v_r64 a, v_r64 b) { return a - b; }

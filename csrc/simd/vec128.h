@@ -27,6 +27,7 @@ FD_INLINE vu vu_load(const uint64_t *p) {
     memcpy(&v, p, 16);
     return v;
 }
+FD_INLINE void vu_store(char *p, vu a) { memcpy(p, &a, 16); }
 FD_INLINE vu vu_set(uint64_t w) { return (vu){w, w}; }
 FD_INLINE vu vu_add(vu a, vu b) { return a + b; }
 FD_INLINE vu vu_mul(vu a, vu b) { return a * b; }

@@ -68,6 +68,19 @@ FD_INLINE float r32_largest(v_r32 v) {
     return a > b ? a : b;
 }
 
+/* Vectors of bytes have the byte order of the fields. */
+FD_INLINE v_r32 r32_words(const char *p) { return r32_load_f32(p); }
+FD_INLINE v_r32 r32_signed(v_r32 v) { return __builtin_convertvector((fd_i32x4)v, v_r32); }
+FD_INLINE int r32_usual(v_r32 v) {
+    (void)v;
+    return 1;
+}
+FD_INLINE v_r32 r32_octave(const float *row, v_r32 v, int usual) {
+    (void)usual;
+    fd_u32x4 place = (fd_u32x4)v >> 23 & 31;
+    return (v_r32){row[place[0]], row[place[1]], row[place[2]], row[place[3]]};
+}
+
 #define FD_N_r64 2
 typedef fd_f64x2 v_r64;
 typedef fd_i64x2 k_r64;
@@ -75,6 +88,11 @@ typedef fd_i64x2 k_r64;
 FD_INLINE v_r64 r64_set(double v) { return (v_r64){v, v}; }
 FD_INLINE v_r64 r64_bits(uint64_t b) { return (v_r64)vu_set(b); }
 FD_INLINE v_r64 r64_load_f64(const char *p) { return FD_LOAD(v_r64, p); }
+FD_INLINE v_r64 r64_load_f32(const char *p) {
+    float v[2];
+    memcpy(v, p, sizeof v);
+    return (v_r64){v[0], v[1]};
+}
 FD_INLINE void r64_store_f64(char *p, v_r64 v) { FD_STORE(p, v); }
 FD_INLINE v_r64 r64_add(v_r64 a, v_r64 b) { return a + b; }
 FD_INLINE v_r64 r64_sub(v_r64 a, v_r64 b) { return a - b; }

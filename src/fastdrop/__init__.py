@@ -28,6 +28,7 @@ from .elementwise import apply_mask, dropout_mask
 from .fused import dropout_add, zoneout, zoneout_backward
 from .linear import dropconnect_linear, dropconnect_linear_backward
 from .montecarlo import MonteCarloResult, dropout_samples, mc_dropout
+from .noise import gaussian_dropout, gaussian_noise
 from .softmax import softmax_dropout, softmax_dropout_backward
 from .structured import drop_path, dropout1d, dropout2d, dropout3d, variational_dropout
 from .weights import attention_dropout, drop_connect, embedding_dropout
@@ -64,6 +65,8 @@ __all__ = [
     "embedding_dropout",
     "feature_alpha_dropout",
     "feature_alpha_dropout_backward",
+    "gaussian_dropout",
+    "gaussian_noise",
     "get_include",
     "get_num_threads",
     "layers",

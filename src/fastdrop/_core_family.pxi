@@ -13,6 +13,10 @@ cdef extern from "fastdrop.h" nogil:
                     const fd_plan *)
     void fd_zoneout_split(fd_dtype, const void *dy, void *da, void *db, size_t n, const fd_key *,
                           const fd_plan *)
+    void fd_gaussian_dropout(fd_dtype, const void *x, void *y, size_t n, const fd_key *,
+                             double deviation)
+    void fd_gaussian_noise(fd_dtype, const void *x, void *y, size_t n, const fd_key *,
+                           double deviation)
 
 
 @cython.final
@@ -65,6 +69,26 @@ def zoneout_split_into(dy, new, old, key, plan):
     cdef size_t n = dy.size
     with nogil:
         fd_zoneout_split(dtype, d.view.buf, a.view.buf, b.view.buf, n, &k, &c)
+
+
+def gaussian_dropout_into(x, out, kind, key, double deviation):
+    cdef fd_dtype dtype = <fd_dtype><int>_dtypes[kind]
+    cdef _Span a = _Span(x), y = _Span(out, True)
+    cdef fd_key k = _key(key)
+    cdef size_t n = x.size
+    with nogil:
+        fd_gaussian_dropout(dtype, a.view.buf, y.view.buf, n, &k, deviation)
+
+
+def gaussian_noise_into(x, out, kind, key, double deviation):
+    cdef fd_dtype dtype = <fd_dtype><int>_dtypes[kind]
+    cdef _Span a = _Span(x), y = _Span(out, True)
+    cdef fd_key k = _key(key)
+    cdef size_t n = x.size
+    with nogil:
+        fd_gaussian_noise(dtype, a.view.buf, y.view.buf, n, &k, deviation)
+
+
 # --- Alpha dropout, on any layout ------------------------------------------------------------------
 
 cdef fd_affine _affine(affine) except *:

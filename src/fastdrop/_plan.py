@@ -127,9 +127,25 @@ def make_affine(p: float, kind: str) -> Affine:
     return Affine(1.0, 0.0, 0.0) if p == 1 else _affine(p, kind)
 
 
-def noise_deviation(p: float) -> float:
-    """sqrt(p / (1 - p)) in binary64, for p < 1."""
-    return float(_noise_deviation(p))
+def check_noise_p(p: object) -> float:
+    """``p`` as a probability that Gaussian dropout takes."""
+    probability = check_p(p)
+    if probability == 1:
+        raise ValueError(f"p has to be less than 1, where the noise is infinite, but got {p}")
+    return probability
+
+
+def dropout_deviation(p: float, kind: str) -> float:
+    """What Gaussian dropout's noise deviates: sqrt(p / (1 - p)) in binary64, then rounded."""
+    return _rounded(float(_noise_deviation(check_noise_p(p))), kind)
+
+
+def check_deviation(value: object, argument: str, kind: str) -> float:
+    """``value`` as a standard deviation: finite and not negative, rounded for ``kind``."""
+    number = check_factor(value, argument, kind)
+    if number < 0:
+        raise ValueError(f"{argument} has to be at least 0, but got {value}")
+    return number
 
 
 # Scales are computed in integers: floating-point arithmetic rounds as the calling thread has set,

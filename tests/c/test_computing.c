@@ -59,6 +59,28 @@ static void run_affine(const fd_table *table, fd_dtype dtype, const void *const 
     table->affine[dtype](in[0], out[0], n, bits, &map);
 }
 
+/* Two fields for each element, which are neither more nor at any certain address. */
+static void run_noise(fd_gaussian_dropout_fn *kernel, const void *const *in, void *const *out,
+                      size_t n, double deviation) {
+    guarded fields = guarded_new(4 * n, 2 * (n % 32));
+    guarded_fill(&fields, n);
+    kernel(in[0], out[0], n, (const uint16_t *)(const void *)fields.data, deviation);
+    CHECK(guarded_intact(&fields), "the fields of %zu elements", n);
+    guarded_free(&fields);
+}
+
+static void run_gaussian_dropout(const fd_table *table, fd_dtype dtype, const void *const *in,
+                                 void *const *out, size_t n, const uint8_t *bits) {
+    (void)bits;
+    run_noise(table->gaussian_dropout[dtype], in, out, n, 0.75);
+}
+
+static void run_gaussian_noise(const fd_table *table, fd_dtype dtype, const void *const *in,
+                               void *const *out, size_t n, const uint8_t *bits) {
+    (void)bits;
+    run_noise(table->gaussian_noise[dtype], in, out, n, 0.75);
+}
+
 /* in[0] are scores, in[1] what is added or the gradient of the result; some take no part. */
 static fd_softmax_run softmax_run(const void *const *in, size_t n, const uint8_t *bits) {
     return (fd_softmax_run){.n = n,

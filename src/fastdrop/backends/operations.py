@@ -124,6 +124,20 @@ class Backend(Protocol):
     ) -> None:
         """The gradients: ``dy`` goes to ``new`` where kept, else to ``old``; the other gets 0."""
 
+    def gaussian_dropout(
+        self, x: "Array", out: "Array", kind: str, key: "Key", deviation: float
+    ) -> None:
+        """``x * (1 + deviation * z)``, each operation rounded in the compute type.
+
+        The normal variate z of element i is made of the fields at ``key.offset + 2 * i`` and the
+        next position. It is a binary32 for every ``kind``.
+        """
+
+    def gaussian_noise(
+        self, x: "Array", out: "Array", kind: str, key: "Key", deviation: float
+    ) -> None:
+        """``x + deviation * z``, likewise."""
+
     def softmax_dropout(
         self, x: "Array", out: "Array", kind: str, rows: "Rows", key: "Key", plan: "Plan"
     ) -> None:

@@ -10,6 +10,7 @@ from .blocks import DropBlock1D, DropBlock2D, DropBlock3D
 from .elementwise import AttentionDropout, DropConnect, Dropout
 from .fused import BiasActDropout, DropoutAdd, Zoneout
 from .linear import DropConnectLinear
+from .noise import GaussianDropout, GaussianNoise
 from .softmax import SoftmaxDropout
 from .structured import (
     DropPath,
@@ -34,6 +35,8 @@ __all__ = [
     "DropoutAdd",
     "EmbeddingDropout",
     "FeatureAlphaDropout",
+    "GaussianDropout",
+    "GaussianNoise",
     "Layer",
     "SoftmaxDropout",
     "SpatialDropout1D",

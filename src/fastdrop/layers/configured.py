@@ -37,7 +37,11 @@ class ConfiguredLayer(Layer):
 
     @p.setter
     def p(self, p: float) -> None:
-        self._p = check_p(p)
+        self._p = self._check_p(p)
+
+    def _check_p(self, p: object) -> float:
+        """`p`, if the layer takes it."""
+        return check_p(p)
 
     def _settings(self) -> dict[str, Any]:
         settings: dict[str, Any] = {"p": self._p}
@@ -46,7 +50,7 @@ class ConfiguredLayer(Layer):
         return settings
 
     def _checked(self, settings: dict[str, Any]) -> dict[str, Any]:
-        checked: dict[str, Any] = {"p": check_p(settings["p"])}
+        checked: dict[str, Any] = {"p": self._check_p(settings["p"])}
         for name, option in self._options.items():
             checked[name] = option.check(settings[name])
         return checked

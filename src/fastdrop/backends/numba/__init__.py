@@ -28,6 +28,7 @@ from .activations import bias_act, bias_act_slope
 from .computing import affine_kernel, dropout_add, zoneout, zoneout_split
 from .drop_block import drop_block_packed
 from .kernels import KINDS, draw, masking_kernel
+from .noise import gaussian_dropout, gaussian_noise
 from .products import dropconnect, dropconnect_dw, dropconnect_dx
 from .softmax import softmax_dropout, softmax_dropout_backward
 
@@ -45,6 +46,8 @@ __all__ = [
     "dropout_add",
     "dropout_affine",
     "dropout_samples",
+    "gaussian_dropout",
+    "gaussian_noise",
     "info",
     "mask_bool",
     "mask_packed",

@@ -90,8 +90,8 @@ def _over_blocks(apply: Callable[..., None]) -> Callable[..., None]:
     return kernel
 
 
-# The four below keep element i where drawn[i] >= bound: fields of the stream and the threshold of
-# their block, or the bytes of a mask and 1.
+# Those below, but for `_apply_none`, keep element i where drawn[i] >= bound: fields of the stream
+# and the threshold of their block, or the bytes of a mask and 1.
 
 
 @jit
@@ -99,6 +99,13 @@ def _apply_nothing(keep: Array, drawn: Array, bound: Any, _: float) -> None:
     """The decisions themselves."""
     for i in range(keep.size):
         keep[i] = drawn[i] >= bound
+
+
+@jit
+def _apply_none(field: Array, drawn: Array, _bound: Any, _: float) -> None:
+    """The fields as they are drawn."""
+    for i in range(field.size):
+        field[i] = drawn[i]
 
 
 @jit
@@ -136,6 +143,7 @@ KINDS: dict[str, tuple[Callable[..., None], Any, Any]] = {
     "float16": (_apply_float16, types.uint16, np.float32),
     "bfloat16": (_apply_bfloat16, types.uint16, np.float32),
     "mask": (_apply_nothing, types.uint8, np.float32),
+    "fields": (_apply_none, types.int16, np.float32),
 }
 
 

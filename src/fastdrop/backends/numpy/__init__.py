@@ -21,6 +21,7 @@ from .arithmetic import factor, masked, multiplied, rounded, widened
 from .draw import CHUNK, keep
 from .drop_block import drop_block_packed
 from .fused import dropout_add, zoneout, zoneout_split
+from .noise import gaussian_dropout, gaussian_noise
 from .products import dropconnect, dropconnect_dw, dropconnect_dx
 from .softmax import softmax_dropout, softmax_dropout_backward
 
@@ -38,6 +39,8 @@ __all__ = [
     "dropout_add",
     "dropout_affine",
     "dropout_samples",
+    "gaussian_dropout",
+    "gaussian_noise",
     "info",
     "mask_bool",
     "mask_packed",

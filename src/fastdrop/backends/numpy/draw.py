@@ -50,6 +50,17 @@ def _fields_and_words(key: Key, first: int, count: int) -> tuple[Array, Array]:
     return r.view("<i2").reshape(count, BLOCK), u
 
 
+def words(key: Key, start: int, stop: int) -> Array:
+    """The words of normal variates ``start`` to ``stop``: two fields each, the lower one first."""
+    position = (key.offset + 2 * start) % 2**64
+    first, skipped = divmod(position, BLOCK)
+    count = 2 * (stop - start)
+    field, _ = _fields_and_words(key, first, -(-(skipped + count) // BLOCK))
+    bits = field.reshape(-1)[skipped : skipped + count].astype(np.uint16).astype(np.uint32)
+    word: Array = bits[0::2] | bits[1::2] << 16
+    return word
+
+
 def keep(key: Key, plan: Plan, start: int, stop: int) -> Array:
     """The decisions for elements ``start`` to ``stop``, True to keep."""
     position = (key.offset + start) % 2**64
