@@ -9,6 +9,7 @@ short enough to be checked by eye against the definition of the stream.
 
 import itertools
 import math
+import re
 import struct
 import sys
 from collections.abc import Iterator
@@ -42,6 +43,9 @@ HEADER = """\
 #                                                    DropBlock's mask of all elements of all planes
 #                                                    (an axis that is not there is 0); gamma: the
 #                                                    rate of the seeds, as p; kept: how many
+#   normal    word z                                 the normal variate of a 32-bit word, a binary32
+#   variates  seed stream offset n z*n               n of them: each of the fields at two positions,
+#                                                    the lower half of its word first
 #
 # Positions are modulo 2^64: the position after 0xffffffffffffffff is 0.
 """
@@ -214,6 +218,41 @@ def multiply(x: int, scale: Fraction, kind: str) -> str:
     return hexadecimal(encode(sign, value, kind), FORMATS[kind][0])
 
 
+# --- normal variates --------------------------------------------------------------------------
+
+# The polynomials' coefficients are a part of the stream's definition that is too long to repeat.
+COEFFICIENTS = Path(__file__).parents[1] / "csrc" / "coefficients.h"
+
+
+def normal_rows() -> list[list[Fraction]]:
+    """Row k: the coefficients of (f - 3/2)^k, by the octave's lowest five bits."""
+    table = COEFFICIENTS.read_text(encoding="ascii").partition("fd_normal_f32[6][32] = {")[2]
+    numbers = re.findall(r"-?0x[0-9a-f.]+p[+-]\d+(?=f)", table.partition("};")[0])
+    exact = [Fraction(float.fromhex(number)) for number in numbers]
+    assert len(exact) == 6 * 32
+    return [exact[i : i + 32] for i in range(0, len(exact), 32)]
+
+
+def rounded_sum(value: Fraction) -> Fraction:
+    """To binary32, of either sign; 0 has none here, and none of the sums is 0."""
+    return rounded(abs(value), "float32") * (1 if value >= 0 else -1)
+
+
+def normal(word: int, rows: list[list[Fraction]]) -> int:
+    """The bits of the variate of a word, every operation rounded to binary32."""
+    s = word | 1
+    number = Fraction(s - 2**32 if s >= 2**31 else s)
+    bits = encode(number < 0, abs(number), "float32")
+    octave = bits >> 23 & 31
+    f = decode(bits & 0x007FFFFF | 0x3F800000, "float32")[1]
+    assert isinstance(f, Fraction)
+    f = rounded_sum(f - Fraction(3, 2))
+    z = rows[5][octave]
+    for k in range(4, -1, -1):
+        z = rounded_sum(rounded_sum(z * f) + rows[k][octave])
+    return encode(z < 0, abs(z), "float32") ^ bits & 0x80000000
+
+
 # --- the file ---------------------------------------------------------------------------------
 
 SEEDS = (0, 1, 0x0123456789ABCDEF, WORD - 1)
@@ -367,8 +406,33 @@ def block_lines() -> Iterator[str]:
             )  # fmt: skip
 
 
+def normal_lines() -> Iterator[str]:
+    rows = normal_rows()
+    words = [0, WORD // 2**32 - 1, 2**31, 2**31 - 1]
+    for octave in range(1, 31):
+        low = 2**octave
+        words += [low, low + low // 2, 2 * low - 1, 2**32 - low, 2**32 - low - low // 3]
+    words += [mix(i) >> 32 for i in range(40)]
+    for word in dict.fromkeys(words):
+        bits = normal(word, rows)
+        yield line("normal", hexadecimal(word, 32), hexadecimal(bits, 32))
+    for seed, stream, offset, n in (
+        (0, 0, 0, 65),
+        (1, 2, 1, 40),
+        (0x0123456789ABCDEF, 0xFEDCBA9876543210, 4095, 33),
+        (5, 6, 2 * 4096 - 40, 40),
+        (WORD - 1, WORD - 1, WORD - 77, 38),
+        (7, 8, WORD - 77, 60),
+    ):
+        source = Stream(seed, stream)
+        pairs = [(source.field(offset + 2 * i), source.field(offset + 2 * i + 1)) for i in range(n)]
+        z = (hexadecimal(normal(low | high << 16, rows), 32) for low, high in pairs)
+        yield line("variates", seed, stream, offset, n, *z)
+
+
 def text() -> str:
     lines = ["version 1", *stream_lines(), *mask_lines(), *arithmetic_lines(), *block_lines()]
+    lines += normal_lines()
     return HEADER + "\n".join(lines) + "\n"
 
 

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 from computing import KINDS, check_operation, layouts
-from support import COMPUTE
+from support import COMPUTE, number, records
 
 import fastdrop
 from fastdrop import layers
@@ -113,6 +113,24 @@ def test_numba_s_variates_are_the_reference_s_in_every_octave():
     halves = words.view("<i2").reshape(-1, 2)
     got = np.array([compiled(low, high) for low, high in halves], np.float32)
     np.testing.assert_array_equal(got, functions.normal(words))
+
+
+def test_known_answers_of_single_words():
+    words, expected = np.array([list(map(number, r)) for r in records("normal")], np.uint32).T
+    assert words.size > 150
+    np.testing.assert_array_equal(functions.normal(words).view(np.uint32), expected)
+
+
+@pytest.mark.usefixtures("impl")
+def test_known_answers_of_variates():
+    lines = list(records("variates"))
+    assert len(lines) > 5
+    backend = fastdrop.backends.active()
+    for seed, stream, offset, n, *expected in lines:
+        z = np.full(number(n), -0.0, np.float32)  # added to it, +0.0 and -0.0 stay
+        key = fastdrop.Key(number(seed), number(stream), number(offset))
+        backend.gaussian_noise(z, z, "float32", key, 1.0)
+        assert z.view(np.uint32).tolist() == list(map(number, expected))
 
 
 # --- Layouts, threads, evaluation -------------------------------------------------------------

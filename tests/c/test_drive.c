@@ -145,6 +145,36 @@ static void test_threads(void) {
     free(expected_mask);
 }
 
+/* The same for noise, whose elements take two positions each, which may begin at an odd one. */
+static void test_noise_threads(void) {
+    enum { BIG = 1024 * 1024 + 77 };
+    float *from = malloc(BIG * sizeof *from), *to = malloc(BIG * sizeof *to);
+    float *expected = malloc(BIG * sizeof *expected);
+    for (int i = 0; i < BIG; i++) { from[i] = (float)(i % 1000); }
+    for (uint64_t offset = 0; offset < 3 * 4095; offset += 4095) {
+        fd_key key = {11, 12, UINT64_MAX - 100000 + offset};
+        fd_set_num_threads(1);
+        fd_gaussian_dropout(FD_f32, from, expected, BIG, &key, 0.5);
+        for (int threads = 2; threads <= 5; threads++) {
+            fd_set_num_threads(threads);
+            memset(to, 0x55, BIG * sizeof *to);
+            fd_gaussian_dropout(FD_f32, from, to, BIG, &key, 0.5);
+            CHECK(!memcmp(to, expected, BIG * sizeof *to), "noise, %d threads", threads);
+        }
+        for (size_t first = 1; first < BIG; first = 3 * first + 1000) { /* any part alone */
+            fd_key later = {11, 12, key.offset + 2 * first};
+            size_t n = first < 5000 ? 5000 : 100;
+            if (n > BIG - first) { n = BIG - first; }
+            fd_gaussian_dropout(FD_f32, from + first, to, n, &later, 0.5);
+            CHECK(!memcmp(to, expected + first, n * sizeof *to), "noise from %zu on", first);
+        }
+    }
+    fd_set_num_threads(1);
+    free(from);
+    free(to);
+    free(expected);
+}
+
 /* 700,000 elements: enough for the pool; rows of less and of more than a word, planes that fill
  * whole bytes alone and such that do so by eights. */
 static void test_block_threads(void) {
@@ -184,6 +214,7 @@ void test_drive(void) {
         test_reversed();
         test_threads();
         test_block_threads();
+        test_noise_threads();
     }
     CHECK(fd_isa_select(-1) == -1 && fd_isa_select(fd_isa_count()) == -1, "selected no set");
     fd_isa_select(best);

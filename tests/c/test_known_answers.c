@@ -134,6 +134,38 @@ static void check_blocks(void) {
     guarded_free(&bits);
 }
 
+/* Added to -0.0, a variate shows its bits: that of one word, however few words are in its octave.
+ */
+static void check_normal(void) {
+    uint32_t w = (uint32_t)number(), expected = (uint32_t)number(), got;
+    const uint16_t fields[] = {(uint16_t)w, (uint16_t)(w >> 16)};
+    for (int isa = 0; isa < fd_isa_count(); isa++) {
+        const fd_table *table = fd_table_at(isa);
+        if (!table) { continue; }
+        float z = -0.0F;
+        table->gaussian_noise[FD_f32](&z, &z, 1, fields, 1.0);
+        memcpy(&got, &z, 4);
+        CHECK(got == expected, "%s: the variate of %08lx", table->name, (unsigned long)w);
+    }
+}
+
+static void check_variates(void) {
+    enum { MOST = 65 };
+    fd_key key = key_of_record();
+    size_t n = number();
+    uint32_t expected[MOST];
+    for (size_t i = 0; i < n && i < MOST; i++) { expected[i] = (uint32_t)number(); }
+    CHECK(n <= MOST, "%zu variates are too many", n);
+    for (int isa = 0; isa < fd_isa_count() && n <= MOST; isa++) {
+        if (fd_isa_select(isa)) { continue; }
+        float z[MOST];
+        for (size_t i = 0; i < n; i++) { z[i] = -0.0F; }
+        fd_gaussian_noise(FD_f32, z, z, n, &key, 1.0);
+        CHECK(!memcmp(z, expected, n * sizeof *z), "%s: %zu variates at %llu", fd_isa_name(isa), n,
+              (unsigned long long)key.offset);
+    }
+}
+
 /* One kept element, so p = 0: the product's bits in every dtype. */
 static void check_multiply(void) {
     static const char *const kinds[] = {"float32", "float64", "float16", "bfloat16"};
@@ -196,6 +228,10 @@ static void check_record(const char *kind) {
         check_mask(*kind == 'd');
     } else if (!strcmp(kind, "dropblock")) {
         check_blocks();
+    } else if (!strcmp(kind, "normal")) {
+        check_normal();
+    } else if (!strcmp(kind, "variates")) {
+        check_variates();
     } else if (!strcmp(kind, "multiply")) {
         check_multiply();
     } else {

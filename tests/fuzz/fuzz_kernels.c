@@ -18,7 +18,20 @@ typedef struct recipe {
     uint8_t operation, dtype, x_gap, y_gap, in_place, streaming, columns, shared, transposed;
 } recipe;
 
-enum { DROPOUT, STRIDED, APPLY_BITS, APPLY_BOOL, SCALE, MASK_BITS, MASK_BOOL, BLOCKS, OPERATIONS };
+/* Those from MASK_BITS on give bytes, the others numbers. */
+enum {
+    DROPOUT,
+    STRIDED,
+    APPLY_BITS,
+    APPLY_BOOL,
+    SCALE,
+    GAUSSIAN_DROPOUT,
+    GAUSSIAN_NOISE,
+    MASK_BITS,
+    MASK_BOOL,
+    BLOCKS,
+    OPERATIONS
+};
 
 /* As many planes as the length has room for; blocks that differ along the axes. */
 static fd_blocks blocks_of(const recipe *r) {
@@ -101,6 +114,12 @@ static void perform(const recipe *r, const uint8_t *data, size_t size, uint8_t *
         break;
     case SCALE:
         fd_scale(r->dtype, x, to, &layout, scale);
+        break;
+    case GAUSSIAN_DROPOUT:
+        fd_gaussian_dropout(r->dtype, x, to, r->length, &key, scale);
+        break;
+    case GAUSSIAN_NOISE:
+        fd_gaussian_noise(r->dtype, x, to, r->length, &key, scale);
         break;
     case MASK_BITS:
         fd_mask_bits(to, r->length, &key, &plan);
