@@ -12,6 +12,7 @@ from ._arrays import Array
 from ._plan import check_deviation, dropout_deviation
 from ._rng import RNGLike, check_unused, resolve
 from ._runs import key_at, over_runs
+from .backends.numpy.arithmetic import rounded, widened
 
 
 def gaussian_dropout(
@@ -193,3 +194,18 @@ def apply_noise(
         compute(x, out, kind, key_at(key, 2 * start), deviation)
 
     over_runs(run, [source], [result])
+
+
+def draw_and_apply_gaussian(
+    source: Array, result: Array, kind: str, p: float, rng: RNGLike, noise_shape: tuple[int, ...]
+) -> None:
+    """Gaussian dropout for arrays as backends take them; axes of length 1 share their noise."""
+    deviation = dropout_deviation(p, kind)
+    if noise_shape == source.shape:
+        apply_noise("gaussian_dropout", source, result, kind, deviation, rng)
+        return
+    wide = "float64" if kind == "float64" else "float32"
+    noise = np.ones(noise_shape, wide)
+    apply_noise("gaussian_dropout", noise, noise, wide, deviation, rng)
+    with np.errstate(all="ignore"):
+        result[...] = rounded(widened(source, kind) * noise, kind)

@@ -46,6 +46,7 @@ def test_the_module() -> None:
         ("mc_dropout", ("Gal", "ICML 2016")),
         ("alpha_dropout", ("Klambauer", "NIPS 2017")),
         ("feature_alpha_dropout", ("Klambauer", "NIPS 2017")),
+        ("gaussian_dropout", ("Srivastava", "JMLR 15 (2014)", "section 10")),
         ("drop_path", ("Huang", "ECCV 2016")),
         ("variational_dropout", ("Gal", "NIPS 2016")),
         ("drop_block2d", ("Ghiasi", "NeurIPS 2018")),

@@ -24,6 +24,7 @@ CASES: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
     "drop_block2d": (IMAGES, {"block_size": 2}),
     "drop_block3d": (VOLUMES, {"block_size": 2}),
     "embedding_dropout": ((9, 3), {}),
+    "gaussian_dropout": ((4, 3, 2), {}),
 }
 KEY = fastdrop.Key(5, 6, 4096)
 
@@ -77,6 +78,8 @@ def test_nothing_to_drop(name: str) -> None:
     empty = x[:0]
     assert call(name, empty) is empty
     assert torch.equal(torch.get_rng_state(), state)
+    if name == "gaussian_dropout":
+        return  # knows no p of 1
     wanted = getattr(fastdrop, name)(x.numpy(), 1.0, rng=KEY, **CASES[name][1])
     assert call(name, x, 1.0).numpy().tobytes() == wanted.tobytes()
     assert "block" in name or not wanted.any(), "blocks meet, so that some elements are left"
@@ -125,7 +128,7 @@ def test_compiled_as_eager(name: str) -> None:
     assert all(map(torch.equal, *results))
 
 
-@pytest.mark.parametrize("rule", ["alpha", "alpha_gradient", "kept", "lost"])
+@pytest.mark.parametrize("rule", ["alpha", "alpha_gradient", "kept", "lost", "gaussian"])
 def test_opcheck(rule: str) -> None:
     x = torch.randn(3, 4, requires_grad=True)
     arguments = (x, torch.tensor([5, 0, 0]), 0.5, rule, None)
@@ -216,11 +219,23 @@ def test_zoneout_draws_one_mask_for_both_states() -> None:
     assert len({row.numpy().tobytes() for row in y}) == 10
 
 
+# --- Gaussian dropout ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16])
+def test_gaussian_noise_may_be_shared_by_samples(dtype: "torch.dtype") -> None:
+    x = torch.randn(5, 40, 30).to(dtype)
+    y = torch.func.vmap(lambda x: ft.gaussian_dropout(x, 0.3, seed=KEY))(x)
+    for sample, of in zip(y, x, strict=True):
+        assert torch.equal(sample, ft.gaussian_dropout(of, 0.3, seed=KEY))
+
+
 # --- modules -------------------------------------------------------------------------------------
 
 MODULES = {
     "StochasticDepth": ((5, 3), "drop_path", {"mode": "batch"}),
     "VariationalDropout": ((4, 3, 2), "variational_dropout", {"time_axis": 0}),
+    "GaussianDropout": ((4, 3), "gaussian_dropout", {}),
     "DropBlock2d": (IMAGES, "drop_block2d", {"block_size": 3}),
     "DropBlock3d": (VOLUMES, "drop_block3d", {"block_size": 2}),
     "AlphaDropout": ((50,), "alpha_dropout", {}),
@@ -302,6 +317,11 @@ X = torch.ones(2, 3, 4)
         ),
         (lambda: ft.zoneout(X, 1), TypeError, "h_old has to be a strided tensor"),
         (lambda: ft.zoneout(X.long(), X.long()), TypeError, "h_new and h_old has to be|h_new"),
+        (lambda: ft.gaussian_dropout(X, 1.0), ValueError, "p has to be less than 1"),
+        (lambda: ft.gaussian_dropout(X, 1, False), ValueError, "p has to be less than 1"),
+        (lambda: ft.gaussian_dropout(X.long()), TypeError, "input has to be a strided tensor"),
+        (lambda: ft.GaussianDropout(1.0), ValueError, "p has to be less than 1"),
+        (lambda: ft.GaussianDropout(-1), ValueError, "between 0 and 1, but got -1"),
         (lambda: ft.StochasticDepth(2), ValueError, "between 0 and 1, but got 2"),
         (lambda: ft.StochasticDepth(0.5, "rows"), ValueError, "mode has to be"),
         (lambda: ft.DropBlock2d(0.5, 0), ValueError, "block_size has to be at least 1"),

@@ -20,6 +20,7 @@ from .family_modules import (
     DropBlock2d,
     DropBlock3d,
     EmbeddingDropout,
+    GaussianDropout,
     StochasticDepth,
     VariationalDropout,
     Zoneout,
@@ -34,6 +35,7 @@ from .modules import (
     FeatureAlphaDropout,
 )
 from .montecarlo import MonteCarloResult, mc_dropout
+from .noise import gaussian_dropout
 from .recurrent import zoneout
 from .shared import drop_path, embedding_dropout, variational_dropout
 
@@ -47,6 +49,7 @@ __all__ = [
     "Dropout3d",
     "EmbeddingDropout",
     "FeatureAlphaDropout",
+    "GaussianDropout",
     "MonteCarloResult",
     "MultiheadAttention",
     "Report",
@@ -63,6 +66,7 @@ __all__ = [
     "dropout3d",
     "embedding_dropout",
     "feature_alpha_dropout",
+    "gaussian_dropout",
     "mc_dropout",
     "replace",
     "restore",

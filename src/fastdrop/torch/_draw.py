@@ -22,6 +22,7 @@ from fastdrop._rng import Key
 from fastdrop.alpha import draw_and_apply_alpha
 from fastdrop.blocks import draw_blocks
 from fastdrop.elementwise import draw_and_apply
+from fastdrop.noise import draw_and_apply_gaussian
 
 from . import _bridge
 
@@ -92,6 +93,13 @@ def _alpha_into(backward: bool, x: torch.Tensor, y: torch.Tensor, draw: Draw) ->
         draw_and_apply_alpha(source, target, kind, draw.p, draw.key, shape, backward=backward)
 
 
+def _gaussian_into(x: torch.Tensor, y: torch.Tensor, draw: Draw) -> None:
+    """The form is that of the positions: two for each variate, along a last axis of its own."""
+    form = None if draw.form is None else draw.form[:-1]
+    with _bridge.operands(x, y, form) as (kind, source, target, shape):
+        draw_and_apply_gaussian(source, target, kind, draw.p, draw.key, shape)
+
+
 def _blocks_into(axes: int, x: torch.Tensor, y: torch.Tensor, draw: Draw) -> None:
     """The form is that of the blocks' corners."""
     form, lengths = draw.form or (), tuple(x.shape[-axes:])
@@ -104,6 +112,7 @@ DROPOUT = Rule("dropout", _dropout_into)
 KEPT = Rule("kept", _standard_into)
 LOST = Rule("lost", _dropped_into)
 ALPHA_GRADIENT = Rule("alpha_gradient", functools.partial(_alpha_into, True))
+GAUSSIAN = Rule("gaussian", _gaussian_into)
 ALPHA = Rule("alpha", functools.partial(_alpha_into, False), ALPHA_GRADIENT)
 DROP_BLOCK = {
     axes: Rule(f"drop_block{axes}d", functools.partial(_blocks_into, axes)) for axes in (2, 3)

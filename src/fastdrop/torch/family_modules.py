@@ -8,10 +8,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
 from fastdrop import _arrays
+from fastdrop._plan import check_noise_p
 from fastdrop.blocks import check_block_size
 from fastdrop.structured import PathMode, check_path_mode
 
-from . import blocks, recurrent, shared
+from . import blocks, noise, recurrent, shared
 from ._seeding import AnyGenerator, Seed
 from .modules import Drops
 
@@ -19,6 +20,7 @@ __all__ = [
     "DropBlock2d",
     "DropBlock3d",
     "EmbeddingDropout",
+    "GaussianDropout",
     "StochasticDepth",
     "VariationalDropout",
     "Zoneout",
@@ -83,6 +85,64 @@ class StochasticDepth(Drops):
     def extra_repr(self) -> str:
         """The settings."""
         return f"p={self.p}, mode={self.mode}, inplace={self.inplace}"
+
+
+class GaussianDropout(Drops):
+    """Multiplication with Gaussian noise: see `fastdrop.torch.gaussian_dropout`.
+
+    Parameters
+    ----------
+    p : float, default 0.5
+        Probability of dropping of the dropout whose variance the noise has: from 0 to less than 1.
+        May be assigned later.
+    inplace, generator, seed
+        As for `Dropout`.
+
+    Raises
+    ------
+    ValueError
+        `p` is 1; otherwise as for `Dropout`.
+    TypeError
+        As for `Dropout`.
+
+    Notes
+    -----
+    Source: Srivastava et al., "Dropout", JMLR 15 (2014), section 10.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import fastdrop.torch
+    >>> drop = fastdrop.torch.GaussianDropout(0.2, seed=1)
+    >>> drop
+    GaussianDropout(p=0.2, inplace=False)
+    >>> drop(torch.ones(4))
+    tensor([0.6190, 0.9811, 1.3568, 0.6455])
+    """
+
+    def __init__(
+        self,
+        p: float = 0.5,
+        inplace: bool = False,
+        *,
+        generator: AnyGenerator = None,
+        seed: Seed = None,
+    ) -> None:
+        """Make the module; see the class."""
+        super().__init__()
+        self.inplace = inplace
+        self._start(p, generator, seed)
+        check_noise_p(p)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Multiply with noise in training; in evaluation return the input itself."""
+        return noise.gaussian_dropout(
+            input, self.p, self.training, self.inplace, generator=self._source
+        )
+
+    def extra_repr(self) -> str:
+        """The settings."""
+        return f"p={self.p}, inplace={self.inplace}"
 
 
 class VariationalDropout(Drops):
