@@ -23,7 +23,7 @@ kinds = {"", ".c", ".h", ".def", ".cmake", ".py", ".pyi", ".pyx", ".pxd", ".pxi"
 kinds |= {".json", ".md", ".png", ".rst", ".svg", ".toml", ".txt"}
 junk = {n for n in in_sdist if Path(n).parts[0] not in tops or Path(n).suffix not in kinds}
 
-sources = {str(p.relative_to("src")) for p in Path("src/fastdrop").rglob("*.py*") if p.is_file()}
+sources = {str(p.relative_to("src")) for p in Path("src/fastdrop").rglob("*.p*") if p.is_file()}
 sources = {n for n in sources if n.endswith((".py", ".pyi", ".pxd"))}
 sources |= {"fastdrop/py.typed", "fastdrop/include/fastdrop.h"}
 compiled = {n for n in in_wheel if n.startswith("fastdrop/_core.") and n.endswith((".so", ".pyd"))}
