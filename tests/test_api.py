@@ -287,13 +287,6 @@ def test_a_memory_map_changes_in_place(tmp_path: Any) -> None:
     assert np.array_equal(x, fastdrop.dropout(np.ones(100, np.float32), 0.5, rng=1))
 
 
-def test_a_new_result_is_contiguous() -> None:
-    for x in (X.T, X[:, ::2], X[::-1], np.asfortranarray(X)):
-        assert fastdrop.dropout(x, 0.5, rng=1).flags.c_contiguous
-        assert fastdrop.dropout(x, 0.5, False, mode="standard").flags.c_contiguous
-        assert fastdrop.apply_mask(x, np.ones(x.shape, bool), 0.5).flags.c_contiguous
-
-
 def test_masks_nest() -> None:
     masks = [fastdrop.dropout_mask(10_000, p, rng=1) for p in (0.0, 0.1, 0.5, 0.9, 1.0)]
     assert masks[0].all()

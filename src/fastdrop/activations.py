@@ -108,7 +108,7 @@ def bias_act_dropout(
     plan = make_plan(p, kind)
     training = _arrays.check_flag(training, "training")
     if out is None:
-        target = out = np.empty(array.shape, array.dtype)
+        target = out = np.empty_like(array, subok=False)
     else:
         target = _arrays.check_out(out, array)
         if values is not None:
@@ -194,7 +194,7 @@ def bias_act_dropout_backward(
     plan = make_plan(p, kind)
     training = _arrays.check_flag(training, "training")
     if out is None:
-        target = out = np.empty(array.shape, array.dtype)
+        target = out = np.empty_like(array, subok=False)
     else:
         target = _arrays.check_out(out, array)
         _arrays.check_overlap(target, gradient, "dy")

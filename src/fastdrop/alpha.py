@@ -272,7 +272,7 @@ def _run(
             np.copyto(target, array)
         return array if out is None else out
     if target is None:
-        target = out = np.empty(array.shape, array.dtype)
+        target = out = np.empty_like(array, subok=False)
     source, result = _arrays.storage(array, kind), _arrays.storage(target, kind)
     mask_shape = _arrays.storage_shape(mask_shape, array)
     draw_and_apply_alpha(source, result, kind, p, rng, mask_shape, backward=backward)

@@ -270,7 +270,7 @@ def _drop_blocks(
     if target is None:
         if not training or array.size == 0:
             return array
-        target = out = np.empty(array.shape, array.dtype)
+        target = out = np.empty_like(array, subok=False)
     if array.size and training:
         _train(array, target, p, corners[-axes:], rng)
     elif target is not array:

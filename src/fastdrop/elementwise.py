@@ -161,7 +161,7 @@ def dropout(
     if target is None:
         if array.size == 0 or (mode == "inverted" and not training):
             return array
-        target = out = np.empty(array.shape, array.dtype)
+        target = out = np.empty_like(array, subok=False)
     if array.size:
         _run(array, target, kind, p, training, plan, rng, mask_shape, mode)
     return out if out is not None else target
@@ -355,7 +355,7 @@ def apply_mask(
     if target is None:
         if array.size == 0:
             return array
-        target = out = np.empty(array.shape, array.dtype)
+        target = out = np.empty_like(array, subok=False)
     else:
         _arrays.check_apart(keep, target, "mask")
     result = _arrays.storage(target, kind)

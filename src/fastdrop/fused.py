@@ -76,7 +76,7 @@ def dropout_add(
     plan = make_plan(p, kind)
     training = _arrays.check_flag(training, "training")
     if out is None:
-        target = out = np.empty(array.shape, array.dtype)
+        target = out = np.empty_like(array, subok=False)
     else:
         target = _arrays.check_out(out, array)
         _arrays.check_overlap(target, other, "residual")
@@ -169,7 +169,7 @@ def zoneout(
     plan = make_plan(p, kind)
     training = _arrays.check_flag(training, "training")
     if out is None:
-        target = out = np.empty(new.shape, new.dtype)
+        target = out = np.empty_like(new, subok=False)
     else:
         target = _arrays.check_out(out, new, "h_new")
         _arrays.check_overlap(target, old, "h_old")
@@ -243,8 +243,8 @@ def zoneout_backward(
     kind = _arrays.kind_of(gradient.dtype, "dy")
     plan = make_plan(p, kind)
     training = _arrays.check_flag(training, "training")
-    d_new = np.empty(gradient.shape, gradient.dtype)
-    d_old = np.empty(gradient.shape, gradient.dtype)
+    d_new = np.empty_like(gradient, subok=False)
+    d_old = np.empty_like(gradient, subok=False)
     read = [_arrays.storage(gradient, kind)]
     written = [_arrays.storage(d_new, kind), _arrays.storage(d_old, kind)]
     backend = backends.active()

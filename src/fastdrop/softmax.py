@@ -108,7 +108,7 @@ def softmax_dropout(
     call = _check(_arrays.as_operand(scores, "scores"), p, axis, mask, scale)
     training = _arrays.check_flag(training, "training")
     if out is None:
-        target = out = np.empty(call.scores.shape, call.scores.dtype)
+        target = out = np.empty_like(call.scores, subok=False)
     else:
         target = _arrays.check_out(out, call.scores, "scores")
         call.check_mask_apart(target)
@@ -193,7 +193,7 @@ def softmax_dropout_backward(
     gradient = _arrays.as_operand_like(dy, call.scores, "dy", "scores")
     training = _arrays.check_flag(training, "training")
     if out is None:
-        target = out = np.empty(call.scores.shape, call.scores.dtype)
+        target = out = np.empty_like(call.scores, subok=False)
     else:
         target = _arrays.check_out(out, gradient, "dy")
         _arrays.check_overlap(target, call.scores, "scores")

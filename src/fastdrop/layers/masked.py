@@ -95,7 +95,7 @@ class MaskedLayer(ConfiguredLayer):
 
     def _result(self, array: Array) -> Array | None:
         """Memory for the result of training: had before a generator moves."""
-        return np.empty(array.shape, array.dtype) if self.training and array.size else None
+        return np.empty_like(array, subok=False) if self.training and array.size else None
 
     def _applied(self, array: Array, draw: Draw, out: Array | None = None) -> Array:
         # Without noise_shape, where it can be, a call is short.
