@@ -18,10 +18,11 @@ def grid(axes, found, rows, columns, key, labels):
         best = int(row.argmin())
         cells[best] = f"**{cells[best]}**"
         lines.append([a, *cells])
-    axes.imshow(means, cmap="viridis_r", aspect="auto", interpolation="nearest")
-    for place in np.ndindex(means.shape):
-        axes.text(place[1], place[0], f"{means[place]:.2f}", ha="center", va="center")
-
+    axes.imshow(np.log(means), cmap="viridis_r", aspect="auto", interpolation="nearest")
+    middle = (np.log(means).min() + np.log(means).max()) / 2
+    for (row, column), mean in np.ndenumerate(means):
+        colour = "white" if np.log(mean) > middle else "black"
+        axes.text(column, row, f"{mean:.2f}", ha="center", va="center", color=colour)
     axes.set_xticks(range(len(columns)), columns)
     axes.set_yticks(range(len(rows)), rows)
     axes.set(ylabel=labels[0], xlabel=labels[1])
