@@ -101,6 +101,24 @@ typedef void fd_softmax_sums_fn(const fd_softmax_run *run, double *sum, double *
 typedef void fd_softmax_gradient_fn(const fd_softmax_run *run);
 /* y = (e * slope) * (g - centre); weights, if any: e * factor where kept */
 
+/* The sum of the squares of n <= 4096 numbers, which overflows and underflows as those do in the
+ * compute type; or, where the scale is not 1 but another power of 2, of numbers times the scale, in
+ * binary64. */
+typedef double fd_squares_fn(const void *x, size_t n, double scale);
+
+/* Multiplies n numbers with a factor, which is rounded to the compute type. */
+typedef void fd_row_scale_fn(void *x, size_t n, double factor);
+
+/* The sums of squares of `width` columns of a matrix, added to `sums`; rows are `step` bytes apart.
+ */
+enum { FD_STRIP = 128 }; /* columns at a time */
+typedef void fd_column_squares_fn(const void *x, ptrdiff_t step, size_t n, size_t width,
+                                  double scale, double *sums);
+
+/* Multiplies such columns with a factor each. */
+typedef void fd_column_scale_fn(void *x, ptrdiff_t step, size_t n, size_t width,
+                                const double *factors);
+
 static inline size_t fd_itemsize(fd_dtype dtype) {
     return dtype == FD_f64 ? 8 : dtype == FD_f32 ? 4 : 2;
 }
@@ -152,6 +170,10 @@ typedef struct fd_table {
     fd_softmax_weights_fn *softmax_weights[FD_DTYPE_COUNT];
     fd_softmax_sums_fn *softmax_sums[FD_DTYPE_COUNT];
     fd_softmax_gradient_fn *softmax_gradient[FD_DTYPE_COUNT];
+    fd_squares_fn *squares[FD_DTYPE_COUNT];
+    fd_row_scale_fn *row_scale[FD_DTYPE_COUNT];
+    fd_column_squares_fn *column_squares[FD_DTYPE_COUNT];
+    fd_column_scale_fn *column_scale[FD_DTYPE_COUNT];
     fd_dropconnect_fn *dropconnect[FD_DTYPE_COUNT];
     fd_dropconnect_dx_fn *dropconnect_dx[FD_DTYPE_COUNT];
     fd_dropconnect_dw_fn *dropconnect_dw[FD_DTYPE_COUNT];

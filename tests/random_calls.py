@@ -33,6 +33,7 @@ NOT_CALLED = {
     "set_backend": "loads a backend",
     "show_config": "loads every backend",
     "MonteCarloResult": "plain data that mc_dropout returns",
+    "Sparsity": "plain data that sparsity returns",
     "Layer": "the base of the others",
 }
 
@@ -127,6 +128,8 @@ class Caller:
             return self.too_much() if self.often(5) else self.random.randrange(1, 4)
         if name in ("n", "seed", "block_size"):
             return self.random.randrange(1, 5)
+        if name == "c":
+            return self.random.choice([0.0, 0.5, 3, float("inf"), -1, "no limit"])
         if name == "out" and self.often(20):
             return self.random.choice([x, self.array()])
         if name in ("training", "packed"):

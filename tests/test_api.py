@@ -21,6 +21,7 @@ def test_names() -> None:
         "Generator",
         "Key",
         "MonteCarloResult",
+        "Sparsity",
         "alpha_dropout",
         "alpha_dropout_backward",
         "apply_mask",
@@ -53,12 +54,14 @@ def test_names() -> None:
         "get_num_threads",
         "layers",
         "manual_seed",
+        "max_norm_",
         "mc_dropout",
         "set_backend",
         "set_num_threads",
         "show_config",
         "softmax_dropout",
         "softmax_dropout_backward",
+        "sparsity",
         "variational_dropout",
         "zoneout",
         "zoneout_backward",
@@ -112,6 +115,8 @@ def test_signatures_of_the_family() -> None:
         "softmax_dropout_backward": "(dy, scores, p=0.5, training=True, *, axis=-1, mask=None, "
         "scale=1.0, rng, out=None)",
         "dropout_samples": "(x, p, samples, *, rng=None, out=None)",
+        "max_norm_": "(w, c, axis=1)",
+        "sparsity": "(a, tol=0.0, bins=50, range=None)",
         "mc_dropout": "(fn, x, samples=50, *, rng=None, probabilities=False)",
     }.items():
         assert signature_of(getattr(fastdrop, name)) == signature, name

@@ -117,6 +117,8 @@ FAMILY = {
     "feature_alpha_dropout": ("Klambauer", "NIPS 2017", "section"),
     "feature_alpha_dropout_backward": ("Klambauer", "NIPS 2017", "section"),
     "dropout_samples": ("Gal", "ICML 2016", "section 4"),
+    "max_norm_": ("Srivastava", "JMLR 15 (2014)", "section 5.1"),
+    "sparsity": ("Srivastava", "JMLR 15 (2014)", "section 7.2"),
     "mc_dropout": ("Gal", "ICML 2016", "section 4"),
 }
 

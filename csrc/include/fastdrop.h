@@ -163,6 +163,18 @@ void fd_softmax_dropout_backward(fd_dtype dtype, const fd_softmax *s, const void
                                  void *dx, void *weights, const fd_key *key, const fd_plan *plan,
                                  double keep_scale);
 
+/* Matrices of (n, inner) numbers whose columns are groups: `outer` of them, the distances in bytes;
+ * the numbers of a row are neighbours. */
+typedef struct fd_norms {
+    size_t outer, n, inner;
+    ptrdiff_t outer_step, step; /* from a matrix to the next, and from a row to the next */
+} fd_norms;
+
+/* Each group whose L2 norm passes the limit is multiplied with limit / norm, rounded to the compute
+ * type; the others, and those with an inf or a nan, are left as they are. The limit is not negative
+ * and not a nan. Squares and sums are computed in binary64, in an order that depends on n alone. */
+void fd_max_norm(fd_dtype dtype, void *w, const fd_norms *norms, double limit);
+
 /* A linear layer whose connections are dropped, on contiguous matrices: y, of (samples, outputs),
  * is the sum over inputs of keep * w * x, times the scale, plus the bias, which may be NULL. A
  * decision for each (sample, output, input), in that order, or for each (output, input) where the

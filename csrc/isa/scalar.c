@@ -191,6 +191,7 @@ const fd_table fd_table_scalar = {
 #define FD_KERNEL FD_KERNEL_ENTRY
 #define FD_COMPUTING_KERNEL FD_KERNEL_ENTRY
 #define FD_PRODUCT_KERNEL FD_KERNEL_ENTRY
+#define FD_NORM_KERNEL FD_KERNEL_ENTRY
 #define FD_MASK_KERNEL FD_MASK_KERNEL_ENTRY
 #include "../ops.def"
 };

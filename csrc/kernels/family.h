@@ -11,3 +11,4 @@
 #include "tiles.h"
 #include "product.h"
 #include "dropconnect.h"
+#include "norm.h"

@@ -16,6 +16,8 @@ FD_INLINE VR V(polynomial)(const FD_NUMBER *coefficients, int count, VR x) {
     return y;
 }
 
+#include "sums.h"
+
 #include "exp.h"
 
 #include "activations.h"

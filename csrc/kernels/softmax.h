@@ -1,9 +1,7 @@
 /* Softmax of a row of scores and its gradient, by runs of at most 4096 elements; what each kernel
  * gives stands in kernel.h.
  *
- * Sums have one order, and so the same bits, in all instruction sets: of each 64 elements, place
- * j = 0..15 takes (e[j] + e[j + 16]) + (e[j + 32] + e[j + 48]), and at the end the places are added
- * by halves. What the last 64 elements lack, and what takes no part, is +0.0. */
+ * Sums have the order of sums.h; what takes no part is +0.0. */
 
 /* The registers that hold 16 places. */
 #define PLACES (16 / VN)
@@ -93,18 +91,6 @@ FD_INLINE VR FD_CAT(softmax_dy, D)(const FD_CAT(softmax_step, D) * at, int i,
                    V(mul)(LOAD(at->dy + i * VN * FD_SIZE), s->keep_scale));
 }
 
-FD_INLINE VR FD_CAT(softmax_four, D)(const VR *e) {
-    return V(add)(V(add)(e[0], e[1]), V(add)(e[2], e[3]));
-}
-
-FD_INLINE double FD_CAT(softmax_total, D)(VR *places) {
-    for (int half = PLACES / 2; half; half /= 2) {
-        FD_UNROLL
-        for (int i = 0; i < half; i++) { places[i] = V(add)(places[i], places[i + half]); }
-    }
-    return V(sum)(places[0]);
-}
-
 FD_INLINE void FD_CAT(largest_step, D)(const FD_CAT(softmax_step, D) * at, int masked,
                                        void *context) {
     FD_CAT(softmax_state, D) *s = context;
@@ -133,7 +119,7 @@ FD_INLINE void FD_CAT(sum_step, D)(const FD_CAT(softmax_step, D) * at, int maske
             e[j] = FD_CAT(softmax_exp, D)(at, masked, place, s);
             if (at->y) { STORE(at->y + place * VN * FD_SIZE, e[j]); }
         }
-        s->sum[i] = V(add)(s->sum[i], FD_CAT(softmax_four, D)(e));
+        s->sum[i] = V(add)(s->sum[i], V(four)(e));
     }
 }
 
@@ -141,7 +127,7 @@ static double FD_CAT(softmax_sum, D)(const fd_softmax_run *run) {
     FD_CAT(softmax_state, D) s = {.scale = V(set)(run->scale), .largest = V(set)(run->largest)};
     for (int i = 0; i < PLACES; i++) { s.sum[i] = V(set)(0); }
     FD_CAT(softmax_walk, D)(run, 1, FD_CAT(sum_step, D), &s);
-    return FD_CAT(softmax_total, D)(s.sum);
+    return V(total)(s.sum);
 }
 
 FD_INLINE void FD_CAT(weights_step, D)(const FD_CAT(softmax_step, D) * at, int masked,
@@ -171,8 +157,8 @@ FD_INLINE void FD_CAT(sums_step, D)(const FD_CAT(softmax_step, D) * at, int mask
             e[j] = FD_CAT(softmax_exp, D)(at, masked, place, s);
             g[j] = V(mul)(e[j], FD_CAT(softmax_dy, D)(at, place, s));
         }
-        s->sum[i] = V(add)(s->sum[i], FD_CAT(softmax_four, D)(e));
-        s->product[i] = V(add)(s->product[i], FD_CAT(softmax_four, D)(g));
+        s->sum[i] = V(add)(s->sum[i], V(four)(e));
+        s->product[i] = V(add)(s->product[i], V(four)(g));
     }
 }
 
@@ -181,8 +167,8 @@ static void FD_CAT(softmax_sums, D)(const fd_softmax_run *run, double *sum, doub
     s.keep_scale = V(set)(run->keep_scale);
     for (int i = 0; i < PLACES; i++) { s.sum[i] = s.product[i] = V(set)(0); }
     FD_CAT(softmax_walk, D)(run, 0, FD_CAT(sums_step, D), &s);
-    *sum = FD_CAT(softmax_total, D)(s.sum);
-    *product = FD_CAT(softmax_total, D)(s.product);
+    *sum = V(total)(s.sum);
+    *product = V(total)(s.product);
 }
 
 FD_INLINE void FD_CAT(gradient_step, D)(const FD_CAT(softmax_step, D) * at, int masked,

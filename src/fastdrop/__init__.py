@@ -29,7 +29,9 @@ from .fused import dropout_add, zoneout, zoneout_backward
 from .linear import dropconnect_linear, dropconnect_linear_backward
 from .montecarlo import MonteCarloResult, dropout_samples, mc_dropout
 from .noise import gaussian_dropout, gaussian_noise
+from .norms import max_norm_
 from .softmax import softmax_dropout, softmax_dropout_backward
+from .sparseness import Sparsity, sparsity
 from .structured import drop_path, dropout1d, dropout2d, dropout3d, variational_dropout
 from .weights import attention_dropout, drop_connect, embedding_dropout
 
@@ -39,6 +41,7 @@ __all__ = [
     "Generator",
     "Key",
     "MonteCarloResult",
+    "Sparsity",
     "alpha_dropout",
     "alpha_dropout_backward",
     "apply_mask",
@@ -71,12 +74,14 @@ __all__ = [
     "get_num_threads",
     "layers",
     "manual_seed",
+    "max_norm_",
     "mc_dropout",
     "set_backend",
     "set_num_threads",
     "show_config",
     "softmax_dropout",
     "softmax_dropout_backward",
+    "sparsity",
     "variational_dropout",
     "zoneout",
     "zoneout_backward",

@@ -233,11 +233,30 @@ def check_axis(axis: object, argument: str) -> int:
 
 def axis_of(axis: int, array: Array, argument: str, of: str = "x") -> int:
     """`axis` counted from the front, if `array`, which the caller knows as `of`, has it."""
-    if not -array.ndim <= axis < array.ndim:
+    return axis_in(axis, array.shape, argument, of)
+
+
+def axis_in(axis: int, shape: tuple[int, ...], argument: str, of: str) -> int:
+    """The same of what has that shape."""
+    if not -len(shape) <= axis < len(shape):
         raise ValueError(
-            f"{argument} has to be an axis of {of}, which has shape {array.shape}, but got {axis}"
+            f"{argument} has to be an axis of {of}, which has shape {shape}, but got {axis}"
         )
-    return axis % array.ndim
+    return axis % len(shape)
+
+
+def axes_in(axes: object, shape: tuple[int, ...], argument: str, of: str) -> tuple[int, ...]:
+    """Axes in C order, counted from the front: `axes` is one, a tuple of them, or None for all."""
+    if axes is None:
+        return tuple(range(len(shape)))
+    words = "an integer, a tuple of integers or None"
+    some = axes if isinstance(axes, tuple | list) else (axes,)
+    found = [axis_in(_axis_length(axis, argument, words), shape, argument, of) for axis in some]
+    if len(set(found)) != len(found):
+        raise ValueError(f"{argument} has to name each axis of {of} once, but got {axes}")
+    if not found:
+        raise ValueError(f"{argument} has to name at least one axis of {of}, but got {axes}")
+    return tuple(sorted(found))
 
 
 def check_count(value: object, argument: str) -> int:

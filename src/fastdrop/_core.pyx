@@ -233,6 +233,7 @@ include "_core_act.pxi"
 include "_core_softmax.pxi"
 include "_core_products.pxi"
 include "_core_capi.pxi"
+include "_core_norm.pxi"
 
 
 # --- Instruction sets, threads, streaming ----------------------------------------------------------

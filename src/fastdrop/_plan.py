@@ -13,6 +13,7 @@ Choice = TypeVar("Choice", bound=str)
 
 _DROP_ALL = 65536
 _LARGEST_BINARY32 = (2 - 2.0**-23) * 2.0**127
+_LARGEST_BINARY64 = (2 - 2.0**-52) * 2.0**1023
 
 
 class Plan(NamedTuple):
@@ -60,6 +61,17 @@ def check_factor(value: object, argument: str, kind: str) -> float:
     if not math.isfinite(number) or (kind != "float64" and abs(number) > _LARGEST_BINARY32):
         raise ValueError(f"{argument} has to be a finite number, but got {value}")
     return math.copysign(_rounded(abs(number), kind), number)
+
+
+def check_limit(value: object, argument: str) -> float:
+    """``value`` as a number of at least 0, which may be inf."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{argument} has to be a real number, but got {type(value).__name__}")
+    number: Any = value  # the typing of numbers.Real knows no comparison
+    if not number >= 0:
+        raise ValueError(f"{argument} has to be at least 0, but got {number}")
+    # Compared before it is converted: an int may be too large for a float.
+    return float(number) if number <= _LARGEST_BINARY64 else math.inf
 
 
 def check_choice(value: object, argument: str, choices: tuple[Choice, Choice]) -> Choice:

@@ -100,6 +100,7 @@ int main(int argc, char **argv) {
     test_kernels();
     test_computing();
     test_products();
+    test_norms();
     test_drive();
     test_permuted();
     test_samples();

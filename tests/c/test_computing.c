@@ -190,7 +190,9 @@ void test_computing(void) {
 #define FD_COMPUTING_KERNEL(op) test_kernel(#op, run_##op, oracle, table);
 #define FD_MASK_KERNEL(op)
 #define FD_PRODUCT_KERNEL(op)
+#define FD_NORM_KERNEL(op)
 #include "ops.def"
+#undef FD_NORM_KERNEL
 #undef FD_PRODUCT_KERNEL
 #undef FD_KERNEL
 #undef FD_COMPUTING_KERNEL

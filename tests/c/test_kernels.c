@@ -202,7 +202,9 @@ static void test_table(const fd_table *table) {
 #define FD_COMPUTING_KERNEL(op)
 #define FD_MASK_KERNEL(op) CHECK(table->op != NULL, "%s has no " #op, table->name);
 #define FD_PRODUCT_KERNEL(op)
+#define FD_NORM_KERNEL(op)
 #include "ops.def"
+#undef FD_NORM_KERNEL
 #undef FD_PRODUCT_KERNEL
 #undef FD_KERNEL
 #undef FD_COMPUTING_KERNEL

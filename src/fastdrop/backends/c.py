@@ -24,6 +24,7 @@ softmax_dropout_backward = _core.softmax_dropout_backward_into
 dropconnect = _core.dropconnect_into
 dropconnect_dx = _core.dropconnect_dx_into
 dropconnect_dw = _core.dropconnect_dw_into
+max_norm = _core.max_norm_into
 
 
 def info() -> dict[str, object]:

@@ -197,6 +197,14 @@ class Backend(Protocol):
     ) -> None:
         """The sum over samples of ``keep * x * (dy * scale)``."""
 
+    def max_norm(self, w: "Array", kind: str, limit: float) -> None:
+        """Multiply each ``w[i, :, j]`` whose L2 norm passes the limit with ``limit / norm``.
+
+        The three axes of w have any strides, but the numbers of the last one are neighbours in
+        memory. What is within the limit, or has an inf or a nan, stays as it is. The squares are
+        summed in float64, in one order in all backends, which the NumPy backend states.
+        """
+
 
 OPERATIONS = tuple(name for name in vars(Backend) if not name.startswith("_"))
 """The names of all of them."""

@@ -29,6 +29,7 @@ from .computing import affine_kernel, dropout_add, zoneout, zoneout_split
 from .drop_block import drop_block_packed
 from .kernels import KINDS, draw, masking_kernel
 from .noise import gaussian_dropout, gaussian_noise
+from .norm import max_norm
 from .products import dropconnect, dropconnect_dw, dropconnect_dx
 from .softmax import softmax_dropout, softmax_dropout_backward
 
@@ -51,6 +52,7 @@ __all__ = [
     "info",
     "mask_bool",
     "mask_packed",
+    "max_norm",
     "scale",
     "softmax_dropout",
     "softmax_dropout_backward",

@@ -18,39 +18,9 @@ from .computing import CHUNK, MASK, conversions, types_of, vector, written
 from .functions import functions
 from .jit import compiled, jit
 from .kernels import KINDS, draw
+from .sums import row_sum
 
 Array = np.ndarray[Any, np.dtype[Any]]
-
-
-@jit
-def _sum(e: Array) -> float:
-    """The sum in the order that all backends have (see ``numpy/softmax.py``)."""
-    zero = e.dtype.type(0)
-    places = np.empty(16, e.dtype)
-    total = 0.0
-    for run in range(0, e.size, 4096):
-        places[:] = zero
-        end = min(run + 4096, e.size)
-        for step in range(run, end, 64):
-            if step + 64 <= end:
-                for j in range(16):
-                    i = step + j
-                    places[j] += (e[i] + e[i + 16]) + (e[i + 32] + e[i + 48])
-            else:
-                for j in range(16):
-                    i = step + j
-                    a = e[i] if i < end else zero
-                    b = e[i + 16] if i + 16 < end else zero
-                    c = e[i + 32] if i + 32 < end else zero
-                    d = e[i + 48] if i + 48 < end else zero
-                    places[j] += (a + b) + (c + d)
-        half = 8
-        while half:
-            for j in range(half):
-                places[j] += places[j + half]
-            half >>= 1
-        total += np.float64(places[0])
-    return total
 
 
 @jit
@@ -78,7 +48,7 @@ def _exponentials(kind: str) -> Callable[..., Any]:
             largest = zero
         for i in range(e.size):
             e[i] = exp(e[i] - largest)
-        return _sum(e)
+        return row_sum(e, np.empty(16, compute))
 
     return exponentials
 
@@ -140,7 +110,7 @@ def _backward_kernel(kind: str) -> Callable[..., None]:
                 products[i] = e[i] * g[i]
             factor = compute(_part(kept, total))
             slope = compute(_part(np.float64(scale), total))
-            centre = compute(_part(_sum(products), total))
+            centre = compute(_part(row_sum(products, np.empty(16, compute)), total))
             for i in range(n):
                 d = (e[i] * slope) * (g[i] - centre)
                 dx[row + i] = store(d if take[row + i] else zero)

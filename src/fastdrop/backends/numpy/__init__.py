@@ -22,6 +22,7 @@ from .draw import CHUNK, keep
 from .drop_block import drop_block_packed
 from .fused import dropout_add, zoneout, zoneout_split
 from .noise import gaussian_dropout, gaussian_noise
+from .norm import max_norm
 from .products import dropconnect, dropconnect_dw, dropconnect_dx
 from .softmax import softmax_dropout, softmax_dropout_backward
 
@@ -44,6 +45,7 @@ __all__ = [
     "info",
     "mask_bool",
     "mask_packed",
+    "max_norm",
     "scale",
     "softmax_dropout",
     "softmax_dropout_backward",

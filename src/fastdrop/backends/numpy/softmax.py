@@ -12,36 +12,9 @@ from fastdrop.stream import Key
 from .arithmetic import factor, masked, rounded, widened
 from .draw import CHUNK, keep
 from .functions import exp
+from .sums import row_sums
 
 Array = np.ndarray[Any, np.dtype[Any]]
-
-_RUN = 4096  # scores that are summed in the compute type
-_PLACES = 16
-
-
-def _sums(e: Array) -> Array:
-    """The sums of the rows, in float64, each in the order that all backends have.
-
-    Of each 64 elements, place j = 0..15 takes (e[j] + e[j + 16]) + (e[j + 32] + e[j + 48]). After
-    at most 4096 elements the places are added by halves, and that to the rest in float64.
-    """
-    count, n = e.shape
-    total = np.zeros(count)
-    for start in range(0, n, _RUN):
-        run = e[:, start : start + _RUN]
-        steps = -(-run.shape[1] // 64)
-        padded = np.zeros((count, steps * 64), e.dtype)
-        padded[:, : run.shape[1]] = run
-        quarter = padded.reshape(count, steps, 4, _PLACES)
-        four = (quarter[:, :, 0] + quarter[:, :, 1]) + (quarter[:, :, 2] + quarter[:, :, 3])
-        places = np.zeros((count, _PLACES), e.dtype)
-        for step in range(steps):
-            places = places + four[:, step]
-        while places.shape[1] > 1:
-            half = places.shape[1] // 2
-            places = places[:, :half] + places[:, half:]
-        total += places[:, 0]
-    return total
 
 
 def _parts(number: Any, total: Array, dtype: Any) -> Array:
@@ -94,7 +67,7 @@ def _pieces(x: Array, kind: str, rows: Rows, key: Key, plan: Plan) -> Iterator[_
         decisions = _decisions(rows, key, plan, part.start, part.stop, n)
         # What is not visible is not even nan.
         decisions &= np.arange(n) < visible[:, None]
-        yield _Piece(part, e, _sums(e), take, decisions)
+        yield _Piece(part, e, row_sums(e, e.dtype), take, decisions)
 
 
 @np.errstate(all="ignore")
@@ -120,7 +93,7 @@ def softmax_dropout_backward(
     for piece in _pieces(x, kind, rows, key, plan):
         part, e, total = piece.part, piece.e, piece.total
         g = masked(widened(dy[part], kind) * factor(plan.scale, kind), piece.keep & piece.take)
-        centre = _parts(_sums(e * g), total, e.dtype)
+        centre = _parts(row_sums(e * g, e.dtype), total, e.dtype)
         gradient = (e * _parts(rows.scale, total, e.dtype)) * (g - centre)
         again = masked(e * _parts(plan.scale, total, e.dtype), piece.keep)
         dx[part] = rounded(masked(gradient, piece.take), kind)

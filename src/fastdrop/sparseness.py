@@ -1,0 +1,107 @@
+"""How sparse activations are: what dropout does to them, in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _arrays
+from ._arrays import Array
+from ._plan import check_limit
+
+
+@dataclass(frozen=True, eq=False)
+class Sparsity:
+    """What `sparsity` found.
+
+    Parameters
+    ----------
+    fraction : float
+        The share of the elements that are at most `tol` away from 0, from 0 to 1.
+    counts : ndarray
+        How many elements fall into each bin, as integers.
+    edges : ndarray
+        The edges of the bins: one more than there are bins.
+
+    Examples
+    --------
+    >>> import fastdrop
+    >>> fastdrop.sparsity([0.0, 0.0, 1.0, 3.0]).fraction
+    0.5
+    """
+
+    fraction: float
+    counts: Array
+    edges: Array
+
+
+def sparsity(
+    a: npt.ArrayLike,
+    tol: float = 0.0,
+    bins: int | Sequence[float] | Array | str = 50,
+    range: tuple[float, float] | None = None,  # noqa: A002 - as numpy.histogram has it
+) -> Sparsity:
+    """Say which share of the activations is 0, or nearly, and how they are distributed.
+
+    Parameters
+    ----------
+    a : array_like
+        Activations, of any shape with at least one element. Dtypes as for `dropout`.
+    tol : float, default 0.0
+        An element counts as 0 if its absolute value is at most this; at least 0.
+    bins : int, sequence of floats or str, default 50
+        The bins of the histogram, as for `numpy.histogram`: how many of equal width, or their
+        edges, or the name of a rule.
+    range : tuple of two floats, optional
+        Where the first bin begins and the last one ends, as for `numpy.histogram`: the smallest
+        and the largest finite element if it is not given.
+
+    Returns
+    -------
+    Sparsity
+        With `fraction`, `counts` and `edges`.
+
+    Raises
+    ------
+    TypeError
+        The dtype of `a`, or the type of `tol`, is none of those.
+    ValueError
+        `a` is empty; `tol` is below 0 or nan; what `numpy.histogram` refuses of `bins` and
+        `range`.
+
+    Notes
+    -----
+    Source: Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov, "Dropout: A Simple Way to
+    Prevent Neural Networks from Overfitting", JMLR 15 (2014), section 7.2 and its figure: with
+    dropout, histograms of the activations of hidden units have a sharp peak at 0, and those of the
+    units' mean activations, ``sparsity(a.mean(axis=0))`` for activations of (samples, units), lie
+    closer to 0.
+
+    A nan is no 0, and neither is an inf: they count among the elements whose share is given, and
+    stand in no bin. The bins are in float32 for 16-bit floats, else in a's dtype.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop
+    >>> hidden = np.array([[0, 0.5, 0, 2], [0, 1.5, 1e-3, 0]], np.float32)
+    >>> found = fastdrop.sparsity(hidden, tol=0.01, bins=4)
+    >>> found.fraction
+    0.625
+    >>> found.counts
+    array([5, 1, 0, 2])
+    >>> found.edges
+    array([0. , 0.5, 1. , 1.5, 2. ], dtype=float32)
+    """
+    array = _arrays.as_operand(a, "a")
+    limit = check_limit(tol, "tol")
+    if not array.size:
+        raise ValueError(f"a has to have at least one element, but got shape {array.shape}")
+    if array.dtype.itemsize == 2:
+        array = array.astype(np.float32)
+    fraction = int(np.count_nonzero(np.abs(array) <= limit)) / array.size
+    counts, edges = np.histogram(array[np.isfinite(array)], bins=bins, range=range)
+    return Sparsity(fraction, counts, edges)
