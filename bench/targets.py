@@ -7,6 +7,7 @@ instruction sets the figures are shown without one.
 
 import argparse
 import importlib.util
+import itertools
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -28,7 +29,7 @@ SOFTMAX = "fastdrop.softmax_dropout(x, p, rng=rng, out=y)"
 PRODUCT = "fastdrop.dropconnect_linear(x, w, None, p, rng=rng, out=y)"
 
 # What is to be reached, by what is measured, with AVX-512 and with AVX2.
-GOALS = {
+GOALS: dict[str, tuple[float | None, float | None]] = {
     "in place, 64 K": (0.75, 0.42),
     "in place, 1 M": (0.92, 0.52),
     "in place, 4 M": (0.92, 0.55),
@@ -44,6 +45,9 @@ GOALS = {
     "softmax_dropout against torch.softmax, (8, 6, 256, 256)": (0.77, 0.77),
     "dropconnect_linear, (64, 1024, 1024), G multiply-adds/s": (10.0, None),
     "gaussian_dropout in place, 1 M, Gel/s": (3.0, 1.0),
+    "max_norm_ in place, (1024, 1024), rows": (0.67, 0.67),
+    "max_norm_ in place, (1024, 1024), columns": (None, None),
+    "max_norm_ in place, (1024, 1024), rows within the limit": (None, None),
     "Numba, 1 M, Gel/s": (3.0, None),
     "NumPy reference, 1 M, Gel/s": (0.05, 0.05),
     "memory of a call in place, 64 M, beyond the array, MB": (1.0, 1.0),
@@ -218,6 +222,32 @@ def noise(one: Implementation, seconds: float) -> Iterator[Figure]:
     yield Figure("gaussian_dropout in place, 1 M, Gel/s", n / ours / 1e9, made_of)
 
 
+def norms(one: Implementation, seconds: float) -> Iterator[Figure]:
+    """Every group is over the limit, which falls from call to call; beside NumPy's way."""
+    x = np.random.default_rng(1).standard_normal((1024, 1024), np.float32)
+    limits = (15 * (1 - 2.0**-20) ** n for n in itertools.count())
+    names = {**names_for(1, FLOAT32), "x": x, "limits": limits}
+    for what, axis, c in (
+        ("rows", 1, "next(limits)"),
+        ("columns", 0, "next(limits)"),
+        ("rows within the limit", 1, "1e9"),
+    ):
+        usual = f"np.multiply(x, np.minimum(1, {c} / norm(x, axis={axis}, keepdims=True)), out=x)"
+        rows = [
+            Row("np.multiply", Timer("np.multiply(x, s, out=x)", globals=names)),
+            Row("fastdrop", Timer(f"fastdrop.max_norm_(x, {c}, {axis})", globals=names), one),
+            Row("norm", Timer(usual, globals=names | {"norm": np.linalg.norm})),
+        ]
+        if importlib.util.find_spec("torch") is not None:
+            theirs = f"t.renorm_(2, {1 - axis}, {c})"
+            rows.append(Row("renorm_", Timer(theirs, globals=names | torch_names(x))))
+        bound, ours, *others = medians(rows, seconds)
+        made_of = f"{gel(x.size, ours)} of np.multiply's {gel(x.size, bound)} Gel/s; " + ", ".join(
+            f"{row.label} {gel(x.size, t)}" for row, t in zip(rows[2:], others, strict=True)
+        )
+        yield Figure(f"max_norm_ in place, (1024, 1024), {what}", bound / ours, made_of)
+
+
 def fallbacks(seconds: float) -> Iterator[Figure]:
     n = ALL_SIZES["1 M"]
     for backend, name in (("numba", "Numba"), ("numpy", "NumPy reference")):
@@ -284,6 +314,7 @@ def figures(one: Implementation, seconds: float) -> Iterator[Figure]:
     yield from attention(one, seconds)
     yield from product(one, seconds)
     yield from noise(one, seconds)
+    yield from norms(one, seconds)
     yield from fallbacks(seconds)
     yield from memory(one)
 

@@ -116,6 +116,7 @@ def test_every_goal_is_measured() -> None:
     measured += [figure.what for figure in targets.fallbacks(0.0)]
     measured += [figure.what for figure in targets.product(one, 0.0)]
     measured += [figure.what for figure in targets.noise(one, 0.0)]
+    measured += [figure.what for figure in targets.norms(one, 0.0)]
     assert set(measured) <= set(targets.GOALS)
 
 
