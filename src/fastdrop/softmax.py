@@ -219,7 +219,7 @@ class _ByRows(NamedTuple):
     copied: bool
 
 
-class _Call(NamedTuple):
+class SoftmaxCall(NamedTuple):
     """The checked arguments that both directions have."""
 
     scores: Array
@@ -235,10 +235,12 @@ class _Call(NamedTuple):
         return self.axis == self.scores.ndim - 1
 
     def check_mask_apart(self, target: Array) -> None:
+        """The mask must not lie in what is written."""
         if self.mask is not None:
             _arrays.check_apart(self.mask, target, "mask")
 
     def by_rows(self, array: Array) -> _ByRows:
+        """The array itself where its rows lie so, or a copy."""
         moved = np.moveaxis(array, self.axis, -1)
         if moved.flags.c_contiguous:
             return _ByRows(moved, False)
@@ -255,6 +257,7 @@ class _Call(NamedTuple):
         return np.empty(moved.shape, moved.dtype)
 
     def put(self, result: Array, target: Array) -> None:
+        """Bring the rows of the result to where they belong, if they are not there."""
         moved = np.moveaxis(target, self.axis, -1)
         if not moved.flags.c_contiguous:
             moved[...] = result
@@ -293,9 +296,9 @@ class _Call(NamedTuple):
 
 def _check(
     scores: Array, p: float, axis: object, mask: npt.ArrayLike | None, scale: object
-) -> _Call:
+) -> SoftmaxCall:
     kind = _arrays.kind_of(scores.dtype, "scores")
     number = _arrays.axis_of(_arrays.check_axis(axis, "axis"), scores, "axis", "scores")
     seen = None if mask is None else _arrays.score_mask(mask, scores)
     plan = make_plan(p, kind)
-    return _Call(scores, kind, number, seen, check_factor(scale, "scale", kind), plan)
+    return SoftmaxCall(scores, kind, number, seen, check_factor(scale, "scale", kind), plan)

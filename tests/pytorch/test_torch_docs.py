@@ -54,6 +54,9 @@ def test_the_module() -> None:
         ("embedding_dropout", ("Merity", "ICLR 2018")),
         ("scaled_dot_product_attention", ("Vaswani", "NIPS 2017", "Dao", "NeurIPS 2022")),
         ("zoneout", ("Krueger", "ICLR 2017")),
+        ("softmax_dropout", ("Vaswani", "NIPS 2017")),
+        ("dropconnect_linear", ("Wan", "ICML 2013")),
+        ("max_norm_", ("Srivastava", "JMLR 15 (2014)", "section 5.1")),
     ],
 )
 def test_sources_and_differences(name: str, words: tuple[str, ...]) -> None:

@@ -26,6 +26,7 @@ from .family_modules import (
     Zoneout,
 )
 from .functional import dropout, dropout1d, dropout2d, dropout3d
+from .linear import dropconnect_linear
 from .modules import (
     AlphaDropout,
     Dropout,
@@ -36,13 +37,17 @@ from .modules import (
 )
 from .montecarlo import MonteCarloResult, mc_dropout
 from .noise import gaussian_dropout
+from .norms import max_norm_
 from .recurrent import zoneout
 from .shared import drop_path, embedding_dropout, variational_dropout
+from .softmax import softmax_dropout
+from .weight_modules import DropConnectLinear, SoftmaxDropout
 
 __all__ = [
     "AlphaDropout",
     "DropBlock2d",
     "DropBlock3d",
+    "DropConnectLinear",
     "Dropout",
     "Dropout1d",
     "Dropout2d",
@@ -53,6 +58,7 @@ __all__ = [
     "MonteCarloResult",
     "MultiheadAttention",
     "Report",
+    "SoftmaxDropout",
     "StochasticDepth",
     "VariationalDropout",
     "Zoneout",
@@ -60,6 +66,7 @@ __all__ = [
     "drop_block2d",
     "drop_block3d",
     "drop_path",
+    "dropconnect_linear",
     "dropout",
     "dropout1d",
     "dropout2d",
@@ -67,10 +74,12 @@ __all__ = [
     "embedding_dropout",
     "feature_alpha_dropout",
     "gaussian_dropout",
+    "max_norm_",
     "mc_dropout",
     "replace",
     "restore",
     "scaled_dot_product_attention",
+    "softmax_dropout",
     "variational_dropout",
     "zoneout",
 ]

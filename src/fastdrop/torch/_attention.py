@@ -17,18 +17,13 @@ from fastdrop._rng import Key
 from . import _tiles
 from ._autograd import drawn, intercepted, is_ordinary
 from ._draw import DROPOUT, Draw
-from ._seeding import Words
+from ._ops import words_of
 
 Gradients: TypeAlias = tuple[Tensor, Tensor, Tensor]
 
 
-def _words(word: Tensor) -> Words:
-    seed, stream, offset = (n % 2**64 for n in word.tolist())
-    return seed, stream, offset
-
-
 def _call(word: Tensor, p: float, causal: bool, scale: float) -> _tiles.Attention:
-    return _tiles.Attention(Key(*_words(word)), p, causal, scale)
+    return _tiles.Attention(Key(*words_of(word)), p, causal, scale)
 
 
 @torch.library.custom_op("fastdrop::attention", mutates_args=(), device_types="cpu")
@@ -135,7 +130,7 @@ def composed(
     nothing = (scores == -torch.inf).all(-1, keepdim=True)
     weights = scores.masked_fill(nothing, 0.0).softmax(-1).masked_fill(nothing, 0.0)
     if is_ordinary(weights):
-        weights = drawn(weights, Draw(p, *_words(word), DROPOUT))
+        weights = drawn(weights, Draw(p, *words_of(word), DROPOUT))
     else:
         weights = intercepted(weights, word, p, DROPOUT, None)
     return (weights @ value.to(dtype)).to(query.dtype)

@@ -132,6 +132,13 @@ def key_for(n: int, generator: AnyGenerator, seed: Seed) -> torch.Tensor:
     return _ops.key_op(torch.empty(0), 0 if generator is None else generator.number, n)
 
 
+def word_for(x: torch.Tensor, n: int, generator: AnyGenerator, seed: Seed) -> torch.Tensor:
+    """The key of `n` decisions for an operator that takes `x`."""
+    if is_ordinary(x):
+        return _ops.key_tensor(words_for(n, generator, seed))
+    return key_for(n, generator, seed)
+
+
 def call_both(
     one: tuple[torch.Tensor, Rule],
     other: tuple[torch.Tensor, Rule],

@@ -21,6 +21,12 @@ def key_tensor(words: Words) -> torch.Tensor:
     return torch.tensor([word - 2**64 if word >= 2**63 else word for word in words])
 
 
+def words_of(key: torch.Tensor) -> Words:
+    """What `key_tensor` was made of."""
+    seed, stream, offset = (word % 2**64 for word in key.tolist())
+    return seed, stream, offset
+
+
 @torch.library.custom_op(
     "fastdrop::key", mutates_args=(), tags=(torch.Tag.nondeterministic_seeded,)
 )
@@ -48,9 +54,8 @@ def draw_op(
     y = torch.empty_like(x)
     if x.numel():
         kind = Rule.by_name[rule]
-        seed, stream, offset = (word % 2**64 for word in key.tolist())
         shape = None if form is None else tuple(form)
-        kind.into(x.resolve_neg(), y, Draw(p, seed, stream, offset, kind, shape))
+        kind.into(x.resolve_neg(), y, Draw(p, *words_of(key), kind, shape))
     return y
 
 

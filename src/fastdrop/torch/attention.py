@@ -13,12 +13,11 @@ from torch.overrides import handle_torch_function, has_torch_function
 
 from fastdrop._plan import check_factor
 
-from . import _ops
 from ._attention import attention_op, composed
 from ._autograd import is_ordinary
 from ._bridge import taken
-from ._call import key_for
-from ._seeding import AnyGenerator, Seed, words_for
+from ._call import word_for
+from ._seeding import AnyGenerator, Seed
 from .functional import refuse
 
 __all__ = ["scaled_dot_product_attention"]
@@ -221,10 +220,7 @@ def _attend(
     for length in lead:
         n *= length
     ordinary = is_ordinary(query)
-    if ordinary:
-        word = _ops.key_tensor(words_for(n, generator, seed))
-    else:
-        word = key_for(n, generator, seed)
+    word = word_for(query, n, generator, seed)
     if (
         whole != lead
         or _transforms_active()

@@ -1,0 +1,158 @@
+"""Modules of what computes more than dropout: softmax with dropout, and DropConnect."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from fastdrop import _arrays
+from fastdrop._plan import check_factor
+
+from . import linear, softmax
+from ._seeding import AnyGenerator, Seed
+from .modules import Drops
+
+__all__ = ["DropConnectLinear", "SoftmaxDropout"]
+
+
+class SoftmaxDropout(Drops):
+    """Softmax, and dropout of the weights that it gives: see `fastdrop.torch.softmax_dropout`.
+
+    Parameters
+    ----------
+    p : float, default 0.5
+        Probability of dropping a weight, from 0 to 1. May be assigned later.
+    dim : int, default -1
+        The axis that the weights sum to 1 along.
+    scale : float, default 1.0
+        What the scores are multiplied by; finite.
+    generator, seed
+        As for `Dropout`.
+
+    Raises
+    ------
+    ValueError
+        `scale` is not finite; otherwise as for `Dropout`.
+    TypeError
+        As for `Dropout`.
+
+    Notes
+    -----
+    Source: Vaswani et al., "Attention Is All You Need", NIPS 2017, section 3.2.1.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import fastdrop.torch
+    >>> weights = fastdrop.torch.SoftmaxDropout(0.5, seed=3)
+    >>> weights(torch.zeros(1, 4))
+    tensor([[0.0000, 0.5000, 0.5000, 0.0000]])
+    >>> weights.eval()(torch.zeros(1, 4))
+    tensor([[0.2500, 0.2500, 0.2500, 0.2500]])
+    """
+
+    def __init__(
+        self,
+        p: float = 0.5,
+        dim: int = -1,
+        scale: float = 1.0,
+        *,
+        generator: AnyGenerator = None,
+        seed: Seed = None,
+    ) -> None:
+        """Make the module; see the class."""
+        super().__init__()
+        self.dim = _arrays.check_axis(dim, "dim")
+        self.scale = check_factor(scale, "scale", "float64")
+        self._start(p, generator, seed)
+
+    def forward(self, scores: Tensor, mask: Tensor | None = None) -> Tensor:
+        """The weights, in training with dropout."""
+        return softmax.softmax_dropout(
+            scores,
+            self.p,
+            self.training,
+            dim=self.dim,
+            mask=mask,
+            scale=self.scale,
+            generator=self._source,
+        )
+
+    def extra_repr(self) -> str:
+        """The settings."""
+        return f"p={self.p}, dim={self.dim}, scale={self.scale}"
+
+
+class DropConnectLinear(Drops, nn.Linear):
+    """`torch.nn.Linear` that drops connections: see `fastdrop.torch.dropconnect_linear`.
+
+    Its state is that of `torch.nn.Linear`: weight and bias alone.
+
+    Parameters
+    ----------
+    in_features, out_features : int
+        As for `torch.nn.Linear`.
+    bias : bool, default True
+        Whether there is a bias, which is not dropped.
+    p : float, default 0.5
+        Probability of dropping a weight, from 0 to 1. May be assigned later.
+    per_sample : bool, default True
+        False draws one mask for all samples.
+    generator, seed
+        As for `Dropout`.
+    **keywords : object
+        As for `torch.nn.Linear`: its device and dtype.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `Dropout`.
+
+    Notes
+    -----
+    Source: Wan et al., "Regularization of Neural Networks using DropConnect", ICML 2013.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import fastdrop.torch
+    >>> layer = fastdrop.torch.DropConnectLinear(4, 3, p=0.5, seed=1)
+    >>> layer
+    DropConnectLinear(in_features=4, out_features=3, bias=True, p=0.5, per_sample=True)
+    >>> layer(torch.ones(2, 4)).shape
+    torch.Size([2, 3])
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        p: float = 0.5,
+        per_sample: bool = True,
+        *,
+        generator: AnyGenerator = None,
+        seed: Seed = None,
+        **keywords: Any,
+    ) -> None:
+        """Make the module; see the class."""
+        super().__init__(in_features, out_features, bias, **keywords)
+        self.per_sample = _arrays.check_flag(per_sample, "per_sample")
+        self._start(p, generator, seed)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The product, in training with dropped weights."""
+        return linear.dropconnect_linear(
+            input,
+            self.weight,
+            self.bias,
+            self.p,
+            self.training,
+            per_sample=self.per_sample,
+            generator=self._source,
+        )
+
+    def extra_repr(self) -> str:
+        """The settings."""
+        return f"{super().extra_repr()}, p={self.p}, per_sample={self.per_sample}"

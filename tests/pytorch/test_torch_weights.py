@@ -1,0 +1,375 @@
+"""Softmax with dropout, DropConnect and max-norm: values, every kind of gradient, modules."""
+
+import copy
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+from torch import nn  # noqa: E402
+from torch.autograd import gradcheck, gradgradcheck  # noqa: E402
+
+import fastdrop  # noqa: E402
+import fastdrop.torch as ft  # noqa: E402
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*")
+
+KEY = fastdrop.Key(5, 6, 4096)
+DTYPES = [torch.float32, torch.float64, torch.float16]
+
+
+def normal(*shape: int, dtype: "torch.dtype" = torch.float32, seed: int = 1) -> "torch.Tensor":
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
+
+
+def masks(shape: tuple[int, ...], dtype: "torch.dtype") -> dict[str, Any]:
+    full = normal(*shape, seed=3) > -0.5
+    full[0, 0] = False
+    return {
+        "none": None,
+        "full": full,
+        "keys": full[:1, 1],
+        "rows": full[..., :1],
+        "added": torch.where(full, normal(*shape, seed=4), -torch.inf).to(dtype),
+    }
+
+
+# --- softmax -------------------------------------------------------------------------------------
+
+SHAPE = (3, 4, 33)
+
+
+@pytest.mark.usefixtures("impl")
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dim", [-1, 0])
+@pytest.mark.parametrize("mask", ["none", "full", "keys", "rows", "added"])
+def test_softmax_gives_the_values_of_numpy(mask: str, dim: int, dtype: "torch.dtype") -> None:
+    scores = normal(*SHAPE, dtype=dtype)
+    seen = masks(SHAPE, dtype)[mask]
+    options = {"mask": None if seen is None else seen.numpy(), "scale": 0.5, "axis": dim}
+    wanted = fastdrop.softmax_dropout(scores.numpy(), 0.3, rng=KEY, **options)
+    dy = normal(*SHAPE, dtype=dtype, seed=2)
+    slope = fastdrop.softmax_dropout_backward(dy.numpy(), scores.numpy(), 0.3, rng=KEY, **options)
+    for x in (scores, scores.transpose(0, -1).contiguous().transpose(0, -1)):
+        x = x.detach().requires_grad_()
+        y = ft.softmax_dropout(x, 0.3, dim=dim, mask=seen, scale=0.5, seed=KEY)
+        assert torch.equal(y, torch.from_numpy(wanted))
+        (dx,) = torch.autograd.grad(y, x, dy)
+        assert np.array_equal(dx.numpy(), slope)
+    y = ft.softmax_dropout(scores, 0.3, False, dim=dim, mask=seen, scale=0.5)
+    assert np.array_equal(y, fastdrop.softmax_dropout(scores.numpy(), 0.3, False, **options))
+
+
+def test_softmax_of_bfloat16() -> None:
+    scores = normal(5, 70, dtype=torch.bfloat16)
+    wanted = ft.softmax_dropout(scores.float(), 0.3, seed=KEY).bfloat16()
+    assert torch.equal(ft.softmax_dropout(scores, 0.3, seed=KEY), wanted)
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
+@pytest.mark.parametrize("mask", ["none", "full", "added"])
+@pytest.mark.parametrize("dim", [1, 0])
+def test_gradients_of_softmax(dim: int, mask: str) -> None:
+    scores = normal(3, 5, dtype=torch.float64).requires_grad_()
+    seen = None if mask == "none" else masks((3, 5, 1), torch.float64)[mask][..., 0]
+    if mask == "added":
+        seen = normal(3, 5, dtype=torch.float64, seed=4)
+
+    def call(x: "torch.Tensor") -> "torch.Tensor":
+        return ft.softmax_dropout(x, 0.4, dim=dim, mask=seen, scale=0.7, seed=KEY)
+
+    assert gradcheck(call, scores, check_forward_ad=True)
+    assert gradgradcheck(call, scores)
+
+
+def test_an_added_mask_has_a_gradient() -> None:
+    scores, mask = (normal(2, 6, dtype=torch.float64, seed=i).requires_grad_() for i in (1, 2))
+    mask = mask[:1].detach().requires_grad_()
+    assert gradcheck(lambda x, m: ft.softmax_dropout(x, 0.3, mask=m, seed=KEY), (scores, mask))
+
+
+@pytest.mark.parametrize("randomness", ["same", "different"])
+def test_softmax_under_vmap(randomness: str) -> None:
+    y = torch.func.vmap(lambda x: ft.softmax_dropout(x, 0.5), randomness=randomness)(
+        torch.zeros(8, 10, 10)
+    )
+    different = {sample.numpy().tobytes() for sample in y}
+    assert len(different) == (1 if randomness == "same" else 8)
+    assert set(y.unique().tolist()) == {0.0, torch.tensor(0.2).item()}
+
+
+# --- DropConnect ---------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("impl")
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("per_sample", [True, False])
+@pytest.mark.parametrize("lead", [(), (5,), (2, 3)])
+def test_dropconnect_gives_the_values_of_numpy(
+    lead: tuple[int, ...], per_sample: bool, dtype: "torch.dtype"
+) -> None:
+    x, w, bias = (normal(*s, dtype=dtype) for s in ((*lead, 70), (9, 70), (9,)))
+    options = {"per_sample": per_sample, "rng": KEY}
+    wanted = fastdrop.dropconnect_linear(x.numpy(), w.numpy(), bias.numpy(), 0.3, **options)
+    for operand in (x, w, bias):
+        operand.requires_grad_()
+    y = ft.dropconnect_linear(x, w, bias, 0.3, per_sample=per_sample, seed=KEY)
+    assert np.array_equal(y.detach().numpy(), wanted)
+    dy = normal(*lead, 9, dtype=dtype, seed=2)
+    gradients = torch.autograd.grad(y, (x, w, bias), dy)
+    slopes = fastdrop.dropconnect_linear_backward(
+        dy.numpy(), x.detach().numpy(), w.detach().numpy(), 0.3, **options
+    )
+    assert np.array_equal(gradients[0].numpy(), slopes[0])
+    assert np.array_equal(gradients[1].numpy(), slopes[1])
+    np.testing.assert_allclose(gradients[2], slopes[2], rtol=5e-3)
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
+@pytest.mark.parametrize("per_sample", [True, False])
+def test_gradients_of_dropconnect(per_sample: bool) -> None:
+    shapes = ((3, 4), (2, 4), (2,))
+    operands = tuple(normal(*s, dtype=torch.float64).requires_grad_() for s in shapes)
+
+    def call(x: "torch.Tensor", w: "torch.Tensor", bias: "torch.Tensor") -> "torch.Tensor":
+        return ft.dropconnect_linear(x, w, bias, 0.4, per_sample=per_sample, seed=KEY)
+
+    assert gradcheck(call, operands, check_forward_ad=True)
+    assert gradgradcheck(call, operands)
+    assert gradcheck(
+        lambda x, w: torch.autograd.grad(call(x, w, operands[2]).sin().sum(), w, create_graph=True),
+        operands[:2],
+    )
+
+
+@pytest.mark.parametrize("randomness", ["same", "different"])
+@pytest.mark.parametrize("per_sample", [True, False])
+def test_dropconnect_under_vmap(per_sample: bool, randomness: str) -> None:
+    w = torch.ones(20, 30)
+    y = torch.func.vmap(
+        lambda x: ft.dropconnect_linear(x, w, p=0.5, per_sample=per_sample), randomness=randomness
+    )(torch.ones(6, 3, 30))
+    different = {sample.numpy().tobytes() for sample in y}
+    assert len(different) == (1 if randomness == "same" else 6)
+    assert len({row.numpy().tobytes() for row in y[0]}) == (3 if per_sample else 1)
+    assert not (y % 2).any(), "sums of 0 and 2"
+
+
+def test_nothing_to_drop() -> None:
+    x, w = normal(3, 4), normal(2, 4)
+    state = torch.get_rng_state()
+    for options in ({"training": False}, {"p": 0.0}):
+        assert torch.equal(ft.dropconnect_linear(x, w, **options), nn.functional.linear(x, w))
+        torch.testing.assert_close(ft.softmax_dropout(x, **options), x.softmax(-1))
+    assert ft.dropconnect_linear(x[:0], w).shape == (0, 2)
+    assert ft.softmax_dropout(x[:0]).shape == (0, 4)
+    assert torch.equal(torch.get_rng_state(), state)
+    bias = torch.ones(2)
+    assert torch.equal(ft.dropconnect_linear(x, w, bias, 1.0), bias.expand(3, 2))
+    assert not ft.softmax_dropout(x, 1.0).any()
+
+
+# --- compiled ------------------------------------------------------------------------------------
+
+
+def _softmax_of(x: "torch.Tensor", w: "torch.Tensor") -> "torch.Tensor":  # noqa: ARG001
+    return ft.softmax_dropout(x, 0.4)
+
+
+def _product_of(x: "torch.Tensor", w: "torch.Tensor") -> "torch.Tensor":
+    return ft.dropconnect_linear(x, w, w[:, 0], 0.4)
+
+
+@pytest.mark.parametrize("function", [_softmax_of, _product_of])
+def test_compiled_as_eager(function: Any) -> None:
+    torch._dynamo.reset()
+    compiled = torch.compile(function, backend="aot_eager", fullgraph=True)
+    x, w = normal(5, 6).requires_grad_(), normal(3, 6, seed=2).requires_grad_()
+    results = []
+    for one in (function, compiled):
+        torch.manual_seed(1)
+        y = one(x, w)
+        results.append((y, *torch.autograd.grad(y.sin().sum(), x)))
+    assert all(map(torch.equal, *results))
+
+
+def test_opcheck() -> None:
+    word, ops = torch.tensor([5, 0, 0]), torch.ops.fastdrop
+    x, w, g = (normal(*s, seed=s[1]).requires_grad_() for s in ((3, 4), (2, 4), (3, 2)))
+    for operator, arguments in (
+        (ops.softmax, (x, None, word, 0.5, 0.5)),
+        (ops.softmax, (x, x.detach() > 0, word, 0.5, 0.5)),
+        (ops.softmax_backward, (x, normal(3, 4).requires_grad_(), None, word, 0.5, 0.5)),
+        (ops.dropconnect, (x, w, normal(2).requires_grad_(), word, 0.5, False)),
+        (ops.dropconnect, (x, w, None, word, 0.5, True)),
+        (ops.dropconnect_dx, (g, w, word, 0.5, False)),
+        (ops.dropconnect_dw, (g, x, word, 0.5, False)),
+        (ops.max_norm_, (normal(3, 4), 0.5, (1,))),
+    ):
+        assert set(torch.library.opcheck(operator, arguments).values()) == {"SUCCESS"}
+
+
+# --- modules -------------------------------------------------------------------------------------
+
+
+def test_softmax_module() -> None:
+    module = ft.SoftmaxDropout(0.3, dim=1, scale=0.5, seed=7)
+    twin, generator = copy.deepcopy(module), fastdrop.Generator(7)
+    scores, mask = normal(4, 5, 6), normal(5, 6) > 0
+    for _ in range(2):
+        wanted = ft.softmax_dropout(scores, 0.3, dim=1, mask=mask, scale=0.5, generator=generator)
+        assert torch.equal(module(scores, mask), wanted)
+        assert torch.equal(twin(scores, mask), wanted)
+    assert module.state_dict() == {}
+    assert repr(module) == "SoftmaxDropout(p=0.3, dim=1, scale=0.5)"
+    torch.testing.assert_close(module.eval()(scores), (scores * 0.5).softmax(1))
+
+
+def test_dropconnect_module() -> None:
+    module = ft.DropConnectLinear(6, 3, p=0.3, seed=7)
+    plain = nn.Linear(6, 3)
+    plain.load_state_dict(module.state_dict(), strict=True)
+    generator, x = fastdrop.Generator(7), normal(5, 6)
+    twin = copy.deepcopy(module)
+    wanted = ft.dropconnect_linear(x, module.weight, module.bias, 0.3, generator=generator)
+    assert torch.equal(module(x), wanted)
+    state = {name: tensor * 2 for name, tensor in module.state_dict().items()}
+    y = torch.func.functional_call(twin, state, (x,))
+    torch.testing.assert_close(y, 2 * wanted)
+    assert torch.equal(module.eval()(x), plain(x))
+    words = "in_features=6, out_features=3, bias=True, p=0.3, per_sample=True"
+    assert repr(module) == f"DropConnectLinear({words})"
+    with pytest.raises(ValueError, match="between 0 and 1, but got 2"):
+        ft.DropConnectLinear(4, 2, p=2)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert module.train()(x).dtype is torch.bfloat16
+
+
+def test_replace_and_monte_carlo_know_the_modules() -> None:
+    model = nn.Sequential(ft.DropConnectLinear(6, 5), ft.SoftmaxDropout(), nn.Dropout(0.1)).eval()
+    report = ft.replace(model)
+    assert report.replaced == ("2",)
+    assert report.left == {}
+    model[2].p = 0.0
+    assert (ft.mc_dropout(model, normal(3, 6), 8).std > 0).any()
+    assert not model[0].training
+
+
+# --- max-norm ------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("impl")
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dim", [0, 1, -1, (1, 2), (0, 2), None])
+def test_max_norm(dim: Any, dtype: "torch.dtype") -> None:
+    before = normal(5, 8, 3, dtype=dtype)
+    wanted = fastdrop.max_norm_(before.numpy().copy(), 2.0, dim)
+    for w in (before.clone(), before.transpose(0, 2).contiguous().transpose(0, 2)):
+        version = w._version
+        assert ft.max_norm_(w, 2.0, dim) is w
+        assert np.array_equal(w.numpy(), wanted)
+        assert w._version > version
+
+
+def test_max_norm_of_bfloat16() -> None:
+    w = normal(5, 8, dtype=torch.bfloat16)
+    wanted = ft.max_norm_(w.float(), 1.5).bfloat16()
+    assert torch.equal(ft.max_norm_(w, 1.5), wanted)
+
+
+def test_max_norm_and_autograd() -> None:
+    layer = nn.Linear(4, 3)
+    y = layer(normal(2, 4).requires_grad_()) ** 2
+    assert ft.max_norm_(layer.weight, 0.01) is layer.weight
+    assert layer.weight.requires_grad
+    assert layer.weight.is_leaf
+    torch.testing.assert_close(layer.weight.norm(dim=1), torch.full((3,), 0.01))
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.sum().backward()
+    with torch.inference_mode():
+        assert ft.max_norm_(torch.ones(1, 4), 1.0).sum() == 2
+
+
+def test_max_norm_compiled() -> None:
+    torch._dynamo.reset()
+    compiled = torch.compile(
+        lambda w: ft.max_norm_(w, 1.0) * 2, backend="aot_eager", fullgraph=True
+    )
+    w = normal(3, 4)
+    wanted = ft.max_norm_(w.clone(), 1.0)
+    assert torch.equal(compiled(w), wanted * 2)
+    assert torch.equal(w, wanted)
+
+
+# --- errors --------------------------------------------------------------------------------------
+
+X, W = torch.ones(3, 4), torch.ones(2, 4)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda: ft.softmax_dropout(X, 1.5), ValueError, "between 0 and 1, but got 1.5"),
+        (lambda: ft.softmax_dropout(X.long()), TypeError, "scores has to be a strided tensor"),
+        (lambda: ft.softmax_dropout([1.0]), TypeError, "scores has to be .* but got list"),
+        (lambda: ft.softmax_dropout(X, dim=2), ValueError, "dim has to be an axis of scores"),
+        (lambda: ft.softmax_dropout(X, dim=0.5), TypeError, "dim has to be an integer"),
+        (lambda: ft.softmax_dropout(X, scale=torch.inf), ValueError, "scale has to be a finite"),
+        (
+            lambda: ft.softmax_dropout(X, mask=torch.ones(4, dtype=torch.int32)),
+            TypeError,
+            "mask has to be a tensor of dtype torch.bool, or of scores' dtype",
+        ),
+        (lambda: ft.softmax_dropout(X, mask=True), TypeError, "mask has to be a .* got bool"),
+        (
+            lambda: ft.softmax_dropout(X, mask=torch.ones(3, dtype=torch.bool)),
+            ValueError,
+            r"mask has to be broadcastable to scores' shape \(3, 4\), but got \(3,\)",
+        ),
+        (lambda: ft.softmax_dropout(X, 0.5, "no"), TypeError, "training has to be True or False"),
+        (lambda: ft.SoftmaxDropout(2), ValueError, "between 0 and 1, but got 2"),
+        (lambda: ft.SoftmaxDropout(0.5, "x"), TypeError, "dim has to be an integer"),
+        (lambda: ft.dropconnect_linear(X, W, None, -1), ValueError, "between 0 and 1, but got -1"),
+        (lambda: ft.dropconnect_linear(X, W.double()), TypeError, "weight has to have input's dty"),
+        (lambda: ft.dropconnect_linear(X, 1), TypeError, "weight has to be a strided tensor"),
+        (
+            lambda: ft.dropconnect_linear(X, W[:, :3]),
+            ValueError,
+            r"weight has to have the shape \(outputs, 4\) .* but got \(2, 3\)",
+        ),
+        (lambda: ft.dropconnect_linear(X, W, W), ValueError, r"bias has to have the shape \(2,\)"),
+        (
+            lambda: ft.dropconnect_linear(X[0, 0], W),
+            ValueError,
+            "input has to have at least 1 axis",
+        ),
+        (lambda: ft.dropconnect_linear(X.long(), W), TypeError, "input has to be a strided tensor"),
+        (
+            lambda: ft.dropconnect_linear(X, W, per_sample=None),
+            TypeError,
+            "per_sample has to be True or False",
+        ),
+        (lambda: ft.max_norm_(X.long(), 1), TypeError, "tensor has to be a strided tensor"),
+        (lambda: ft.max_norm_([1.0], 1), TypeError, "tensor has to be .* but got list"),
+        (lambda: ft.max_norm_(X, -1), ValueError, "c has to be at least 0, but got -1"),
+        (lambda: ft.max_norm_(X, 1, 2), ValueError, "dim has to be an axis of tensor"),
+        (
+            lambda: ft.max_norm_(X, 1, (0, 0)),
+            ValueError,
+            "dim has to name each axis of tensor once",
+        ),
+        (
+            lambda: ft.max_norm_(torch.ones(1, 4).expand(3, 4), 1),
+            ValueError,
+            "tensor has to have each element at a place of its own",
+        ),
+    ],
+)
+def test_errors(call: Any, error: type, words: str) -> None:
+    state = torch.get_rng_state()
+    with pytest.raises(error, match=words):
+        call()
+    assert torch.equal(torch.get_rng_state(), state)
+    assert (X == 1).all()
