@@ -1,8 +1,7 @@
 """Many threads at one generator, one default, one choice of backend.
 
 Each test fails where a read or a write is seen half done. That alone finds only what happens to go
-wrong; CI runs the file under ThreadSanitizer too (`.ci/steps/sanitizers`), and so does
-`.ci/run free-threaded`, with an interpreter that has no global lock and is instrumented itself.
+wrong, and an interpreter without a global lock shows more of it than one that has it.
 """
 
 import copy

@@ -1,0 +1,34 @@
+"""A race between two threads, planted to see that ThreadSanitizer ends it with an error.
+
+``released``: both write one array while neither holds Python's lock. ``held``: both set what the
+compiled module has one of, which nothing but Python's lock keeps in order.
+"""
+
+import sys
+import threading
+
+import numpy as np
+
+import fastdrop
+from fastdrop import _core, elementwise
+
+x = np.ones(100_000, np.float32)
+key = fastdrop.Key(1, 0, 0)
+generator = fastdrop.default_generator()
+races = {
+    "released": lambda: fastdrop.dropout_(x, 0.5, rng=key),
+    "held": lambda: _core.attach(elementwise, generator),
+}
+race = races[sys.argv[1]]
+
+
+def often() -> None:
+    for _ in range(100):
+        race()
+
+
+threads = [threading.Thread(target=often) for _ in range(2)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
