@@ -1,8 +1,9 @@
 """Attention with dropout as operators, and as a composition that PyTorch differentiates itself.
 
-``fastdrop::attention`` and ``fastdrop::attention_backward`` go by tiles and keep nothing but their
-arguments and the key. `composed` is the same without tiles, with all scores in memory: for second
-derivatives, the transforms of `torch.func`, tangents, and masks that have a gradient.
+`attended` is for eager mode; tracers see ``fastdrop::attention`` and its derivative. All go by
+tiles and keep nothing but their arguments and the key. `composed` is the same without tiles, with
+all scores in memory: for second derivatives, the transforms of `torch.func`, tangents, and masks
+that have a gradient.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
+from torch._C._functorch import is_legacy_batchedtensor
 
 from fastdrop._rng import Key
 
@@ -83,24 +85,55 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: object) -> None:  # noqa: A
 
 def _backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
     found = attention_backward_op(gradient, *ctx.saved_tensors, *ctx.rest)
-    return *found, None, None, None, None, None
+    return *found, *(None,) * 5
+
+
+def _views(*tensors: Tensor) -> list[Tensor]:
+    """To take derivatives by each of them: the same tensor may be there more than once."""
+    return [x.view_as(x).requires_grad_() for x in tensors]
 
 
 def _backward_of_backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
     """PyTorch's derivative of its derivative of `composed`."""
     gradient, query, key, value, mask, word = ctx.saved_tensors
     with torch.enable_grad():
-        # Views: the same tensor may be more than one of them.
-        views = [x.view_as(x).requires_grad_() for x in (gradient, query, key, value)]
+        views = _views(gradient, query, key, value)
         upper, *inputs = views
         y = composed(inputs[0], inputs[1], inputs[2], mask, word, *ctx.rest)
         first = torch.autograd.grad(y, inputs, upper, create_graph=True)
     second = torch.autograd.grad(first, views, gradients, create_graph=torch.is_grad_enabled())
-    return *second, None, None, None, None, None
+    return *second, *(None,) * 5
 
 
 attention_op.register_autograd(_backward, setup_context=_keep)
 attention_backward_op.register_autograd(_backward_of_backward, setup_context=_keep)
+
+
+class _Attended(torch.autograd.Function):
+    """`attention_op` of ordinary tensors, without the price of an operator."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Tensor:
+        _keep(ctx, inputs, None)
+        query, key, value, mask, word, *rest = inputs
+        return _tiles.forward(query, key, value, mask, _call(word, *rest))
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        query, key, value, mask, word = ctx.saved_tensors
+        again = torch.is_grad_enabled()
+        plain = is_ordinary(gradient) and not is_legacy_batchedtensor(gradient)
+        if plain and not again:
+            call = _call(word, *ctx.rest)
+            return *_tiles.backward(gradient, query, key, value, mask, call), *(None,) * 5
+        with torch.enable_grad():
+            inputs = _views(query, key, value)
+            y = composed(inputs[0], inputs[1], inputs[2], mask, word, *ctx.rest)
+        found = torch.autograd.grad(y, inputs, gradient, create_graph=again)
+        return *found, *(None,) * 5
+
+
+attended = _Attended.apply
 
 
 def composed(

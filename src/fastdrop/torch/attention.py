@@ -13,7 +13,7 @@ from torch.overrides import handle_torch_function, has_torch_function
 
 from fastdrop._plan import check_factor
 
-from ._attention import attention_op, composed
+from ._attention import attended, attention_op, composed
 from ._autograd import is_ordinary
 from ._bridge import taken
 from ._call import word_for
@@ -211,34 +211,35 @@ def _attend(
     seed: Seed,
 ) -> Tensor:
     scores = (query.shape[-2], key.shape[-2])
-    masked = () if mask is None else (mask.shape[:-2],)
-    lead = torch.broadcast_shapes(query.shape[:-2], key.shape[:-2], *masked)
-    whole = torch.broadcast_shapes(lead, value.shape[:-2])
+    lead = whole = query.shape[:-2]
+    if mask is not None or key.shape[:-2] != lead or value.shape[:-2] != lead:
+        masked = () if mask is None else (mask.shape[:-2],)
+        lead = torch.broadcast_shapes(lead, key.shape[:-2], *masked)
+        whole = torch.broadcast_shapes(lead, value.shape[:-2])
     if mask is not None:
         mask = mask.expand(*lead, *scores)
     n = scores[0] * scores[1]
     for length in lead:
         n *= length
-    ordinary = is_ordinary(query)
+    learns = mask is not None and mask.requires_grad and torch.is_grad_enabled()
+    ordinary = all(is_ordinary(x) for x in (query, key, value, mask) if x is not None)
     word = word_for(query, n, generator, seed)
-    if (
-        whole != lead
-        or _transforms_active()
-        or (ordinary and forward_ad._current_level >= 0)
-        or (mask is not None and mask.requires_grad and torch.is_grad_enabled())
-    ):
+    followed = forward_ad._current_level >= 0 if ordinary else _transforms_active()
+    if whole != lead or learns or followed:
         if lead != query.shape[:-2]:
             query = query.expand(*lead, *query.shape[-2:])
         return composed(query, key, value, mask, word, p, causal, scale)
     query, key, value = (_of_four(x, lead) for x in (query, key, value))
     mask = None if mask is None else _of_four(mask, lead)
-    y = attention_op(query, key, value, mask, word, p, causal, scale)
-    return y.reshape(*lead, *y.shape[-2:])
+    attend = attended if ordinary else attention_op
+    y = attend(query, key, value, mask, word, p, causal, scale)
+    return y if len(lead) == 2 else y.reshape(*lead, *y.shape[-2:])
 
 
 def _of_four(x: Tensor, lead: torch.Size) -> Tensor:
     """Batch and heads: the last of the leading axes are the heads."""
-    x = x.expand(*lead, *x.shape[-2:])
+    if x.shape[:-2] != lead:
+        x = x.expand(*lead, *x.shape[-2:])
     if len(lead) == 2:
         return x
     if len(lead) < 2:
