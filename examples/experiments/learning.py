@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn import datasets
 
+import fastdrop
+
 from .mlp import Descent, Floats, Labels, Linear, Network, Shape, cross_entropy, error
 
 # How many are learned from: few, or there would be nothing that regularisation could improve.
@@ -64,6 +66,8 @@ class Recipe(Shape):
     l1: float = 0.0
     l2: float = 0.0
     """Penalties l1 |w| and l2 w²/2, summed over the weights; biases are free."""
+    max_norm: float | None = None
+    """The largest norm of the weights that come into a hidden unit."""
     stop_early: bool = False
     """Go back to the epoch whose validation loss was the lowest."""
     shifts: bool = False
@@ -90,6 +94,9 @@ def train(recipe: Recipe, split: Split, seed: int, loss: Loss = cross_entropy) -
             network.backward(loss(network.forward(x), split.y[part])[1])
             penalise(network, recipe)
             descent.step(network.parameters())
+            if recipe.max_norm is not None:
+                for layer in network.of(Linear)[:-1]:
+                    fastdrop.max_norm_(layer.weight, recipe.max_norm)
         network.eval()
         if recipe.stop_early:
             found, _ = loss(network.forward(split.x_validation), split.y_validation)

@@ -9,18 +9,20 @@ from .learning import Recipe, both_errors
 
 NORM = ("linear", "norm", "relu", "drop")
 DROPOUT = {"p_input": 0.1, "p_hidden": 0.5}
-L2, L1 = (1e-3, 3e-3, 1e-2), (1e-4, 3e-4, 1e-3)
+L2, L1, NORMS = (3e-4, 1e-3, 3e-3), (1e-4, 3e-4, 1e-3), (1.5, 2.0, 3.0)
 
 WAYS: dict[str, dict[str, Recipe]] = {
     "none": {"": Recipe()},
     "L2": {f"{s:g}": Recipe(l2=s) for s in L2},
     "L1": {f"{s:g}": Recipe(l1=s) for s in L1},
     "L1 + L2": {f"{a:g}, {b:g}": Recipe(l1=a, l2=b) for a, b in zip(L1, L2, strict=True)},
+    "max-norm": {f"{c:g}": Recipe(max_norm=c) for c in NORMS},
     "early stopping": {"": Recipe(stop_early=True)},
     "batch normalisation": {"": Recipe(block=NORM)},
     "shifted images": {"": Recipe(shifts=True)},
     "dropout": {"": Recipe(**DROPOUT)},
     "dropout + L2": {f"{s:g}": Recipe(**DROPOUT, l2=s) for s in L2},
+    "dropout + max-norm": {f"{c:g}": Recipe(**DROPOUT, max_norm=c) for c in NORMS},
     "dropout + early stopping": {"": Recipe(**DROPOUT, stop_early=True)},
     "dropout + batch normalisation": {"": Recipe(**DROPOUT, block=NORM)},
     "dropout + shifted images": {"": Recipe(**DROPOUT, shifts=True)},
