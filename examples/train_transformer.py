@@ -12,8 +12,8 @@ whatever else the machine does slows all of them alike:
     PyTorch   nn.Dropout, and F.scaled_dot_product_attention with dropout
     fastdrop  fastdrop.torch.Dropout and fastdrop.torch.scaled_dot_product_attention
 
-At the end come loss, seconds for a step, and the memory that a step takes at most, side by side.
-The last one is measured in a process of its own for each model, and on Linux only.
+At the end come loss, seconds for a step, and the memory that steps take at most beyond the weights,
+side by side. The last one is measured in a process of its own for each model, and on Linux only.
 
     python examples/train_transformer.py             8 x 256 and 2 x 1024 tokens: some minutes
     python examples/train_transformer.py --epoch     once through all of the text: long
@@ -241,22 +241,22 @@ def memory_now(what: str) -> int:
 
 
 def measure_memory(size: Size, variant: str, shape: Shape) -> str:
-    """In a process of its own: what the second step takes beyond what is there after the first."""
+    """In a process of its own: what two steps take at most beyond what is there before them."""
     run, words = Run(size, variant, shape.context), Text(shape, 1 << 16)
-    # The first step makes the optimizer's moments, the second one has all that a step has.
-    run.step(words.batch(0))
-    run.optimizer.zero_grad()
     try:
         Path("/proc/self/clear_refs").write_text("5", "ascii")  # resets the high-water mark
         before = memory_now("VmRSS")
     except OSError:
         return ""
-    run.step(words.batch(1))
+    # The first step makes the optimizer's moments, the second one has all that a step has. What the
+    # first one freed may still be the process's, so that the mark is not set between them.
+    for number in range(2):
+        run.step(words.batch(number))
     return str(memory_now("VmHWM") - before)
 
 
 def memory(size: Size, variant: str, shape: Shape, threads: int) -> float:
-    """MiB that a step takes at most beyond weights and moments; nan where it is not known."""
+    """MiB that steps take at most beyond the weights; nan where it is not known."""
     command = [sys.executable, __file__, "--memory-of", variant, "--shapes", str(shape)]
     command += ["--threads", str(threads), *(["--quick"] if size is TINY_GPT else [])]
     found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
