@@ -319,7 +319,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="BxT", help="sequences x tokens of a batch (8x256 2x1024)",
     )  # fmt: skip
     parser.add_argument("--threads", type=int, default=1, help="default: %(default)s")
-    parser.add_argument("--quick", action="store_true", help="a tiny model, 5 steps: does it run?")
+    parser.add_argument("--quick", action="store_true", help="a tiny model, 40 steps: does it run?")
     parser.add_argument("--memory-of", choices=VARIANTS, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.steps < 1 or options.threads < 1:
@@ -327,7 +327,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     if options.epoch:
         options.steps = None
     if options.quick:
-        options.steps = 5
+        options.steps = 40
         if not options.memory_of:
             options.shapes = [Shape(2, 64)]
     return options

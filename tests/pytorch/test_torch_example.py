@@ -29,14 +29,14 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_quick_run() -> None:
     done = run("--quick")
     assert done.returncode == 0, done.stderr
-    assert "2x64 tokens, 5 steps" in done.stdout
+    assert "2x64 tokens, 40 steps" in done.stdout
     assert "A quick run says nothing" in done.stdout
     lines = {line.split()[0]: line.split() for line in done.stdout.splitlines() if "%" in line}
     assert set(lines) == {"none", "PyTorch", "fastdrop"}
     for _, loss, held_out, seconds, *_ in lines.values():
-        # Below what knowing nothing costs, log(256): all of them learn.
-        assert 2 < float(loss) < 5.545
-        assert 2 < float(held_out) < 5.545
+        # Well below what knowing nothing costs, log(256) = 5.545: all of them learn.
+        assert 2 < float(loss) < 5
+        assert 2 < float(held_out) < 5
         assert float(seconds) > 0
 
 
