@@ -24,7 +24,7 @@ test_keys           avalanche of seed, stream and block; collisions of 2**20 key
 test_expectation    the mean of dropout(x) is x, for every dtype
 test_normal         normal variates: distribution function to 1e-3, moments to the sixth, tails to
                     4.5 (with ``-m slow`` to 5.5), neighbours
-test_noise          Gaussian dropout and noise: their variates are the numbers that test_normal
+test_gaussian       Gaussian dropout and noise: their variates are the numbers that test_normal
                     believes, so that no shares are spent
 test_blocks         DropBlock: each element of a plane
 test_family         every other variant: its rate, and that the mean is what its definition says
