@@ -120,7 +120,7 @@ def test_any_layout_equals_a_contiguous_copy(dtype, layout, key, p, mode) -> Non
     y = fastdrop.dropout(x, p, rng=key, mode=mode)
     assert y.dtype == x.dtype
     assert y.shape == x.shape
-    assert y.flags.c_contiguous or x.size == 0
+    assert x.size == 0 or y.strides == np.empty_like(x).strides
     assert np.array_equal(bits(y), bits(want))
     assert data.tobytes() == before
 
