@@ -26,6 +26,10 @@ import fastdrop
 from fastdrop import Generator, Key, layers
 
 SPARE = 64 << 20  # bytes that it may take beyond what it has
+RATES = (
+    40  # so many that no cache of what a rate means is filled in passing, and few enough to fill it
+)
+PRODUCT = {"dy": (5, 3), "x": (5, 7), "w": (3, 7)}  # shapes that belong together
 EXPECTED = (MemoryError, TypeError, ValueError, OverflowError)
 NOT_CALLED = {
     # None of them handles an array, and a backend that is loaded takes memory for good.
@@ -49,6 +53,7 @@ class Caller:
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
         self.generator = Generator(seed)
+        self.rates = [0.0, 1.0, np.float32(0.25), *(self.random.random() for _ in range(RATES))]
         self.buffers = [bytearray(64 * 1024) for _ in range(4)]
         dtypes = [np.float32, np.float64, np.float16, np.int32]
         self.arrays = [np.frombuffer(b, d) for b, d in zip(self.buffers, dtypes, strict=True)]
@@ -98,7 +103,7 @@ class Caller:
     def p(self) -> Any:
         if self.often(5):
             return self.random.choice([1.5, -0.1, float("nan"), "half", None, True])
-        return self.random.choice([0.0, 1.0, 0.1, 0.5, self.random.random(), np.float32(0.25)])
+        return self.random.choice(self.rates)
 
     def shape(self) -> Any:
         if self.often(5):
@@ -143,6 +148,9 @@ class Caller:
     def arguments(self, function: Callable[..., Any], x: Any) -> dict[str, Any]:
         parameters = inspect.signature(function).parameters.values()
         chosen = {q.name: self.argument(q, x) for q in parameters if q.name != "self"}
+        if "per_sample" in chosen:
+            fitting = {name: np.ones(PRODUCT[name], np.float32) for name in PRODUCT.keys() & chosen}
+            chosen |= {name: array for name, array in fitting.items() if self.often(90)}
         if "fn" in chosen:  # called for every sample
             chosen["samples"] = self.random.randrange(1, 4)
         return {
@@ -151,9 +159,9 @@ class Caller:
 
     def layer(self, kind: type) -> None:
         layer = kind(**self.arguments(kind, None))
-        x = self.array()
-        layer.forward(x)
-        layer.backward(x)
+        linear = kind is layers.DropConnectLinear and self.often(90)
+        x = np.ones(PRODUCT["x"], np.float32) if linear else self.array()
+        layer.backward(layer.forward(**self.arguments(kind.forward, x)))
         layer.load_state_dict(layer.state_dict())
 
     def key(self) -> None:

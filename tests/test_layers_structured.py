@@ -67,6 +67,7 @@ CASES = [
         (4,),
         fastdrop.feature_alpha_dropout_backward,
     ),
+    Case(layers.GaussianDropout, {}, fastdrop.gaussian_dropout, (6, 4), None),
 ]
 ALL = pytest.mark.parametrize("case", CASES, ids=[repr(case.make()) for case in CASES])
 

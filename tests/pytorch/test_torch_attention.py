@@ -1,4 +1,4 @@
-"""`scaled_dot_product_attention`: values, gradients, masks, shapes, errors, memory."""
+"""`scaled_dot_product_attention`: values, gradients, masks, shapes, errors."""
 
 import itertools
 from functools import partial
@@ -10,7 +10,6 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 from attending import assert_close, tensors, unfused, weights_of, with_gradients  # noqa: E402
 from torch.autograd import gradcheck, gradgradcheck  # noqa: E402
 from torch.nn import functional as F  # noqa: E402, N812
-from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 
 import fastdrop  # noqa: E402
 import fastdrop.torch as ft  # noqa: E402
@@ -280,51 +279,6 @@ def test_transforms() -> None:
     batched = torch.func.vmap(partial(attend, dropout_p=0.3, seed=KEY))
     wanted = [attend(*(x[i] for x in inputs), dropout_p=0.3, seed=KEY) for i in range(4)]
     assert_close([batched(*inputs)], [torch.stack(wanted)], 1e-13)
-
-
-# --- memory --------------------------------------------------------------------------------------
-
-
-class Largest(TorchDispatchMode):
-    """The largest tensor that any operator makes, in elements of memory."""
-
-    found = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        for x in result if isinstance(result, (tuple, list)) else (result,):
-            if isinstance(x, torch.Tensor):
-                self.found = max(self.found, x.untyped_storage().nbytes() // x.element_size())
-        return result
-
-
-@pytest.mark.parametrize("causal", [False, True])
-def test_no_tensor_of_all_weights(causal: bool) -> None:
-    """Operators inside fastdrop's own are not seen by modes, so the tiles are called as such."""
-    batch, heads, length, width = 2, 4, 1024, 16
-    shape = (batch, heads, length, width)
-    q, k, v = (x.detach() for x in tensors(shape, shape, shape, dtype=torch.float32))
-    call = _tiles.Attention(KEY, 0.1, causal, 0.25)
-    with Largest() as made:
-        y = _tiles.forward(q, k, v, None, call)
-        _tiles.backward(torch.ones_like(y), q, k, v, None, call)
-    assert made.found == max(_tiles.SCORES, batch * heads * length * width)
-    with Largest() as made:
-        unfused(q, k, v, dropout_p=0.1, is_causal=causal, seed=KEY)
-    assert made.found == batch * heads * length**2, "the measure sees what it has to see"
-
-
-def test_what_is_kept_for_the_backward_pass() -> None:
-    inputs = tensors((2, 4, 300, 16), (2, 4, 300, 16), (2, 4, 300, 16), dtype=torch.float32)
-    kept: dict[int, int] = {}
-
-    def pack(x: "torch.Tensor") -> "torch.Tensor":
-        kept[x.untyped_storage().data_ptr()] = x.untyped_storage().nbytes()
-        return x
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x):
-        attend(*inputs, dropout_p=0.1, is_causal=True)
-    assert sum(kept.values()) == sum(x.nbytes for x in inputs) + 24, "the arguments and a key"
 
 
 # --- what is left to PyTorch, and errors ---------------------------------------------------------
