@@ -332,6 +332,7 @@ X = torch.ones(2, 3, 4)
             ValueError,
             "max_norm has to be left out, but got 1.0",
         ),
+        (lambda: ft.EmbeddingDropout(3, 4, 1.5), ValueError, "between 0 and 1, but got 1.5"),
         (lambda: ft.EmbeddingDropout(3, 4, sparse=True), ValueError, "sparse has to be left out"),
     ],
 )

@@ -331,6 +331,12 @@ X, W = torch.ones(3, 4), torch.ones(2, 4)
         (lambda: ft.softmax_dropout(X, 0.5, "no"), TypeError, "training has to be True or False"),
         (lambda: ft.SoftmaxDropout(2), ValueError, "between 0 and 1, but got 2"),
         (lambda: ft.SoftmaxDropout(0.5, "x"), TypeError, "dim has to be an integer"),
+        (lambda: ft.DropConnectLinear(3, 4, p=-1), ValueError, "between 0 and 1, but got -1"),
+        (
+            lambda: ft.DropConnectLinear(3, 4, per_sample=None),
+            TypeError,
+            "per_sample has to be True or False",
+        ),
         (lambda: ft.dropconnect_linear(X, W, None, -1), ValueError, "between 0 and 1, but got -1"),
         (lambda: ft.dropconnect_linear(X, W.double()), TypeError, "weight has to have input's dty"),
         (lambda: ft.dropconnect_linear(X, 1), TypeError, "weight has to be a strided tensor"),

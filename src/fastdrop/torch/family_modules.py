@@ -14,7 +14,7 @@ from fastdrop.structured import PathMode, check_path_mode
 
 from . import blocks, noise, recurrent, shared
 from ._seeding import AnyGenerator, Seed
-from .modules import Drops
+from .modules import Drops, Simple
 
 __all__ = [
     "DropBlock2d",
@@ -61,6 +61,8 @@ class StochasticDepth(Drops):
     tensor([0., 2., 2., 0.])
     """
 
+    _shown = ("p", "mode", "inplace")
+
     def __init__(
         self,
         p: float = 0.5,
@@ -71,10 +73,9 @@ class StochasticDepth(Drops):
         seed: Seed = None,
     ) -> None:
         """Make the module; see the class."""
-        super().__init__()
-        self.mode = check_path_mode(mode)
-        self.inplace = inplace
+        mode = check_path_mode(mode)
         self._start(p, generator, seed)
+        self.mode, self.inplace = mode, inplace
 
     def forward(self, input: Tensor) -> Tensor:
         """Drop in training; in evaluation return the input itself."""
@@ -82,12 +83,8 @@ class StochasticDepth(Drops):
             input, self.p, self.training, self.inplace, mode=self.mode, generator=self._source
         )
 
-    def extra_repr(self) -> str:
-        """The settings."""
-        return f"p={self.p}, mode={self.mode}, inplace={self.inplace}"
 
-
-class GaussianDropout(Drops):
+class GaussianDropout(Simple):
     """Multiplication with Gaussian noise: see `fastdrop.torch.gaussian_dropout`.
 
     Parameters
@@ -120,6 +117,8 @@ class GaussianDropout(Drops):
     tensor([0.6190, 0.9811, 1.3568, 0.6455])
     """
 
+    _function = staticmethod(noise.gaussian_dropout)
+
     def __init__(
         self,
         p: float = 0.5,
@@ -129,20 +128,8 @@ class GaussianDropout(Drops):
         seed: Seed = None,
     ) -> None:
         """Make the module; see the class."""
-        super().__init__()
-        self.inplace = inplace
-        self._start(p, generator, seed)
+        super().__init__(p, inplace, generator=generator, seed=seed)
         check_noise_p(p)
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Multiply with noise in training; in evaluation return the input itself."""
-        return noise.gaussian_dropout(
-            input, self.p, self.training, self.inplace, generator=self._source
-        )
-
-    def extra_repr(self) -> str:
-        """The settings."""
-        return f"p={self.p}, inplace={self.inplace}"
 
 
 class VariationalDropout(Drops):
@@ -177,6 +164,8 @@ class VariationalDropout(Drops):
             [0., 2., 2., 0.]])
     """
 
+    _shown = ("p", "time_axis", "inplace")
+
     def __init__(
         self,
         p: float = 0.5,
@@ -187,10 +176,9 @@ class VariationalDropout(Drops):
         seed: Seed = None,
     ) -> None:
         """Make the module; see the class."""
-        super().__init__()
-        self.time_axis = _arrays.check_axis(time_axis, "time_axis")
-        self.inplace = inplace
+        time_axis = _arrays.check_axis(time_axis, "time_axis")
         self._start(p, generator, seed)
+        self.time_axis, self.inplace = time_axis, inplace
 
     def forward(self, input: Tensor) -> Tensor:
         """Drop in training; in evaluation return the input itself."""
@@ -203,13 +191,10 @@ class VariationalDropout(Drops):
             generator=self._source,
         )
 
-    def extra_repr(self) -> str:
-        """The settings."""
-        return f"p={self.p}, time_axis={self.time_axis}, inplace={self.inplace}"
-
 
 class _DropBlock(Drops):
     _function: Any
+    _shown = ("p", "block_size", "inplace")
 
     def __init__(
         self,
@@ -221,10 +206,9 @@ class _DropBlock(Drops):
         seed: Seed = None,
     ) -> None:
         """Make the module; see the class."""
-        super().__init__()
-        self.block_size = check_block_size(block_size)
-        self.inplace = inplace
+        block_size = check_block_size(block_size)
         self._start(p, generator, seed)
+        self.block_size, self.inplace = block_size, inplace
 
     def forward(self, input: Tensor) -> Tensor:
         """Drop in training; in evaluation return the input itself."""
@@ -232,10 +216,6 @@ class _DropBlock(Drops):
             input, self.p, self.block_size, self.training, self.inplace, generator=self._source
         )
         return result
-
-    def extra_repr(self) -> str:
-        """The settings."""
-        return f"p={self.p}, block_size={self.block_size}, inplace={self.inplace}"
 
 
 class DropBlock2d(_DropBlock):
@@ -352,8 +332,7 @@ class EmbeddingDropout(Drops, nn.Embedding):
         for name in self._without:
             if keywords.get(name):
                 raise ValueError(f"{name} has to be left out, but got {keywords[name]!r}")
-        super().__init__(num_embeddings, embedding_dim, **keywords)
-        self._start(p, generator, seed)
+        self._start(p, generator, seed, num_embeddings, embedding_dim, **keywords)
 
     def forward(self, input: Tensor) -> Tensor:
         """Look words up, in training in a table from which some have been dropped."""
@@ -361,10 +340,6 @@ class EmbeddingDropout(Drops, nn.Embedding):
         return F.embedding(
             input, table, self.padding_idx, scale_grad_by_freq=self.scale_grad_by_freq
         )
-
-    def extra_repr(self) -> str:
-        """The settings."""
-        return f"{super().extra_repr()}, p={self.p}"
 
 
 class Zoneout(Drops):
@@ -401,13 +376,8 @@ class Zoneout(Drops):
         self, p: float = 0.5, *, generator: AnyGenerator = None, seed: Seed = None
     ) -> None:
         """Make the module; see the class."""
-        super().__init__()
         self._start(p, generator, seed)
 
     def forward(self, h_new: Tensor, h_old: Tensor) -> Tensor:
         """The next state; in evaluation its mean."""
         return recurrent.zoneout(h_new, h_old, self.p, self.training, generator=self._source)
-
-    def extra_repr(self) -> str:
-        """The settings."""
-        return f"p={self.p}"

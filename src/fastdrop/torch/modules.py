@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -26,17 +26,32 @@ class Drops(nn.Module):
     p: float
     # On the class, so that an object of PyTorch's class becomes one of ours as it is.
     _source: Source | None = None
+    _shown: ClassVar[tuple[str, ...]] = ("p",)
 
-    def _start(self, p: float, generator: AnyGenerator, seed: Seed) -> None:
-        """Check and keep what all of these modules are made with."""
+    def _start(
+        self, p: float, generator: AnyGenerator, seed: Seed, *arguments: Any, **keywords: Any
+    ) -> None:
+        """Check what all of these modules are made with, then make PyTorch's part, and keep it.
+
+        In that order, because PyTorch's part may draw weights.
+        """
         if p < 0 or p > 1 or p != p:
             functional.refuse(p)
+        source = source_of(generator, seed)
+        super().__init__(*arguments, **keywords)
         self.p = p
-        self._source = source_of(generator, seed)
+        self._source = source
+
+    def extra_repr(self) -> str:
+        """The settings."""
+        shown = [f"{name}={getattr(self, name)}" for name in self._shown]
+        return ", ".join(filter(None, [super().extra_repr(), *shown]))
 
 
-class _Twin(Drops, nn.modules.dropout._DropoutNd):
-    """A module that PyTorch has too."""
+class Simple(Drops, nn.modules.dropout._DropoutNd):
+    """A module with PyTorch's parameters, and those that all of these have."""
+
+    _shown = ()  # PyTorch shows them
 
     _function: ClassVar[Callable[..., Tensor]]
 
@@ -49,8 +64,7 @@ class _Twin(Drops, nn.modules.dropout._DropoutNd):
         seed: Seed = None,
     ) -> None:
         """Make the module; see the class."""
-        super().__init__(p, inplace)
-        self._start(p, generator, seed)
+        self._start(p, generator, seed, p, inplace)
 
     def forward(self, input: Tensor) -> Tensor:
         """Drop in training; in evaluation return the input itself."""
@@ -59,7 +73,7 @@ class _Twin(Drops, nn.modules.dropout._DropoutNd):
         )
 
 
-class Dropout(_Twin, nn.Dropout):
+class Dropout(Simple, nn.Dropout):
     """`torch.nn.Dropout`, computed by fastdrop: see `fastdrop.torch.dropout`.
 
     It has no parameters and no buffers, and the representation of PyTorch's.
@@ -104,7 +118,7 @@ class Dropout(_Twin, nn.Dropout):
     _function = staticmethod(functional.dropout)
 
 
-class Dropout1d(_Twin, nn.Dropout1d):
+class Dropout1d(Simple, nn.Dropout1d):
     """`torch.nn.Dropout1d`, computed by fastdrop: see `fastdrop.torch.dropout1d`.
 
     Parameters
@@ -128,7 +142,7 @@ class Dropout1d(_Twin, nn.Dropout1d):
     _function = staticmethod(functional.dropout1d)
 
 
-class Dropout2d(_Twin, nn.Dropout2d):
+class Dropout2d(Simple, nn.Dropout2d):
     """`torch.nn.Dropout2d`, computed by fastdrop: see `fastdrop.torch.dropout2d`.
 
     Parameters
@@ -153,7 +167,7 @@ class Dropout2d(_Twin, nn.Dropout2d):
     _function = staticmethod(functional.dropout2d)
 
 
-class Dropout3d(_Twin, nn.Dropout3d):
+class Dropout3d(Simple, nn.Dropout3d):
     """`torch.nn.Dropout3d`, computed by fastdrop: see `fastdrop.torch.dropout3d`.
 
     Parameters
@@ -178,14 +192,14 @@ class Dropout3d(_Twin, nn.Dropout3d):
     _function = staticmethod(functional.dropout3d)
 
 
-class _AlphaTwin(_Twin):
+class _Alpha(Simple):
     def forward(self, input: Tensor) -> Tensor:
         """Drop in training; in evaluation return the input itself."""
         # As in PyTorch, `inplace` is shown and not followed.
         return type(self)._function(input, self.p, self.training, generator=self._source)
 
 
-class AlphaDropout(_AlphaTwin, nn.AlphaDropout):
+class AlphaDropout(_Alpha, nn.AlphaDropout):
     """`torch.nn.AlphaDropout`, computed by fastdrop: see `fastdrop.torch.alpha_dropout`.
 
     Parameters
@@ -211,7 +225,7 @@ class AlphaDropout(_AlphaTwin, nn.AlphaDropout):
     _function = staticmethod(alpha.alpha_dropout)
 
 
-class FeatureAlphaDropout(_AlphaTwin, nn.FeatureAlphaDropout):
+class FeatureAlphaDropout(_Alpha, nn.FeatureAlphaDropout):
     """`torch.nn.FeatureAlphaDropout`, computed by fastdrop.
 
     See `fastdrop.torch.feature_alpha_dropout`.

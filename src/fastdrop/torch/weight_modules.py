@@ -52,6 +52,8 @@ class SoftmaxDropout(Drops):
     tensor([[0.2500, 0.2500, 0.2500, 0.2500]])
     """
 
+    _shown = ("p", "dim", "scale")
+
     def __init__(
         self,
         p: float = 0.5,
@@ -62,10 +64,10 @@ class SoftmaxDropout(Drops):
         seed: Seed = None,
     ) -> None:
         """Make the module; see the class."""
-        super().__init__()
-        self.dim = _arrays.check_axis(dim, "dim")
-        self.scale = check_factor(scale, "scale", "float64")
+        dim = _arrays.check_axis(dim, "dim")
+        scale = check_factor(scale, "scale", "float64")
         self._start(p, generator, seed)
+        self.dim, self.scale = dim, scale
 
     def forward(self, scores: Tensor, mask: Tensor | None = None) -> Tensor:
         """The weights, in training with dropout."""
@@ -78,10 +80,6 @@ class SoftmaxDropout(Drops):
             scale=self.scale,
             generator=self._source,
         )
-
-    def extra_repr(self) -> str:
-        """The settings."""
-        return f"p={self.p}, dim={self.dim}, scale={self.scale}"
 
 
 class DropConnectLinear(Drops, nn.Linear):
@@ -124,6 +122,8 @@ class DropConnectLinear(Drops, nn.Linear):
     torch.Size([2, 3])
     """
 
+    _shown = ("p", "per_sample")
+
     def __init__(
         self,
         in_features: int,
@@ -137,9 +137,9 @@ class DropConnectLinear(Drops, nn.Linear):
         **keywords: Any,
     ) -> None:
         """Make the module; see the class."""
-        super().__init__(in_features, out_features, bias, **keywords)
-        self.per_sample = _arrays.check_flag(per_sample, "per_sample")
-        self._start(p, generator, seed)
+        per_sample = _arrays.check_flag(per_sample, "per_sample")
+        self._start(p, generator, seed, in_features, out_features, bias, **keywords)
+        self.per_sample = per_sample
 
     def forward(self, input: Tensor) -> Tensor:
         """The product, in training with dropped weights."""
@@ -152,7 +152,3 @@ class DropConnectLinear(Drops, nn.Linear):
             per_sample=self.per_sample,
             generator=self._source,
         )
-
-    def extra_repr(self) -> str:
-        """The settings."""
-        return f"{super().extra_repr()}, p={self.p}, per_sample={self.per_sample}"
