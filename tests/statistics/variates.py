@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from binomial import POWER, SHARE, spend
 
+import fastdrop
 from fastdrop import Key
-from fastdrop.backends.numpy import draw, functions
+from fastdrop.backends.numpy import draw
 
 special = pytest.importorskip("scipy.special", reason="the normal distribution comes from SciPy")
 
@@ -35,13 +36,20 @@ def word_chunks(n: int, key: Key) -> Iterator[np.ndarray]:
         yield from words[: n - block * in_block].reshape(-1, CHUNK)
 
 
-def chunks(n: int, key: Key, variates: Variates = functions.normal) -> Iterator[np.ndarray]:
-    """``n`` variates, piece by piece; ``variates`` makes them from words."""
-    yield from map(variates, word_chunks(n, key))
+def chunks(n: int, key: Key, wrong: Variates | None = None) -> Iterator[np.ndarray]:
+    """``n`` variates, piece by piece: fastdrop's, or those that ``wrong`` makes from the words."""
+    if wrong is not None:
+        yield from map(wrong, word_chunks(n, key))
+        return
+    zeros = np.zeros(BLOCKS * draw.BLOCK // 2, np.float32)
+    for first in range(0, n, zeros.size):
+        here = Key(key.seed, key.stream, key.offset + 2 * first)
+        z = fastdrop.gaussian_noise(zeros, 1.0, rng=here)
+        yield from z[: n - first].reshape(-1, CHUNK)
 
 
-def sample(n: int, key: Key, variates: Variates = functions.normal) -> np.ndarray:
-    return np.concatenate(list(chunks(n, key, variates)))
+def sample(n: int, key: Key, wrong: Variates | None = None) -> np.ndarray:
+    return np.concatenate(list(chunks(n, key, wrong)))
 
 
 def chance_beyond(c: float) -> float:
