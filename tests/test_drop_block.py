@@ -10,8 +10,8 @@ import tracemalloc
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-import make_known_answers
 import numpy as np
+import oracle
 import pytest
 from support import Guarded, core_or_skip, double, number, records
 
@@ -265,8 +265,8 @@ def test_the_rate_of_seeds_is_rounded_once() -> None:
         (2.0**-60, (64,), 5),
         (1.0, (28, 28), 7),
     ):
-        gamma = make_known_answers.seed_rate(p, block, list(lengths))
-        assert make_block_plan(p, lengths, block)[:2] == make_known_answers.plan(gamma)
+        gamma = oracle.seed_rate(p, block, list(lengths))
+        assert make_block_plan(p, lengths, block)[:2] == oracle.plan(gamma)
 
 
 @pytest.mark.parametrize("p", [0.3, 1.0])
@@ -275,9 +275,9 @@ def test_the_rate_of_seeds_is_never_above_p(p: float) -> None:
         for block in range(1, n + 1):
             plan = make_block_plan(p, (n, n), block)
             if block in (1, n):
-                assert plan[:2] == make_known_answers.plan(p)
+                assert plan[:2] == oracle.plan(p)
             else:
-                assert plan[:2] < make_known_answers.plan(p)
+                assert plan[:2] < oracle.plan(p)
 
 
 def test_the_scale_is_rounded_to_binary64_and_then_to_the_compute_type() -> None:
@@ -342,7 +342,7 @@ def test_known_blocks(impl: Any) -> None:
         shape = (number(planes), *(n for n in map(number, lengths) if n))
         block = min(number(block_size), *shape[1:])
         plan = make_block_plan(double(p), shape[1:], block)
-        assert plan[:2] == make_known_answers.plan(double(gamma))
+        assert plan[:2] == oracle.plan(double(gamma))
         bits = np.full(len(mask) // 2, 0xA5, np.uint8)
         key = Key(number(seed), number(stream), number(offset))
         assert impl.drop_block_packed(bits, shape, block, key, plan) == number(kept)

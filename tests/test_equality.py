@@ -9,7 +9,7 @@ import random
 
 import numpy as np
 import pytest
-from make_known_answers import Stream, block_words
+from oracle import Stream, block_words
 from support import (
     COMPUTE,
     STORAGE,

@@ -1,6 +1,5 @@
 """``python -m fastdrop``: the report, the self-check with its own answers, the table of speeds."""
 
-import importlib.util
 import subprocess
 import sys
 import zlib
@@ -8,10 +7,10 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from timeit import Timer
-from types import ModuleType
 from typing import Any
 
 import numpy as np
+import oracle
 import pytest
 
 import fastdrop
@@ -21,24 +20,12 @@ from fastdrop._arrays import KINDS
 from fastdrop._selfcheck import CASES, Case, Implementation
 
 
-@pytest.fixture(scope="module")
-def oracle() -> ModuleType:
-    """The programme that knows the answers from the definition of the stream alone."""
-    path = Path(__file__).with_name("make_known_answers.py")
-    spec = importlib.util.spec_from_file_location("make_known_answers", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def case_id(case: Case) -> str:
     return f"{case.seed}-{case.stream}-{case.offset}-{case.p}-{case.n}"
 
 
 @pytest.mark.parametrize("case", CASES, ids=case_id)
-def test_answers_are_the_oracles(case: Case, oracle: ModuleType) -> None:
+def test_answers_are_the_oracles(case: Case) -> None:
     keep = oracle.mask(case.seed, case.stream, case.offset, case.p, case.n)
     assert zlib.crc32(oracle.packed(keep)) == case.mask
     for kind, expected in zip(KINDS, case.results, strict=True):
@@ -53,7 +40,7 @@ def test_answers_are_the_oracles(case: Case, oracle: ModuleType) -> None:
         assert _selfcheck.checksum(result) == expected, kind
 
 
-def test_cases_show_both_thresholds_of_a_block(oracle: ModuleType) -> None:
+def test_cases_show_both_thresholds_of_a_block() -> None:
     """One field in 65,536 depends on the block's own threshold: two cases were chosen for it."""
     decided = set()
     for case in CASES:
