@@ -154,6 +154,8 @@ def test_a_row_of_the_family() -> None:
 
 def test_the_readme_has_every_row_of_the_family() -> None:
     readme = Path(__file__).parents[1] / "README.md"
+    if not readme.exists():
+        pytest.skip("an installed fastdrop is tested apart from its repository")
     rows = [line.split(" | ")[:4] for line in readme.read_text(encoding="utf-8").splitlines()]
     for row in variants.FAMILY:
         assert ["| " + row.name, *family.names(row)] in rows
