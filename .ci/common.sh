@@ -83,7 +83,7 @@ release_wheel() {
     done
     chmod +x "$bin"/*
     # CMake takes this for a build of its own platform; what it is compiled for it asks the compiler.
-    _PYTHON_HOST_PLATFORM=linux-$1 CC=$bin/cc timeout 600 \
+    _PYTHON_HOST_PLATFORM=linux-$1 CC=$bin/cc timeout 1200 \
         pip wheel --quiet --no-build-isolation --no-deps --wheel-dir "$bin/wheel" "${@:2}" \
         -C cmake.define.CMAKE_AR="$bin/ar" -C cmake.define.CMAKE_RANLIB="$bin/ranlib" .
     # Only `auto` is for a processor that is not this one.
