@@ -16,7 +16,8 @@ fresh_venv() {
     source "$CI_WORK/$1/bin/activate"
 }
 
-# The tools and everything else that the `dev` extra names, but not fastdrop itself.
+# The tools and everything else that the `dev` extra names, but not fastdrop itself. All steps that
+# use it are in one lane.
 dev_venv() {
     if [[ -f $CI_WORK/dev.ready ]]; then
         # shellcheck disable=SC1090,SC1091
@@ -54,7 +55,8 @@ dev_venv_with_wheel() {
     touch "$CI_WORK/dist.ready"
 }
 
-# Debian packages, where a command they bring is missing: apt_install <command> <package>...
+# Debian packages, where a command they bring is missing: apt_install <command> <package>... All steps
+# that do this are in one lane: apt-get does not wait for another one.
 apt_install() {
     command -v "$1" >/dev/null && return
     [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null || return 1
