@@ -198,7 +198,7 @@ def views(draw: st.DrawFn) -> tuple[tuple[int, ...], list[slice], tuple[int, ...
     max_examples=60,
     deadline=None,
     derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
     view=views(),
@@ -243,7 +243,7 @@ def permuted(draw: st.DrawFn) -> tuple[tuple[int, ...], tuple[int, ...], tuple[b
     max_examples=60,
     deadline=None,
     derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
     case=permuted(),

@@ -22,7 +22,7 @@ def test_dropout_add_has_the_reference_s_bits(impl, kind, p):
     def call(backend, read, written, key):
         backend.dropout_add(*read, *written, kind, key, plan)
 
-    check_operation(impl, kind, call, reads=2, in_place=(0, 1))
+    check_operation(impl, kind, call, reads=2, in_place=(0, 1), label=f"dropout_add {p}")
 
 
 @pytest.mark.usefixtures("impl")
@@ -111,12 +111,12 @@ def test_zoneout_has_the_reference_s_bits(impl, kind, p):
     def call(backend, read, written, key):
         backend.zoneout(*read, *written, key, plan)
 
-    check_operation(impl, kind, call, reads=2, in_place=(0, 1))
+    check_operation(impl, kind, call, reads=2, in_place=(0, 1), label=f"zoneout {p}")
 
     def split(backend, read, written, key):
         backend.zoneout_split(*read, *written, key, plan)
 
-    check_operation(impl, kind, split, reads=1, writes=2)
+    check_operation(impl, kind, split, reads=1, writes=2, label=f"zoneout_split {p}")
 
 
 @pytest.mark.usefixtures("impl")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from bad_input import Bad, Scene, check
 from computing import KINDS, layouts
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from support import Guarded, difference, same_bits, to_storage
@@ -154,10 +154,11 @@ def test_empty_arrays_and_single_numbers():
     np.testing.assert_allclose(max_norm_(many, 1, -1), 3**-0.5)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     w=arrays.arrays(
         np.float32,
-        arrays.array_shapes(min_dims=2, max_dims=2, max_side=70),
+        arrays.array_shapes(min_dims=2, max_dims=2, max_side=40),
         elements=st.floats(-1e3, 1e3, width=32),
     ),
     c=st.floats(2.0**-10, 1e3),

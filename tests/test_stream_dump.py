@@ -38,7 +38,7 @@ def fd_stream(tmp_path_factory: pytest.TempPathFactory) -> str:
     build = str(tmp_path_factory.mktemp("tools"))
     # One set of kernels is enough, and quicker to compile: that all are equal is tested elsewhere.
     configure = ["-S", str(ROOT), "-B", build, "-DFASTDROP_TOOLS=ON"]
-    configure.append("-DFASTDROP_WITHOUT=avx512;avx2;neon")
+    configure.append("-DFASTDROP_WITHOUT=avx512;avx2;neon;vec128")
     for arguments in (
         configure,
         ["--build", build, "--target", "fd_stream", "--config", "Release"],
