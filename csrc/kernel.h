@@ -82,8 +82,8 @@ typedef void fd_gaussian_dropout_fn(const void *x, void *y, size_t n, const uint
 typedef fd_gaussian_dropout_fn fd_gaussian_noise_fn;
 
 /* A run of at most 4096 scores of one row: z = x * scale + add, or -inf where nothing takes part.
- * Bits are read in whole words, from bit 0 on. With e = exp(z - largest), and g = dy * keep_scale
- * of what takes part and is kept, else +0.0: */
+ * Bits are read in whole words, from bit 0 on. With e = exp(z - largest), where no z is larger, and
+ * g = dy * keep_scale of what takes part and is kept, else +0.0: */
 typedef struct fd_softmax_run {
     size_t n;
     const char *x, *add;        /* add: or NULL */

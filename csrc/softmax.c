@@ -14,6 +14,10 @@ static const size_t itemsizes[FD_DTYPE_COUNT] = {
 /* exp and the passes over the cache count as so many times what is moved to and from memory. */
 enum { EFFORT = 4 };
 
+/* Many cores take a load for one that needs an earlier store where both are equally far into a
+ * page, and wait. */
+enum { PAGE = 4096 };
+
 /* The keep bits of positions first..first+n-1. Rows are often shorter than a block of the stream,
  * so that those of several are drawn at once, up to where a block ends. */
 typedef struct window {
@@ -49,6 +53,7 @@ struct row {
     window window;
     uint8_t take[FD_BLOCK / 8], keep[FD_BLOCK / 8];
     FD_ALIGN64 char mask_run[FD_BLOCK * sizeof(double)];
+    FD_ALIGN64 char parts[FD_BLOCK * sizeof(double) + PAGE]; /* of the sum */
 };
 
 /* `n` numbers or bytes of the row's mask from number `first` on, one beside the other. */
@@ -124,13 +129,22 @@ static void draw_run(const job *j, row *r, size_t first) {
  */
 static double part_of(double number, double total) { return total == 0 ? 0 : number / total; }
 
+/* Where in `parts` the run's e go: in a page as far behind x as y is behind them, so that neither
+ * what they are made of nor what is made of them is where something has just been stored. */
+static char *parts_between(row *r) {
+    size_t apart = ((uintptr_t)r->run.y - (uintptr_t)r->run.x) % PAGE;
+    uintptr_t place = (uintptr_t)r->run.x + (apart + PAGE) / 2 - (uintptr_t)r->parts;
+    return r->parts + place % PAGE / 64 * 64;
+}
+
 static void finish_forward(const job *j, row *r, double largest) {
     fd_softmax_run *run = &r->run;
-    int stores = j->dtype == FD_f32 || j->dtype == FD_f64; /* e in the result, without rounding */
+    int stores = j->dtype == FD_f32 || j->dtype == FD_f64; /* e, without rounding */
+    char *parts = stores && r->n <= FD_BLOCK ? parts_between(r) : NULL, *y = run->y;
     double total = 0;
     for (size_t first = 0; first < r->n; first += run->n) {
         if (r->n > FD_BLOCK) { turn_to(j, r, first); }
-        if (!stores) { run->y = NULL; }
+        if (!stores || parts) { run->y = parts; }
         run->largest = largest;
         total += j->table->softmax_sum[j->dtype](run);
     }
@@ -140,7 +154,9 @@ static void finish_forward(const job *j, row *r, double largest) {
         if (stores) {
             size_t bit0;
             const uint8_t *bits = keep_bits(j, r, first, run->n, &bit0);
-            j->table->apply_bits[j->dtype](run->y, run->y, run->n, bits, bit0, factor);
+            const char *from = parts ? parts : run->y;
+            char *to = parts ? y : run->y;
+            j->table->apply_bits[j->dtype](from, to, run->n, bits, bit0, factor);
         } else {
             draw_run(j, r, first);
             run->factor = factor;

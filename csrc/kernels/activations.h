@@ -18,9 +18,10 @@ FD_INLINE VR V(exp_half_square)(VR a) {
     VR high = V(mul)(V(mul)(h, h), half);
     VR low = V(mul)(V(mul)(V(sub)(a, h), V(add)(a, h)), half);
     VR k = V(add)(V(mul)(V(add)(high, low), CONSTANT(LOG2E)), CONSTANT(MAGIC));
-    VR n = V(sub)(k, CONSTANT(MAGIC));
-    VR r = V(add)(V(sub)(high, V(mul)(n, CONSTANT(LN2_HIGH))), low);
-    return V(exp_from)(k, V(sub)(r, V(mul)(n, CONSTANT(LN2_LOW))));
+    VR r, e;
+    V(exp_rest)(&k, CONSTANT(MAGIC), &high, &low, &r, 1);
+    V(exp_from)(&k, &r, &e, 1, 0);
+    return e;
 }
 
 /* Phi(-a) = *e * *r, where a = |x|, cut off, is what is returned. */

@@ -1,12 +1,13 @@
 /* Includes FD_BODIES once for each compute type: R is its name, FD_NUMBER C's, f and F what the
  * names of its constants end with, FD_EXPONENT the place of its exponent, FD_UPPER_HALF the bits
- * that are left of a number whose square is exact. */
+ * that are left of a number whose square is exact, FD_NORMAL_EXP what exp of is still normal. */
 #define R r32
 #define FD_NUMBER float
 #define FD_f f32
 #define FD_F F32
 #define FD_EXPONENT 23
 #define FD_UPPER_HALF 0xFFFFF000
+#define FD_NORMAL_EXP -87
 #include FD_BODIES
 #undef R
 #undef FD_NUMBER
@@ -14,6 +15,7 @@
 #undef FD_F
 #undef FD_EXPONENT
 #undef FD_UPPER_HALF
+#undef FD_NORMAL_EXP
 
 #define R r64
 #define FD_NUMBER double
@@ -21,6 +23,7 @@
 #define FD_F F64
 #define FD_EXPONENT 52
 #define FD_UPPER_HALF UINT64_C(0xFFFFFFFFF8000000)
+#define FD_NORMAL_EXP -708
 #include FD_BODIES
 #undef R
 #undef FD_NUMBER
@@ -28,3 +31,4 @@
 #undef FD_F
 #undef FD_EXPONENT
 #undef FD_UPPER_HALF
+#undef FD_NORMAL_EXP

@@ -2,17 +2,33 @@
  * operations in the same order; included once for each compute type R. */
 #include "../coefficients.h"
 
-/* A constant, and a polynomial of x, by their names in coefficients.h. */
+/* A constant, a polynomial of x, and that of `count` numbers x, by their names in coefficients.h.
+ */
 #define CONSTANT(name) V(set)(FD_CAT(FD_##name, FD_F))
 #define POLYNOMIAL(name, x) \
     V(polynomial)(FD_CAT(fd_##name, FD_f), \
                   sizeof FD_CAT(fd_##name, FD_f) / sizeof *FD_CAT(fd_##name, FD_f), x)
+#define POLYNOMIALS(name, x, y, count) \
+    V(polynomials)(FD_CAT(fd_##name, FD_f), \
+                   sizeof FD_CAT(fd_##name, FD_f) / sizeof *FD_CAT(fd_##name, FD_f), x, y, count)
 
 /* By Horner's rule; the lowest coefficient is the first. */
-FD_INLINE VR V(polynomial)(const FD_NUMBER *coefficients, int count, VR x) {
-    VR y = V(set)(coefficients[count - 1]);
+FD_INLINE void V(polynomials)(const FD_NUMBER *coefficients, int terms, const VR *x, VR *y,
+                              int count) {
     FD_UNROLL
-    for (int i = count - 2; i >= 0; i--) { y = V(add)(V(mul)(y, x), V(set)(coefficients[i])); }
+    for (int j = 0; j < count; j++) { y[j] = V(set)(coefficients[terms - 1]); }
+    FD_UNROLL
+    for (int i = terms - 2; i >= 0; i--) {
+        FD_UNROLL
+        for (int j = 0; j < count; j++) {
+            y[j] = V(add)(V(mul)(y[j], x[j]), V(set)(coefficients[i]));
+        }
+    }
+}
+
+FD_INLINE VR V(polynomial)(const FD_NUMBER *coefficients, int terms, VR x) {
+    VR y;
+    V(polynomials)(coefficients, terms, &x, &y, 1);
     return y;
 }
 
@@ -24,3 +40,4 @@ FD_INLINE VR V(polynomial)(const FD_NUMBER *coefficients, int count, VR x) {
 
 #undef CONSTANT
 #undef POLYNOMIAL
+#undef POLYNOMIALS

@@ -11,6 +11,7 @@
  * R_and R_or R_xor R_shl R_shr R_iadd   on the bit patterns, as integers
  * R_lt R_nan                       masks; false where one is a nan, true where v is one
  * R_select R_keep                  k ? a : b, and k ? v : +0.0
+ * R_all                            whether a mask is true in all places
  * R_mask                           the i-th FD_N_R bits of a word, lowest first
  * R_sum                            by halves: first place i and place i + FD_N_R / 2, and so on
  * R_largest                        of all places, none of them a nan

@@ -79,9 +79,15 @@ typedef struct FD_CAT(softmax_state, D) {
     VR most[4], sum[PLACES], product[PLACES];
 } FD_CAT(softmax_state, D);
 
-FD_INLINE VR FD_CAT(softmax_exp, D)(const FD_CAT(softmax_step, D) * at, int masked, int i,
-                                    const FD_CAT(softmax_state, D) * s) {
-    return V(exp)(V(sub)(FD_CAT(softmax_score, D)(at, masked, i, s->scale), s->largest));
+/* exp of the scores in four registers of the step, `apart` from each other. */
+FD_INLINE void FD_CAT(softmax_exp, D)(const FD_CAT(softmax_step, D) * at, int masked, int first,
+                                      int apart, const FD_CAT(softmax_state, D) * s, VR *e) {
+    FD_UNROLL
+    for (int j = 0; j < 4; j++) {
+        e[j] = FD_CAT(softmax_score, D)(at, masked, first + j * apart, s->scale);
+        e[j] = V(sub)(e[j], s->largest);
+    }
+    V(exp_four)(e);
 }
 
 /* dy of what takes part and is kept, scaled. */
@@ -113,11 +119,10 @@ FD_INLINE void FD_CAT(sum_step, D)(const FD_CAT(softmax_step, D) * at, int maske
     FD_UNROLL
     for (int i = 0; i < PLACES; i++) {
         VR e[4];
-        FD_UNROLL
-        for (int j = 0; j < 4; j++) {
-            int place = i + j * PLACES;
-            e[j] = FD_CAT(softmax_exp, D)(at, masked, place, s);
-            if (at->y) { STORE(at->y + place * VN * FD_SIZE, e[j]); }
+        FD_CAT(softmax_exp, D)(at, masked, i, PLACES, s, e);
+        if (at->y) {
+            FD_UNROLL
+            for (int j = 0; j < 4; j++) { STORE(at->y + (i + j * PLACES) * VN * FD_SIZE, e[j]); }
         }
         s->sum[i] = V(add)(s->sum[i], V(four)(e));
     }
@@ -134,9 +139,14 @@ FD_INLINE void FD_CAT(weights_step, D)(const FD_CAT(softmax_step, D) * at, int m
                                        void *context) {
     const FD_CAT(softmax_state, D) *s = context;
     FD_UNROLL
-    for (int i = 0; i < FD_STEP / VN; i++) {
-        VR w = V(mul)(FD_CAT(softmax_exp, D)(at, masked, i, s), s->factor);
-        STORE(at->y + i * VN * FD_SIZE, V(keep)(V(mask)(at->keep, i), w));
+    for (int first = 0; first < FD_STEP / VN; first += 4) {
+        VR e[4];
+        FD_CAT(softmax_exp, D)(at, masked, first, 1, s, e);
+        FD_UNROLL
+        for (int j = 0; j < 4; j++) {
+            VR w = V(keep)(V(mask)(at->keep, first + j), V(mul)(e[j], s->factor));
+            STORE(at->y + (first + j) * VN * FD_SIZE, w);
+        }
     }
 }
 
@@ -151,11 +161,10 @@ FD_INLINE void FD_CAT(sums_step, D)(const FD_CAT(softmax_step, D) * at, int mask
     FD_UNROLL
     for (int i = 0; i < PLACES; i++) {
         VR e[4], g[4];
+        FD_CAT(softmax_exp, D)(at, masked, i, PLACES, s, e);
         FD_UNROLL
         for (int j = 0; j < 4; j++) {
-            int place = i + j * PLACES;
-            e[j] = FD_CAT(softmax_exp, D)(at, masked, place, s);
-            g[j] = V(mul)(e[j], FD_CAT(softmax_dy, D)(at, place, s));
+            g[j] = V(mul)(e[j], FD_CAT(softmax_dy, D)(at, i + j * PLACES, s));
         }
         s->sum[i] = V(add)(s->sum[i], V(four)(e));
         s->product[i] = V(add)(s->product[i], V(four)(g));
@@ -175,15 +184,20 @@ FD_INLINE void FD_CAT(gradient_step, D)(const FD_CAT(softmax_step, D) * at, int 
                                         void *context) {
     const FD_CAT(softmax_state, D) *s = context;
     FD_UNROLL
-    for (int i = 0; i < FD_STEP / VN; i++) {
-        VR e = FD_CAT(softmax_exp, D)(at, masked, i, s);
-        VR g = V(sub)(FD_CAT(softmax_dy, D)(at, i, s), s->centre);
-        VR dx = V(mul)(V(mul)(e, s->slope), g);
-        if (masked) { dx = V(keep)(V(mask)(at->take, i), dx); }
-        STORE(at->y + i * VN * FD_SIZE, dx);
-        if (at->weights) {
-            VR w = V(keep)(V(mask)(at->keep, i), V(mul)(e, s->factor));
-            STORE(at->weights + i * VN * FD_SIZE, w);
+    for (int first = 0; first < FD_STEP / VN; first += 4) {
+        VR e[4];
+        FD_CAT(softmax_exp, D)(at, masked, first, 1, s, e);
+        FD_UNROLL
+        for (int j = 0; j < 4; j++) {
+            int i = first + j;
+            VR g = V(sub)(FD_CAT(softmax_dy, D)(at, i, s), s->centre);
+            VR dx = V(mul)(V(mul)(e[j], s->slope), g);
+            if (masked) { dx = V(keep)(V(mask)(at->take, i), dx); }
+            STORE(at->y + i * VN * FD_SIZE, dx);
+            if (at->weights) {
+                VR w = V(keep)(V(mask)(at->keep, i), V(mul)(e[j], s->factor));
+                STORE(at->weights + i * VN * FD_SIZE, w);
+            }
         }
     }
 }

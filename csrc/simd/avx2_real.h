@@ -47,6 +47,7 @@ FD_INLINE k_r32 r32_lt(v_r32 a, v_r32 b) { return _mm256_cmp_ps(a, b, _CMP_LT_OQ
 FD_INLINE k_r32 r32_nan(v_r32 v) { return _mm256_cmp_ps(v, v, _CMP_UNORD_Q); }
 FD_INLINE v_r32 r32_select(k_r32 k, v_r32 a, v_r32 b) { return _mm256_blendv_ps(b, a, k); }
 FD_INLINE v_r32 r32_keep(k_r32 k, v_r32 v) { return _mm256_and_ps(k, v); }
+FD_INLINE int r32_all(k_r32 k) { return _mm256_movemask_ps(k) == 0xFF; }
 FD_INLINE k_r32 r32_mask(uint64_t w, int i) {
     const __m256i bit = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
     __m256i v = _mm256_set1_epi32((int)(uint32_t)(w >> (8 * i)));
@@ -121,6 +122,7 @@ FD_INLINE k_r64 r64_lt(v_r64 a, v_r64 b) { return _mm256_cmp_pd(a, b, _CMP_LT_OQ
 FD_INLINE k_r64 r64_nan(v_r64 v) { return _mm256_cmp_pd(v, v, _CMP_UNORD_Q); }
 FD_INLINE v_r64 r64_select(k_r64 k, v_r64 a, v_r64 b) { return _mm256_blendv_pd(b, a, k); }
 FD_INLINE v_r64 r64_keep(k_r64 k, v_r64 v) { return _mm256_and_pd(k, v); }
+FD_INLINE int r64_all(k_r64 k) { return _mm256_movemask_pd(k) == 0xF; }
 FD_INLINE k_r64 r64_mask(uint64_t w, int i) {
     const __m256i bit = _mm256_setr_epi64x(1, 2, 4, 8);
     __m256i v = _mm256_set1_epi64x((long long)(w >> (4 * i)));

@@ -45,6 +45,7 @@ FD_INLINE k_r32 r32_lt(v_r32 a, v_r32 b) { return _mm512_cmp_ps_mask(a, b, _CMP_
 FD_INLINE k_r32 r32_nan(v_r32 v) { return _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q); }
 FD_INLINE v_r32 r32_select(k_r32 k, v_r32 a, v_r32 b) { return _mm512_mask_blend_ps(k, b, a); }
 FD_INLINE v_r32 r32_keep(k_r32 k, v_r32 v) { return _mm512_maskz_mov_ps(k, v); }
+FD_INLINE int r32_all(k_r32 k) { return k == 0xFFFF; }
 FD_INLINE k_r32 r32_mask(uint64_t w, int i) { return (__mmask16)(w >> (16 * i)); }
 FD_INLINE float r32_sum(v_r32 v) {
     __m256 h = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
@@ -97,6 +98,7 @@ FD_INLINE k_r64 r64_lt(v_r64 a, v_r64 b) { return _mm512_cmp_pd_mask(a, b, _CMP_
 FD_INLINE k_r64 r64_nan(v_r64 v) { return _mm512_cmp_pd_mask(v, v, _CMP_UNORD_Q); }
 FD_INLINE v_r64 r64_select(k_r64 k, v_r64 a, v_r64 b) { return _mm512_mask_blend_pd(k, b, a); }
 FD_INLINE v_r64 r64_keep(k_r64 k, v_r64 v) { return _mm512_maskz_mov_pd(k, v); }
+FD_INLINE int r64_all(k_r64 k) { return k == 0xFF; }
 FD_INLINE k_r64 r64_mask(uint64_t w, int i) { return (__mmask8)(w >> (8 * i)); }
 FD_INLINE double r64_sum(v_r64 v) {
     __m256d h = _mm256_add_pd(_mm512_castpd512_pd256(v), _mm512_extractf64x4_pd(v, 1));

@@ -72,6 +72,7 @@ FD_INLINE v_r32 r32_select(k_r32 k, v_r32 a, v_r32 b) { return k ? a : b; }
 FD_INLINE v_r32 r32_keep(k_r32 k, v_r32 v) {
     return r32_bits(fd_bits_of_float(v) & (0U - (uint32_t)k));
 }
+FD_INLINE int r32_all(k_r32 k) { return k; }
 FD_INLINE k_r32 r32_mask(uint64_t w, int i) { return (int)(w >> i & 1); }
 FD_INLINE float r32_sum(v_r32 v) { return v; }
 FD_INLINE float r32_largest(v_r32 v) { return v; }
@@ -133,6 +134,7 @@ FD_INLINE v_r64 r64_select(k_r64 k, v_r64 a, v_r64 b) { return k ? a : b; }
 FD_INLINE v_r64 r64_keep(k_r64 k, v_r64 v) {
     return r64_bits(fd_bits_of_double(v) & (0U - (uint64_t)k));
 }
+FD_INLINE int r64_all(k_r64 k) { return k; }
 FD_INLINE k_r64 r64_mask(uint64_t w, int i) { return (int)(w >> i & 1); }
 FD_INLINE double r64_sum(v_r64 v) { return v; }
 FD_INLINE double r64_largest(v_r64 v) { return v; }

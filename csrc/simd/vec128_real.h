@@ -57,6 +57,7 @@ FD_INLINE v_r32 r32_select(k_r32 k, v_r32 a, v_r32 b) {
 FD_INLINE v_r32 r32_keep(k_r32 k, v_r32 v) { return (v_r32)((fd_i32x4)v & k); }
 FD_INLINE v_r32 r32_max(v_r32 a, v_r32 b) { return r32_select(b < a, a, b); }
 FD_INLINE v_r32 r32_min(v_r32 a, v_r32 b) { return r32_select(a < b, a, b); }
+FD_INLINE int r32_all(k_r32 k) { return (k[0] & k[1] & k[2] & k[3]) != 0; }
 FD_INLINE k_r32 r32_mask(uint64_t w, int i) {
     const fd_i32x4 bit = {1, 2, 4, 8};
     int32_t v = (int32_t)(w >> (4 * i) & 15);
@@ -113,6 +114,7 @@ FD_INLINE v_r64 r64_select(k_r64 k, v_r64 a, v_r64 b) {
 FD_INLINE v_r64 r64_keep(k_r64 k, v_r64 v) { return (v_r64)((fd_i64x2)v & k); }
 FD_INLINE v_r64 r64_max(v_r64 a, v_r64 b) { return r64_select(b < a, a, b); }
 FD_INLINE v_r64 r64_min(v_r64 a, v_r64 b) { return r64_select(a < b, a, b); }
+FD_INLINE int r64_all(k_r64 k) { return (k[0] & k[1]) != 0; }
 FD_INLINE k_r64 r64_mask(uint64_t w, int i) {
     return (k_r64){-(int64_t)(w >> (2 * i) & 1), -(int64_t)(w >> (2 * i + 1) & 1)};
 }

@@ -1,6 +1,7 @@
 /* Every FD_COMPUTING_KERNEL in ops.def, for every available instruction set, against the scalar
  * one: the same body on another vocabulary. (That the body is right is compared with NumPy in
  * Python.) */
+#include "bits.h"
 #include "check.h"
 #include "dispatch.h"
 
@@ -81,8 +82,18 @@ static void run_gaussian_noise(const fd_table *table, fd_dtype dtype, const void
     run_noise(table->gaussian_noise[dtype], in, out, n, 0.75);
 }
 
-/* in[0] are scores, in[1] what is added or the gradient of the result; some take no part. */
-static fd_softmax_run softmax_run(const void *const *in, size_t n, const uint8_t *bits) {
+/* Makes numbers negative, by their first byte or their last one. */
+static void lower(const void *numbers, size_t n, fd_dtype dtype) {
+    uint8_t *bytes = (uint8_t *)(uintptr_t)numbers; /* const for kernels only */
+    size_t sign = FD_BIG_ENDIAN ? 0 : itemsize[dtype] - 1;
+    for (size_t i = 0; i < n; i++) { bytes[i * itemsize[dtype] + sign] |= 0x80; }
+}
+
+/* in[0] are scores, none above `largest`, in[1] what is added or the gradient of the result; some
+ * take no part. */
+static fd_softmax_run softmax_run(const void *const *in, size_t n, fd_dtype dtype,
+                                  const uint8_t *bits) {
+    lower(in[0], n, dtype);
     return (fd_softmax_run){.n = n,
                             .x = in[0],
                             .take = n % 3 ? bits : NULL,
@@ -101,22 +112,23 @@ static void put_sum(void *out, size_t n, fd_dtype dtype, double sum) {
 
 static void run_softmax_largest(const fd_table *table, fd_dtype dtype, const void *const *in,
                                 void *const *out, size_t n, const uint8_t *bits) {
-    fd_softmax_run run = softmax_run(in, n, bits);
+    fd_softmax_run run = softmax_run(in, n, dtype, bits);
     run.add = in[1];
     put_sum(out[1], n, dtype, table->softmax_largest[dtype](&run));
 }
 
 static void run_softmax_sum(const fd_table *table, fd_dtype dtype, const void *const *in,
                             void *const *out, size_t n, const uint8_t *bits) {
-    fd_softmax_run run = softmax_run(in, n, bits);
+    fd_softmax_run run = softmax_run(in, n, dtype, bits);
     run.add = n % 2 ? in[1] : NULL;
+    lower(in[1], n, dtype);
     run.y = out[0];
     put_sum(out[1], n, dtype, table->softmax_sum[dtype](&run));
 }
 
 static void run_softmax_weights(const fd_table *table, fd_dtype dtype, const void *const *in,
                                 void *const *out, size_t n, const uint8_t *bits) {
-    fd_softmax_run run = softmax_run(in, n, NULL);
+    fd_softmax_run run = softmax_run(in, n, dtype, NULL);
     run.keep = bits;
     run.y = out[0];
     table->softmax_weights[dtype](&run);
@@ -125,7 +137,7 @@ static void run_softmax_weights(const fd_table *table, fd_dtype dtype, const voi
 static void run_softmax_sums(const fd_table *table, fd_dtype dtype, const void *const *in,
                              void *const *out, size_t n, const uint8_t *bits) {
     double sum, product;
-    fd_softmax_run run = softmax_run(in, n, bits);
+    fd_softmax_run run = softmax_run(in, n, dtype, bits);
     run.dy = in[1];
     table->softmax_sums[dtype](&run, &sum, &product);
     put_sum(out[0], n, dtype, sum);
@@ -134,7 +146,7 @@ static void run_softmax_sums(const fd_table *table, fd_dtype dtype, const void *
 
 static void run_softmax_gradient(const fd_table *table, fd_dtype dtype, const void *const *in,
                                  void *const *out, size_t n, const uint8_t *bits) {
-    fd_softmax_run run = softmax_run(in, n, bits);
+    fd_softmax_run run = softmax_run(in, n, dtype, bits);
     run.keep = bits;
     run.dy = in[1];
     run.y = out[0];
