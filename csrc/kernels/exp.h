@@ -1,6 +1,5 @@
 /* exp(x) for x <= 0: -inf gives 0, nan gives nan. 25 operations (binary64: 35), of `count`
- * registers at once: one chain of operations that wait for each other leaves a core idle, and it
- * does not look far enough ahead to find another.
+ * registers at once, so that one look at all of them can tell that fewer do.
  *
  * The product of n and the high part of ln 2 is exact, so that it may be fused with the sum. */
 #define EACH \
