@@ -27,6 +27,18 @@ enum {
     SCALE,
     GAUSSIAN_DROPOUT,
     GAUSSIAN_NOISE,
+    AFFINE,
+    ADD,
+    ACT,
+    ACT_BACKWARD,
+    ZONEOUT,
+    ZONEOUT_SPLIT,
+    SOFTMAX,
+    SOFTMAX_BACKWARD,
+    MAX_NORM,
+    PRODUCT,
+    PRODUCT_DX,
+    PRODUCT_DW,
     MASK_BITS,
     MASK_BOOL,
     BLOCKS,
@@ -63,6 +75,61 @@ static void perform_blocks(const recipe *r, uint8_t *mask, size_t bytes, const f
     }
 }
 
+static void perform_product(const recipe *r, const void *a, const void *b, void *y,
+                            const fd_key *key, const fd_plan *plan, double scale) {
+    /* so that each of the three matrices fits into the length */
+    size_t samples = 1 + r->columns % 9u, outputs = 1 + r->shared % 7u;
+    size_t inputs = r->length / (samples > outputs ? samples : outputs);
+    int shared = r->transposed % 2;
+    if (samples * outputs > r->length) { return; }
+    if (r->operation == PRODUCT) {
+        fd_dropconnect(r->dtype, a, b, NULL, y, samples, outputs, inputs, shared, key, plan, scale);
+    } else if (r->operation == PRODUCT_DX) {
+        fd_dropconnect_dx(r->dtype, a, b, y, samples, outputs, inputs, shared, key, plan, scale);
+    } else {
+        fd_dropconnect_dw(r->dtype, a, b, y, samples, outputs, inputs, shared, key, plan, scale);
+    }
+}
+
+static void perform_act(const recipe *r, const void *x, const void *dy, void *to,
+                        const uint8_t *data, size_t size, const fd_key *key, const fd_plan *plan,
+                        double scale) {
+    static uint8_t values[(256 + 4096) * 8];
+    size_t item = itemsizes[r->dtype];
+    fd_bias bias = {values, 1 + r->columns, r->y_gap % (1u + r->columns)};
+    for (size_t i = 0; i < (bias.n + 4096) * item; i++) {
+        values[i] = size ? data[i % (bias.n * item) % size] : 0;
+    }
+    fd_act act = r->shared % FD_ACT_COUNT;
+    const fd_key *drawn = r->transposed % 2 ? key : NULL;
+    if (r->operation == ACT) {
+        fd_bias_act_dropout(r->dtype, act, x, &bias, to, r->length, drawn, plan, scale);
+    } else {
+        fd_bias_act_dropout_backward(r->dtype, act, dy, x, &bias, to, r->length, drawn, plan,
+                                     scale);
+    }
+}
+
+/* Rows of as many scores as there are columns, without a mask, or as causal attention has them. */
+static void perform_softmax(const recipe *r, const void *x, const void *dy, void *to,
+                            const fd_key *key, const fd_plan *plan, double scale) {
+    size_t n = r->columns ? r->columns : 1, rows = r->length / n;
+    fd_softmax s = {.groups = 1, .rows = rows, .n = n, .row_positions = n, .scale = scale};
+    s.visible = r->shared % 2 ? 1 : n;
+    if (r->operation == SOFTMAX) {
+        fd_softmax_dropout(r->dtype, &s, x, to, key, plan, scale);
+    } else {
+        fd_softmax_dropout_backward(r->dtype, &s, x, dy, to, NULL, key, plan, scale);
+    }
+}
+
+static void perform_norm(const recipe *r, void *w) {
+    size_t item = itemsizes[r->dtype], inner = r->columns ? r->columns : 1;
+    size_t outer = 1 + r->shared % 3u, n = r->length / (inner * outer);
+    fd_norms norms = {outer, n, inner, (ptrdiff_t)(n * inner * item), (ptrdiff_t)(inner * item)};
+    fd_max_norm(r->dtype, w, &norms, r->p * 4);
+}
+
 static void *exactly(size_t n, size_t gap, uint8_t **memory) {
     *memory = malloc(n + gap ? n + gap : 1); /* one byte too far is an error */
     if (!*memory) { abort(); }
@@ -78,6 +145,8 @@ static void perform(const recipe *r, const uint8_t *data, size_t size, uint8_t *
     uint8_t *mask = exactly(mask_bytes, r->x_gap, &mask_memory);
     for (size_t i = 0; i < bytes; i++) { x[i] = size ? data[i % size] + (uint8_t)(i / 251) : 0; }
     for (size_t i = 0; i < mask_bytes; i++) { mask[i] = size ? data[i % size] : 1; }
+    uint8_t *second_memory, *second = exactly(bytes, r->y_gap / 2, &second_memory);
+    for (size_t i = 0; i < bytes; i++) { second[i] = size ? data[(i * 7 + 3) % size] : 1; }
     memset(y, 0xEE, bytes);
     fd_key key = {r->seed, r->stream, r->offset};
     fd_plan plan = fd_plan_make(r->p);
@@ -121,6 +190,39 @@ static void perform(const recipe *r, const uint8_t *data, size_t size, uint8_t *
     case GAUSSIAN_NOISE:
         fd_gaussian_noise(r->dtype, x, to, r->length, &key, scale);
         break;
+    case AFFINE: {
+        fd_affine map = {scale, r->dtype == FD_f64 ? 0.3 : (float)0.3, 0.0};
+        fd_dropout_affine(r->dtype, x, to, &layout, &key, &plan, &map);
+        break;
+    }
+    case ADD:
+        fd_dropout_add(r->dtype, x, second, to, r->length, &key, &plan, scale);
+        break;
+    case ACT:
+    case ACT_BACKWARD:
+        perform_act(r, x, second, to, data, size, &key, &plan, scale);
+        break;
+    case ZONEOUT:
+        fd_zoneout(r->dtype, x, second, to, r->length, &key, &plan);
+        break;
+    case ZONEOUT_SPLIT: /* the other gradient takes the place of what is compared */
+        fd_zoneout_split(r->dtype, x, to, second, r->length, &key, &plan);
+        if (r->shared % 2) { memcpy(to, second, bytes); }
+        break;
+    case SOFTMAX:
+    case SOFTMAX_BACKWARD:
+        perform_softmax(r, x, second, to, &key, &plan, scale);
+        break;
+    case MAX_NORM:
+        memmove(to, x, bytes);
+        perform_norm(r, to);
+        break;
+    case PRODUCT:
+    case PRODUCT_DX:
+    case PRODUCT_DW: /* none of them is computed in place */
+        to = y;
+        perform_product(r, x, second, to, &key, &plan, scale);
+        break;
     case MASK_BITS:
         fd_mask_bits(to, r->length, &key, &plan);
         break;
@@ -133,7 +235,7 @@ static void perform(const recipe *r, const uint8_t *data, size_t size, uint8_t *
         break;
     }
     memcpy(result, to, bytes);
-    for (size_t i = 0; i < bytes && !r->in_place; i++) {
+    for (size_t i = 0; i < bytes && to != x; i++) {
         if (x[i] != (uint8_t)(size ? data[i % size] + (uint8_t)(i / 251) : 0)) {
             fprintf(stderr, "operation %d changed its input\n", r->operation);
             abort();
@@ -142,6 +244,7 @@ static void perform(const recipe *r, const uint8_t *data, size_t size, uint8_t *
     free(x_memory);
     free(y_memory);
     free(mask_memory);
+    free(second_memory);
 }
 
 static int is_nan(fd_dtype dtype, const uint8_t *p) {
