@@ -7,7 +7,8 @@
  * R_set R_bits                     a number, or a bit pattern, in all places
  * R_add R_sub R_mul R_div          as IEEE 754 has them: the same bits everywhere
  * R_max R_min                      a > b ? a : b, and a < b ? a : b: b where one is a nan
- * R_fma                            a * b + c, rounded once or twice: where bits may differ
+ * R_fma                            a * b + c, rounded once or twice: where bits may differ, or the
+ *                                  product is exact
  * R_and R_or R_xor R_shl R_shr R_iadd   on the bit patterns, as integers
  * R_lt R_nan                       masks; false where one is a nan, true where v is one
  * R_select R_keep                  k ? a : b, and k ? v : +0.0
