@@ -111,7 +111,7 @@ typedef void fd_row_scale_fn(void *x, size_t n, double factor);
 
 /* The sums of squares of `width` columns of a matrix, added to `sums`; rows are `step` bytes apart.
  */
-enum { FD_STRIP = 128 }; /* columns at a time */
+enum { FD_STRIP = 1024 }; /* columns at a time, at most */
 typedef void fd_column_squares_fn(const void *x, ptrdiff_t step, size_t n, size_t width,
                                   double scale, double *sums);
 

@@ -8,7 +8,7 @@
 #include "dispatch.h"
 #include "share.h"
 
-enum { TASK_ELEMENTS = 1 << 16 };
+enum { TASK_ELEMENTS = 1 << 16, LEAST_STRIP = 128 };
 
 typedef struct job {
     const fd_table *table;
@@ -18,7 +18,8 @@ typedef struct job {
     const fd_norms *norms;
     double limit;
     int by_rows;
-    size_t strips, units, per_task; /* strips of a matrix; rows or strips in all, and in a task */
+    size_t strip, strips, units, per_task; /* columns of a strip, strips of a matrix; rows or strips
+                                              in all, and in a task */
 } job;
 
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }
@@ -88,14 +89,22 @@ static void run_tasks(const void *context, size_t first, size_t end) {
     const job *j = context;
     size_t last = least(end * j->per_task, j->units);
     for (size_t unit = first * j->per_task; unit < last; unit++) {
-        size_t column = unit % j->strips * FD_STRIP;
+        size_t column = unit % j->strips * j->strip;
         char *at = j->w + (ptrdiff_t)(unit / j->strips) * j->norms->outer_step;
         if (j->by_rows) {
             run_row(j, at);
         } else {
-            run_strip(j, at + column * j->size, least(j->norms->inner - column, FD_STRIP));
+            run_strip(j, at + column * j->size, least(j->norms->inner - column, j->strip));
         }
     }
+}
+
+/* Rows are walked in pieces as long as possible, a page or more: of shorter ones a page apart, no
+ * processor sees what comes next. But every thread is to have a strip. */
+static size_t strip_of(const fd_norms *norms) {
+    size_t share = norms->outer * norms->inner / (size_t)fd_get_num_threads();
+    size_t strip = (share + 63) / 64 * 64;
+    return strip < LEAST_STRIP ? LEAST_STRIP : least(strip, FD_STRIP);
 }
 
 void fd_max_norm(fd_dtype dtype, void *w, const fd_norms *norms, double limit) {
@@ -106,9 +115,10 @@ void fd_max_norm(fd_dtype dtype, void *w, const fd_norms *norms, double limit) {
     j.norms = norms;
     j.limit = limit;
     j.by_rows = norms->inner == 1 && norms->step == (ptrdiff_t)j.size;
-    j.strips = (norms->inner + FD_STRIP - 1) / FD_STRIP;
+    j.strip = strip_of(norms);
+    j.strips = (norms->inner + j.strip - 1) / j.strip;
     j.units = norms->outer * j.strips;
-    size_t unit = norms->n * least(norms->inner, FD_STRIP);
+    size_t unit = norms->n * least(norms->inner, j.strip);
     j.per_task = unit < TASK_ELEMENTS ? TASK_ELEMENTS / unit : 1;
     fd_share_tasks((j.units + j.per_task - 1) / j.per_task, 2 * elements * j.size, run_tasks, &j);
 }

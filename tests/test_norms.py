@@ -175,7 +175,7 @@ def test_a_projection_does_not_go_further_than_the_ball(w, c, axis):
 
 
 @pytest.mark.parametrize(
-    ("shape", "axis"), [((3000, 700), 1), ((2100, 1000), 0), ((9, 300_000), 1)]
+    ("shape", "axis"), [((3000, 700), 1), ((2100, 1000), 0), ((300, 5000), 0), ((9, 300_000), 1)]
 )
 def test_threads_give_the_same_bits(shape, axis):
     w = weights(shape, np.float32)
@@ -196,6 +196,7 @@ LENGTHS = (1, 2, 7, 8, 15, 16, 17, 31, 33, 48, 49, 63, 64, 65, 127, 130, 257, 40
 WIDTHS = (2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 127, 128, 129, 300)
 SHAPES = [(3, n, 1) for n in LENGTHS] + [(2, 70, inner) for inner in WIDTHS]
 SHAPES += [(2, n, 5) for n in LENGTHS] + [(0, 3, 1), (2, 0, 4), (2, 3, 0), (700, 130, 1)]
+SHAPES += [(1, 70, inner) for inner in (1023, 1024, 1025, 2100)] + [(3, 17, 1500)]
 
 
 def numbers(kind: str, shape: tuple[int, int, int]) -> np.ndarray:

@@ -95,30 +95,41 @@ FD_INLINE void FD_CAT(columns_four, D)(const char *const *rows, size_t column, s
     }
 }
 
-static void FD_CAT(column_squares, D)(const void *x, ptrdiff_t step, size_t n, size_t width,
-                                      double scale, double *sums) {
+/* Place j of every column: of rows j, j + 16, j + 32, ..., four of them at a time. */
+FD_INLINE void FD_CAT(column_place, D)(const char *x, ptrdiff_t step, size_t j, size_t n,
+                                       size_t width, double scale, double *place) {
     static const char nothing[FD_STRIP * FD_SIZE];
-    FD_ALIGN64 double places[16][FD_STRIP];
-    size_t used = n < 16 ? n : 16; /* the other places are 0 */
-    for (size_t first = 0; first < n; first += FD_STEP) {
-        for (size_t j = 0; j < 16 && first + j < n; j++) {
-            const char *rows[4];
-            for (size_t k = 0; k < 4; k++) {
-                size_t row = first + j + 16 * k;
-                rows[k] = row < n ? (const char *)x + (ptrdiff_t)row * step : nothing;
-            }
-            for (size_t i = 0; i < width; i += VN) {
-                if (scale == 1) {
-                    FD_CAT(columns_four, D)(rows, i, width, 1, places[j], first != 0);
-                } else {
-                    FD_CAT(columns_four, D)(rows, i, width, scale, places[j], first != 0);
-                }
-            }
+    for (size_t first = j; first < n; first += FD_STEP) {
+        const char *rows[4];
+        for (size_t k = 0; k < 4; k++) {
+            size_t row = first + 16 * k;
+            rows[k] = row < n ? x + (ptrdiff_t)row * step : nothing;
+        }
+        for (size_t i = 0; i < width; i += VN) {
+            FD_CAT(columns_four, D)(rows, i, width, scale, place, first != j);
         }
     }
-    for (size_t half = 8; half; half /= 2) {
-        for (size_t j = 0; j < half && j + half < used; j++) {
-            for (size_t i = 0; i < width; i++) { places[j][i] += places[j + half][i]; }
+}
+
+/* Places are summed by halves: j and j + 8, then j and j + 4, and so on. They are computed in an
+ * order in which five are enough at any time: two that are to be summed stand at the end. */
+static void FD_CAT(column_squares, D)(const void *x, ptrdiff_t step, size_t n, size_t width,
+                                      double scale, double *sums) {
+    static const uint8_t order[16] = {0, 8, 4, 12, 2, 10, 6, 14, 1, 9, 5, 13, 3, 11, 7, 15};
+    FD_ALIGN64 double places[5][FD_STRIP];
+    int count = 0;
+    for (size_t m = 0; m < 16; m++, count++) {
+        double *place = places[count];
+        if (scale == 1) {
+            FD_CAT(column_place, D)(x, step, order[m], n, width, 1, place);
+        } else {
+            FD_CAT(column_place, D)(x, step, order[m], n, width, scale, place);
+        }
+        for (size_t half = 1; m & half; half *= 2, count--) {
+            const double *second = places[count];
+            double *first = places[count - 1];
+            if (order[m & (size_t)-(ptrdiff_t)half] >= n) { continue; } /* no such rows: it is 0 */
+            for (size_t i = 0; i < width; i++) { first[i] += second[i]; }
         }
     }
     for (size_t i = 0; i < width; i++) { sums[i] += places[0][i]; }
