@@ -146,6 +146,9 @@ def test_on_any_layout(f):
         assert f(layouts(x)[a], 0.4, rng=5, out=out) is out
         np.testing.assert_array_equal(out, wanted, err_msg=f"{a} to {b}")
     for name, both in layouts(x).items():
+        new = f(both, 0.4, rng=5)
+        np.testing.assert_array_equal(new, wanted, err_msg=f"new, {name}")
+        assert new.strides == np.empty_like(both).strides
         f(both, 0.4, rng=5, out=both)
         np.testing.assert_array_equal(both, wanted, err_msg=f"in place, {name}")
 

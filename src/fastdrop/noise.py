@@ -171,7 +171,7 @@ def _run(
             np.copyto(target, array)
         return array if out is None else out
     if target is None:
-        target = out = np.empty(array.shape, array.dtype)
+        target = out = np.empty_like(array, subok=False)
     apply_noise(
         operation,
         _arrays.storage(array, kind),
