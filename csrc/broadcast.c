@@ -2,9 +2,6 @@
 #include "bits.h"
 #include "layout.h"
 
-/* Shorter segments cost more to find, or their rows more to repeat, than to spread. */
-enum { LEAST_SEGMENT = 512, LEAST_REPEATED = 4096 };
-
 void fd_rows_make_words(fd_rows *rows) {
     if (rows->run >= 64) { return; }
     unsigned run = (unsigned)rows->run;
@@ -19,20 +16,28 @@ void fd_rows_make_words(fd_rows *rows) {
 }
 
 void fd_broadcast_init(fd_broadcast *b, const fd_layout *layout, const uint8_t *bits) {
-    int last = layout->ndim - 1;
-    ptrdiff_t along = layout->mask_strides[last], down = last ? layout->mask_strides[last - 1] : 1;
+    int last = layout->ndim - 1, in_rows = layout->mask_strides[last] == 0;
     b->layout = layout;
     b->rows.bits = bits;
     b->rows.end = bits + fd_mask_bytes(layout);
-    b->rows.run = layout->shape[last];
-    if (along == 0) { fd_rows_make_words(&b->rows); }
-    b->repeat = 1;
-    for (size_t bit = b->rows.run; bit + b->rows.run <= 64; bit += b->rows.run) {
-        b->repeat |= UINT64_C(1) << bit;
+    b->rows.run = 1;
+    b->coarse = *layout;
+    if (in_rows) {
+        b->rows.run = layout->shape[last];
+        fd_rows_make_words(&b->rows);
+        if (last) {
+            b->coarse.ndim = last;
+        } else {
+            b->coarse.shape[0] = 1;
+            b->coarse.mask_strides[0] = 1;
+        }
     }
-    size_t segment = layout->shape[last] * (last ? layout->shape[last - 1] : 1);
-    size_t least = along ? LEAST_REPEATED : LEAST_SEGMENT;
-    b->segment = along + down == 1 && (last < 2 || segment >= least) ? segment : 0;
+    last = b->coarse.ndim - 1;
+    size_t run = b->coarse.shape[last];
+    b->direct = b->coarse.mask_strides[last] == 1;
+    b->times = run <= 64 ? 64 / (unsigned)run : 1;
+    b->repeat = 0;
+    for (unsigned i = 0; i < b->times; i++) { b->repeat |= UINT64_C(1) << i * run; }
 }
 
 /* Up to 64 bits from `bit` on, the rest zero. */
@@ -42,11 +47,10 @@ static uint64_t some_bits(const fd_broadcast *b, size_t bit, unsigned count) {
 
 /* The writers below go by value: behind a pointer, each store of a byte might change them, and they
  * would be loaded again for every word. */
-FD_INLINE fd_bit_writer put_row(fd_bit_writer writer, const fd_broadcast *b, size_t bit, size_t n,
-                                int shared) {
-    uint64_t all = 0 - (uint64_t)(b->rows.bits[bit >> 3] >> (bit & 7) & 1);
-    if (shared && n >= 128) {
-        /* to the end of a word, then words by the dozen */
+
+/* n bits that are all the same: to the end of a word, words by the dozen, and the rest. */
+FD_INLINE fd_bit_writer put_same(fd_bit_writer writer, uint64_t all, size_t n) {
+    if (n >= 128) {
         unsigned head = 64 - writer.fill;
         fd_put_bits(&writer, fd_low_bits(all, head), head);
         n -= head;
@@ -54,32 +58,75 @@ FD_INLINE fd_bit_writer put_row(fd_bit_writer writer, const fd_broadcast *b, siz
         writer.out += n / 64 * 8;
         n %= 64;
     }
-    while (n) {
-        unsigned count = n < 64 ? (unsigned)n : 64;
-        fd_put_bits(&writer, shared ? fd_low_bits(all, count) : some_bits(b, bit, count), count);
-        bit += count;
-        n -= count;
+    for (; n > 64; n -= 64) { fd_put_bits(&writer, all, 64); }
+    if (n) { fd_put_bits(&writer, fd_low_bits(all, (unsigned)n), (unsigned)n); }
+    return writer;
+}
+
+/* n bits of the mask. Once the word that waits is full, the next ones begin at the same place of a
+ * byte each, and nothing is carried from one to the next. */
+FD_INLINE fd_bit_writer put_run(fd_bit_writer writer, const fd_broadcast *b, size_t bit, size_t n) {
+    if (n >= 128) {
+        unsigned head = 64 - writer.fill;
+        fd_put_bits(&writer, some_bits(b, bit, head), head);
+        bit += head;
+        n -= head;
+        for (; n >= 64; n -= 64, bit += 64, writer.out += 8) {
+            fd_store64(writer.out, fd_bits64(b->rows.bits, bit));
+        }
     }
+    for (; n > 64; n -= 64, bit += 64) { fd_put_bits(&writer, some_bits(b, bit, 64), 64); }
+    if (n) { fd_put_bits(&writer, some_bits(b, bit, (unsigned)n), (unsigned)n); }
+    return writer;
+}
+
+FD_INLINE fd_bit_writer put_row(fd_bit_writer writer, const fd_broadcast *b, size_t bit, size_t n,
+                                int shared) {
+    if (!shared) { return put_run(writer, b, bit, n); }
+    return put_same(writer, 0 - (uint64_t)(b->rows.bits[bit >> 3] >> (bit & 7) & 1), n);
+}
+
+/* n bits as they were `bytes` >= 8 bytes before the word that waits, from where on memory has them.
+ * */
+FD_INLINE fd_bit_writer put_back(fd_bit_writer writer, size_t bytes, size_t n) {
+    uint64_t new = fd_load64(writer.out - bytes);
+    writer.word |= new & ~fd_low_bits(~UINT64_C(0), writer.fill);
+    for (n += writer.fill; n >= 64; n -= 64) {
+        fd_store64(writer.out, writer.word);
+        writer.out += 8;
+        writer.word = fd_load64(writer.out - bytes);
+    }
+    writer.fill = (unsigned)n;
+    writer.word = fd_low_bits(writer.word, writer.fill);
+    return writer;
+}
+
+/* The same row of `run` bits again and again: where it is short, as many as fit in a word at once.
+ */
+FD_INLINE fd_bit_writer put_again(fd_bit_writer writer, const fd_broadcast *b, size_t bit,
+                                  size_t rows, size_t run) {
+    if (run > 64) {
+        /* 8 rows are whole bytes; the ninth is longer than what waits */
+        size_t first = rows < 12 ? rows : 9;
+        for (size_t i = 0; i < first; i++) { writer = put_run(writer, b, bit, run); }
+        return rows > first ? put_back(writer, run, (rows - first) * run) : writer;
+    }
+    unsigned width = b->times * (unsigned)run;
+    uint64_t several = some_bits(b, bit, (unsigned)run) * b->repeat;
+    for (; rows > b->times; rows -= b->times) { fd_put_bits(&writer, several, width); }
+    width = (unsigned)(rows * run);
+    fd_put_bits(&writer, fd_low_bits(several, width), width);
     return writer;
 }
 
 /* `rows` whole rows of `run` elements; from row to row the mask moves by `stride` bits. */
 static fd_bit_writer put_rows(fd_bit_writer writer, const fd_broadcast *b, size_t bit, size_t rows,
                               ptrdiff_t stride, size_t run, int shared) {
+    if (!shared && stride == 0) { return put_again(writer, b, bit, rows, run); }
     if (shared && run < 64 && stride == 1) {
         unsigned times = b->rows.times, width = times * (unsigned)run;
         for (; rows >= times; rows -= times, bit += times) {
             fd_put_bits(&writer, b->rows.words[some_bits(b, bit, times)], width);
-        }
-    }
-    if (!shared && stride == 0 && run <= 32) {
-        /* a short row again and again: as many as fit in a word at once */
-        unsigned times = 64 / (unsigned)run;
-        uint64_t several = some_bits(b, bit, (unsigned)run) * b->repeat;
-        for (; rows; rows -= times) {
-            if (rows < times) { times = (unsigned)rows; }
-            unsigned width = times * (unsigned)run;
-            fd_put_bits(&writer, fd_low_bits(several, width), width);
         }
     }
     for (; rows; rows--, bit = (size_t)((ptrdiff_t)bit + stride)) {
@@ -88,84 +135,131 @@ static fd_bit_writer put_rows(fd_bit_writer writer, const fd_broadcast *b, size_
     return writer;
 }
 
-void fd_expand_bits(uint8_t *out, const fd_broadcast *b, size_t first, size_t n) {
-    const fd_layout *layout = b->layout;
+/* Whole planes of the last two axes, over each of which a row is repeated: without looking at the
+ * cursor in between, because they may be tiny. */
+static fd_bit_writer put_planes(fd_bit_writer writer, const fd_broadcast *b,
+                                const fd_cursor *cursor, size_t planes) {
+    const fd_layout *layout = cursor->layout;
     int last = layout->ndim - 1;
-    size_t run = layout->shape[last];
-    int shared = layout->mask_strides[last] == 0;
+    size_t rows = layout->shape[last - 1], run = layout->shape[last], bit = (size_t)cursor->offset;
+    for (; planes; planes--, bit = (size_t)((ptrdiff_t)bit + layout->mask_strides[last - 2])) {
+        writer = put_again(writer, b, bit, rows, run);
+    }
+    return writer;
+}
+
+/* The bits of n elements from the cursor on, which goes on by as many. */
+static void put_elements(uint8_t *out, const fd_broadcast *b, fd_cursor *cursor, size_t n) {
+    const fd_layout *layout = cursor->layout;
+    int last = layout->ndim - 1, shared = layout->mask_strides[last] == 0;
+    size_t run = layout->shape[last], all = last ? layout->shape[last - 1] : 1;
+    ptrdiff_t stride = last ? layout->mask_strides[last - 1] : 0;
+    int repeats = last > 1 && !shared && !stride;
     fd_bit_writer writer = {out, 0, 0};
-    fd_cursor cursor;
-    fd_cursor_seek(&cursor, layout, layout->mask_strides, first);
     while (n) {
-        size_t rows = cursor.index[last] ? 0 : n / run;
-        size_t left = last ? layout->shape[last - 1] - cursor.index[last - 1] : 1;
-        if (rows > left) { rows = left; }
-        if (rows) {
-            ptrdiff_t stride = last ? layout->mask_strides[last - 1] : 0;
-            writer = put_rows(writer, b, (size_t)cursor.offset, rows, stride, run, shared);
-            fd_cursor_rows(&cursor, rows);
-            n -= rows * run;
-        } else {
-            size_t part = fd_cursor_run(&cursor, n);
-            writer = put_row(writer, b, (size_t)cursor.offset, part, shared);
-            fd_cursor_advance(&cursor, part);
+        size_t rows = last ? all - cursor->index[last - 1] : 0;
+        if (rows * run > n) { rows = n / run; } /* mostly there is nothing to divide */
+        if (!rows || cursor->index[last]) {
+            size_t part = fd_cursor_run(cursor, n);
+            writer = put_row(writer, b, (size_t)cursor->offset, part, shared);
+            fd_cursor_advance(cursor, part);
             n -= part;
+        } else if (repeats && rows == all) {
+            size_t left = layout->shape[last - 2] - cursor->index[last - 2],
+                   planes = n / (all * run);
+            if (planes > left) { planes = left; }
+            writer = put_planes(writer, b, cursor, planes);
+            fd_cursor_skip(cursor, last - 2, planes);
+            n -= planes * all * run;
+        } else {
+            writer = put_rows(writer, b, (size_t)cursor->offset, rows, stride, run, shared);
+            fd_cursor_skip(cursor, last - 1, rows);
+            n -= rows * run;
         }
     }
     fd_flush_bits(&writer);
 }
 
-/* A row of bits again and again, at least `bits` of them: 8 rows are whole bytes, and are doubled.
- */
-static void repeat_row(uint8_t *out, const fd_broadcast *b, size_t bit, size_t bits) {
-    fd_bit_writer writer = {out, 0, 0};
-    size_t run = b->rows.run, rows = (bits + run - 1) / run, bytes = (bits + 7) / 8;
-    writer = put_rows(writer, b, bit, rows < 8 ? rows : 8, 0, run, 0);
-    fd_flush_bits(&writer);
-    for (size_t made = run; made < bytes; made *= 2) {
-        memcpy(out + made, out, made < bytes - made ? made : bytes - made);
+void fd_expand_bits(uint8_t *out, const fd_broadcast *b, size_t first, size_t n) {
+    fd_cursor cursor;
+    fd_cursor_seek(&cursor, b->layout, b->layout->mask_strides, first);
+    put_elements(out, b, &cursor, n);
+}
+
+/* How many rows have their bits brought together at a time; and how many neighbours among them are
+ * left where they are. */
+enum { CHUNK = 4096, LONG_RUN = 2048 };
+
+/* The bits of some rows, in coordinates of b->coarse: where the mask has them, or copies. */
+typedef struct row_bits {
+    fd_cursor cursor; /* after them */
+    const uint8_t *bits, *end;
+    size_t bit, count, again; /* the first one; how many; how often more they come in a row */
+    uint8_t copies[CHUNK / 8];
+} row_bits;
+
+/* Where a row of the mask's bits is repeated more often than fills a chunk, a chunk is cut so that
+ * the next ones are the same: into repetitions, as many as make whole steps if there is room. */
+static void cut_chunk(row_bits *r, size_t needed) {
+    const fd_layout *layout = r->cursor.layout;
+    int last = layout->ndim - 1;
+    size_t run = layout->shape[last], times = CHUNK / run, period = FD_STEP;
+    r->count = needed < CHUNK ? needed : CHUNK;
+    if (!last || layout->mask_strides[last - 1] || r->cursor.index[last]) { return; }
+    while (period > 1 && run * period % (2 * FD_STEP) == 0) { period /= 2; }
+    if (times >= period) { times -= times % period; }
+    size_t left = layout->shape[last - 1] - r->cursor.index[last - 1];
+    if (left > needed / run) { left = needed / run; }
+    if (left >= 2 * times) {
+        r->count = times * run;
+        r->again = left / times - 1;
     }
 }
 
-enum { CHUNK = 4096, LONG_ROW = 8192 };
-
-/* Elements from number `first` of a segment on, all of whose rows have the bits from `bit` on. */
-static void apply_repeated(const fd_broadcast *b, fd_apply_bits_fn *apply, size_t size, size_t bit,
-                           const char *x, char *y, size_t first, size_t n, double scale) {
-    uint8_t pattern[(CHUNK + 2 * LONG_ROW) / 8];
-    size_t run = b->rows.run;
-    int is_long = run >= LONG_ROW;
-    const uint8_t *bits = is_long ? b->rows.bits : pattern;
-    first %= run;
-    if (!is_long) { repeat_row(pattern, b, bit, n < CHUNK ? first + n : run + CHUNK); }
-    while (n) {
-        size_t most = is_long ? run - first : CHUNK, m = n < most ? n : most;
-        size_t at = is_long ? bit + first : first;
-        apply(x, y, m, bits + (at >> 3), at & 7, scale);
-        x += m * size;
-        y += m * size;
-        n -= m;
-        first = (first + m) % run;
+/* The bits of up to `needed` rows after those. */
+static void next_rows(row_bits *r, const fd_broadcast *b, size_t needed) {
+    if (r->again) {
+        r->again--;
+        return;
     }
+    r->bits = b->rows.bits;
+    r->end = b->rows.end;
+    r->bit = (size_t)r->cursor.offset;
+    r->count = fd_cursor_run(&r->cursor, needed);
+    if (r->count == needed || r->count >= LONG_RUN) {
+        fd_cursor_advance(&r->cursor, r->count);
+        return;
+    }
+    cut_chunk(r, needed);
+    put_elements(r->copies, b, &r->cursor, r->count);
+    if (r->again) {
+        int last = b->coarse.ndim - 1;
+        fd_cursor_skip(&r->cursor, last - 1, r->count / b->coarse.shape[last] * r->again);
+    }
+    r->bits = r->copies;
+    r->end = r->copies + (r->count + 7) / 8;
+    r->bit = 0;
 }
 
 void fd_apply_shared(const fd_broadcast *b, const fd_table *table, fd_dtype dtype, size_t size,
                      const char *x, char *y, size_t first, size_t n, double scale, int stream) {
-    const fd_layout *layout = b->layout;
-    int last = layout->ndim - 1, in_rows = layout->mask_strides[last] == 0;
-    fd_apply_bits_fn *bits = (stream ? table->apply_bits_stream : table->apply_bits)[dtype];
-    fd_apply_rows_fn *rows = (stream ? table->apply_rows_stream : table->apply_rows)[dtype];
-    for (size_t m; n; n -= m, first += m, x += m * size, y += m * size) {
-        size_t index = first / b->segment, at = first % b->segment, bit = 0;
-        m = n < b->segment - at ? n : b->segment - at;
-        for (int d = last - 2; d >= 0; d--) {
-            bit += index % layout->shape[d] * (size_t)layout->mask_strides[d];
-            index /= layout->shape[d];
-        }
+    fd_apply_bits_fn *apply_bits = (stream ? table->apply_bits_stream : table->apply_bits)[dtype];
+    fd_apply_rows_fn *apply_rows = (stream ? table->apply_rows_stream : table->apply_rows)[dtype];
+    int in_rows = b->layout->mask_strides[b->layout->ndim - 1] == 0;
+    size_t run = b->rows.run, at = first % run;
+    fd_rows rows = b->rows;
+    row_bits r;
+    r.again = 0;
+    fd_cursor_seek(&r.cursor, &b->coarse, b->coarse.mask_strides, first / run);
+    for (size_t m; n; n -= m, x += m * size, y += m * size, at = 0) {
+        next_rows(&r, b, (at + n + run - 1) / run);
+        m = r.count * run - at < n ? r.count * run - at : n;
         if (in_rows) {
-            rows(x, y, m, &b->rows, bit * b->rows.run + at, scale);
+            rows.bits = r.bits;
+            rows.end = r.end;
+            apply_rows(x, y, m, &rows, r.bit * run + at, scale);
         } else {
-            apply_repeated(b, bits, size, bit, x, y, at, m, scale);
+            apply_bits(x, y, m, r.bits + (r.bit >> 3), r.bit & 7, scale);
         }
     }
 }

@@ -142,7 +142,7 @@ static void run_share(const void *context, size_t first, size_t end) {
             j->x + first * j->size, j->y + first * j->size, end - first, &d, j->scale);
         return;
     }
-    if (j->broadcast && j->broadcast->segment && j->x_plain && j->y_plain && !j->map) {
+    if (j->broadcast && j->broadcast->direct && j->x_plain && j->y_plain && !j->map) {
         fd_apply_shared(j->broadcast, j->table, j->dtype, j->size, j->x + first * j->size,
                         j->y + first * j->size, first, end - first, j->scale, j->stream);
         return;

@@ -100,10 +100,12 @@ size_t fd_cursor_run(const fd_cursor *cursor, size_t limit) {
     return left < limit ? left : limit;
 }
 
-/* Axes 1..d that are at their end start anew, and the axis before each goes on by one. */
-static void carry(fd_cursor *cursor, int d) {
+void fd_cursor_skip(fd_cursor *cursor, int axis, size_t count) {
     const fd_layout *layout = cursor->layout;
-    for (; d > 0 && cursor->index[d] == layout->shape[d]; d--) {
+    cursor->index[axis] += count;
+    cursor->offset += (ptrdiff_t)count * cursor->strides[axis];
+    /* an axis that is at its end starts anew, and the one before it goes on by one */
+    for (int d = axis; d > 0 && cursor->index[d] == layout->shape[d]; d--) {
         cursor->offset += cursor->strides[d - 1];
         cursor->offset -= (ptrdiff_t)layout->shape[d] * cursor->strides[d];
         cursor->index[d] = 0;
@@ -112,21 +114,7 @@ static void carry(fd_cursor *cursor, int d) {
 }
 
 void fd_cursor_advance(fd_cursor *cursor, size_t count) {
-    int d = cursor->layout->ndim - 1;
-    cursor->index[d] += count;
-    cursor->offset += (ptrdiff_t)count * cursor->strides[d];
-    carry(cursor, d);
-}
-
-void fd_cursor_rows(fd_cursor *cursor, size_t rows) {
-    int d = cursor->layout->ndim - 2;
-    if (d < 0) {
-        fd_cursor_advance(cursor, cursor->layout->shape[0]);
-        return;
-    }
-    cursor->index[d] += rows;
-    cursor->offset += (ptrdiff_t)rows * cursor->strides[d];
-    carry(cursor, d);
+    fd_cursor_skip(cursor, cursor->layout->ndim - 1, count);
 }
 
 /* With a constant size the copy is one load and one store. */

@@ -34,12 +34,15 @@ typedef struct fd_cursor {
 void fd_cursor_seek(fd_cursor *cursor, const fd_layout *layout, const ptrdiff_t *strides,
                     size_t element);
 
-/* How many elements are left of this row, at most `limit`; and the step past that many. */
+/* How many elements are left of this row, at most `limit`. */
 size_t fd_cursor_run(const fd_cursor *cursor, size_t limit);
-void fd_cursor_advance(fd_cursor *cursor, size_t count);
 
-/* From the start of a row past `rows` rows, at most to the end of the axis before the last. */
-void fd_cursor_rows(fd_cursor *cursor, size_t rows);
+/* Past `count` places of an axis, at most to its end, from the start of those that come after it.
+ */
+void fd_cursor_skip(fd_cursor *cursor, int axis, size_t count);
+
+/* The same on the last axis. */
+void fd_cursor_advance(fd_cursor *cursor, size_t count);
 
 /* Copies n elements of `size` bytes between a strided array and a contiguous buffer. */
 void fd_gather(char *buffer, const char *array, fd_cursor *cursor, size_t n, size_t size);
@@ -65,11 +68,11 @@ void fd_rows_make_words(fd_rows *rows);
  * before it they are anything. */
 typedef struct fd_broadcast {
     const fd_layout *layout; /* merged; its mask strides count */
-    fd_rows rows;            /* of the last axis, where the mask is shared along that */
-    uint64_t repeat;         /* a row shorter than 64 times this is as many rows as a word holds */
-    /* Where the last two axes are all there are, or long: how many elements they have, over which
-     * the mask is one bit for each row, or one row of bits again and again. Else 0. */
-    size_t segment;
+    fd_rows rows;            /* of the last axis, where the mask is shared along that; else of 1 */
+    fd_layout coarse;        /* the layout of these rows */
+    int direct;              /* whether bits of neighbours among them are neighbours */
+    unsigned times;          /* how many rows of its last axis a word has room for, at least 1 */
+    uint64_t repeat;         /* such a row, if not longer than a word, times this is so many */
 } fd_broadcast;
 
 void fd_broadcast_init(fd_broadcast *b, const fd_layout *layout, const uint8_t *bits);
@@ -77,8 +80,8 @@ void fd_broadcast_init(fd_broadcast *b, const fd_layout *layout, const uint8_t *
 /* The bits of elements first..first+n-1 as one packed run. */
 void fd_expand_bits(uint8_t *out, const fd_broadcast *b, size_t first, size_t n);
 
-/* Applies the mask of elements first..first+n-1, which are contiguous from x and y on, without
- * spreading it; the mask has segments. */
+/* Applies the mask of elements first..first+n-1, which are contiguous from x and y on; the mask is
+ * direct, and is not spread over the last axis. */
 void fd_apply_shared(const fd_broadcast *b, const fd_table *table, fd_dtype dtype, size_t size,
                      const char *x, char *y, size_t first, size_t n, double scale, int stream);
 

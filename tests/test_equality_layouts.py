@@ -276,7 +276,7 @@ def test_dense_memory_in_any_order(impl, case, kind, offset, p, in_place):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("run", [2, 3, 5, 8, 9, 31, 33, 63, 64, 65, 130, 784, 9000])
+@pytest.mark.parametrize("run", [2, 3, 5, 8, 9, 31, 33, 63, 64, 65, 100, 130, 784, 9000])
 def test_shared_rows_of_every_length(impl, reference, kind, run):
     """A decision for each row, a row of decisions for all, and both under another axis."""
     rows = 9000 // run + 3
@@ -286,6 +286,8 @@ def test_shared_rows_of_every_length(impl, reference, kind, run):
         ((3, rows, run), (3, 1, run)),
         ((3, rows, run), (1, rows, 1)),
         ((2, 2, 700 // run + 2, run), (2, 1, 700 // run + 2, 1)),
+        ((rows // 5 + 1, 5, run), (rows // 5 + 1, 1, run)),
+        ((2, 9, 9000 // (9 * run) + 1, run), (2, 1, 9000 // (9 * run) + 1, 1)),
     ):
         x = filled(shape, kind)
         keep = np.random.default_rng(run).random(mask_shape) < 0.6

@@ -11,7 +11,8 @@ FD_INLINE void FD_CAT(prefetch, D)(const char *x, int steps) {
     for (int i = 0; i < FD_SIZE * steps; i++) { FD_PREFETCH((uintptr_t)x + FD_AHEAD + 64 * i); }
 }
 
-/* 64 elements under the bits of one word. */
+/* 64 elements under the bits of one word, unless the instruction set has a faster way. */
+#if FD_SIZE != 4 || !defined(FD_WORD_F32)
 FD_INLINE void FD_CAT(word, D)(const char *x, char *y, uint64_t w, FD_CAT(vs, D) s, int nt) {
     FD_UNROLL
     for (int i = 0; i < FD_REGS; i++) {
@@ -19,6 +20,7 @@ FD_INLINE void FD_CAT(word, D)(const char *x, char *y, uint64_t w, FD_CAT(vs, D)
         FD_CAT(apply, D)(x + at, y + at, vm_from_bits(w, (unsigned)i), s, nt);
     }
 }
+#endif
 
 /* `count` elements from place `first` of a step on. The copies keep the vector code to whole
  * steps: no read or write touches an element that is not the caller's. */

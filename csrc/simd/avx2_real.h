@@ -48,11 +48,7 @@ FD_INLINE k_r32 r32_nan(v_r32 v) { return _mm256_cmp_ps(v, v, _CMP_UNORD_Q); }
 FD_INLINE v_r32 r32_select(k_r32 k, v_r32 a, v_r32 b) { return _mm256_blendv_ps(b, a, k); }
 FD_INLINE v_r32 r32_keep(k_r32 k, v_r32 v) { return _mm256_and_ps(k, v); }
 FD_INLINE int r32_all(k_r32 k) { return _mm256_movemask_ps(k) == 0xFF; }
-FD_INLINE k_r32 r32_mask(uint64_t w, int i) {
-    const __m256i bit = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
-    __m256i v = _mm256_set1_epi32((int)(uint32_t)(w >> (8 * i)));
-    return _mm256_castsi256_ps(_mm256_cmpeq_epi32(_mm256_and_si256(v, bit), bit));
-}
+FD_INLINE k_r32 r32_mask(uint64_t w, int i) { return _mm256_castsi256_ps(fd_keep32(w, i)); }
 FD_INLINE float r32_sum(v_r32 v) {
     __m128 s = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
     s = _mm_add_ps(s, _mm_movehl_ps(s, s));

@@ -93,6 +93,36 @@ static void test_layouts(void) {
     CHECK(untouched, "wrote between the elements of a strided array");
 }
 
+/* Rows of bits again and again, of every length that is treated in a way of its own, and rows of
+ * elements that share them. The mask ends where memory does. */
+static void test_repeated(void) {
+    static const size_t lengths[] = {1, 2, 7, 31, 32, 33, 63, 64, 65, 100, 128, 200, 2047, 2048};
+    static const size_t times[] = {1, 2, 3, 11, 12, 13, 40, 200};
+    static const size_t together[] = {1, 3, 70};
+    for (size_t i = 0; i < 14 * 8 * 3 * 2; i++) {
+        size_t b = lengths[i % 14], m = times[i / 14 % 8], k = together[i / 112 % 3];
+        size_t room = (i / 336 ? N : N / 4) / (b * m * k), a = room < 7 ? room : 7;
+        if (!a) { continue; }
+        const size_t shape[] = {a, m, b, k};
+        const ptrdiff_t dense[] = {(ptrdiff_t)(m * b * k * 4), (ptrdiff_t)(b * k * 4),
+                                   (ptrdiff_t)(k * 4), 4};
+        const ptrdiff_t mask[] = {(ptrdiff_t)b, 0, 1, 0};
+        fd_layout layout = layout_of(4, shape, dense, dense, mask);
+        size_t bytes = (a * b + 7) / 8;
+        uint8_t *exact = malloc(bytes);
+        for (size_t e = 0; e < bytes; e++) { exact[e] = (uint8_t)(e * 2654435761U >> 11); }
+        reset();
+        fd_apply_bits(FD_f32, x, y, &layout, exact, 1.5);
+        int good = y[a * m * b * k] == -1.0F;
+        for (size_t e = 0; e < a * m * b * k; e++) {
+            size_t bit = (size_t)offset_of(&layout, layout.mask_strides, e);
+            good &= y[e] == expected_value(x[e], exact[bit >> 3] >> (bit & 7) & 1, 1.5F);
+        }
+        CHECK(good, "%zu times %zu rows of %zu bits for %zu elements each", a, m, b, k);
+        free(exact);
+    }
+}
+
 static void test_reversed(void) {
     const size_t shape[] = {N};
     const ptrdiff_t back[] = {-4}, one[] = {1};
@@ -211,6 +241,7 @@ void test_drive(void) {
     for (int isa = 0; isa < fd_isa_count(); isa++) {
         if (fd_isa_select(isa)) { continue; }
         test_layouts();
+        test_repeated();
         test_reversed();
         test_threads();
         test_block_threads();
