@@ -7,7 +7,6 @@ instruction sets the figures are shown without one.
 
 import argparse
 import importlib.util
-import itertools
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -22,6 +21,7 @@ from fastdrop._throughput import IN_PLACE, LIMIT, OUT_OF_PLACE, Row, cpu_name, m
 
 from .measure import ALL_SIZES, names_for
 from .peers import BLOCK, TORCH_BLOCKS, TORCH_IN_PLACE, torch_block_names, torch_names
+from .variants import falling_limits
 
 FLOAT32 = np.dtype(np.float32)
 MULTIPLY_OUT_OF_PLACE = "np.multiply(x, s, out=y)"
@@ -225,8 +225,7 @@ def noise(one: Implementation, seconds: float) -> Iterator[Figure]:
 def norms(one: Implementation, seconds: float) -> Iterator[Figure]:
     """Every group is over the limit, which falls from call to call; beside NumPy's way."""
     x = np.random.default_rng(1).standard_normal((1024, 1024), np.float32)
-    limits = (15 * (1 - 2.0**-20) ** n for n in itertools.count())
-    names = {**names_for(1, FLOAT32), "x": x, "limits": limits}
+    names = {**names_for(1, FLOAT32), "x": x, "limits": falling_limits()}
     for what, axis, c in (
         ("rows", 1, "next(limits)"),
         ("columns", 0, "next(limits)"),

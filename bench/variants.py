@@ -3,7 +3,9 @@
 ``bench_family`` measures them on every implementation, and ``family`` makes a table of them.
 """
 
+import itertools
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +26,7 @@ IMAGES_LAST = (4, 28, 28, 64) if QUICK else (32, 28, 28, 256)
 LARGE_IMAGES = (1, 8, 112, 112) if QUICK else (8, 64, 112, 112)
 VOLUMES = (2, 16, 8, 16, 16) if QUICK else (8, 64, 16, 28, 28)
 SEQUENCES = (8, 32, 256) if QUICK else (64, 128, 512)
+SHORT_SEQUENCES = (64, 16, 64) if QUICK else (4096, 16, 64)
 SIGNALS = (8, 32, 256) if QUICK else (64, 512, 128)
 MATRIX = (64, 1024) if QUICK else (1024, 1024)
 TABLE = (1000, 200) if QUICK else (10_000, 400)
@@ -120,6 +123,13 @@ CASES = [
         "features of sequences",
         "variational_dropout(x, p, rng=rng, out={})",
         SEQUENCES,
+        _noise("(t.shape[0], 1, t.shape[2])"),
+        in_place=True,
+    ),
+    Case(
+        "features of short sequences",
+        "variational_dropout(x, p, rng=rng, out={})",
+        SHORT_SEQUENCES,
         _noise("(t.shape[0], 1, t.shape[2])"),
         in_place=True,
     ),
@@ -225,6 +235,17 @@ CASES = [
         "softmax_dropout_backward(x, h, p, scale=0.125, rng=key, out={})",
         SCORES,
     ),
+    # Every norm is above the limit, which falls from call to call.
+    *(
+        Case(
+            f"norms of {what}",
+            f"max_norm_(x, next(limits), {axis})",
+            MATRIX,
+            f"t.renorm_(2, {1 - axis}, next(limits))",
+            "np.multiply(x, s, out=x)",
+        )
+        for what, axis in (("rows", 1), ("columns", 0))
+    ),
     Case("product", _PRODUCT, PRODUCT, TORCH_PRODUCT, "np.matmul(a, w.T, out=c)"),
     Case("product, gradients", _PRODUCT_BACKWARD, PRODUCT, None, "(c @ w, c.T @ a)"),
 ]
@@ -293,6 +314,11 @@ def _filled(name: str, shape: tuple[int, ...], seed: int) -> Array:
     return array
 
 
+def falling_limits() -> Iterator[float]:
+    """For `max_norm_`: from 1 on, each a little smaller."""
+    return ((1 - 2.0**-20) ** n for n in itertools.count())
+
+
 def names_for(case: Case) -> dict[str, object]:
     """The arrays of a case: ``x``, ``y`` and ``h`` of its shape, a bias ``b``, and factors."""
     names: dict[str, object] = {
@@ -302,6 +328,7 @@ def names_for(case: Case) -> dict[str, object]:
         "key": fastdrop.Key(1, 0, 0),
         "p": P,
         "s": np.float32(1),
+        "limits": falling_limits(),
     }
     if case.shape == PRODUCT:
         samples, outputs, inputs = case.shape

@@ -264,6 +264,10 @@ def test_an_exhausted_generator_stays_where_it_is() -> None:
         lambda: fastdrop.dropout_(x, rng=generator),
         lambda: elementwise.dropout_(x, rng=generator),
         lambda: fastdrop.dropout(x, rng=generator, out=x),
+        lambda: fastdrop.dropout(np.ones((9, 2)), rng=generator, noise_shape=(9, 1)),
+        lambda: fastdrop.dropout_(
+            np.ones((9, 2)), rng=fastdrop.Key(1, 0, 2**64 - 8), noise_shape=(9, 1)
+        ),
         lambda: fastdrop.dropout_mask(9, rng=generator),
     ):
         with pytest.raises(OverflowError, match=r"2\*\*64"):

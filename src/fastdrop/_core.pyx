@@ -13,6 +13,7 @@ from cpython.buffer cimport (
     PyObject_GetBuffer,
 )
 from libc.stdint cimport UINT64_MAX, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
 
 import os
 
@@ -94,6 +95,10 @@ cdef object _default_generator = None
 cdef enum:
     GIL_ELEMENTS = 8192
 
+# Shared masks of at most so many bytes need no memory of their own.
+cdef enum:
+    FEW_BYTES = 512
+
 
 def attach(general, default_generator):
     """What the fronts need of modules that import this one: once, while fastdrop is imported."""
@@ -134,18 +139,67 @@ cdef bint _apart(Py_buffer *x, Py_buffer *y) noexcept:
     return a + x.len <= b or b + y.len <= a
 
 
-cdef object _fast(x, p, rng, out):
+cdef bint _noise_layout(noise_shape, const Py_buffer *x, fd_layout *layout, size_t *n):
+    """The layout of in-place work on x under a mask of that shape, and the mask's elements.
+
+    False where this is no tuple of int and None that x's shape allows, or x has no elements.
+    """
+    cdef Py_ssize_t stride = 1, length
+    cdef int d, missing
+    if type(noise_shape) is not tuple or len(<tuple>noise_shape) > <size_t>x.ndim:
+        return False
+    missing = x.ndim - <int>len(<tuple>noise_shape)
+    layout.ndim = x.ndim
+    for d in range(x.ndim - 1, -1, -1):
+        layout.shape[d] = x.shape[d]
+        layout.x_strides[d] = layout.y_strides[d] = x.strides[d]
+        layout.mask_strides[d] = 0
+        if d < missing:
+            continue
+        axis = (<tuple>noise_shape)[d - missing]
+        if axis is not None:
+            if type(axis) is not int:
+                return False
+            if axis == 1:
+                continue
+            if axis != x.shape[d]:
+                return False
+        length = x.shape[d]
+        if length != 1:
+            layout.mask_strides[d] = stride
+            stride *= length
+    n[0] = stride
+    return True
+
+
+cdef void _compute(
+    fd_dtype dtype, const void *x, void *y, size_t n, const fd_layout *layout, uint8_t *bits,
+    size_t positions, const fd_key *key, const fd_plan *plan, double scale,
+) noexcept nogil:
+    """Dropout, by way of a small mask in `bits` where there is one."""
+    if bits == NULL:
+        fd_dropout(dtype, x, y, n, key, plan, scale)
+    else:
+        fd_mask_bits(bits, positions, key, plan)
+        fd_apply_bits(dtype, x, y, layout, bits, scale)
+
+
+cdef object _fast(x, p, rng, out, noise_shape):
     """The result, or None where this is not the common case: the general path then decides.
 
     The common case: contiguous native arrays, p a float in [0, 1), a fastdrop generator or key, a
-    new result, one in place or one apart. Nothing is reserved or written before that is certain.
+    new result, one in place or one apart, any shape of the mask. Nothing is reserved or written
+    before that is certain.
     """
     cdef double probability, scale
     cdef Py_buffer source, target
     cdef int dtype
-    cdef size_t n
+    cdef size_t n, positions
     cdef fd_key key
     cdef fd_plan plan
+    cdef fd_layout layout
+    cdef uint8_t few_bits[FEW_BYTES]
+    cdef uint8_t *bits = NULL
     cdef bint in_place = out is x, has_target = False
     cdef int before, fresh = out is None
     cdef const void *from_
@@ -172,6 +226,17 @@ cdef object _fast(x, p, rng, out):
         n = source.len // source.itemsize
         if dtype < 0 or n == 0:
             return None
+        positions = n
+        if noise_shape is not None:
+            if not _noise_layout(noise_shape, &source, &layout, &positions):
+                return None
+            if positions < n:
+                if positions <= 8 * FEW_BYTES:
+                    bits = &few_bits[0]
+                else:
+                    bits = <uint8_t *>malloc((positions + 7) // 8)
+                if bits == NULL:
+                    return None
         from_ = to = source.buf
         if not in_place:
             if out is None:
@@ -185,22 +250,26 @@ cdef object _fast(x, p, rng, out):
             if not _apart(&source, &target):
                 return None
         if type(rng) is Generator:
-            if not (<Generator>rng)._take(n, &key):
+            if not (<Generator>rng)._take(positions, &key):
                 return None
         else:
             key = (<Key>rng).key
-            if n - 1 > UINT64_MAX - key.offset:
+            if positions - 1 > UINT64_MAX - key.offset:
                 return None
         plan = fd_plan_make(probability)
         scale = fd_scale_make(<fd_dtype>dtype, probability)
         if n < GIL_ELEMENTS:
-            fd_dropout(<fd_dtype>dtype, from_, to, n, &key, &plan, scale)
+            _compute(<fd_dtype>dtype, from_, to, n, &layout, bits, positions, &key, &plan, scale)
         else:
             with nogil:
                 before = fd_fresh_outputs(fresh)
-                fd_dropout(<fd_dtype>dtype, from_, to, n, &key, &plan, scale)
+                _compute(
+                    <fd_dtype>dtype, from_, to, n, &layout, bits, positions, &key, &plan, scale
+                )
                 fd_fresh_outputs(before)
     finally:
+        if bits != &few_bits[0]:
+            free(bits)
         PyBuffer_Release(&source)
         if has_target:
             PyBuffer_Release(&target)
@@ -208,8 +277,8 @@ cdef object _fast(x, p, rng, out):
 
 
 def dropout(x, p=0.5, training=True, *, rng=None, out=None, noise_shape=None, mode="inverted"):
-    if _enabled and training is True and noise_shape is None and mode is "inverted":
-        result = _fast(x, p, rng, out)
+    if _enabled and training is True and mode is "inverted":
+        result = _fast(x, p, rng, out, noise_shape)
         if result is not None:
             return result
     return _general.dropout(
@@ -218,8 +287,8 @@ def dropout(x, p=0.5, training=True, *, rng=None, out=None, noise_shape=None, mo
 
 
 def dropout_(x, p=0.5, training=True, *, rng=None, noise_shape=None, mode="inverted"):
-    if _enabled and training is True and noise_shape is None and mode is "inverted":
-        if _fast(x, p, rng, x) is not None:
+    if _enabled and training is True and mode is "inverted":
+        if _fast(x, p, rng, x, noise_shape) is not None:
             return x
     return _general.dropout_(
         x, p, training, rng=rng, noise_shape=noise_shape, mode=mode
