@@ -94,6 +94,21 @@ FD_INLINE void fd_put_bits(fd_bit_writer *writer, uint64_t w, unsigned count) {
     writer->fill = fill;
 }
 
+/* Appends n whole words. */
+FD_INLINE void fd_put_words(fd_bit_writer *writer, const uint64_t *w, size_t n) {
+    fd_bit_writer now = *writer; /* behind the pointer, each store might change it */
+    if (now.fill) {
+        for (size_t i = 0; i < n; i++) {
+            fd_store64(now.out + 8 * i, now.word | w[i] << now.fill);
+            now.word = w[i] >> (64 - now.fill);
+        }
+    } else {
+        for (size_t i = 0; i < n; i++) { fd_store64(now.out + 8 * i, w[i]); }
+    }
+    now.out += 8 * n;
+    *writer = now;
+}
+
 FD_INLINE void fd_flush_bits(fd_bit_writer *writer) {
     for (unsigned done = 0; done < writer->fill; done += 8) {
         *writer->out++ = (uint8_t)(writer->word >> done);

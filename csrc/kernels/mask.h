@@ -13,11 +13,23 @@ FD_INLINE void draw_words(uint64_t *w, unsigned first, unsigned count, const fd_
     vm k[FD_REGS];
     lanes_seed(&l, &block);
     lanes_skip(&l, first);
-    while (count--) {
+    for (; count >= 2; count -= 2) { /* in pairs no register is copied */
+        FD_UNROLL
+        for (int i = 0; i < FD_REGS; i++) {
+            k[i] = vm_draw(lane_next(&l.s0[i], l.s1[i]), threshold);
+        }
+        *w++ = vm_bits(k);
+        FD_UNROLL
+        for (int i = 0; i < FD_REGS; i++) {
+            k[i] = vm_draw(lane_next(&l.s1[i], l.s0[i]), threshold);
+        }
+        *w++ = vm_bits(k);
+    }
+    if (count) {
         lanes_next(&l, r);
         FD_UNROLL
         for (int i = 0; i < FD_REGS; i++) { k[i] = vm_draw(r[i], threshold); }
-        *w++ = vm_bits(k);
+        *w = vm_bits(k);
     }
 }
 
@@ -32,12 +44,14 @@ static void mask_bits(uint8_t *bits, size_t n, const fd_draw *d) {
         position += m;
         n -= m;
         unsigned skip = first % FD_STEP;
-        for (; m; w++) {
+        if (skip) {
             unsigned count = FD_STEP - skip < m ? FD_STEP - skip : (unsigned)m;
-            fd_put_bits(&writer, fd_low_bits(*w >> skip, count), count);
-            skip = 0;
+            fd_put_bits(&writer, fd_low_bits(*w++ >> skip, count), count);
             m -= count;
         }
+        fd_put_words(&writer, w, m / FD_STEP);
+        unsigned rest = m % FD_STEP;
+        if (rest) { fd_put_bits(&writer, fd_low_bits(w[m / FD_STEP], rest), rest); }
     }
     fd_flush_bits(&writer);
 }

@@ -73,14 +73,14 @@ FD_INLINE void FD_CAT(dot, D)(NUMBER *sums, const NUMBER *x, size_t n, FD_CAT(ro
             }
         }
     }
+    FD_UNROLL
     for (int r = 0; r < count; r++) {
-        FD_ALIGN64 NUMBER place[FD_PLACES];
         FD_UNROLL
-        for (int k = 0; k < REGS; k++) { PACK(place + k * VN, sum[r][k]); }
-        for (int half = FD_PLACES / 2; half; half /= 2) {
-            for (int j = 0; j < half; j++) { place[j] += place[j + half]; }
+        for (int half = REGS / 2; half; half /= 2) {
+            FD_UNROLL
+            for (int k = 0; k < half; k++) { sum[r][k] = V(add)(sum[r][k], sum[r][k + half]); }
         }
-        sums[r] = place[0];
+        sums[r] = V(sum)(sum[r][0]);
     }
 }
 
