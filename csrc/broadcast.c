@@ -86,8 +86,7 @@ FD_INLINE fd_bit_writer put_row(fd_bit_writer writer, const fd_broadcast *b, siz
     return put_same(writer, 0 - (uint64_t)(b->rows.bits[bit >> 3] >> (bit & 7) & 1), n);
 }
 
-/* n bits as they were `bytes` >= 8 bytes before the word that waits, from where on memory has them.
- * */
+/* n bits that are the same as those `bytes` >= 8 bytes before, which have been stored. */
 FD_INLINE fd_bit_writer put_back(fd_bit_writer writer, size_t bytes, size_t n) {
     uint64_t new = fd_load64(writer.out - bytes);
     writer.word |= new & ~fd_low_bits(~UINT64_C(0), writer.fill);
