@@ -173,6 +173,21 @@ cdef void _tensor_dropout(const tensor *x, const tensor *y, double p, const fd_k
     fd_limit_threads(before)
 
 
+cdef void _tensor_shared(
+    const tensor *x, const tensor *y, const fd_layout *layout, double p, const fd_key *key,
+    uint8_t *bits, size_t positions,
+):
+    """The same under a mask with fewer elements, for which `bits` has room."""
+    cdef fd_plan plan = fd_plan_make(p)
+    cdef double scale = fd_scale_make(x.dtype, p) if p < 1 else 1.0
+    cdef int before = fd_limit_threads(_tensor_threads()), stale = fd_fresh_outputs(True)
+    with nogil:
+        fd_mask_bits(bits, positions, key, &plan)
+        fd_apply_bits(x.dtype, x.data, y.data, layout, bits, scale)
+    fd_fresh_outputs(stale)
+    fd_limit_threads(before)
+
+
 def tensor_size(x):
     """How many elements the tensor has; -1 where it is none that `dropout_tensor` takes."""
     cdef tensor t
@@ -182,16 +197,32 @@ def tensor_size(x):
     return t.n
 
 
-def dropout_tensor(x, y, double p, uint64_t seed, uint64_t stream, uint64_t offset):
+def dropout_tensor(x, y, double p, uint64_t seed, uint64_t stream, uint64_t offset, form=None):
     """dropout of `x` into `y`, which is `x` or new: strided tensors of one shape and dtype.
 
-    False, and nothing written, where the c backend is not the active one.
+    `form` is the mask's shape, 1 along axes that share decisions, None for that of x. False, and
+    nothing written, where the c backend is not the active one.
     """
     cdef tensor source, target
     cdef fd_key key
+    cdef fd_layout layout
+    cdef size_t positions = 1
+    cdef uint8_t *bits
     if not _enabled or not _describe(x, &source) or not _describe(y, &target):
         return False
     key.seed, key.stream, key.offset = seed, stream, offset
+    if form is not None:
+        for length in form:
+            positions *= <size_t>length
+        if positions != source.n:
+            _layout_of(&source, &target, &layout)
+            _share_mask(&layout, form)
+            bits = <uint8_t *>malloc((positions + 7) // 8)
+            if bits == NULL:
+                raise MemoryError
+            _tensor_shared(&source, &target, &layout, p, &key, bits, positions)
+            free(bits)
+            return True
     _tensor_dropout(&source, &target, p, &key)
     return True
 

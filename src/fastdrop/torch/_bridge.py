@@ -93,9 +93,18 @@ if TYPE_CHECKING:
         """How many elements `x` has; -1 where the core cannot take it as it is."""
 
     def dropout_tensor(
-        x: torch.Tensor, y: torch.Tensor, p: float, seed: int, stream: int, offset: int
+        x: torch.Tensor,
+        y: torch.Tensor,
+        p: float,
+        seed: int,
+        stream: int,
+        offset: int,
+        form: tuple[int, ...] | None,
     ) -> bool | None:
-        """Dropout of `x` into `y` in the core; not true, and nothing written, where it cannot."""
+        """Dropout of `x` into `y` in the core; not true, and nothing written, where it cannot.
+
+        `form` is the mask's shape, or None for that of `x`.
+        """
 
     def drawn_tensor(
         x: torch.Tensor,

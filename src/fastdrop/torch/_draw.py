@@ -65,7 +65,7 @@ class Rule:
 
 def _dropout_into(x: torch.Tensor, y: torch.Tensor, draw: Draw) -> None:
     p, seed, stream, offset, _, form, _ = draw
-    if form is None and _bridge.dropout_tensor(x, y, p, seed, stream, offset):
+    if _bridge.dropout_tensor(x, y, p, seed, stream, offset, form):
         return
     with _bridge.operands(x, y, form) as (kind, source, target, shape):
         draw_and_apply(source, target, kind, make_plan(p, kind), draw.key, shape)
