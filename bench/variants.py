@@ -27,6 +27,9 @@ LARGE_IMAGES = (1, 8, 112, 112) if QUICK else (8, 64, 112, 112)
 VOLUMES = (2, 16, 8, 16, 16) if QUICK else (8, 64, 16, 28, 28)
 SEQUENCES = (8, 32, 256) if QUICK else (64, 128, 512)
 SHORT_SEQUENCES = (64, 16, 64) if QUICK else (4096, 16, 64)
+SHORTER_SEQUENCES = (64, 4, 64) if QUICK else (4096, 4, 64)
+PAIRS = (1024, 2, 2) if QUICK else (1 << 18, 2, 2)
+"""What is shared least: two elements each, in twos."""
 SIGNALS = (8, 32, 256) if QUICK else (64, 512, 128)
 MATRIX = (64, 1024) if QUICK else (1024, 1024)
 TABLE = (1000, 200) if QUICK else (10_000, 400)
@@ -119,19 +122,20 @@ CASES = [
         "F.dropout3d(t, p, True)",
         in_place=True,
     ),
-    Case(
-        "features of sequences",
-        "variational_dropout(x, p, rng=rng, out={})",
-        SEQUENCES,
-        _noise("(t.shape[0], 1, t.shape[2])"),
-        in_place=True,
-    ),
-    Case(
-        "features of short sequences",
-        "variational_dropout(x, p, rng=rng, out={})",
-        SHORT_SEQUENCES,
-        _noise("(t.shape[0], 1, t.shape[2])"),
-        in_place=True,
+    *(
+        Case(
+            f"features of {what}",
+            "variational_dropout(x, p, rng=rng, out={})",
+            shape,
+            _noise("(t.shape[0], 1, t.shape[2])"),
+            in_place=True,
+        )
+        for what, shape in (
+            ("sequences", SEQUENCES),
+            ("short sequences", SHORT_SEQUENCES),
+            ("shorter sequences", SHORTER_SEQUENCES),
+            ("pairs", PAIRS),
+        )
     ),
     Case(
         "paths",
