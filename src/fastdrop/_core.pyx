@@ -140,9 +140,9 @@ cdef bint _apart(Py_buffer *x, Py_buffer *y) noexcept:
 
 
 cdef bint _noise_layout(noise_shape, const Py_buffer *x, fd_layout *layout, size_t *n):
-    """The layout of in-place work on x under a mask of that shape, and the mask's elements.
+    """The layout of x, which is contiguous, under a mask of that shape, and the mask's elements.
 
-    False where this is no tuple of int and None that x's shape allows, or x has no elements.
+    A result has the same strides. False where the shape is no tuple of int and None that x allows.
     """
     cdef Py_ssize_t stride = 1, length
     cdef int d, missing

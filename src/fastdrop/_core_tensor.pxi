@@ -220,8 +220,10 @@ def dropout_tensor(x, y, double p, uint64_t seed, uint64_t stream, uint64_t offs
             bits = <uint8_t *>malloc((positions + 7) // 8)
             if bits == NULL:
                 raise MemoryError
-            _tensor_shared(&source, &target, &layout, p, &key, bits, positions)
-            free(bits)
+            try:
+                _tensor_shared(&source, &target, &layout, p, &key, bits, positions)
+            finally:
+                free(bits)
             return True
     _tensor_dropout(&source, &target, p, &key)
     return True
