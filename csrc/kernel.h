@@ -101,19 +101,18 @@ typedef void fd_softmax_sums_fn(const fd_softmax_run *run, double *sum, double *
 typedef void fd_softmax_gradient_fn(const fd_softmax_run *run);
 /* y = (e * slope) * (g - centre); weights, if any: e * factor where kept */
 
-/* The sum of the squares of n <= 4096 numbers, which overflows and underflows as those do in the
- * compute type; or, where the scale is not 1 but another power of 2, of numbers times the scale, in
- * binary64. */
-typedef double fd_squares_fn(const void *x, size_t n, double scale);
+/* The sum of the squares of n numbers: in the compute type, where they overflow and underflow, up
+ * to FD_SQUARES of them, and of these sums in binary64. */
+enum { FD_SQUARES = 256 };
+typedef double fd_squares_fn(const void *x, size_t n);
 
 /* Multiplies n numbers with a factor, which is rounded to the compute type. */
 typedef void fd_row_scale_fn(void *x, size_t n, double factor);
 
-/* The sums of squares of `width` columns of a matrix, added to `sums`; rows are `step` bytes apart.
- */
+/* The same of each of `width` columns of a matrix whose rows are `step` bytes apart. */
 enum { FD_STRIP = 1024 }; /* columns at a time, at most */
 typedef void fd_column_squares_fn(const void *x, ptrdiff_t step, size_t n, size_t width,
-                                  double scale, double *sums);
+                                  double *sums);
 
 /* Multiplies such columns with a factor each. */
 typedef void fd_column_scale_fn(void *x, ptrdiff_t step, size_t n, size_t width,

@@ -6,9 +6,10 @@
 #include <string.h>
 
 #include "dispatch.h"
+#include "half.h"
 #include "share.h"
 
-enum { TASK_ELEMENTS = 1 << 16, LEAST_STRIP = 128 };
+enum { TASK_ELEMENTS = 1 << 16, LEAST_STRIP = 128, NEAR_BYTES = 16384, ROWS_TOGETHER = 32 };
 
 typedef struct job {
     const fd_table *table;
@@ -18,6 +19,7 @@ typedef struct job {
     const fd_norms *norms;
     double limit;
     int by_rows;
+    size_t together;                       /* rows */
     size_t strip, strips, units, per_task; /* columns of a strip, strips of a matrix; rows or strips
                                               in all, and in a task */
 } job;
@@ -30,71 +32,100 @@ static const double plain = 1;
 
 static double better_scale(const job *j, double sum) {
     int narrow = j->dtype != FD_f64;
-    if (sum < (narrow ? 0x1p-90 : 0x1p-900)) { return narrow ? 0x1p100 : 0x1p600; }
+    if (sum < (narrow ? 0x1p-90 : 0x1p-900)) {
+        /* However many they are, their norm is far below such a limit. */
+        if (j->limit > (narrow ? 0x1p-40 : 0x1p-440)) { return plain; }
+        return narrow ? 0x1p100 : 0x1p600;
+    }
     return sum <= DBL_MAX ? plain : narrow ? 0x1p-100 : 0x1p-600;
 }
 
-/* What brings a group to the limit, if its norm passes that; it stays 1 where an inf or a nan is
- * among the numbers. */
-static double factor_of(const job *j, double sum, double scale) {
-    double norm = sqrt(sum);
-    if (!(norm > j->limit * scale && norm <= DBL_MAX)) { return 1; }
-    return scale < 1 ? j->limit / norm * scale : j->limit * scale / norm;
+static double number(fd_dtype dtype, const char *at) {
+    uint16_t half;
+    float single;
+    double wide;
+    switch (dtype) {
+    case FD_f32:
+        return memcpy(&single, at, sizeof single), single;
+    case FD_f64:
+        return memcpy(&wide, at, sizeof wide), wide;
+    default:
+        memcpy(&half, at, sizeof half);
+    }
+    return dtype == FD_f16 ? fd_f16_to_f32(half) : fd_bf16_to_f32(half);
 }
 
-static double row_sum(const job *j, const char *row, double scale) {
+/* The sum of the squares of the numbers of a group times a scale, all in binary64, in the order of
+ * kernels/sums.h. Hardly any weights need it. */
+static double scaled_sum(const job *j, const char *x, double scale) {
     double sum = 0;
-    for (size_t first = 0, n; first < j->norms->n; first += n) {
-        n = least(j->norms->n - first, FD_BLOCK);
-        sum += j->table->squares[j->dtype](row + first * j->size, n, scale);
+    for (size_t rest = j->norms->n, run; rest; rest -= run) {
+        double e[FD_SQUARES] = {0}, places[16] = {0};
+        run = least(rest, FD_SQUARES);
+        for (size_t i = 0; i < run; i++, x += j->norms->step) {
+            double v = number(j->dtype, x) * scale;
+            e[i] = v * v;
+        }
+        for (const double *at = e; at < e + run; at += 64) {
+            for (int k = 0; k < 16; k++) {
+                places[k] += (at[k] + at[k + 16]) + (at[k + 32] + at[k + 48]);
+            }
+        }
+        for (size_t half = 8; half; half /= 2) {
+            for (size_t k = 0; k < half; k++) { places[k] += places[k + half]; }
+        }
+        sum += places[0];
     }
     return sum;
 }
 
-static void run_row(const job *j, char *row) {
-    double sum = row_sum(j, row, plain), scale = better_scale(j, sum);
-    if (scale != plain) { sum = row_sum(j, row, scale); }
-    double factor = factor_of(j, sum, scale);
-    if (factor != 1) { j->table->row_scale[j->dtype](row, j->norms->n, factor); }
+/* What brings a group to the limit, if its norm passes that; it is 1 where an inf or a nan is among
+ * the numbers. */
+static double factor_of(const job *j, const char *x, double sum) {
+    double scale = better_scale(j, sum);
+    double norm = sqrt(scale == plain ? sum : scaled_sum(j, x, scale));
+    if (!(norm > j->limit * scale && norm <= DBL_MAX)) { return 1; }
+    return scale < 1 ? j->limit / norm * scale : j->limit * scale / norm;
 }
 
-static void column_sums(const job *j, const char *x, size_t width, double scale, double *sums) {
-    ptrdiff_t step = j->norms->step;
-    memset(sums, 0, FD_STRIP * sizeof *sums);
-    for (size_t first = 0, n; first < j->norms->n; first += n) {
-        n = least(j->norms->n - first, FD_BLOCK);
-        j->table->column_squares[j->dtype](x + (ptrdiff_t)first * step, step, n, width, scale,
-                                           sums);
+/* Some rows that stay in the nearest cache: so none waits for the root of its own sum. */
+static void run_rows(const job *j, char *first, size_t count) {
+    const fd_norms *norms = j->norms;
+    double factors[ROWS_TOGETHER];
+    for (size_t r = 0; r < count; r++) {
+        char *row = first + (ptrdiff_t)r * norms->outer_step;
+        factors[r] = factor_of(j, row, j->table->squares[j->dtype](row, norms->n));
+    }
+    for (size_t r = 0; r < count; r++) {
+        char *row = first + (ptrdiff_t)r * norms->outer_step;
+        if (factors[r] != 1) { j->table->row_scale[j->dtype](row, norms->n, factors[r]); }
     }
 }
 
 static void run_strip(const job *j, char *x, size_t width) {
-    double sums[FD_STRIP], again[FD_STRIP], factors[FD_STRIP];
+    const fd_norms *norms = j->norms;
+    double sums[FD_STRIP], factors[FD_STRIP];
     int some = 0;
-    double other = plain;
-    column_sums(j, x, width, plain, sums);
+    j->table->column_squares[j->dtype](x, norms->step, norms->n, width, sums);
     for (size_t i = 0; i < width; i++) {
-        double scale = better_scale(j, sums[i]);
-        if (scale != plain && scale != other) {
-            column_sums(j, x, width, scale, again);
-            other = scale;
-        }
-        factors[i] = factor_of(j, scale == plain ? sums[i] : again[i], scale);
+        factors[i] = factor_of(j, x + i * j->size, sums[i]);
         some |= factors[i] != 1;
     }
-    if (some) { j->table->column_scale[j->dtype](x, j->norms->step, j->norms->n, width, factors); }
+    if (some) { j->table->column_scale[j->dtype](x, norms->step, norms->n, width, factors); }
 }
 
 static void run_tasks(const void *context, size_t first, size_t end) {
     const job *j = context;
-    size_t last = least(end * j->per_task, j->units);
-    for (size_t unit = first * j->per_task; unit < last; unit++) {
+    const fd_norms *norms = j->norms;
+    size_t last = least(end * j->per_task, j->units), count = 1;
+    for (size_t unit = first * j->per_task; unit < last; unit += count) {
         size_t column = unit % j->strips * j->strip;
-        char *at = j->w + (ptrdiff_t)(unit / j->strips) * j->norms->outer_step;
+        char *at = j->w + (ptrdiff_t)(unit / j->strips) * norms->outer_step;
         if (j->by_rows) {
-            run_row(j, at);
+            count = least(last - unit, j->together);
+            run_rows(j, at, count);
         } else {
-            run_strip(j, at + column * j->size, least(j->norms->inner - column, j->strip));
+            run_strip(j, at + column * j->size, least(norms->inner - column, j->strip));
         }
     }
 }
@@ -115,6 +146,8 @@ void fd_max_norm(fd_dtype dtype, void *w, const fd_norms *norms, double limit) {
     j.norms = norms;
     j.limit = limit;
     j.by_rows = norms->inner == 1 && norms->step == (ptrdiff_t)j.size;
+    size_t near = NEAR_BYTES / j.size / norms->n;
+    j.together = near ? least(near, ROWS_TOGETHER) : 1;
     j.strip = strip_of(norms);
     j.strips = (norms->inner + j.strip - 1) / j.strip;
     j.units = norms->outer * j.strips;

@@ -53,11 +53,12 @@ def max_norm_(w: Array, c: float, axis: int | tuple[int, ...] | None = 1) -> Arr
     during optimization by projecting w onto the surface of a ball of radius c, whenever w went out
     of it."
 
-    Squares are summed in float64 for every dtype, so that none overflows or underflows; those of
-    float64 numbers are scaled where they would. The factor is rounded to float32 (float64 for
-    float64), and each product to the dtype. The norms are then at most ``c * (1 + e)``, where e is
-    2**-22 for float32, 2**-47 + n * 2**-66 for n numbers of float64, 2**-10 for float16 and 2**-7
-    for bfloat16, as long as neither the factor nor what makes up the norm is subnormal.
+    Squares are summed in float32 (float64 for float64), 256 of them, and these sums in float64;
+    where a square overflows, or underflows so that it matters, that is done again in float64 with
+    numbers times a power of 2. The factor is rounded to float32 (float64 for float64), and each
+    product to the dtype. The norms are then at most ``c * (1 + e)``, where e is 2**-21 for float32,
+    2**-49 + n * 2**-62 for n numbers of float64, 2**-10 for float16 and 2**-7 for bfloat16, as long
+    as neither the factor nor what makes up the norm is subnormal.
 
     A group of zeros stays as it is, and so does one with an inf or a nan, which no factor brings
     within `c`. With c = 0 all else becomes zeros with the signs of the numbers.

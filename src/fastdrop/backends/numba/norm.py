@@ -12,6 +12,7 @@ import numba
 import numpy as np
 from numba import types
 
+from ..numpy.sums import SQUARES
 from .computing import conversions
 from .jit import compiled, jit
 from .kernels import KINDS
@@ -41,7 +42,8 @@ def _kernel(kind: str) -> Callable[..., None]:
     def max_norm(w: Array, limit: float) -> None:
         outer, n, inner = w.shape
         squares = np.empty((min(inner, _TOGETHER), n), compute)
-        others, places = np.empty(0, np.float64), np.empty(16, np.float64)
+        others, places = np.empty(0, np.float64), np.empty(16, compute)
+        wide_places = np.empty(16, np.float64)
         for i in range(outer):
             for first in range(0, inner, _TOGETHER):
                 width = min(inner - first, _TOGETHER)
@@ -50,7 +52,7 @@ def _kernel(kind: str) -> Callable[..., None]:
                         v = load(w[i, row, first + j])
                         squares[j, row] = v * v
                 for j in range(width):
-                    total, scale = row_sum(squares[j], places), 1.0
+                    total, scale = row_sum(squares[j], places, SQUARES), 1.0
                     if not small <= total <= _LARGEST:
                         scale = higher if total < small else lower
                         if not others.size:
@@ -58,7 +60,7 @@ def _kernel(kind: str) -> Callable[..., None]:
                         for row in range(n):
                             u = np.float64(load(w[i, row, first + j])) * scale
                             others[row] = u * u
-                        total = row_sum(others, places)
+                        total = row_sum(others, wide_places, SQUARES)
                     factor = _factor(total, limit, scale)
                     if factor != 1:
                         times = compute(factor)

@@ -14,6 +14,7 @@ from fastdrop._plan import Plan
 from fastdrop._rows import Rows
 from fastdrop.stream import Key
 
+from ..numpy.sums import EXPONENTIALS
 from .computing import CHUNK, MASK, conversions, types_of, vector, written
 from .functions import functions
 from .jit import compiled, jit
@@ -48,7 +49,7 @@ def _exponentials(kind: str) -> Callable[..., Any]:
             largest = zero
         for i in range(e.size):
             e[i] = exp(e[i] - largest)
-        return row_sum(e, np.empty(16, compute))
+        return row_sum(e, np.empty(16, compute), EXPONENTIALS)
 
     return exponentials
 
@@ -110,7 +111,7 @@ def _backward_kernel(kind: str) -> Callable[..., None]:
                 products[i] = e[i] * g[i]
             factor = compute(_part(kept, total))
             slope = compute(_part(np.float64(scale), total))
-            centre = compute(_part(row_sum(products, np.empty(16, compute)), total))
+            centre = compute(_part(row_sum(products, np.empty(16, compute), EXPONENTIALS), total))
             for i in range(n):
                 d = (e[i] * slope) * (g[i] - centre)
                 dx[row + i] = store(d if take[row + i] else zero)

@@ -10,13 +10,13 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 
 @jit
-def row_sum(e: Array, places: Array) -> float:
+def row_sum(e: Array, places: Array, at_most: int) -> float:
     """The sum in the order that all backends have (see ``numpy/sums.py``), by way of 16 places."""
     zero = e.dtype.type(0)
     total = 0.0
-    for run in range(0, e.size, 4096):
+    for run in range(0, e.size, at_most):
         places[:] = 0
-        end = min(run + 4096, e.size)
+        end = min(run + at_most, e.size)
         for step in range(run, end, 64):
             if step + 64 <= end:
                 for j in range(16):

@@ -6,7 +6,7 @@ import numpy as np
 
 from .arithmetic import rounded, widened
 from .draw import CHUNK
-from .sums import row_sums
+from .sums import SQUARES, row_sums
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -16,18 +16,18 @@ _LARGEST = np.finfo(np.float64).max
 def _squares(v: Array) -> tuple[Array, Array]:
     """The sums of the squares of the rows, and what the numbers were multiplied with for that.
 
-    Squares are taken of numbers as they are, and added by fours, in their own type. Where that
+    Squares are taken of numbers as they are, and summed in their own type, 256 of them. Where that
     shows that some overflowed, or that some underflowed that matter, it is all done in float64,
     of numbers times another scale.
     """
-    sums, scales = row_sums(np.square(v), np.float64), np.ones(len(v))
+    sums, scales = row_sums(np.square(v), SQUARES), np.ones(len(v))
     narrow = v.dtype != np.float64
     small = sums < (2.0**-90 if narrow else 2.0**-900)
     large = ~(small | (sums <= _LARGEST))
     power = 100 if narrow else 600
     for rows, scale in ((small, 2.0**power), (large, 2.0**-power)):
         if rows.any():
-            sums[rows] = row_sums(np.square(v[rows].astype(np.float64) * scale), np.float64)
+            sums[rows] = row_sums(np.square(v[rows].astype(np.float64) * scale), SQUARES)
             scales[rows] = scale
     return sums, scales
 

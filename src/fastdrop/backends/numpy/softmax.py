@@ -12,7 +12,7 @@ from fastdrop.stream import Key
 from .arithmetic import factor, masked, rounded, widened
 from .draw import CHUNK, keep
 from .functions import exp
-from .sums import row_sums
+from .sums import EXPONENTIALS, row_sums
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -67,7 +67,7 @@ def _pieces(x: Array, kind: str, rows: Rows, key: Key, plan: Plan) -> Iterator[_
         decisions = _decisions(rows, key, plan, part.start, part.stop, n)
         # What is not visible is not even nan.
         decisions &= np.arange(n) < visible[:, None]
-        yield _Piece(part, e, row_sums(e, e.dtype), take, decisions)
+        yield _Piece(part, e, row_sums(e, EXPONENTIALS), take, decisions)
 
 
 @np.errstate(all="ignore")
@@ -93,7 +93,7 @@ def softmax_dropout_backward(
     for piece in _pieces(x, kind, rows, key, plan):
         part, e, total = piece.part, piece.e, piece.total
         g = masked(widened(dy[part], kind) * factor(plan.scale, kind), piece.keep & piece.take)
-        centre = _parts(row_sums(e * g, e.dtype), total, e.dtype)
+        centre = _parts(row_sums(e * g, EXPONENTIALS), total, e.dtype)
         gradient = (e * _parts(rows.scale, total, e.dtype)) * (g - centre)
         again = masked(e * _parts(plan.scale, total, e.dtype), piece.keep)
         dx[part] = rounded(masked(gradient, piece.take), kind)
