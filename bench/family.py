@@ -47,6 +47,11 @@ def names(variant: Variant) -> list[str]:
     return [f"`{variant.function}`", layer, backward]
 
 
+def short(value: float) -> str:
+    """Two digits, and all that stand before the point."""
+    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
+
+
 def line(variant: Variant, one: Implementation, seconds: float) -> str:
     """A row of the table."""
     case = next(case for case in CASES if case.what == variant.case)
@@ -54,9 +59,9 @@ def line(variant: Variant, one: Implementation, seconds: float) -> str:
     cells = [
         variant.name,
         *names(variant),
-        f"{work(case) / ours / 1e9:.2g}",
-        f"{limit / ours:.2g}",
-        "" if theirs is None else f"{theirs / ours:.2g}",
+        short(work(case) / ours / 1e9),
+        short(limit / ours),
+        "" if theirs is None else short(theirs / ours),
     ]
     return f"| {' | '.join(cells)} |"
 

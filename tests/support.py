@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fastdrop import Key
+
 KNOWN_ANSWERS = Path(__file__).with_name("known_answers.txt")
 
 STORAGE = {
@@ -32,6 +34,11 @@ def core_or_skip() -> ModuleType:
         return importlib.import_module("fastdrop._core")
     except ImportError as error:
         pytest.skip(f"no compiled module: {error}")
+
+
+def sample_key(key: Key, sample: int) -> Key:
+    """The key of one of several samples: each has a stream of its own."""
+    return Key(key.seed, (key.stream + sample) % 2**64, key.offset)
 
 
 def records(name: str) -> Iterator[list[str]]:
