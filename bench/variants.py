@@ -30,6 +30,8 @@ SHORT_SEQUENCES = (64, 16, 64) if QUICK else (4096, 16, 64)
 SHORTER_SEQUENCES = (64, 4, 64) if QUICK else (4096, 4, 64)
 PAIRS = (1024, 2, 2) if QUICK else (1 << 18, 2, 2)
 """What is shared least: two elements each, in twos."""
+SMALL = (1, 4, 4)
+"""What is measured is the call."""
 SIGNALS = (8, 32, 256) if QUICK else (64, 512, 128)
 MATRIX = (64, 1024) if QUICK else (1024, 1024)
 TABLE = (1000, 200) if QUICK else (10_000, 400)
@@ -99,6 +101,13 @@ CASES = [
         "channels of sequences",
         "dropout1d(x, p, rng=rng, out={})",
         SIGNALS,
+        "F.dropout1d(t, p, True)",
+        in_place=True,
+    ),
+    Case(
+        "channels, 16 elements",
+        "dropout1d(x, p, rng=rng, out={})",
+        SMALL,
         "F.dropout1d(t, p, True)",
         in_place=True,
     ),

@@ -211,8 +211,12 @@ enum { FD_AHEAD = 4096 };
 
 #define FD_ALIGN64 _Alignas(64)
 
-/* gcc leaves short loops over registers rolled, and then keeps the registers in memory. */
-#if defined(__clang__)
+/* gcc leaves short loops over registers rolled, and then keeps the registers in memory. Where speed
+ * is not asked for, FD_ROLLED lets clang compile them with sanitizers in less than half the time.
+ */
+#if defined(FD_ROLLED)
+#define FD_UNROLL
+#elif defined(__clang__)
 #define FD_UNROLL _Pragma("clang loop unroll(full)")
 #elif defined(__GNUC__)
 #define FD_UNROLL _Pragma("GCC unroll 16")
