@@ -55,26 +55,17 @@ static double number(fd_dtype dtype, const char *at) {
     return dtype == FD_f16 ? fd_f16_to_f32(half) : fd_bf16_to_f32(half);
 }
 
-/* The sum of the squares of the numbers of a group times a scale, all in binary64, in the order of
- * kernels/sums.h. Hardly any weights need it. */
+/* The sum of the squares of the numbers of a group times a scale, all in binary64. Hardly any
+ * weights need it. */
 static double scaled_sum(const job *j, const char *x, double scale) {
     double sum = 0;
     for (size_t rest = j->norms->n, run; rest; rest -= run) {
-        double e[FD_SQUARES] = {0}, places[16] = {0};
+        double numbers[FD_SQUARES];
         run = least(rest, FD_SQUARES);
         for (size_t i = 0; i < run; i++, x += j->norms->step) {
-            double v = number(j->dtype, x) * scale;
-            e[i] = v * v;
+            numbers[i] = number(j->dtype, x) * scale;
         }
-        for (const double *at = e; at < e + run; at += 64) {
-            for (int k = 0; k < 16; k++) {
-                places[k] += (at[k] + at[k + 16]) + (at[k + 32] + at[k + 48]);
-            }
-        }
-        for (size_t half = 8; half; half /= 2) {
-            for (size_t k = 0; k < half; k++) { places[k] += places[k + half]; }
-        }
-        sum += places[0];
+        sum += j->table->squares[FD_f64](numbers, run);
     }
     return sum;
 }
