@@ -111,8 +111,14 @@ static const uint8_t *chunk_bits(const job *j, size_t first, size_t n, uint8_t *
 static void run_chunk(const job *j, size_t first, size_t n) {
     FD_ALIGN64 char elements[FD_BLOCK * 8];
     uint8_t made[FD_BLOCK / 8];
-    size_t bit0;
-    const uint8_t *bits = chunk_bits(j, first, n, made, elements, &bit0);
+    size_t bit0 = 0;
+    fd_keep keep = {0};
+    if (j->map && j->source == DRAWN) {
+        fd_draw d = draw_at(j, first);
+        keep = fd_keep_drawn(j->table, &d, n, made);
+    } else {
+        keep.bits = chunk_bits(j, first, n, made, elements, &bit0);
+    }
     const char *from = j->x + first * j->size;
     char *to = j->y + first * j->size;
     fd_cursor cursor;
@@ -123,10 +129,10 @@ static void run_chunk(const job *j, size_t first, size_t n) {
     }
     if (!j->y_plain) { to = elements; }
     if (j->map) {
-        j->table->affine[j->dtype](from, to, n, bits, j->map);
+        j->table->affine[j->dtype](from, to, n, &keep, j->map);
     } else {
         (j->stream ? j->table->apply_bits_stream
-                   : j->table->apply_bits)[j->dtype](from, to, n, bits, bit0, j->scale);
+                   : j->table->apply_bits)[j->dtype](from, to, n, keep.bits, bit0, j->scale);
     }
     if (!j->y_plain) {
         fd_cursor_seek(&cursor, j->layout, j->layout->y_strides, first);

@@ -1,13 +1,14 @@
-/* Operations that compute from several contiguous arrays, element by element: the keep bits of a
- * chunk of at most 4096 elements are drawn into a buffer, and a kernel of the table does the rest.
+/* Operations that compute from several contiguous arrays, element by element: a kernel of the table
+ * is called for chunks of at most 4096 elements, which are whole blocks of the stream where
+ * possible.
  */
 #include "bits.h"
 #include "dispatch.h"
 #include "share.h"
 
 typedef struct job job;
-/* Computes elements first..first+n-1 with their keep bits. */
-typedef void chunk_fn(const job *j, size_t first, size_t n, const uint8_t *bits);
+/* Computes elements first..first+n-1. */
+typedef void chunk_fn(const job *j, size_t first, size_t n, const fd_keep *keep);
 
 struct job {
     const fd_table *table;
@@ -27,14 +28,13 @@ static void run_share(const void *context, size_t first, size_t end) {
     const job *j = context;
     uint8_t bits[FD_BLOCK / 8]; /* kernels read whole words */
     memset(bits, 0xFF, sizeof bits);
-    for (size_t next; first < end; first = next) {
-        next = fd_chunk_end(first, end, j->lead);
-        if (j->draws) {
-            fd_draw d = j->draw;
-            d.position += first;
-            j->table->mask_bits(bits, next - first, &d);
-        }
-        j->chunk(j, first, next - first, bits);
+    fd_keep keep = {.bits = bits};
+    fd_draw d = j->draw;
+    d.position += first;
+    for (size_t n; first < end; first += n, d.position += n) {
+        n = fd_chunk_end(first, end, j->lead) - first;
+        if (j->draws) { keep = fd_keep_drawn(j->table, &d, n, bits); }
+        j->chunk(j, first, n, &keep);
     }
 }
 
@@ -52,9 +52,9 @@ static void run(job *j, fd_dtype dtype, size_t n, const fd_key *key, const fd_pl
     fd_share(n, j->lead, operands * j->size, run_share, j);
 }
 
-static void add_chunk(const job *j, size_t first, size_t n, const uint8_t *bits) {
+static void add_chunk(const job *j, size_t first, size_t n, const fd_keep *keep) {
     size_t at = first * j->size;
-    j->table->dropout_add[j->dtype](j->in[0] + at, j->in[1] + at, j->out[0] + at, n, bits,
+    j->table->dropout_add[j->dtype](j->in[0] + at, j->in[1] + at, j->out[0] + at, n, keep,
                                     j->scale);
 }
 
@@ -70,9 +70,9 @@ static const char *bias_at(const job *j, size_t first) {
     return (const char *)bias->values + (bias->column + first % bias->n) % bias->n * j->size;
 }
 
-static void act_chunk(const job *j, size_t first, size_t n, const uint8_t *bits) {
+static void act_chunk(const job *j, size_t first, size_t n, const fd_keep *keep) {
     size_t at = first * j->size;
-    j->table->bias_act[j->dtype](j->in[0] + at, bias_at(j, first), j->out[0] + at, n, bits,
+    j->table->bias_act[j->dtype](j->in[0] + at, bias_at(j, first), j->out[0] + at, n, keep,
                                  j->scale, j->act);
 }
 
@@ -82,10 +82,10 @@ void fd_bias_act_dropout(fd_dtype dtype, fd_act act, const void *x, const fd_bia
     run(&j, dtype, n, key, plan, 2);
 }
 
-static void slope_chunk(const job *j, size_t first, size_t n, const uint8_t *bits) {
+static void slope_chunk(const job *j, size_t first, size_t n, const fd_keep *keep) {
     size_t at = first * j->size;
     j->table->bias_act_slope[j->dtype](j->in[0] + at, j->in[1] + at, bias_at(j, first),
-                                       j->out[0] + at, n, bits, j->scale, j->act);
+                                       j->out[0] + at, n, keep, j->scale, j->act);
 }
 
 void fd_bias_act_dropout_backward(fd_dtype dtype, fd_act act, const void *dy, const void *x,
@@ -99,9 +99,9 @@ void fd_bias_act_dropout_backward(fd_dtype dtype, fd_act act, const void *dy, co
 /* Elements are only moved: without conversions, which would make a signalling NaN a quiet one. */
 static fd_dtype unconverted(fd_dtype dtype) { return dtype == FD_f16 ? FD_bf16 : dtype; }
 
-static void zoneout_chunk(const job *j, size_t first, size_t n, const uint8_t *bits) {
+static void zoneout_chunk(const job *j, size_t first, size_t n, const fd_keep *keep) {
     size_t at = first * j->size;
-    j->table->zoneout[j->dtype](j->in[0] + at, j->in[1] + at, j->out[0] + at, n, bits);
+    j->table->zoneout[j->dtype](j->in[0] + at, j->in[1] + at, j->out[0] + at, n, keep);
 }
 
 void fd_zoneout(fd_dtype dtype, const void *a, const void *b, void *y, size_t n, const fd_key *key,
@@ -110,9 +110,9 @@ void fd_zoneout(fd_dtype dtype, const void *a, const void *b, void *y, size_t n,
     run(&j, unconverted(dtype), n, key, plan, 3);
 }
 
-static void split_chunk(const job *j, size_t first, size_t n, const uint8_t *bits) {
+static void split_chunk(const job *j, size_t first, size_t n, const fd_keep *keep) {
     size_t at = first * j->size;
-    j->table->zoneout_split[j->dtype](j->in[0] + at, j->out[0] + at, j->out[1] + at, n, bits);
+    j->table->zoneout_split[j->dtype](j->in[0] + at, j->out[0] + at, j->out[1] + at, n, keep);
 }
 
 void fd_zoneout_split(fd_dtype dtype, const void *dy, void *da, void *db, size_t n,

@@ -51,28 +51,34 @@ typedef void fd_spread_bits_fn(uint8_t *bits, size_t n, size_t distance);
 /* Complements n bits, clears the padding of the last byte, and returns how many are set then. */
 typedef size_t fd_invert_bits_fn(uint8_t *bits, size_t n);
 
-/* The bodies that compute, below, take a chunk of at most 4096 elements and its keep bits, from bit
- * 0 on, which they read in whole words of 64. */
+/* The bodies that compute, below, take a chunk of at most 4096 elements, whose keep bits are
+ * `bits`, from bit 0 on, which they read in whole words of 64; or, where a body takes an fd_keep
+ * that has none, the chunk is a whole block of the stream, whose threshold a field can reach. */
+typedef struct fd_keep {
+    const uint8_t *bits; /* or NULL */
+    fd_block block;
+} fd_keep;
 
 /* y = (keep ? x * scale : +0.0) + residual. */
 typedef void fd_dropout_add_fn(const void *x, const void *residual, void *y, size_t n,
-                               const uint8_t *bits, double scale);
+                               const fd_keep *keep, double scale);
 
 /* y = keep ? act(x + bias) * scale : +0.0. */
-typedef void fd_bias_act_fn(const void *x, const void *bias, void *y, size_t n, const uint8_t *bits,
+typedef void fd_bias_act_fn(const void *x, const void *bias, void *y, size_t n, const fd_keep *keep,
                             double scale, fd_act act);
 
 /* dx = keep ? (dy * scale) * act'(x + bias) : +0.0. */
 typedef void fd_bias_act_slope_fn(const void *dy, const void *x, const void *bias, void *dx,
-                                  size_t n, const uint8_t *bits, double scale, fd_act act);
+                                  size_t n, const fd_keep *keep, double scale, fd_act act);
 
 /* y = keep ? a : b. */
-typedef void fd_zoneout_fn(const void *a, const void *b, void *y, size_t n, const uint8_t *bits);
+typedef void fd_zoneout_fn(const void *a, const void *b, void *y, size_t n, const fd_keep *keep);
 
 /* da = keep ? dy : +0.0, db = keep ? +0.0 : dy. */
-typedef void fd_zoneout_split_fn(const void *dy, void *da, void *db, size_t n, const uint8_t *bits);
+typedef void fd_zoneout_split_fn(const void *dy, void *da, void *db, size_t n, const fd_keep *keep);
+
 /* y = keep ? x * scale + shift : dropped. */
-typedef void fd_affine_fn(const void *x, void *y, size_t n, const uint8_t *bits,
+typedef void fd_affine_fn(const void *x, void *y, size_t n, const fd_keep *keep,
                           const fd_affine *map);
 
 /* y = x * (1 + deviation * z), and y = x + deviation * z: of n elements, each with the normal

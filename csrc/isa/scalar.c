@@ -175,6 +175,21 @@ static void fields(uint16_t *out, size_t n, const fd_draw *d) {
     }
 }
 
+/* The keep bits of a block, as bytes of bits once they are in memory. */
+static void draw_block(uint64_t words[FD_STEPS], const fd_block *block) {
+    memset(words, 0, FD_STEPS * sizeof *words);
+    for (unsigned j = 0; j < FD_LANES; j++) {
+        uint64_t s0 = fd_seed0(block, j), s1 = fd_seed1(block, j);
+        for (unsigned t = 0; t < FD_STEPS; t++) {
+            uint64_t r = fd_next(&s0, &s1);
+            for (unsigned q = 0; q < 4; q++) {
+                words[t] |= (uint64_t)(fd_field(r, q) >= block->threshold) << (4 * j + q);
+            }
+        }
+    }
+    for (unsigned t = 0; t < FD_STEPS; t++) { words[t] = fd_swap_if_big(words[t]); }
+}
+
 /* What computes is written once, on each vocabulary; its oracle is the NumPy backend. */
 #define FD_BODIES "functions.h"
 #include "../kernels/formats.h"

@@ -24,40 +24,41 @@ FD_INLINE void FD_CAT(slope_word, D)(const fd_operands *at, uint64_t w, const vo
 }
 
 /* With a constant `act`, each call is a loop of its own. */
-FD_INLINE void FD_CAT(act_loop, D)(fd_operands at, int inputs, size_t n, const uint8_t *bits,
+FD_INLINE void FD_CAT(act_loop, D)(fd_operands at, int inputs, size_t n, const fd_keep *keep,
                                    FD_CAT(word_fn, D) * word, double scale, fd_act act) {
     fd_act_context c = {scale, act};
-    FD_CAT(walk, D)(at, inputs, 1, n, bits, word, &c);
+    int computes = act != FD_ACT_RELU && act != FD_ACT_NONE;
+    FD_CAT(walk, D)(at, inputs, 1, n, keep, computes, word, &c);
 }
 
-FD_INLINE void FD_CAT(act_loops, D)(fd_operands at, int inputs, size_t n, const uint8_t *bits,
+FD_INLINE void FD_CAT(act_loops, D)(fd_operands at, int inputs, size_t n, const fd_keep *keep,
                                     FD_CAT(word_fn, D) * word, double scale, fd_act act) {
     switch (act) {
     case FD_ACT_RELU:
-        FD_CAT(act_loop, D)(at, inputs, n, bits, word, scale, FD_ACT_RELU);
+        FD_CAT(act_loop, D)(at, inputs, n, keep, word, scale, FD_ACT_RELU);
         break;
     case FD_ACT_GELU:
-        FD_CAT(act_loop, D)(at, inputs, n, bits, word, scale, FD_ACT_GELU);
+        FD_CAT(act_loop, D)(at, inputs, n, keep, word, scale, FD_ACT_GELU);
         break;
     case FD_ACT_GELU_TANH:
-        FD_CAT(act_loop, D)(at, inputs, n, bits, word, scale, FD_ACT_GELU_TANH);
+        FD_CAT(act_loop, D)(at, inputs, n, keep, word, scale, FD_ACT_GELU_TANH);
         break;
     case FD_ACT_SILU:
-        FD_CAT(act_loop, D)(at, inputs, n, bits, word, scale, FD_ACT_SILU);
+        FD_CAT(act_loop, D)(at, inputs, n, keep, word, scale, FD_ACT_SILU);
         break;
     default:
-        FD_CAT(act_loop, D)(at, inputs, n, bits, word, scale, FD_ACT_NONE);
+        FD_CAT(act_loop, D)(at, inputs, n, keep, word, scale, FD_ACT_NONE);
     }
 }
 
 static void FD_CAT(bias_act, D)(const void *x, const void *bias, void *y, size_t n,
-                                const uint8_t *bits, double scale, fd_act act) {
+                                const fd_keep *keep, double scale, fd_act act) {
     fd_operands at = {{x, bias}, {y}};
-    FD_CAT(act_loops, D)(at, 2, n, bits, FD_CAT(act_word, D), scale, act);
+    FD_CAT(act_loops, D)(at, 2, n, keep, FD_CAT(act_word, D), scale, act);
 }
 
 static void FD_CAT(bias_act_slope, D)(const void *dy, const void *x, const void *bias, void *dx,
-                                      size_t n, const uint8_t *bits, double scale, fd_act act) {
+                                      size_t n, const fd_keep *keep, double scale, fd_act act) {
     fd_operands at = {{dy, x, bias}, {dx}};
-    FD_CAT(act_loops, D)(at, 3, n, bits, FD_CAT(slope_word, D), scale, act);
+    FD_CAT(act_loops, D)(at, 3, n, keep, FD_CAT(slope_word, D), scale, act);
 }

@@ -10,7 +10,7 @@ FD_INLINE void FD_CAT(add_word, D)(const fd_operands *at, uint64_t w, const void
 }
 
 static void FD_CAT(dropout_add, D)(const void *x, const void *r, void *y, size_t n,
-                                   const uint8_t *bits, double scale) {
+                                   const fd_keep *keep, double scale) {
     fd_operands at = {{x, r}, {y}};
-    FD_CAT(walk, D)(at, 2, 1, n, bits, FD_CAT(add_word, D), &scale);
+    FD_CAT(walk, D)(at, 2, 1, n, keep, 0, FD_CAT(add_word, D), &scale);
 }

@@ -10,8 +10,8 @@ FD_INLINE void FD_CAT(affine_word, D)(const fd_operands *at, uint64_t w, const v
     }
 }
 
-static void FD_CAT(affine, D)(const void *x, void *y, size_t n, const uint8_t *bits,
+static void FD_CAT(affine, D)(const void *x, void *y, size_t n, const fd_keep *keep,
                               const fd_affine *map) {
     fd_operands at = {{x}, {y}};
-    FD_CAT(walk, D)(at, 1, 1, n, bits, FD_CAT(affine_word, D), map);
+    FD_CAT(walk, D)(at, 1, 1, n, keep, 0, FD_CAT(affine_word, D), map);
 }

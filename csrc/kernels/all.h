@@ -1,5 +1,6 @@
 /* Every body, on the vocabulary included before; then the table. FD_ISA_NAME is the set's name. */
 #include "lanes.h"
+#include "draw.h"
 #include "real.h"
 #include "rows.h"
 

@@ -5,15 +5,19 @@
  * elements of each operand are. */
 typedef void FD_CAT(word_fn, D)(const fd_operands *at, uint64_t w, const void *context);
 
+FD_INLINE void FD_CAT(advance, D)(fd_operands *at, int inputs, int outputs) {
+    for (int i = 0; i < inputs; i++) { at->in[i] += FD_STEP * FD_SIZE; }
+    for (int i = 0; i < outputs; i++) { at->out[i] += FD_STEP * FD_SIZE; }
+}
+
 /* The bits are read in whole words. What is left at the end goes through copies, so that no read or
  * write touches an element that is not the caller's. */
-FD_INLINE void FD_CAT(walk, D)(fd_operands at, int inputs, int outputs, size_t n,
-                               const uint8_t *bits, FD_CAT(word_fn, D) * word,
-                               const void *context) {
+FD_INLINE void FD_CAT(walk_bits, D)(fd_operands at, int inputs, int outputs, size_t n,
+                                    const uint8_t *bits, FD_CAT(word_fn, D) * word,
+                                    const void *context) {
     for (; n >= FD_STEP; n -= FD_STEP, bits += FD_STEP / 8) {
         word(&at, fd_load64(bits), context);
-        for (int i = 0; i < inputs; i++) { at.in[i] += FD_STEP * FD_SIZE; }
-        for (int i = 0; i < outputs; i++) { at.out[i] += FD_STEP * FD_SIZE; }
+        FD_CAT(advance, D)(&at, inputs, outputs);
     }
     if (!n) { return; }
     FD_ALIGN64 char copies[5][FD_STEP * FD_SIZE];
@@ -23,4 +27,42 @@ FD_INLINE void FD_CAT(walk, D)(fd_operands at, int inputs, int outputs, size_t n
     for (int i = 0; i < outputs; i++) { padded.out[i] = copies[3 + i]; }
     word(&padded, fd_load64(bits), context);
     for (int i = 0; i < outputs; i++) { memcpy(at.out[i], copies[3 + i], n * FD_SIZE); }
+}
+
+#if defined(FD_VL)
+/* A block whose bits are drawn where they are needed: the generator's arithmetic hides behind the
+ * memory's time. */
+FD_INLINE void FD_CAT(walk_block, D)(fd_operands at, int inputs, int outputs, const fd_block *block,
+                                     FD_CAT(word_fn, D) * word, const void *context) {
+    vu threshold = vu_fields((int16_t)block->threshold);
+    lanes l;
+    lanes_seed(&l, block);
+    for (int t = 0; t < FD_STEPS; t += 2) {
+        word(&at, draw_even_word(&l, threshold), context);
+        FD_CAT(advance, D)(&at, inputs, outputs);
+        word(&at, draw_odd_word(&l, threshold), context);
+        FD_CAT(advance, D)(&at, inputs, outputs);
+    }
+}
+#endif
+
+/* The bits of a block are drawn first where `word` computes so much that this costs next to nothing
+ * and its loop has no register to spare. */
+FD_INLINE void FD_CAT(walk, D)(fd_operands at, int inputs, int outputs, size_t n,
+                               const fd_keep *keep, int computes, FD_CAT(word_fn, D) * word,
+                               const void *context) {
+    const uint8_t *bits = keep->bits;
+    uint64_t words[FD_STEPS];
+    if (!bits) {
+#if defined(FD_VL)
+        if (!computes) {
+            FD_CAT(walk_block, D)(at, inputs, outputs, &keep->block, word, context);
+            return;
+        }
+#endif
+        (void)computes;
+        draw_block(words, &keep->block);
+        bits = (const uint8_t *)words;
+    }
+    FD_CAT(walk_bits, D)(at, inputs, outputs, n, bits, word, context);
 }

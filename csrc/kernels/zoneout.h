@@ -10,9 +10,9 @@ FD_INLINE void FD_CAT(zoneout_word, D)(const fd_operands *at, uint64_t w, const 
 }
 
 static void FD_CAT(zoneout, D)(const void *a, const void *b, void *y, size_t n,
-                               const uint8_t *bits) {
+                               const fd_keep *keep) {
     fd_operands at = {{a, b}, {y}};
-    FD_CAT(walk, D)(at, 2, 1, n, bits, FD_CAT(zoneout_word, D), NULL);
+    FD_CAT(walk, D)(at, 2, 1, n, keep, 0, FD_CAT(zoneout_word, D), NULL);
 }
 
 FD_INLINE void FD_CAT(split_word, D)(const fd_operands *at, uint64_t w, const void *unused) {
@@ -26,7 +26,7 @@ FD_INLINE void FD_CAT(split_word, D)(const fd_operands *at, uint64_t w, const vo
 }
 
 static void FD_CAT(zoneout_split, D)(const void *dy, void *da, void *db, size_t n,
-                                     const uint8_t *bits) {
+                                     const fd_keep *keep) {
     fd_operands at = {{dy}, {da, db}};
-    FD_CAT(walk, D)(at, 1, 2, n, bits, FD_CAT(split_word, D), NULL);
+    FD_CAT(walk, D)(at, 1, 2, n, keep, 0, FD_CAT(split_word, D), NULL);
 }

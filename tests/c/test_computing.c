@@ -14,50 +14,60 @@ enum { ARRAYS = 5 };
 
 /* Calls one kernel: in[0..2] are read, out[0..1] written, all of n elements. */
 typedef void run_fn(const fd_table *table, fd_dtype dtype, const void *const *in, void *const *out,
-                    size_t n, const uint8_t *bits);
+                    size_t n, const fd_keep *keep);
 
 static void run_dropout_add(const fd_table *table, fd_dtype dtype, const void *const *in,
-                            void *const *out, size_t n, const uint8_t *bits) {
-    table->dropout_add[dtype](in[0], in[1], out[0], n, bits,
+                            void *const *out, size_t n, const fd_keep *keep) {
+    table->dropout_add[dtype](in[0], in[1], out[0], n, keep,
                               dtype == FD_f64 ? 1 / 0.7 : 1.4285715F);
 }
 
-/* All activations, each on a part of the elements. */
+/* All activations, each on a part of the elements; or, of a block, one on all. */
+static size_t part(size_t n, const fd_keep *keep) {
+    return keep->block.a ? n : n / FD_ACT_COUNT / 64 * 64 + 64;
+}
+
+static fd_keep keep_from(const fd_keep *keep, size_t at) {
+    return (fd_keep){keep->bits ? keep->bits + at / 8 : NULL, keep->block};
+}
+
 static void run_bias_act(const fd_table *table, fd_dtype dtype, const void *const *in,
-                         void *const *out, size_t n, const uint8_t *bits) {
-    size_t size = itemsize[dtype], each = n / FD_ACT_COUNT / 64 * 64 + 64;
-    for (size_t at = 0, act = 0; at < n; at += each, act++) {
+                         void *const *out, size_t n, const fd_keep *keep) {
+    size_t size = itemsize[dtype], each = part(n, keep);
+    for (size_t at = 0, act = keep->block.a % FD_ACT_COUNT; at < n; at += each, act++) {
         size_t place = at * size, count = each < n - at ? each : n - at;
+        fd_keep some = keep_from(keep, at);
         table->bias_act[dtype]((const char *)in[0] + place, (const char *)in[1] + place,
-                               (char *)out[0] + place, count, bits + at / 8, 1.25, (fd_act)act);
+                               (char *)out[0] + place, count, &some, 1.25, (fd_act)act);
     }
 }
 
 static void run_bias_act_slope(const fd_table *table, fd_dtype dtype, const void *const *in,
-                               void *const *out, size_t n, const uint8_t *bits) {
-    size_t size = itemsize[dtype], each = n / FD_ACT_COUNT / 64 * 64 + 64;
-    for (size_t at = 0, act = 0; at < n; at += each, act++) {
+                               void *const *out, size_t n, const fd_keep *keep) {
+    size_t size = itemsize[dtype], each = part(n, keep);
+    for (size_t at = 0, act = keep->block.a % FD_ACT_COUNT; at < n; at += each, act++) {
         size_t place = at * size, count = each < n - at ? each : n - at;
+        fd_keep some = keep_from(keep, at);
         table->bias_act_slope[dtype]((const char *)in[0] + place, (const char *)in[1] + place,
                                      (const char *)in[2] + place, (char *)out[0] + place, count,
-                                     bits + at / 8, 1.25, (fd_act)act);
+                                     &some, 1.25, (fd_act)act);
     }
 }
 
 static void run_zoneout(const fd_table *table, fd_dtype dtype, const void *const *in,
-                        void *const *out, size_t n, const uint8_t *bits) {
-    table->zoneout[dtype](in[0], in[1], out[0], n, bits);
+                        void *const *out, size_t n, const fd_keep *keep) {
+    table->zoneout[dtype](in[0], in[1], out[0], n, keep);
 }
 
 static void run_zoneout_split(const fd_table *table, fd_dtype dtype, const void *const *in,
-                              void *const *out, size_t n, const uint8_t *bits) {
-    table->zoneout_split[dtype](in[0], out[0], out[1], n, bits);
+                              void *const *out, size_t n, const fd_keep *keep) {
+    table->zoneout_split[dtype](in[0], out[0], out[1], n, keep);
 }
 
 static void run_affine(const fd_table *table, fd_dtype dtype, const void *const *in,
-                       void *const *out, size_t n, const uint8_t *bits) {
+                       void *const *out, size_t n, const fd_keep *keep) {
     const fd_affine map = {dtype == FD_f64 ? 1 / 0.7 : 1.4285715F, 0.5, -1.25};
-    table->affine[dtype](in[0], out[0], n, bits, &map);
+    table->affine[dtype](in[0], out[0], n, keep, &map);
 }
 
 /* Two fields for each element, which are neither more nor at any certain address. */
@@ -71,14 +81,14 @@ static void run_noise(fd_gaussian_dropout_fn *kernel, const void *const *in, voi
 }
 
 static void run_gaussian_dropout(const fd_table *table, fd_dtype dtype, const void *const *in,
-                                 void *const *out, size_t n, const uint8_t *bits) {
-    (void)bits;
+                                 void *const *out, size_t n, const fd_keep *keep) {
+    (void)keep;
     run_noise(table->gaussian_dropout[dtype], in, out, n, 0.75);
 }
 
 static void run_gaussian_noise(const fd_table *table, fd_dtype dtype, const void *const *in,
-                               void *const *out, size_t n, const uint8_t *bits) {
-    (void)bits;
+                               void *const *out, size_t n, const fd_keep *keep) {
+    (void)keep;
     run_noise(table->gaussian_noise[dtype], in, out, n, 0.75);
 }
 
@@ -92,11 +102,11 @@ static void lower(const void *numbers, size_t n, fd_dtype dtype) {
 /* in[0] are scores, none above `largest`, in[1] what is added or the gradient of the result; some
  * take no part. */
 static fd_softmax_run softmax_run(const void *const *in, size_t n, fd_dtype dtype,
-                                  const uint8_t *bits) {
+                                  const fd_keep *keep) {
     lower(in[0], n, dtype);
     return (fd_softmax_run){.n = n,
                             .x = in[0],
-                            .take = n % 3 ? bits : NULL,
+                            .take = n % 3 ? keep->bits : NULL,
                             .scale = 0.25,
                             .keep_scale = 1.5,
                             .largest = 0.5,
@@ -111,15 +121,15 @@ static void put_sum(void *out, size_t n, fd_dtype dtype, double sum) {
 }
 
 static void run_softmax_largest(const fd_table *table, fd_dtype dtype, const void *const *in,
-                                void *const *out, size_t n, const uint8_t *bits) {
-    fd_softmax_run run = softmax_run(in, n, dtype, bits);
+                                void *const *out, size_t n, const fd_keep *keep) {
+    fd_softmax_run run = softmax_run(in, n, dtype, keep);
     run.add = in[1];
     put_sum(out[1], n, dtype, table->softmax_largest[dtype](&run));
 }
 
 static void run_softmax_sum(const fd_table *table, fd_dtype dtype, const void *const *in,
-                            void *const *out, size_t n, const uint8_t *bits) {
-    fd_softmax_run run = softmax_run(in, n, dtype, bits);
+                            void *const *out, size_t n, const fd_keep *keep) {
+    fd_softmax_run run = softmax_run(in, n, dtype, keep);
     run.add = n % 2 ? in[1] : NULL;
     lower(in[1], n, dtype);
     run.y = out[0];
@@ -127,17 +137,17 @@ static void run_softmax_sum(const fd_table *table, fd_dtype dtype, const void *c
 }
 
 static void run_softmax_weights(const fd_table *table, fd_dtype dtype, const void *const *in,
-                                void *const *out, size_t n, const uint8_t *bits) {
-    fd_softmax_run run = softmax_run(in, n, dtype, NULL);
-    run.keep = bits;
+                                void *const *out, size_t n, const fd_keep *keep) {
+    fd_softmax_run run = softmax_run(in, n, dtype, &(fd_keep){0});
+    run.keep = keep->bits;
     run.y = out[0];
     table->softmax_weights[dtype](&run);
 }
 
 static void run_softmax_sums(const fd_table *table, fd_dtype dtype, const void *const *in,
-                             void *const *out, size_t n, const uint8_t *bits) {
+                             void *const *out, size_t n, const fd_keep *keep) {
     double sum, product;
-    fd_softmax_run run = softmax_run(in, n, dtype, bits);
+    fd_softmax_run run = softmax_run(in, n, dtype, keep);
     run.dy = in[1];
     table->softmax_sums[dtype](&run, &sum, &product);
     put_sum(out[0], n, dtype, sum);
@@ -145,19 +155,43 @@ static void run_softmax_sums(const fd_table *table, fd_dtype dtype, const void *
 }
 
 static void run_softmax_gradient(const fd_table *table, fd_dtype dtype, const void *const *in,
-                                 void *const *out, size_t n, const uint8_t *bits) {
-    fd_softmax_run run = softmax_run(in, n, dtype, bits);
-    run.keep = bits;
+                                 void *const *out, size_t n, const fd_keep *keep) {
+    fd_softmax_run run = softmax_run(in, n, dtype, keep);
+    run.keep = keep->bits;
     run.dy = in[1];
     run.y = out[0];
     run.weights = n % 2 ? out[1] : NULL;
     table->softmax_gradient[dtype](&run);
 }
 
+/* The keep bits of a block, by the definition. */
+static void draw(uint8_t *bits, const fd_block *block) {
+    uint64_t s0[FD_LANES], s1[FD_LANES];
+    for (unsigned j = 0; j < FD_LANES; j++) {
+        s0[j] = fd_seed0(block, j);
+        s1[j] = fd_seed1(block, j);
+    }
+    memset(bits, 0, FD_BLOCK / 8);
+    for (unsigned e = 0; e < FD_BLOCK; e += 4) {
+        uint64_t r = fd_next(&s0[e / 4 % FD_LANES], &s1[e / 4 % FD_LANES]);
+        for (unsigned q = 0; q < 4; q++) {
+            bits[e / 8] |= (uint8_t)((fd_field(r, q) >= block->threshold) << (e % 8 + q));
+        }
+    }
+}
+
+/* With the bits of `block`, if any, which the instruction set draws itself. */
 static void check(const char *name, run_fn *run, const fd_table *oracle, const fd_table *table,
-                  fd_dtype dtype, size_t n, size_t misalignment, int in_place) {
+                  fd_dtype dtype, size_t n, size_t misalignment, int in_place,
+                  const fd_block *block) {
     guarded bits = guarded_new((n + 63) / 64 * 8, misalignment), a[ARRAYS], b[ARRAYS];
     guarded_fill(&bits, n + 1);
+    fd_keep given = {bits.data, {0}}, keep = given;
+    if (block) {
+        draw(bits.data, block);
+        given.block = *block;
+        keep = (fd_keep){NULL, *block};
+    }
     for (int i = 0; i < ARRAYS; i++) {
         a[i] = guarded_new(n * itemsize[dtype], misalignment * (size_t)(i + 1) % 64);
         b[i] = guarded_new(n * itemsize[dtype], 0);
@@ -166,8 +200,8 @@ static void check(const char *name, run_fn *run, const fd_table *oracle, const f
     }
     void *a_out[] = {in_place ? a[0].data : a[3].data, a[4].data};
     void *b_out[] = {in_place ? b[0].data : b[3].data, b[4].data};
-    run(table, dtype, (const void *[]){a[0].data, a[1].data, a[2].data}, a_out, n, bits.data);
-    run(oracle, dtype, (const void *[]){b[0].data, b[1].data, b[2].data}, b_out, n, bits.data);
+    run(table, dtype, (const void *[]){a[0].data, a[1].data, a[2].data}, a_out, n, &keep);
+    run(oracle, dtype, (const void *[]){b[0].data, b[1].data, b[2].data}, b_out, n, &given);
     int intact = guarded_intact(&bits);
     for (int i = 0; i < ARRAYS; i++) {
         CHECK(same_numbers(dtype, a[i].data, b[i].data, n),
@@ -186,9 +220,24 @@ static void test_kernel(const char *name, run_fn *run, const fd_table *oracle,
     for (int dtype = 0; dtype < FD_DTYPE_COUNT; dtype++) {
         for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
             for (size_t j = 0; j < sizeof misalignments / sizeof *misalignments; j++) {
-                check(name, run, oracle, table, (fd_dtype)dtype, sizes[i], misalignments[j], 0);
-                check(name, run, oracle, table, (fd_dtype)dtype, sizes[i], misalignments[j], 1);
+                check(name, run, oracle, table, (fd_dtype)dtype, sizes[i], misalignments[j], 0,
+                      NULL);
+                check(name, run, oracle, table, (fd_dtype)dtype, sizes[i], misalignments[j], 1,
+                      NULL);
             }
+        }
+    }
+}
+
+/* Of every threshold that a kernel can be given, from one that drops nothing on. */
+static void test_blocks(const char *name, run_fn *run, const fd_table *oracle,
+                        const fd_table *table) {
+    const int32_t thresholds[] = {INT16_MIN, INT16_MIN + 1, -9000, -1, 0, 1, 20000, INT16_MAX};
+    for (int dtype = 0; dtype < FD_DTYPE_COUNT; dtype++) {
+        for (uint64_t i = 0; i < 8 * FD_ACT_COUNT; i++) {
+            fd_block block = {i + 1, fd_mix(i), thresholds[i % 8]};
+            check(name, run, oracle, table, (fd_dtype)dtype, FD_BLOCK, misalignments[i % 6],
+                  (int)(i / 6 & 1), &block);
         }
     }
 }
@@ -209,5 +258,11 @@ void test_computing(void) {
 #undef FD_KERNEL
 #undef FD_COMPUTING_KERNEL
 #undef FD_MASK_KERNEL
+        test_blocks("dropout_add", run_dropout_add, oracle, table);
+        test_blocks("bias_act", run_bias_act, oracle, table);
+        test_blocks("bias_act_slope", run_bias_act_slope, oracle, table);
+        test_blocks("zoneout", run_zoneout, oracle, table);
+        test_blocks("zoneout_split", run_zoneout_split, oracle, table);
+        test_blocks("affine", run_affine, oracle, table);
     }
 }

@@ -1,0 +1,39 @@
+/* Keep bits from the generator, a word of 64 to each of its steps. */
+
+/* Of a pair of steps, in which the two halves of the state change their roles and no register is
+ * copied. */
+FD_INLINE uint64_t draw_even_word(lanes *l, vu threshold) {
+    vm k[FD_REGS];
+    FD_UNROLL
+    for (int i = 0; i < FD_REGS; i++) { k[i] = vm_draw(lane_next(&l->s0[i], l->s1[i]), threshold); }
+    return vm_bits(k);
+}
+
+FD_INLINE uint64_t draw_odd_word(lanes *l, vu threshold) {
+    vm k[FD_REGS];
+    FD_UNROLL
+    for (int i = 0; i < FD_REGS; i++) { k[i] = vm_draw(lane_next(&l->s1[i], l->s0[i]), threshold); }
+    return vm_bits(k);
+}
+
+/* `count` steps from step `first` of a block on. */
+FD_NOINLINE void draw_words(uint64_t *w, unsigned first, unsigned count, const fd_block *block) {
+    if (block->threshold > INT16_MAX) {
+        memset(w, 0, count * sizeof *w);
+        return;
+    }
+    vu threshold = vu_fields((int16_t)block->threshold);
+    lanes l;
+    lanes_seed(&l, block);
+    lanes_skip(&l, first);
+    for (; count >= 2; count -= 2) {
+        *w++ = draw_even_word(&l, threshold);
+        *w++ = draw_odd_word(&l, threshold);
+    }
+    if (count) { *w = draw_even_word(&l, threshold); }
+}
+
+/* All of them, as bytes of bits once they are in memory. */
+FD_INLINE void draw_block(uint64_t words[FD_STEPS], const fd_block *block) {
+    draw_words(words, 0, FD_STEPS, block);
+}
