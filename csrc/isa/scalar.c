@@ -1,5 +1,9 @@
 /* The oracle: one element at a time, straight from stream.h, on any target. It shares none of
  * the vector bodies that draw, so that a test against it means something. */
+/* A register is one number: loops over registers, unrolled, would be a megabyte of code. */
+#if !defined(FD_ROLLED)
+#define FD_ROLLED
+#endif
 #include "../kernels/real.h"
 #include "../simd/scalar_real.h"
 
