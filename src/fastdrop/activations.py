@@ -230,7 +230,10 @@ def as_bias(bias: npt.ArrayLike, x: Array) -> Array:
 def _lengthened(bias: Array | None, x: Array, kind: str) -> Bias:
     if bias is None or bias.size == 0:
         bias = np.full(1, -0.0, x.dtype)  # to add it changes nothing, not even another -0.0
-    longer = np.resize(bias, bias.size + _LONGER)
+    longer = np.empty(bias.size + _LONGER, bias.dtype)
+    whole = longer.size // bias.size * bias.size
+    longer[:whole].reshape(-1, bias.size)[...] = bias
+    longer[whole:] = bias[: longer.size - whole]
     return Bias(_arrays.storage(longer, kind), bias.size, 0)
 
 

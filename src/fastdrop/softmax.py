@@ -239,16 +239,20 @@ class SoftmaxCall(NamedTuple):
         if self.mask is not None:
             _arrays.check_apart(self.mask, target, "mask")
 
+    def _moved(self, array: Array) -> Array:
+        """The array with the axis of the softmax last."""
+        return array if self.is_last else np.moveaxis(array, self.axis, -1)
+
     def by_rows(self, array: Array) -> _ByRows:
         """The array itself where its rows lie so, or a copy."""
-        moved = np.moveaxis(array, self.axis, -1)
+        moved = self._moved(array)
         if moved.flags.c_contiguous:
             return _ByRows(moved, False)
         return _ByRows(moved.copy(order="C"), True)
 
     def result_for(self, target: Array, *operands: _ByRows) -> Array:
         """Where the rows of the result go: `target` itself, or memory that is there, or new."""
-        moved = np.moveaxis(target, self.axis, -1)
+        moved = self._moved(target)
         if moved.flags.c_contiguous:
             return moved
         for operand in operands:
@@ -258,7 +262,7 @@ class SoftmaxCall(NamedTuple):
 
     def put(self, result: Array, target: Array) -> None:
         """Bring the rows of the result to where they belong, if they are not there."""
-        moved = np.moveaxis(target, self.axis, -1)
+        moved = self._moved(target)
         if not moved.flags.c_contiguous:
             moved[...] = result
 
@@ -286,7 +290,7 @@ class SoftmaxCall(NamedTuple):
     def _mask_of_rows(self) -> Array | None:
         if self.mask is None:
             return None
-        mask = np.moveaxis(self.mask, self.axis, -1)
+        mask = self._moved(self.mask)
         if mask.dtype != np.bool_:
             mask = mask.view(_arrays.storage(self.scores, self.kind).dtype)
         # Not all of NumPy takes as many axes as an array can have.
