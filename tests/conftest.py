@@ -3,19 +3,11 @@
 from collections.abc import Iterator
 
 import pytest
-from support import core_or_skip
+from support import ISAS, core_or_skip
 
 from fastdrop import backends
 
-IMPLEMENTATIONS = (
-    "numpy",
-    "numba",
-    "c-scalar",
-    "c-vec128",
-    "c-avx2",
-    "c-avx512",
-    "c-neon",
-)
+IMPLEMENTATIONS = ("numpy", "numba", *(f"c-{isa}" for isa in ISAS))
 
 
 class Implementation:

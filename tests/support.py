@@ -1,6 +1,7 @@
 """Helpers of the tests: arrays in awkward memory, and the file of known answers."""
 
 import importlib
+import platform
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,17 @@ import pytest
 from fastdrop import Key
 
 KNOWN_ANSWERS = Path(__file__).with_name("known_answers.txt")
+
+# Vector instructions belong to one architecture: on another there is nothing to test, and nothing
+# to skip. What this processor or this build lacks of its own architecture's is a visible skip.
+_OF_ARCHITECTURES = {
+    "x86_64": ("avx2", "avx512"),
+    "amd64": ("avx2", "avx512"),
+    "aarch64": ("neon",),
+    "arm64": ("neon",),
+}
+ISAS = ("scalar", "vec128", *_OF_ARCHITECTURES.get(platform.machine().lower(), ()))
+"""The instruction sets that this machine's architecture has."""
 
 STORAGE = {
     "float32": np.dtype(np.float32),

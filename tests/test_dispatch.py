@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fresh import last_error, output
+from support import ISAS as TESTED
 
 import fastdrop
 from fastdrop import _config, backends
@@ -73,6 +74,11 @@ def test_scalar_can_always_be_chosen_and_the_best_is_the_default() -> None:
     best = found["available"][0]
     assert output(SHOW, FASTDROP_BACKEND="c") == f"c {best}"
     assert output(SHOW, FASTDROP_BACKEND="c", FASTDROP_ISA="") == f"c {best}"
+
+
+def test_the_fixture_impl_leaves_out_nothing_that_runs() -> None:
+    needs_core()
+    assert set(sets()["available"]) <= set(TESTED)
 
 
 @pytest.mark.parametrize("isa", ["scalar", "avx2"])
