@@ -8,7 +8,7 @@ import re
 import sys
 from pathlib import Path
 
-RUNS = {"main": "python examples/train_digits.py", "tests": "pytest"}
+RUNS = {"main": "python examples/train_digits.py", "tests": "pytest -n auto --dist worksteal"}
 
 text = Path("README.md").read_text(encoding="utf-8")
 blocks = re.findall(r"^```sh\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
