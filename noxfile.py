@@ -1,6 +1,7 @@
 """One-word commands, ``nox -s tests-3.13`` or ``nox -s style``; ``nox --list`` names them all.
 
-``tests`` and ``bench`` take arguments after ``--``. The others are the steps of ``.ci/run``.
+``tests`` and ``bench`` take arguments after ``--``. The others are the steps of ``.ci/run``, which
+run also where they have been recorded as passed.
 """
 
 from collections.abc import Callable
@@ -16,7 +17,7 @@ nox.options.error_on_missing_interpreters = False
 def tests(session: nox.Session) -> None:
     """The test suite, for each Python that is found."""
     session.install(".[test]")
-    session.run("pytest", *session.posargs)
+    session.run("pytest", "-n", "auto", "--dist", "worksteal", *session.posargs)
 
 
 @nox.session
@@ -28,7 +29,7 @@ def bench(session: nox.Session) -> None:
 
 def _step(name: str) -> Callable[[nox.Session], None]:
     def run(session: nox.Session) -> None:
-        session.run("bash", ".ci/run", name, external=True)
+        session.run("bash", ".ci/run", "--all", name, external=True)
 
     run.__doc__ = f"The step {name} of .ci/run."
     return run

@@ -56,6 +56,7 @@ def saved_run() -> dict[str, object]:
     return {"benchmarks": benchmarks}
 
 
+@pytest.mark.heavy
 def test_a_saved_run_becomes_a_chart(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     from bench import plot
@@ -67,6 +68,7 @@ def test_a_saved_run_becomes_a_chart(tmp_path: Path) -> None:
     assert "<svg" in chart.read_text(encoding="utf-8")
 
 
+@pytest.mark.heavy
 def test_the_chart_has_every_curve_and_the_limit() -> None:
     pytest.importorskip("matplotlib")
     from bench import plot
@@ -110,6 +112,7 @@ def test_verdicts(what: str, value: float | None, isa: str, verdict: str) -> Non
     assert verdict in targets.line(targets.Figure(what, value, ""), isa)
 
 
+@pytest.mark.heavy
 def test_every_goal_is_measured() -> None:
     one = _selfcheck.implementations()[0]
     measured = [figure.what for figure in targets.small_call(one, 0.0)]
@@ -120,6 +123,7 @@ def test_every_goal_is_measured() -> None:
     assert set(measured) <= set(targets.GOALS)
 
 
+@pytest.mark.heavy
 def test_peak_memory_of_a_call() -> None:
     one = _selfcheck.Implementation("numpy")
     if not Path("/proc/self/status").exists():
@@ -145,6 +149,7 @@ def test_the_family_is_whole() -> None:
         assert row.backward in expected
 
 
+@pytest.mark.heavy
 def test_a_row_of_the_family() -> None:
     row = next(row for row in variants.FAMILY if row.function == "zoneout")
     cells = family.line(row, _selfcheck.implementations()[0], 0.0).strip("| ").split(" | ")

@@ -27,6 +27,7 @@ def run(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.heavy
 def test_quick_run(tmp_path: Path) -> None:
     done = run(tmp_path, "--quick", "--output", "curves.png")
     assert done.returncode == 0, done.stderr
@@ -44,6 +45,7 @@ def test_quick_run(tmp_path: Path) -> None:
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG\r\n")
 
 
+@pytest.mark.heavy
 def test_validation_is_judged_on_training_images(tmp_path: Path) -> None:
     done = run(tmp_path, "--seeds", "1", "--epochs", "1", "--validate")
     assert done.returncode == 0, done.stderr

@@ -20,6 +20,8 @@ if not (ROOT / "examples" / "experiments").is_dir():
 for module in ("matplotlib", "sklearn", "tqdm", "threadpoolctl"):
     pytest.importorskip(module)
 
+pytestmark = pytest.mark.heavy
+
 NAMES = sorted(
     path.stem
     for path in (ROOT / "examples" / "experiments").glob("*.py")

@@ -157,11 +157,11 @@ def test_an_empty_input_moves_nothing(case: Case) -> None:
     assert layer.generator.offset == 0
 
 
-@ALL
-def test_no_mask_is_kept(case: Case) -> None:
-    layer = case.make()
-    x = np.ones([n * 40 if n == max(case.shape) else n for n in case.shape], np.float32)
-    x = np.repeat(x, 1 + 400_000 // x.size, axis=0)
+def test_no_mask_is_kept() -> None:
+    # All have their forward pass from the base class; this one makes the largest mask.
+    assert not any("forward" in vars(case.cls) or "__call__" in vars(case.cls) for case in CASES)
+    layer = layers.DropBlock2D(0.4, block_size=3, rng=1)
+    x = np.ones((20, 20, 32, 32), np.float32)
     layer(x)  # what is made once is made before counting
     gc.collect()
     tracemalloc.start()

@@ -15,6 +15,8 @@ pytest.importorskip("bench.measure")
 from bench import charts, comparison, machine, report
 from bench.peers import PEERS, MissingError, Peer
 
+pytestmark = pytest.mark.heavy
+
 WHO = {
     "fastdrop c-avx512": 8.0,
     "np.multiply": 10.0,

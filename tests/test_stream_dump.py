@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from support import double, number, records
 
+pytestmark = pytest.mark.heavy
+
 ROOT = Path(__file__).parents[1]
 LAST = 2**64 - 1
 

@@ -121,6 +121,7 @@ def test_modes(inputs: list["torch.Tensor"]) -> None:
 # --- tracers -------------------------------------------------------------------------------------
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_opcheck(dtype: "torch.dtype", causal: bool) -> None:
@@ -147,7 +148,12 @@ def run(function: Any, inputs: list["torch.Tensor"]) -> list["torch.Tensor"]:
 
 @pytest.mark.parametrize(
     ("backend", "dynamic"),
-    [("eager", False), ("aot_eager", False), ("aot_eager", True), ("inductor", False)],
+    [
+        pytest.param("eager", False, marks=pytest.mark.heavy),
+        ("aot_eager", False),
+        ("aot_eager", True),
+        pytest.param("inductor", False, marks=pytest.mark.heavy),
+    ],
 )
 def test_compiled_as_eager(inputs: list["torch.Tensor"], backend: str, dynamic: bool) -> None:
     torch._dynamo.reset()

@@ -26,6 +26,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.heavy
 def test_quick_run() -> None:
     done = run("--quick")
     assert done.returncode == 0, done.stderr

@@ -128,6 +128,7 @@ def test_compiled_as_eager(name: str) -> None:
     assert all(map(torch.equal, *results))
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("rule", ["alpha", "alpha_gradient", "kept", "lost", "gaussian"])
 def test_opcheck(rule: str) -> None:
     x = torch.randn(3, 4, requires_grad=True)

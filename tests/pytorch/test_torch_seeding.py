@@ -208,6 +208,7 @@ def _train(rank: int, port: int, seeds: tuple[int, int], results: Any) -> None:
     torch.distributed.destroy_process_group()
 
 
+@pytest.mark.heavy
 @pytest.mark.skipif(
     not torch.distributed.is_available(), reason="no torch.distributed in this build"
 )

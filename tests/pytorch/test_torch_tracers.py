@@ -29,6 +29,7 @@ def _nothing_compiled() -> None:
 # --- the operators -------------------------------------------------------------------------------
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("form", [None, (3, 1)])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16, torch.bfloat16])
 def test_opcheck_of_draw(dtype: "torch.dtype", form: tuple[int, ...] | None) -> None:
@@ -41,6 +42,7 @@ def test_opcheck_of_draw(dtype: "torch.dtype", form: tuple[int, ...] | None) -> 
     torch.library.opcheck(torch.ops.fastdrop.draw, (x, key, 0.5, "dropout", None))
 
 
+@pytest.mark.heavy
 def test_opcheck_of_key() -> None:
     assert set(
         torch.library.opcheck(torch.ops.fastdrop.key, (torch.empty(0), 0, 100)).values()
@@ -98,7 +100,14 @@ def run(model: Any, x: "torch.Tensor") -> list["torch.Tensor"]:
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("dynamic", [False, True])
-@pytest.mark.parametrize("backend", ["eager", "aot_eager", "inductor"])
+@pytest.mark.parametrize(
+    "backend",
+    [
+        pytest.param("eager", marks=pytest.mark.heavy),
+        "aot_eager",
+        pytest.param("inductor", marks=pytest.mark.heavy),
+    ],
+)
 def test_compiled_as_eager(backend: str, dynamic: bool, layout: "torch.memory_format") -> None:
     # Whole numbers: compilers may add gradients up in another order.
     x = torch.arange(-180.0, 180).reshape(3, 4, 5, 6).contiguous(memory_format=layout)
@@ -117,6 +126,7 @@ def test_compiled_in_evaluation() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
+@pytest.mark.heavy
 def test_compiled_without_gradient() -> None:
     drop = torch.compile(ft.Dropout(0.5), backend="inductor", fullgraph=True)
     x = torch.randn(1000)

@@ -195,6 +195,7 @@ def test_compiled_as_eager(function: Any) -> None:
     assert all(map(torch.equal, *results))
 
 
+@pytest.mark.heavy
 def test_opcheck() -> None:
     word, ops = torch.tensor([5, 0, 0]), torch.ops.fastdrop
     x, w, g = (normal(*s, seed=s[1]).requires_grad_() for s in ((3, 4), (2, 4), (3, 2)))
