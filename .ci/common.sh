@@ -10,13 +10,13 @@ skip() {
 }
 
 # Does what several steps need: the first one that asks does it, the others wait for it.
-#   once <name> <command>...
+#   once <name> <command or function of this file> <argument>...
 once() {
     local mark=$CI_WORK/$1.once status=0 waited=0
     if mkdir "$mark" 2>/dev/null; then
-        # In the background, where `set -e` holds also if the caller asks with || what came of it.
-        "${@:2}" >"$mark/log" 2>&1 &
-        wait $! || status=$?
+        # In a shell of its own, because `set -e` has no effect where a caller asks with || what came of it.
+        bash -c 'source .ci/common.sh
+            "$@"' once "${@:2}" >"$mark/log" 2>&1 || status=$?
         echo "$status" >"$mark/part"
         mv "$mark/part" "$mark/status"
     fi
