@@ -7,22 +7,25 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 from numpy.lib.stride_tricks import as_strided
+from support import general
 
 import fastdrop
-from fastdrop import elementwise
 
-# The functions as exported (compiled where the core is), and the general path in Python.
-FRONTS: dict[str, Any] = {"exported": fastdrop, "python": elementwise}
+# The functions as exported (compiled where the core is), and by the general path in Python.
+FRONTS: dict[str, Callable[..., Any]] = {
+    "exported": lambda function: function,
+    "python": general,
+}
 
 
 class Functions:
     """The functions of one front; the two that are never compiled are the same in both."""
 
     def __init__(self, front: str) -> None:
-        self.dropout = FRONTS[front].dropout
-        self.dropout_ = FRONTS[front].dropout_
-        self.dropout_mask = elementwise.dropout_mask
-        self.apply_mask = elementwise.apply_mask
+        self.dropout = FRONTS[front](fastdrop.dropout)
+        self.dropout_ = FRONTS[front](fastdrop.dropout_)
+        self.dropout_mask = fastdrop.dropout_mask
+        self.apply_mask = fastdrop.apply_mask
 
 
 class Scene:

@@ -8,9 +8,9 @@ import functools
 from collections.abc import Callable, Iterator
 
 import numpy as np
+import operations
 from support import STORAGE, Guarded, difference, same_bits, to_storage
 
-from fastdrop import backends
 from fastdrop.stream import Key
 
 KINDS = tuple(STORAGE)
@@ -23,7 +23,7 @@ OFFSETS = (0, 1, 63, 64, 65, 4095, 4096, 2**63, 2**64 - 100_000)
 BIG = 128 * 4096 + 77  # more than a chunk of any backend
 _LARGEST = max(*SIZES, BIG)
 
-Call = Callable[[backends.Backend, list[np.ndarray], list[np.ndarray], Key], None]
+Call = Callable[[operations.Operations, list[np.ndarray], list[np.ndarray], Key], None]
 """Calls the operation of a backend: what it reads, what it writes, the key of the first element."""
 
 
@@ -69,7 +69,7 @@ def _reference(
     wanted = _known.get(name) if label else None
     if wanted is None:
         wanted = [np.empty_like(read[0]) for _ in range(writes)]
-        call(backends.load("numpy"), read, wanted, key)
+        call(operations.of("numpy"), read, wanted, key)
         if label:
             _known[name] = wanted
     return wanted

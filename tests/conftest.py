@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 
+import operations
 import pytest
+from operations import Operations
 from support import ISAS, core_or_skip
 
 from fastdrop import backends
@@ -10,15 +12,12 @@ from fastdrop import backends
 IMPLEMENTATIONS = ("numpy", "numba", *(f"c-{isa}" for isa in ISAS))
 
 
-class Implementation:
-    """A backend, and for ``c`` one instruction set; its operations are attributes."""
+class Implementation(Operations):
+    """A backend, and for ``c`` one instruction set."""
 
     def __init__(self, name: str, module: backends.Backend) -> None:
+        super().__init__(module)
         self.name = name
-        self.module = module
-
-    def __getattr__(self, operation: str):
-        return getattr(self.module, operation)
 
     def __repr__(self) -> str:
         return f"<{self.name}>"
@@ -56,6 +55,6 @@ def impl(request: pytest.FixtureRequest) -> Iterator[Implementation]:
 
 
 @pytest.fixture
-def reference() -> backends.Backend:
+def reference() -> Operations:
     """The NumPy backend, which the others are compared with."""
-    return backends.load("numpy")
+    return operations.of("numpy")

@@ -1,9 +1,11 @@
 """Helpers of the tests: arrays in awkward memory, and the file of known answers."""
 
+import functools
 import importlib
 import platform
 import struct
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fastdrop import Key
+from fastdrop import Key, backends
 
 KNOWN_ANSWERS = Path(__file__).with_name("known_answers.txt")
 
@@ -133,3 +135,20 @@ class Guarded:
         changed = self.memory != self.pattern
         changed[self.inside] = False
         return not changed.any()
+
+
+def general(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function by the way that every case can take, in Python, without its compiled front."""
+
+    @functools.wraps(function)
+    def without_fronts(*args: Any, **kwargs: Any) -> Any:
+        core = sys.modules.get("fastdrop._core")
+        if core is None:
+            return function(*args, **kwargs)
+        core.enable(False)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            core.enable(backends.name_of(backends.active()) == "c")
+
+    return without_fronts

@@ -12,9 +12,9 @@ from support import same_bits, to_storage
 
 import fastdrop
 from fastdrop import layers
+from fastdrop._bias import ACTIVATIONS
 from fastdrop._plan import make_plan
-from fastdrop._runs import Bias
-from fastdrop.activations import ACTIVATIONS
+from fastdrop.backends.call import Bias
 
 FLOATS = (np.float16, np.float32, np.float64)
 WIDTHS = (1, 3, 64, 1000, 5000)

@@ -11,7 +11,7 @@ import pytest
 from fresh import output
 
 import fastdrop
-from fastdrop import Generator, Key, elementwise
+from fastdrop import Generator, Key
 
 X = np.linspace(-1, 1, 60, dtype=np.float32).reshape(5, 12)
 
@@ -76,7 +76,7 @@ REPEATED = SHARED.replace("rng=None", "rng")
 
 
 def signature_of(function: Any) -> str:
-    found = inspect.signature(function)
+    found = inspect.signature(function, follow_wrapped=False)
     bare = found.replace(
         parameters=[
             parameter.replace(annotation=inspect.Parameter.empty)
@@ -122,8 +122,8 @@ def test_signatures_of_the_family() -> None:
         assert signature_of(getattr(fastdrop, name)) == signature, name
 
 
-@pytest.mark.parametrize("module", [fastdrop, elementwise], ids=["exported", "python"])
-def test_signatures(module: Any) -> None:
+@pytest.mark.parametrize("wrapped", [False, True], ids=["exported", "python"])
+def test_signatures(wrapped: bool) -> None:
     for name, signature in {
         "dropout": "(x, p=0.5, training=True, *, rng=None, out=None, noise_shape=None, "
         "mode='inverted')",
@@ -131,7 +131,10 @@ def test_signatures(module: Any) -> None:
         "dropout_mask": "(shape, p=0.5, *, rng=None, packed=False)",
         "apply_mask": "(x, mask, p, *, out=None)",
     }.items():
-        assert signature_of(getattr(module, name)) == signature, name
+        function = getattr(fastdrop, name)
+        if wrapped:
+            function = inspect.unwrap(function)
+        assert signature_of(function) == signature, name
 
 
 def test_the_version_is_the_distributions() -> None:

@@ -89,10 +89,10 @@ def test_an_unknown_name_is_refused(name):
 
 
 def test_available_says_why_not(monkeypatch):
-    monkeypatch.delattr(backends.load("numpy"), "scale")
+    monkeypatch.delattr(backends.load("numpy"), "run")
     reasons = backends.available()
     assert list(reasons) == list(backends.NAMES)
-    assert reasons["numpy"] == "ImportError: the numpy backend is not complete: it lacks scale"
+    assert reasons["numpy"] == "ImportError: the numpy backend is not complete: it lacks run"
     assert all((reasons[name] is None) == has(name) for name in ("c", "numba"))
 
 
@@ -126,10 +126,10 @@ def test_set_backend_stays():
 
 def test_a_backend_that_cannot_run_is_not_set(monkeypatch):
     before = backends.active()
-    monkeypatch.delattr(backends.load("numpy"), "scale")
-    with pytest.raises(ImportError, match="lacks scale"):
+    monkeypatch.delattr(backends.load("numpy"), "run")
+    with pytest.raises(ImportError, match="lacks run"):
         backends.set_backend("numpy")
-    with pytest.raises(ImportError, match="lacks scale"), backends.backend("numpy"):
+    with pytest.raises(ImportError, match="lacks run"), backends.backend("numpy"):
         pass
     assert backends.active() is before
 
@@ -213,7 +213,7 @@ def test_no_backend_at_all_is_an_error(monkeypatch):
     monkeypatch.delenv(backends.VARIABLE, raising=False)
     for name in backends.NAMES:
         if has(name):
-            monkeypatch.delattr(backends.load(name), "scale")
+            monkeypatch.delattr(backends.load(name), "run")
     with pytest.raises(ImportError, match=r"^no backend of fastdrop can run: c cannot run "):
         backends._choose()
 
@@ -223,7 +223,7 @@ def test_a_fall_back_in_this_process(monkeypatch):
     monkeypatch.delenv(backends.VARIABLE, raising=False)
     for name in ("c", "numba"):
         if has(name):
-            monkeypatch.delattr(backends.load(name), "scale")
+            monkeypatch.delattr(backends.load(name), "run")
     monkeypatch.setattr(backends, "_active", None)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

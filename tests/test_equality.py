@@ -8,6 +8,7 @@ import functools
 import random
 
 import numpy as np
+import operations
 import pytest
 from oracle import Stream, block_words
 from support import (
@@ -54,7 +55,7 @@ def sample(kind: str, n: int = LARGEST) -> np.ndarray:
 @functools.cache
 def expected(kind: str, key: Key, plan: Plan, n: int = LARGEST) -> np.ndarray:
     result = np.empty_like(sample(kind, n))
-    backends.load("numpy").dropout(sample(kind, n), result, kind, key, plan)
+    operations.of("numpy").dropout(sample(kind, n), result, kind, key, plan)
     result.flags.writeable = False
     return result
 

@@ -4,13 +4,13 @@ import itertools
 import math
 
 import numpy as np
+import operations
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import STORAGE, Guarded, difference, same_bits
 
 import fastdrop
-from fastdrop import backends
 from fastdrop._plan import make_plan
 from fastdrop.stream import Key
 
@@ -214,7 +214,7 @@ def test_any_view_any_key_any_p(impl, view, kind, seed, stream, offset, p):
     memory = filled(lengths, kind)
     x = memory[(..., *slices)].transpose(axes)
     wanted = np.empty(x.shape, x.dtype)
-    backends.load("numpy").dropout(
+    operations.of("numpy").dropout(
         np.ascontiguousarray(x).reshape(x.shape), wanted, kind, key, plan
     )
     untouched = np.ones(lengths, np.bool_)
@@ -255,7 +255,7 @@ def permuted(draw: st.DrawFn) -> tuple[tuple[int, ...], tuple[int, ...], tuple[b
 def test_dense_memory_in_any_order(impl, case, kind, offset, p, in_place):
     """What a transposed or channels-last array is: the mask follows the order of the elements."""
     lengths, axes, shared = case
-    reference = backends.load("numpy")
+    reference = operations.of("numpy")
     key, plan = Key(1, 2, offset), make_plan(p, kind)
     values = filled(lengths, kind).transpose(axes)
     ordered = values.copy(order="C")

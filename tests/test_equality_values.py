@@ -3,10 +3,10 @@
 import functools
 
 import numpy as np
+import operations
 import pytest
 from support import COMPUTE, STORAGE, bits, difference, is_nan, same_bits, to_storage
 
-from fastdrop import backends
 from fastdrop._plan import Plan, evaluation_scale, make_plan
 from fastdrop.stream import Key
 
@@ -47,7 +47,7 @@ def every_number(kind: str) -> np.ndarray:
 @functools.cache
 def products(kind: str, scale: float) -> np.ndarray:
     result = np.empty_like(every_number(kind))
-    backends.load("numpy").scale(every_number(kind), result, kind, scale)
+    operations.of("numpy").scale(every_number(kind), result, kind, scale)
     result.flags.writeable = False
     return result
 

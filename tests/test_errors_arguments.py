@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bad_input import FRONTS, Bad, check
+from bad_input import FRONTS, Bad, Functions, check
+from support import general
 
 import fastdrop
-from fastdrop import elementwise
 
 CASES = [
     # noise_shape
@@ -262,7 +262,7 @@ def test_an_exhausted_generator_stays_where_it_is() -> None:
     before = generator.state
     for call in (
         lambda: fastdrop.dropout_(x, rng=generator),
-        lambda: elementwise.dropout_(x, rng=generator),
+        lambda: general(fastdrop.dropout_)(x, rng=generator),
         lambda: fastdrop.dropout(x, rng=generator, out=x),
         lambda: fastdrop.dropout(np.ones((9, 2)), rng=generator, noise_shape=(9, 1)),
         lambda: fastdrop.dropout_(
@@ -282,7 +282,7 @@ def test_an_exhausted_generator_stays_where_it_is() -> None:
 @pytest.mark.parametrize("front", FRONTS)
 def test_too_many_or_unknown_arguments(front: str) -> None:
     x = np.ones(4, np.float32)
-    f: Any = FRONTS[front]
+    f: Any = Functions(front)
     for call in (
         lambda: f.dropout(),
         lambda: f.dropout_(),

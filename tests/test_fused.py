@@ -9,7 +9,7 @@ from computing import KINDS, check_operation, layouts
 
 import fastdrop
 from fastdrop import layers
-from fastdrop._plan import make_plan
+from fastdrop._plan import dropped_scale, evaluation_scale, make_plan
 
 PROBABILITIES = (0.0, 0.1, 0.5, 1 - 2.0**-17, 1.0)
 """The last but one drops all of every other block, and nearly all of the others."""
@@ -112,14 +112,35 @@ def test_zoneout_has_the_reference_s_bits(impl, kind, p):
     plan = make_plan(p, kind)
 
     def call(backend, read, written, key):
-        backend.zoneout(*read, *written, key, plan)
+        backend.zoneout(*read, *written, kind, key, plan)
 
     check_operation(impl, kind, call, reads=2, in_place=(0, 1), label=f"zoneout {p}")
 
     def split(backend, read, written, key):
-        backend.zoneout_split(*read, *written, key, plan)
+        backend.zoneout_split(*read, *written, kind, key, plan)
 
     check_operation(impl, kind, split, reads=1, writes=2, label=f"zoneout_split {p}")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("p", [0.1, 0.5])
+def test_evaluation_has_the_reference_s_bits(impl, kind, p):
+    keep, drop = evaluation_scale(p, kind), dropped_scale(p, kind)
+
+    def mix(backend, read, written, _):
+        backend.mix(*read, *written, kind, keep, drop)
+
+    check_operation(impl, kind, mix, reads=2, in_place=(0, 1), label=f"mix {p}")
+
+    def unmix(backend, read, written, _):
+        backend.unmix(*read, *written, kind, keep, drop)
+
+    check_operation(impl, kind, unmix, reads=1, writes=2, in_place=(), label=f"unmix {p}")
+
+    def add(backend, read, written, _):
+        backend.dropout_add(*read, *written, kind, None, make_plan(0.0, kind))
+
+    check_operation(impl, kind, add, reads=2, in_place=(0, 1), label=f"add {p}")
 
 
 @pytest.mark.usefixtures("impl")

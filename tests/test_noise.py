@@ -6,13 +6,15 @@ import json
 import math
 
 import numpy as np
+import operations
 import pytest
-from computing import KINDS, check_operation, layouts
-from support import COMPUTE, number, records
+from computing import KINDS, check_operation, layouts, numbers
+from support import COMPUTE, number, records, same_bits
 
 import fastdrop
 from fastdrop import layers
 from fastdrop._plan import check_deviation, dropout_deviation
+from fastdrop.backends.call import steps_of
 from fastdrop.backends.numpy import functions
 
 FLOATS = (np.float16, np.float32, np.float64)
@@ -125,12 +127,28 @@ def test_known_answers_of_single_words():
 def test_known_answers_of_variates():
     lines = list(records("variates"))
     assert len(lines) > 5
-    backend = fastdrop.backends.active()
+    backend = operations.Operations(fastdrop.backends.active())
     for seed, stream, offset, n, *expected in lines:
         z = np.full(number(n), -0.0, np.float32)  # added to it, +0.0 and -0.0 stay
         key = fastdrop.Key(number(seed), number(stream), number(offset))
         backend.gaussian_noise(z, z, "float32", key, 1.0)
         assert z.view(np.uint32).tolist() == list(map(number, expected))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_shared_variates_have_the_reference_s_bits(impl, reference, kind):
+    x = numbers(kind, 1)[: 7 * 5 * 40].reshape(7, 5, 40)
+    key = fastdrop.Key(3, 4, 4090)
+    for shape in ((7, 1, 40), (1, 5, 1), (7, 5, 1), (1, 1, 1), (7, 5, 40)):
+        for name in ("gaussian_dropout", "gaussian_noise"):
+            for given in layouts(x).values():
+                got, wanted = np.empty_like(x), np.empty_like(x)
+                getattr(impl, name)(given, got, kind, key, 0.4, steps_of(shape))
+                getattr(reference, name)(x, wanted, kind, key, 0.4, steps_of(shape))
+                assert same_bits(got, wanted, kind), (name, shape)
+        if shape == x.shape:
+            reference.gaussian_noise(x, got, kind, key, 0.4)
+            assert same_bits(got, wanted, kind)
 
 
 # --- Layouts, threads, evaluation -------------------------------------------------------------

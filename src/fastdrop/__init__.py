@@ -13,7 +13,6 @@ import os as _os
 from . import backends as _backends
 from . import layers
 from ._config import get_include, get_num_threads, set_num_threads, show_config
-from ._front import dropout, dropout_
 from ._rng import Generator, Key, default_generator, manual_seed
 from .activations import bias_act_dropout, bias_act_dropout_backward
 from .alpha import (
@@ -24,7 +23,7 @@ from .alpha import (
 )
 from .backends import backend, set_backend
 from .blocks import drop_block1d, drop_block2d, drop_block3d
-from .elementwise import apply_mask, dropout_mask
+from .elementwise import apply_mask, dropout, dropout_, dropout_mask
 from .fused import dropout_add, zoneout, zoneout_backward
 from .linear import dropconnect_linear, dropconnect_linear_backward
 from .montecarlo import MonteCarloResult, dropout_samples, mc_dropout

@@ -1,15 +1,11 @@
 from collections.abc import Callable, Mapping, Sequence
-from types import ModuleType
 from typing import Any, Final, Self, final
 
-from numpy.typing import ArrayLike
-
-from fastdrop._arrays import Array, NoiseShape
-from fastdrop._plan import Affine, Plan
-from fastdrop._rng import RNGLike
+from fastdrop._arrays import Array
+from fastdrop._plan import Plan
 from fastdrop._rows import Rows
-from fastdrop._runs import Bias
-from fastdrop.elementwise import Mode
+from fastdrop.backends.call import Call
+from fastdrop.variants import Variant
 
 @final
 class Key:
@@ -49,53 +45,22 @@ class Generator:
     def __copy__(self) -> Generator: ...
     def __deepcopy__(self, memo: dict[int, Any]) -> Generator: ...
 
-def dropout(
-    x: ArrayLike,
-    p: float = 0.5,
-    training: bool = True,
-    *,
-    rng: RNGLike = None,
-    out: Array | None = None,
-    noise_shape: NoiseShape | None = None,
-    mode: Mode = "inverted",
-) -> Array: ...
-def dropout_(
-    x: Array,
-    p: float = 0.5,
-    training: bool = True,
-    *,
-    rng: RNGLike = None,
-    noise_shape: NoiseShape | None = None,
-    mode: Mode = "inverted",
-) -> Array: ...
-def attach(general: ModuleType, default_generator: Callable[[], Generator]) -> None: ...
+@final
+class Front:
+    def __init__(self, variant: Variant) -> None: ...
+
+def dropout_front(
+    general: Callable[..., Any], default_generator: Callable[[], Generator], variant: Variant
+) -> Callable[..., Any]: ...
+def dropout_inplace_front(
+    general: Callable[..., Any], default_generator: Callable[[], Generator], variant: Variant
+) -> Callable[..., Any]: ...
+def run_front(
+    general: Callable[..., Any], default_generator: Callable[[], Generator]
+) -> Callable[..., Any]: ...
 def enable(on: bool) -> None: ...
-def dropout_into(x: Array, out: Array, kind: str, key: Any, plan: Plan) -> None: ...
+def run(call: Call) -> bool: ...
 def dropout_samples_into(x: Array, out: Array, kind: str, key: Any, plan: Plan) -> None: ...
-def apply_packed_into(
-    x: Array, out: Array, kind: str, bits: Array, mask_shape: Sequence[int], scale: float
-) -> None: ...
-def apply_bool_into(x: Array, out: Array, kind: str, mask: Array, scale: float) -> None: ...
-def scale_into(x: Array, out: Array, kind: str, scale: float) -> None: ...
-def dropout_add_into(
-    x: Array, residual: Array, out: Array, kind: str, key: Any, plan: Plan
-) -> None: ...
-def bias_act_into(
-    x: Array, out: Array, kind: str, act: str, bias: Bias, key: Any, plan: Plan
-) -> None: ...
-def bias_act_slope_into(
-    dy: Array, x: Array, out: Array, kind: str, act: str, bias: Bias, key: Any, plan: Plan
-) -> None: ...
-def zoneout_into(new: Array, old: Array, out: Array, key: Any, plan: Plan) -> None: ...
-def zoneout_split_into(dy: Array, new: Array, old: Array, key: Any, plan: Plan) -> None: ...
-def gaussian_dropout_into(x: Array, out: Array, kind: str, key: Any, deviation: float) -> None: ...
-def gaussian_noise_into(x: Array, out: Array, kind: str, key: Any, deviation: float) -> None: ...
-def dropout_affine_into(
-    x: Array, out: Array, kind: str, key: Any, plan: Plan, affine: Affine
-) -> None: ...
-def apply_affine_into(
-    x: Array, out: Array, kind: str, bits: Array, mask_shape: Sequence[int], affine: Affine
-) -> None: ...
 def softmax_dropout_into(
     x: Array, out: Array, kind: str, rows: Rows, key: Any, plan: Plan
 ) -> None: ...

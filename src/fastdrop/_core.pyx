@@ -2,18 +2,19 @@
 """The binding: buffers in, GIL released, kernels out.
 
 Beside the entry points that `backends.c` wraps, it holds what has to cost well under a
-microsecond: `Key`, `Generator`, and the common case of `dropout` and `dropout_`. Buffers are raw
+microsecond: `Key`, `Generator`, and the common case of every variant. Buffers are raw
 `Py_buffer`s, because a typed memoryview costs more than the whole call. All that is rare or raises is
-left to the Python modules: `stream` checks numbers and states, `elementwise` takes every other case.
+left to the Python modules: `stream` checks numbers and states, `pipeline` takes every other case.
 """
 
 cimport cython
 from cpython.buffer cimport (
-    PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_STRIDES, PyBUF_WRITABLE, PyBuffer_Release,
-    PyObject_GetBuffer,
+    PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_STRIDES, PyBUF_WRITABLE, PyBuffer_IsContiguous,
+    PyBuffer_Release, PyObject_GetBuffer,
 )
-from libc.stdint cimport UINT64_MAX, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport UINT64_MAX, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
 
 import os
 
@@ -77,7 +78,7 @@ cdef extern from "fastdrop.h" nogil:
 include "_core_key.pxi"
 
 
-# --- The common case of dropout and dropout_ -------------------------------------------------------
+# --- What the fronts and the calls have in common --------------------------------------------------
 
 cdef extern from *:
     """
@@ -88,24 +89,10 @@ cdef extern from *:
 
 cdef object _ndarray = np.ndarray
 cdef object _empty_like = np.empty_like
-cdef object _general = None  # fastdrop.elementwise
-cdef object _default_generator = None
 
 # Below this many elements a call is shorter than giving up and taking back the GIL.
 cdef enum:
     GIL_ELEMENTS = 8192
-
-# Shared masks of at most so many bytes need no memory of their own.
-cdef enum:
-    FEW_BYTES = 512
-
-
-def attach(general, default_generator):
-    """What the fronts need of modules that import this one: once, while fastdrop is imported."""
-    global _general, _default_generator
-    _general = general
-    _default_generator = default_generator
-
 
 def enable(on):
     """Whether the fast fronts may take a call: only while the c backend is the active one."""
@@ -126,179 +113,10 @@ cdef int _dtype_of(const char *format) noexcept:
     return -1
 
 
-cdef bint _apart(Py_buffer *x, Py_buffer *y) noexcept:
-    """Whether y can take the result for x: the same dtype and shape, no byte in common."""
-    cdef const char *a = <const char *>x.buf
-    cdef const char *b = <const char *>y.buf
-    cdef int d
-    if x.ndim != y.ndim or _dtype_of(x.format) != _dtype_of(y.format):
-        return False
-    for d in range(x.ndim):
-        if x.shape[d] != y.shape[d]:
-            return False
-    return a + x.len <= b or b + y.len <= a
-
-
-cdef bint _noise_layout(noise_shape, const Py_buffer *x, fd_layout *layout, size_t *n):
-    """The layout of x, which is contiguous, under a mask of that shape, and the mask's elements.
-
-    A result has the same strides. False where the shape is no tuple of int and None that x allows.
-    """
-    cdef Py_ssize_t stride = 1, length
-    cdef int d, missing
-    if type(noise_shape) is not tuple or len(<tuple>noise_shape) > <size_t>x.ndim:
-        return False
-    missing = x.ndim - <int>len(<tuple>noise_shape)
-    layout.ndim = x.ndim
-    for d in range(x.ndim - 1, -1, -1):
-        layout.shape[d] = x.shape[d]
-        layout.x_strides[d] = layout.y_strides[d] = x.strides[d]
-        layout.mask_strides[d] = 0
-        if d < missing:
-            continue
-        axis = (<tuple>noise_shape)[d - missing]
-        if axis is not None:
-            if type(axis) is not int:
-                return False
-            if axis == 1:
-                continue
-            if axis != x.shape[d]:
-                return False
-        length = x.shape[d]
-        if length != 1:
-            layout.mask_strides[d] = stride
-            stride *= length
-    n[0] = stride
-    return True
-
-
-cdef void _compute(
-    fd_dtype dtype, const void *x, void *y, size_t n, const fd_layout *layout, uint8_t *bits,
-    size_t positions, const fd_key *key, const fd_plan *plan, double scale,
-) noexcept nogil:
-    """Dropout, by way of a small mask in `bits` where there is one."""
-    if bits == NULL:
-        fd_dropout(dtype, x, y, n, key, plan, scale)
-    else:
-        fd_mask_bits(bits, positions, key, plan)
-        fd_apply_bits(dtype, x, y, layout, bits, scale)
-
-
-cdef object _fast(x, p, rng, out, noise_shape):
-    """The result, or None where this is not the common case: the general path then decides.
-
-    The common case: contiguous native arrays, p a float in [0, 1), a fastdrop generator or key, a
-    new result, one in place or one apart, any shape of the mask. Nothing is reserved or written
-    before that is certain.
-    """
-    cdef double probability, scale
-    cdef Py_buffer source, target
-    cdef int dtype
-    cdef size_t n, positions
-    cdef fd_key key
-    cdef fd_plan plan
-    cdef fd_layout layout
-    cdef uint8_t few_bits[FEW_BYTES]
-    cdef uint8_t *bits = NULL
-    cdef bint in_place = out is x, has_target = False
-    cdef int before, fresh = out is None
-    cdef const void *from_
-    cdef void *to
-    if type(x) is not _ndarray or type(p) is not float:
-        return None
-    probability = p
-    if not 0.0 <= probability < 1.0:
-        return None
-    if rng is None:
-        rng = _default_generator()
-    if type(rng) is not Generator and type(rng) is not Key:
-        return None
-    if not in_place and out is not None and type(out) is not _ndarray:
-        return None
-    try:
-        PyObject_GetBuffer(
-            x, &source, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT | (PyBUF_WRITABLE if in_place else 0)
-        )
-    except Exception:  # not contiguous, read-only, bfloat16: each has its own word elsewhere
-        return None
-    try:
-        dtype = _dtype_of(source.format)
-        n = source.len // source.itemsize
-        if dtype < 0 or n == 0:
-            return None
-        positions = n
-        if noise_shape is not None:
-            if not _noise_layout(noise_shape, &source, &layout, &positions):
-                return None
-            if positions < n:
-                if positions <= 8 * FEW_BYTES:
-                    bits = &few_bits[0]
-                else:
-                    bits = <uint8_t *>malloc((positions + 7) // 8)
-                if bits == NULL:
-                    return None
-        from_ = to = source.buf
-        if not in_place:
-            if out is None:
-                out = _empty_like(x)
-            try:
-                PyObject_GetBuffer(out, &target, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT | PyBUF_WRITABLE)
-            except Exception:
-                return None
-            has_target = True
-            to = target.buf
-            if not _apart(&source, &target):
-                return None
-        if type(rng) is Generator:
-            if not (<Generator>rng)._take(positions, &key):
-                return None
-        else:
-            key = (<Key>rng).key
-            if positions - 1 > UINT64_MAX - key.offset:
-                return None
-        plan = fd_plan_make(probability)
-        scale = fd_scale_make(<fd_dtype>dtype, probability)
-        if n < GIL_ELEMENTS:
-            _compute(<fd_dtype>dtype, from_, to, n, &layout, bits, positions, &key, &plan, scale)
-        else:
-            with nogil:
-                before = fd_fresh_outputs(fresh)
-                _compute(
-                    <fd_dtype>dtype, from_, to, n, &layout, bits, positions, &key, &plan, scale
-                )
-                fd_fresh_outputs(before)
-    finally:
-        if bits != &few_bits[0]:
-            free(bits)
-        PyBuffer_Release(&source)
-        if has_target:
-            PyBuffer_Release(&target)
-    return out
-
-
-def dropout(x, p=0.5, training=True, *, rng=None, out=None, noise_shape=None, mode="inverted"):
-    if _enabled and training is True and mode is "inverted":
-        result = _fast(x, p, rng, out, noise_shape)
-        if result is not None:
-            return result
-    return _general.dropout(
-        x, p, training, rng=rng, out=out, noise_shape=noise_shape, mode=mode
-    )
-
-
-def dropout_(x, p=0.5, training=True, *, rng=None, noise_shape=None, mode="inverted"):
-    if _enabled and training is True and mode is "inverted":
-        if _fast(x, p, rng, x, noise_shape) is not None:
-            return x
-    return _general.dropout_(
-        x, p, training, rng=rng, noise_shape=noise_shape, mode=mode
-    )
-
-
 include "_core_backend.pxi"
-include "_core_family.pxi"
+include "_core_call.pxi"
+include "_core_front.pxi"
 include "_core_tensor.pxi"
-include "_core_act.pxi"
 include "_core_softmax.pxi"
 include "_core_products.pxi"
 include "_core_capi.pxi"

@@ -47,15 +47,6 @@ cdef class _Pair:
             PyBuffer_Release(&self.y)
 
 
-def dropout_into(x, out, kind, key, plan):
-    cdef _Pair pair = _Pair(x, out, kind)
-    cdef fd_key k = _key(key)
-    cdef fd_plan c = _plan(plan)
-    cdef double scale = plan.scale
-    with nogil:
-        fd_dropout_strided(pair.dtype, pair.x.buf, pair.y.buf, &pair.layout, &k, &c, scale)
-
-
 def dropout_samples_into(x, out, kind, key, plan):
     cdef size_t samples = out.shape[0]
     cdef Py_ssize_t step = out.strides[0]
@@ -67,45 +58,6 @@ def dropout_samples_into(x, out, kind, key, plan):
         fd_dropout_samples(
             pair.dtype, pair.x.buf, pair.y.buf, &pair.layout, samples, step, &k, &c, scale
         )
-
-
-cdef int _share_mask(fd_layout *layout, mask_shape) except -1:
-    """The strides of a packed mask that is shared along the axes where its shape is 1."""
-    cdef Py_ssize_t stride = 1
-    cdef int d
-    for d in range(layout.ndim - 1, -1, -1):
-        if mask_shape[d] != 1:
-            layout.mask_strides[d] = stride
-            stride *= mask_shape[d]
-    return 0
-
-
-def apply_packed_into(x, out, kind, bits, mask_shape, double scale):
-    cdef _Pair pair = _Pair(x, out, kind)
-    cdef Py_buffer mask
-    _share_mask(&pair.layout, mask_shape)
-    PyObject_GetBuffer(bits, &mask, PyBUF_C_CONTIGUOUS)
-    with nogil:
-        fd_apply_bits(pair.dtype, pair.x.buf, pair.y.buf, &pair.layout, <uint8_t *>mask.buf, scale)
-    PyBuffer_Release(&mask)
-
-
-def apply_bool_into(x, out, kind, mask, double scale):
-    cdef _Pair pair = _Pair(x, out, kind)
-    cdef Py_buffer view
-    cdef int d
-    PyObject_GetBuffer(mask, &view, PyBUF_STRIDES)
-    for d in range(pair.layout.ndim):
-        pair.layout.mask_strides[d] = view.strides[d]
-    with nogil:
-        fd_apply_bool(pair.dtype, pair.x.buf, pair.y.buf, &pair.layout, <uint8_t *>view.buf, scale)
-    PyBuffer_Release(&view)
-
-
-def scale_into(x, out, kind, double scale):
-    cdef _Pair pair = _Pair(x, out, kind)
-    with nogil:
-        fd_scale(pair.dtype, pair.x.buf, pair.y.buf, &pair.layout, scale)
 
 
 def mask_packed_into(out, size_t n, key, plan):

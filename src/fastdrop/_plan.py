@@ -3,7 +3,7 @@
 import functools
 import math
 import numbers
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any, Final, Literal, NamedTuple, TypeVar
 
@@ -158,6 +158,94 @@ def check_deviation(value: object, argument: str, kind: str) -> float:
     if number < 0:
         raise ValueError(f"{argument} has to be at least 0, but got {value}")
     return number
+
+
+# --- from p and dtype to what a call is told ------------------------------------------------------
+
+
+class Rate(NamedTuple):
+    """What a variant makes of p: the threshold of its decisions, and its operation's numbers."""
+
+    plan: Plan | None
+    numbers: tuple[float, ...]
+
+
+_Value = TypeVar("_Value")
+
+
+def _remembered(function: Callable[[float, str], _Value]) -> Callable[[Any, str], _Value]:
+    """The function, with a memory for numbers that are floats: a program uses few rates."""
+    memory = functools.lru_cache(maxsize=64)(function)
+
+    @functools.wraps(function)
+    def remembering(p: Any, kind: str) -> _Value:
+        return memory(p, kind) if type(p) is float else function(p, kind)
+
+    return remembering
+
+
+@_remembered
+def factor_rate(p: float, kind: str) -> Rate:
+    """What is kept is divided by 1 - p."""
+    plan = make_plan(p, kind)
+    return Rate(plan, (plan.scale,))
+
+
+@_remembered
+def standard_rate(p: float, kind: str) -> Rate:
+    """What is kept stays as it is."""
+    plan = make_plan(p, kind, "standard")
+    return Rate(plan, (plan.scale,))
+
+
+@_remembered
+def plain_rate(p: float, kind: str) -> Rate:
+    """Decisions alone."""
+    return Rate(make_plan(p, kind), ())
+
+
+@_remembered
+def affine_rate(p: float, kind: str) -> Rate:
+    """Alpha dropout."""
+    return Rate(make_plan(p, kind), tuple(make_affine(p, kind)))
+
+
+@_remembered
+def affine_slope_rate(p: float, kind: str) -> Rate:
+    """Its gradient."""
+    return Rate(make_plan(p, kind), (make_affine(p, kind).scale,))
+
+
+def block_rate(p: float, _kind: str) -> Rate:
+    """DropBlock: what its decisions are drawn with depends on the array's shape, too."""
+    return Rate(None, (check_p(p),))
+
+
+@_remembered
+def deviation_rate(p: float, kind: str) -> Rate:
+    """Noise that has dropout's variance."""
+    return Rate(None, (dropout_deviation(p, kind),))
+
+
+@_remembered
+def noise_rate(std: float, kind: str) -> Rate:
+    """Noise of a given standard deviation."""
+    return Rate(None, (check_deviation(std, "std", kind),))
+
+
+def no_scale(_p: float, _kind: str) -> tuple[float, ...]:
+    """Nothing is scaled."""
+    return (1.0,)
+
+
+def evaluation_scales(p: float, kind: str) -> tuple[float, ...]:
+    """1 - p."""
+    return (evaluation_scale(p, kind),)
+
+
+def both_scales(p: float, kind: str) -> tuple[float, ...]:
+    """1 - p and p."""
+    return evaluation_scale(p, kind), dropped_scale(p, kind)
 
 
 # Scales are computed in integers: floating-point arithmetic rounds as the calling thread has set,

@@ -17,10 +17,10 @@ import numpy as np
 from . import backends
 from ._arrays import KINDS, Array
 from ._config import show_config
-from ._front import dropout, dropout_
 from ._plan import make_plan
 from ._rng import Key
-from .elementwise import dropout_mask
+from .backends.call import Call
+from .elementwise import dropout, dropout_, dropout_mask
 
 try:
     from . import _core
@@ -151,19 +151,21 @@ def _mistakes_in_results(case: Case, key: Key, kind: str, expected: int) -> Iter
     bits = np.packbits(keep, bitorder="little")
 
     out = np.ones_like(x)
-    backend.dropout(x, out, kind, key, plan)
+    drawn = Call("scale", kind, (x,), (out,), (plan.scale,), key, plan)
+    backend.run(drawn)
     if checksum(out) != expected:
         yield f"dropout, {kind}"
     out = x.copy()
-    backend.dropout(out, out, kind, key, plan)
+    backend.run(drawn._replace(reads=(out,), writes=(out,)))
     if checksum(out) != expected:
         yield f"dropout in place, {kind}"
     out = np.ones_like(x)
-    backend.apply_packed(x, out, kind, bits, x.shape, plan.scale)
+    given = Call("scale", kind, (x,), (out,), (plan.scale,), mask=bits)
+    backend.run(given)
     if checksum(out) != expected:
         yield f"a packed mask applied, {kind}"
     out = np.ones_like(x)
-    backend.apply_bool(x, out, kind, keep, plan.scale)
+    backend.run(given._replace(writes=(out,), mask=keep))
     if checksum(out) != expected:
         yield f"a bool mask applied, {kind}"
     if x.dtype == kind:

@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
-
 import numpy as np
 import numpy.typing as npt
 
-from . import _arrays, backends
 from ._arrays import Array
-from ._plan import Plan, make_plan
-from ._rng import Key, RNGLike, check_unused, resolve
-from ._runs import Bias, key_at, over_runs
+from ._bias import Activation
+from ._rng import RNGLike
+from .pipeline import run
+from .variants import BIAS_ACT_DROPOUT, BIAS_ACT_DROPOUT_BACKWARD
 
-Activation: TypeAlias = Literal["none", "relu", "gelu", "gelu_tanh", "silu"]
-
-ACTIVATIONS = ("none", "relu", "gelu", "gelu_tanh", "silu")
-
-# How far a lengthened bias goes on after its end, and rows that are summed in the compute type
-# before the rest is summed in float64.
-_LONGER = 4096
+# Rows that are summed in the compute type before the rest is summed in float64.
 _ROWS = 128
-
-
-def check_activation(act: object) -> Activation:
-    """`act`, if it is the name of an activation."""
-    for name in ACTIVATIONS:
-        if isinstance(act, str) and act == name:
-            return name  # type: ignore[return-value]  # mypy does not follow the tuple
-    names = ", ".join(f'"{name}"' for name in ACTIVATIONS[:-1])
-    raise ValueError(f'act has to be {names} or "{ACTIVATIONS[-1]}", but got {act!r}')
 
 
 def bias_act_dropout(
@@ -101,27 +84,8 @@ def bias_act_dropout(
     array([[0., 1., 0.],
            [3., 4., 3.]], dtype=float32)
     """
-    array = _arrays.as_operand(x)
-    kind = _arrays.kind_of(array.dtype)
-    values = None if bias is None else as_bias(bias, array)
-    act = check_activation(act)
-    plan = make_plan(p, kind)
-    training = _arrays.check_flag(training, "training")
-    if out is None:
-        target = out = np.empty_like(array, subok=False)
-    else:
-        target = _arrays.check_out(out, array)
-        if values is not None:
-            _arrays.check_apart(values, target, "bias")
-    key, plan = _drawn(plan, array, training, rng)
-    longer = _lengthened(values, array, kind)
-    backend = backends.active()
-
-    def run(start: int, x: Array, out: Array) -> None:
-        backend.bias_act(x, out, kind, act, longer.at(start), _key_at(key, start), plan)
-
-    over_runs(run, [_arrays.storage(array, kind)], [_arrays.storage(target, kind)])
-    return out
+    result: Array = run(BIAS_ACT_DROPOUT, (x,), p, training, rng, out, act=(act, bias))
+    return result
 
 
 def bias_act_dropout_backward(
@@ -186,67 +150,8 @@ def bias_act_dropout_backward(
     >>> dbias
     array([0., 0., 4.], dtype=float32)
     """
-    array = _arrays.as_operand(x)
-    kind = _arrays.kind_of(array.dtype)
-    gradient = _arrays.as_operand_like(dy, array, "dy")
-    values = None if bias is None else as_bias(bias, array)
-    act = check_activation(act)
-    plan = make_plan(p, kind)
-    training = _arrays.check_flag(training, "training")
-    if out is None:
-        target = out = np.empty_like(array, subok=False)
-    else:
-        target = _arrays.check_out(out, array)
-        _arrays.check_overlap(target, gradient, "dy")
-        if values is not None:
-            _arrays.check_apart(values, target, "bias")
-    key, plan = _drawn(plan, array, training, rng)
-    longer = _lengthened(values, array, kind)
-    backend = backends.active()
-
-    def run(start: int, dy: Array, x: Array, out: Array) -> None:
-        key_here = _key_at(key, start)
-        backend.bias_act_slope(dy, x, out, kind, act, longer.at(start), key_here, plan)
-
-    read = [_arrays.storage(gradient, kind), _arrays.storage(array, kind)]
-    over_runs(run, read, [_arrays.storage(target, kind)])
-    return out, None if values is None else _sum_of_rows(target)
-
-
-def as_bias(bias: npt.ArrayLike, x: Array) -> Array:
-    """`bias` as an array for the rows of `x`."""
-    array = _arrays.as_input(bias, "bias")
-    if array.dtype != x.dtype:
-        raise TypeError(f"bias has to have x's dtype {x.dtype}, but got {array.dtype}")
-    if x.ndim == 0:
-        raise ValueError("x has to have at least 1 axis where there is a bias, but got shape ()")
-    if array.shape != x.shape[-1:]:
-        raise ValueError(
-            f"bias has to have the shape {x.shape[-1:]} of x's last axis, but got {array.shape}"
-        )
-    return array
-
-
-def _lengthened(bias: Array | None, x: Array, kind: str) -> Bias:
-    if bias is None or bias.size == 0:
-        bias = np.full(1, -0.0, x.dtype)  # to add it changes nothing, not even another -0.0
-    longer = np.empty(bias.size + _LONGER, bias.dtype)
-    whole = longer.size // bias.size * bias.size
-    longer[:whole].reshape(-1, bias.size)[...] = bias
-    longer[whole:] = bias[: longer.size - whole]
-    return Bias(_arrays.storage(longer, kind), bias.size, 0)
-
-
-def _drawn(plan: Plan, x: Array, training: bool, rng: RNGLike) -> tuple[Key | None, Plan]:
-    """The key of a training call; none, and a scale of 1, where nothing is dropped."""
-    if training and x.size:
-        return resolve(rng, x.size), plan
-    check_unused(rng)
-    return None, plan._replace(scale=1.0)
-
-
-def _key_at(key: Key | None, start: int) -> Key | None:
-    return None if key is None else key_at(key, start)
+    dx: Array = run(BIAS_ACT_DROPOUT_BACKWARD, (x, dy), p, training, rng, out, act=(act, bias))
+    return dx, None if bias is None else _sum_of_rows(np.asarray(dx))
 
 
 def _sum_of_rows(x: Array) -> Array:

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import math
-
-import numpy as np
 import numpy.typing as npt
 
-from . import _arrays, backends
 from ._arrays import Array
-from ._plan import check_p, make_affine, make_plan
-from ._rng import RNGLike, check_repeatable, check_unused, resolve
-from .elementwise import draw_and_apply
-
-
-def feature_shape(x: Array, argument: str = "x") -> tuple[int, ...]:
-    """One decision for each sample and channel of `x`, which the caller knows as `argument`."""
-    _arrays.check_rank(x, 2, None, argument)
-    return x.shape[:2] + (1,) * (x.ndim - 2)
+from ._rng import RNGLike
+from .pipeline import run
+from .variants import (
+    ALPHA_DROPOUT,
+    ALPHA_DROPOUT_BACKWARD,
+    FEATURE_ALPHA_DROPOUT,
+    FEATURE_ALPHA_DROPOUT_BACKWARD,
+)
 
 
 def alpha_dropout(
@@ -82,7 +77,8 @@ def alpha_dropout(
     >>> print(f"{abs(y.mean()):.2f} {y.std():.2f}")
     0.00 1.00
     """
-    return _run(x, p, training, rng, out, shared=False)
+    result: Array = run(ALPHA_DROPOUT, (x,), p, training, rng, out)
+    return result
 
 
 def feature_alpha_dropout(
@@ -140,7 +136,8 @@ def feature_alpha_dropout(
     >>> bool(np.all(y == y[:, :, :1, :1]))
     True
     """
-    return _run(x, p, training, rng, out, shared=True)
+    result: Array = run(FEATURE_ALPHA_DROPOUT, (x,), p, training, rng, out)
+    return result
 
 
 def alpha_dropout_backward(
@@ -192,7 +189,8 @@ def alpha_dropout_backward(
     >>> fastdrop.alpha_dropout_backward(np.ones(6), 0.5, rng=key).round(3)
     array([0.   , 0.   , 0.886, 0.   , 0.   , 0.886])
     """
-    return _run(dy, p, training, rng, out, shared=False, backward=True)
+    result: Array = run(ALPHA_DROPOUT_BACKWARD, (dy,), p, training, rng, out)
+    return result
 
 
 def feature_alpha_dropout_backward(
@@ -244,60 +242,5 @@ def feature_alpha_dropout_backward(
     array([[0.   , 0.886, 0.886],
            [0.   , 0.   , 0.   ]])
     """
-    return _run(dy, p, training, rng, out, shared=True, backward=True)
-
-
-def _run(
-    value: npt.ArrayLike,
-    p: float,
-    training: bool,
-    rng: RNGLike,
-    out: Array | None,
-    *,
-    shared: bool,
-    backward: bool = False,
-) -> Array:
-    argument = "dy" if backward else "x"
-    array = _arrays.as_operand(value, argument)
-    kind = _arrays.kind_of(array.dtype)
-    mask_shape = feature_shape(array, argument) if shared else array.shape
-    p = check_p(p)
-    training = _arrays.check_flag(training, "training")
-    target = None if out is None else _arrays.check_out(out, array, argument)
-    if backward:
-        check_repeatable(rng)
-    if not training or array.size == 0:
-        check_unused(rng)
-        if target is not None:
-            np.copyto(target, array)
-        return array if out is None else out
-    if target is None:
-        target = out = np.empty_like(array, subok=False)
-    source, result = _arrays.storage(array, kind), _arrays.storage(target, kind)
-    mask_shape = _arrays.storage_shape(mask_shape, array)
-    draw_and_apply_alpha(source, result, kind, p, rng, mask_shape, backward=backward)
-    return target if out is None else out
-
-
-def draw_and_apply_alpha(
-    source: Array,
-    result: Array,
-    kind: str,
-    p: float,
-    rng: RNGLike,
-    mask_shape: tuple[int, ...],
-    *,
-    backward: bool,
-) -> None:
-    """Draw from `rng` and write the result, or the gradient, for arrays as backends take them."""
-    plan, affine = make_plan(p, kind), make_affine(p, kind)
-    backend = backends.active()
-    if backward:
-        draw_and_apply(source, result, kind, plan._replace(scale=affine.scale), rng, mask_shape)
-    elif mask_shape == source.shape:
-        backend.dropout_affine(source, result, kind, resolve(rng, source.size), plan, affine)
-    else:
-        n = math.prod(mask_shape)
-        bits = np.empty((n + 7) // 8, np.uint8)
-        backend.mask_packed(bits, n, resolve(rng, n), plan)
-        backend.apply_affine(source, result, kind, bits, mask_shape, affine)
+    result: Array = run(FEATURE_ALPHA_DROPOUT_BACKWARD, (dy,), p, training, rng, out)
+    return result

@@ -7,28 +7,12 @@ of those that are kept, which depends on the mask alone.
 
 from __future__ import annotations
 
-import math
-
-import numpy as np
 import numpy.typing as npt
 
-from . import _arrays, backends
 from ._arrays import Array
-from ._plan import check_p, kept_scale, make_block_plan
-from ._rng import RNGLike, check_unused, resolve
-
-
-def check_block_size(block_size: object) -> int:
-    """`block_size`, if blocks can have it."""
-    return _arrays.check_count(block_size, "block_size")
-
-
-def corner_shape(x: Array, axes: int, block_size: int) -> tuple[int, ...]:
-    """The shape of the decisions for `x`, which has so many spatial axes: a block's corners."""
-    _arrays.check_rank(x, axes + 1, axes + 2)
-    lengths = x.shape[-axes:]
-    block = min(block_size, *lengths)
-    return (*x.shape[:-axes], *(n - block + 1 for n in lengths))
+from ._rng import RNGLike
+from .pipeline import run
+from .variants import DROP_BLOCK1D, DROP_BLOCK2D, DROP_BLOCK3D
 
 
 def drop_block1d(
@@ -92,7 +76,8 @@ def drop_block1d(
     array([[1.6, 1.6, 1.6, 0. , 0. , 0. , 1.6, 1.6],
            [1.6, 1.6, 0. , 0. , 0. , 1.6, 1.6, 1.6]], dtype=float32)
     """
-    return _drop_blocks(x, 1, p, block_size, training, rng, out)
+    result: Array = run(DROP_BLOCK1D, (x,), p, training, rng, out, block_size)
+    return result
 
 
 def drop_block2d(
@@ -183,7 +168,8 @@ def drop_block2d(
     >>> bool(np.all(dx == y))
     True
     """
-    return _drop_blocks(x, 2, p, block_size, training, rng, out)
+    result: Array = run(DROP_BLOCK2D, (x,), p, training, rng, out, block_size)
+    return result
 
 
 def drop_block3d(
@@ -248,67 +234,5 @@ def drop_block3d(
     >>> int(np.count_nonzero(y == 0)), float(y.max()), float(y.sum())
     (16, 2.0, 32.0)
     """
-    return _drop_blocks(x, 3, p, block_size, training, rng, out)
-
-
-def _drop_blocks(
-    x: npt.ArrayLike,
-    axes: int,
-    p: float,
-    block_size: int,
-    training: bool,
-    rng: RNGLike,
-    out: Array | None,
-) -> Array:
-    array = _arrays.as_operand(x)
-    p = check_p(p)
-    corners = corner_shape(array, axes, check_block_size(block_size))
-    training = _arrays.check_flag(training, "training")
-    target = None if out is None else _arrays.check_out(out, array)
-    if not training or array.size == 0:
-        check_unused(rng)
-    if target is None:
-        if not training or array.size == 0:
-            return array
-        target = out = np.empty_like(array, subok=False)
-    if array.size and training:
-        _train(array, target, p, corners[-axes:], rng)
-    elif target is not array:
-        np.copyto(target, array)
-    return out if out is not None else target
-
-
-def _train(array: Array, target: Array, p: float, corners: tuple[int, ...], rng: RNGLike) -> None:
-    """Draw from `rng` and write the result; `corners` has the spatial axes alone."""
-    lengths = array.shape[-len(corners) :]
-    kind = _arrays.kind_of(array.dtype)
-    source, result = _arrays.storage(array, kind), _arrays.storage(target, kind)
-    draw_blocks(source, result, kind, p, lengths, lengths[0] - corners[0] + 1, rng, source.shape)
-
-
-def draw_blocks(
-    source: Array,
-    result: Array,
-    kind: str,
-    p: float,
-    lengths: tuple[int, ...],
-    block: int,
-    rng: RNGLike,
-    mask_shape: tuple[int, ...],
-) -> None:
-    """Draw from `rng` and write the result, for arrays as backends take them.
-
-    `lengths` are those of the spatial axes, and `mask_shape` is 1 along axes that share a mask.
-    """
-    n = math.prod(mask_shape)
-    planes = n // math.prod(lengths)
-    plan = make_block_plan(p, lengths, block)
-    bits = np.empty((n + 7) // 8, np.uint8)
-    backend = backends.active()
-    key = resolve(rng, planes * math.prod(m - block + 1 for m in lengths))
-    kept = backend.drop_block_packed(bits, (planes, *lengths), block, key, plan)
-    if kept:
-        scale = kept_scale(n, kept, kind)
-        backend.apply_packed(source, result, kind, bits, mask_shape, scale)
-    else:
-        result.fill(0)
+    result: Array = run(DROP_BLOCK3D, (x,), p, training, rng, out, block_size)
+    return result

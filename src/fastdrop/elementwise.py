@@ -1,16 +1,7 @@
-"""Element-wise dropout: the public functions, for every layout, dtype and backend.
-
-The way of a call: `_arrays` checks the arrays, `_plan` makes thresholds and scale of `p`, `_rng`
-reserves positions of the stream, a backend computes. Nothing is written and no generator moves
-before every check has passed and the memory of the result is there.
-
-The compiled `dropout` and `dropout_` in `_core` take the common case (contiguous, native) and
-call the functions here with the same arguments for everything else.
-"""
+"""Element-wise dropout: decisions for each element, or shared as the caller says; and masks."""
 
 from __future__ import annotations
 
-import math
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -18,52 +9,16 @@ import numpy.typing as npt
 
 from . import _arrays, backends
 from ._arrays import Array, NoiseShape
-from ._plan import Plan, evaluation_scale, make_plan
-from ._rng import RNGLike, check_unused, resolve
+from ._plan import check_mode, make_plan
+from ._rng import RNGLike, resolve
+from .backends.call import Call, room_for
+from .pipeline import compiled, run
+from .variants import DROPOUT, DROPOUT_STANDARD
 
 Mode: TypeAlias = Literal["inverted", "standard"]
 
 
-def draw_and_apply(
-    source: Array,
-    target: Array,
-    kind: str,
-    plan: Plan,
-    rng: RNGLike,
-    mask_shape: tuple[int, ...],
-) -> None:
-    """Draw from `rng` and write the result; `mask_shape` has an axis for each of source's."""
-    backend = backends.active()
-    if mask_shape == source.shape:
-        backend.dropout(source, target, kind, resolve(rng, source.size), plan)
-        return
-    n = math.prod(mask_shape)
-    bits = np.empty((n + 7) // 8, np.uint8)
-    backend.mask_packed(bits, n, resolve(rng, n), plan)
-    backend.apply_packed(source, target, kind, bits, mask_shape, plan.scale)
-
-
-def _run(
-    array: Array,
-    target: Array,
-    kind: str,
-    p: float,
-    training: bool,
-    plan: Plan,
-    rng: RNGLike,
-    mask_shape: tuple[int, ...],
-    mode: Mode,
-) -> None:
-    source = _arrays.storage(array, kind)
-    result = source if target is array else _arrays.storage(target, kind)
-    if training:
-        draw_and_apply(source, result, kind, plan, rng, _arrays.storage_shape(mask_shape, array))
-    elif mode == "standard":
-        backends.active().scale(source, result, kind, evaluation_scale(p, kind))
-    elif result is not source:
-        np.copyto(result, source)
-
-
+@compiled("dropout_front", DROPOUT)
 def dropout(
     x: npt.ArrayLike,
     p: float = 0.5,
@@ -150,23 +105,12 @@ def dropout(
     >>> bool(np.all((dx == 0) == (y == 0)))
     True
     """
-    array = _arrays.as_input(x)
-    kind = _arrays.kind_of(array.dtype)
-    plan = make_plan(p, kind, mode)
-    training = _arrays.check_flag(training, "training")
-    target = None if out is None else _arrays.check_out(out, array)
-    mask_shape = _arrays.check_noise_shape(noise_shape, array.shape)
-    if not training or array.size == 0:
-        check_unused(rng)
-    if target is None:
-        if array.size == 0 or (mode == "inverted" and not training):
-            return array
-        target = out = np.empty_like(array, subok=False)
-    if array.size:
-        _run(array, target, kind, p, training, plan, rng, mask_shape, mode)
-    return out if out is not None else target
+    variant = DROPOUT if check_mode(mode) == "inverted" else DROPOUT_STANDARD
+    result: Array = run(variant, (x,), p, training, rng, out, noise_shape)
+    return result
 
 
+@compiled("dropout_inplace_front", DROPOUT)
 def dropout_(
     x: Array,
     p: float = 0.5,
@@ -218,15 +162,9 @@ def dropout_(
            [0., 2., 0., 0.]], dtype=float32)
     """
     array = _arrays.check_inplace(x)
-    kind = _arrays.kind_of(array.dtype)
-    plan = make_plan(p, kind, mode)
-    training = _arrays.check_flag(training, "training")
     _arrays.check_written(array, "x")
-    mask_shape = _arrays.check_noise_shape(noise_shape, array.shape)
-    if not training or array.size == 0:
-        check_unused(rng)
-    if array.size:
-        _run(array, array, kind, p, training, plan, rng, mask_shape, mode)
+    variant = DROPOUT if check_mode(mode) == "inverted" else DROPOUT_STANDARD
+    run(variant, (array,), p, training, rng, array, noise_shape)
     return x
 
 
@@ -285,10 +223,10 @@ def dropout_mask(
     array([36], dtype=uint8)
     """
     lengths, n = _arrays.check_shape(shape)
-    plan = make_plan(p, "float32", "inverted")
+    plan = make_plan(p, "float32")
     backend = backends.active()
     if _arrays.check_flag(packed, "packed"):
-        mask: Array = np.empty((n + 7) // 8, np.uint8)
+        mask = room_for(n)
         backend.mask_packed(mask, n, resolve(rng, n), plan)
     else:
         mask = np.empty(lengths, np.bool_)
@@ -349,7 +287,7 @@ def apply_mask(
     """
     array = _arrays.as_input(x)
     kind = _arrays.kind_of(array.dtype)
-    plan = make_plan(p, kind, "inverted")
+    plan = make_plan(p, kind)
     target = None if out is None else _arrays.check_out(out, array)
     keep, packed = _arrays.check_mask(mask, array)
     if target is None:
@@ -358,15 +296,12 @@ def apply_mask(
         target = out = np.empty_like(array, subok=False)
     else:
         _arrays.check_apart(keep, target, "mask")
-    result = _arrays.storage(target, kind)
+    source, result = _arrays.storage(array, kind), _arrays.storage(target, kind)
     if plan.threshold == 65536:
         result.fill(0)
     elif array.size:
-        source = _arrays.storage(array, kind)
-        backend = backends.active()
-        if packed:
-            backend.apply_packed(source, result, kind, keep, source.shape, plan.scale)
-        else:
-            mask_shape = _arrays.storage_shape(keep.shape, array)
-            backend.apply_bool(source, result, kind, keep.reshape(mask_shape), plan.scale)
+        if not packed:
+            keep = keep.reshape(source.shape)
+        call = Call("scale", kind, (source,), (result,), (plan.scale,), mask=keep)
+        backends.active().run(call)
     return out if out is not None else target

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 import numpy.typing as npt
 
-from . import _arrays, backends
 from ._arrays import Array
-from ._plan import dropped_scale, evaluation_scale, make_plan
-from ._rng import RNGLike, check_unused, resolve
-from ._runs import key_at, over_runs
-from .backends.numpy.arithmetic import factor, rounded, widened
+from ._rng import RNGLike
+from .pipeline import run
+from .variants import DROPOUT_ADD, ZONEOUT, ZONEOUT_BACKWARD
 
 
 def dropout_add(
@@ -70,32 +67,8 @@ def dropout_add(
     >>> fastdrop.dropout_add(x, np.arange(6, dtype=np.float32), 0.5, rng=1)
     array([0., 1., 4., 3., 4., 7.], dtype=float32)
     """
-    array = _arrays.as_operand(x)
-    kind = _arrays.kind_of(array.dtype)
-    other = _arrays.as_operand_like(residual, array, "residual")
-    plan = make_plan(p, kind)
-    training = _arrays.check_flag(training, "training")
-    if out is None:
-        target = out = np.empty_like(array, subok=False)
-    else:
-        target = _arrays.check_out(out, array)
-        _arrays.check_overlap(target, other, "residual")
-    if not training or not array.size:
-        check_unused(rng)
-        np.add(other, array, out=target)
-        return out
-    key = resolve(rng, array.size)
-    backend = backends.active()
-
-    def run(start: int, x: Array, residual: Array, out: Array) -> None:
-        backend.dropout_add(x, residual, out, kind, key_at(key, start), plan)
-
-    over_runs(
-        run,
-        [_arrays.storage(array, kind), _arrays.storage(other, kind)],
-        [_arrays.storage(target, kind)],
-    )
-    return out
+    result: Array = run(DROPOUT_ADD, (x, residual), p, training, rng, out)
+    return result
 
 
 def zoneout(
@@ -163,38 +136,8 @@ def zoneout(
     >>> fastdrop.zoneout(new, old, 0.25, training=False)
     array([0.75, 0.75, 0.75, 0.75, 0.75, 0.75], dtype=float32)
     """
-    new = _arrays.as_operand(h_new, "h_new")
-    kind = _arrays.kind_of(new.dtype, "h_new")
-    old = _arrays.as_operand_like(h_old, new, "h_old", "h_new")
-    plan = make_plan(p, kind)
-    training = _arrays.check_flag(training, "training")
-    if out is None:
-        target = out = np.empty_like(new, subok=False)
-    else:
-        target = _arrays.check_out(out, new, "h_new")
-        _arrays.check_overlap(target, old, "h_old")
-    read = [_arrays.storage(new, kind), _arrays.storage(old, kind)]
-    written = [_arrays.storage(target, kind)]
-    if training and new.size:
-        key = resolve(rng, new.size)
-        backend = backends.active()
-
-        def choose(start: int, new: Array, old: Array, out: Array) -> None:
-            backend.zoneout(new, old, out, key_at(key, start), plan)
-
-        over_runs(choose, read, written)
-        return out
-    check_unused(rng)
-    keep, drop = evaluation_scale(p, kind), dropped_scale(p, kind)
-
-    def mix(_: int, new: Array, old: Array, out: Array) -> None:
-        with np.errstate(all="ignore"):
-            total = widened(new, kind) * factor(keep, kind)
-            total += widened(old, kind) * factor(drop, kind)
-        out[...] = rounded(total, kind)
-
-    over_runs(mix, read, written)
-    return out
+    result: Array = run(ZONEOUT, (h_new, h_old), p, training, rng, out)
+    return result
 
 
 def zoneout_backward(
@@ -239,24 +182,5 @@ def zoneout_backward(
     >>> d_old
     array([1., 1., 0., 1., 1., 0.], dtype=float32)
     """
-    gradient = _arrays.as_operand(dy, "dy")
-    kind = _arrays.kind_of(gradient.dtype, "dy")
-    plan = make_plan(p, kind)
-    training = _arrays.check_flag(training, "training")
-    d_new = np.empty_like(gradient, subok=False)
-    d_old = np.empty_like(gradient, subok=False)
-    read = [_arrays.storage(gradient, kind)]
-    written = [_arrays.storage(d_new, kind), _arrays.storage(d_old, kind)]
-    backend = backends.active()
-    if training and gradient.size:
-        key = resolve(rng, gradient.size)
-
-        def split(start: int, dy: Array, new: Array, old: Array) -> None:
-            backend.zoneout_split(dy, new, old, key_at(key, start), plan)
-
-        over_runs(split, read, written)
-        return d_new, d_old
-    check_unused(rng)
-    backend.scale(read[0], written[0], kind, evaluation_scale(p, kind))
-    backend.scale(read[0], written[1], kind, dropped_scale(p, kind))
-    return d_new, d_old
+    gradients: tuple[Array, Array] = run(ZONEOUT_BACKWARD, (dy,), p, training, rng, None)
+    return gradients

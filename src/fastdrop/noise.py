@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import numpy as np
 import numpy.typing as npt
 
-from . import _arrays, backends
 from ._arrays import Array
-from ._plan import check_deviation, dropout_deviation
-from ._rng import RNGLike, check_unused, resolve
-from ._runs import key_at, over_runs
-from .backends.numpy.arithmetic import rounded, widened
+from ._rng import RNGLike
+from .pipeline import run
+from .variants import GAUSSIAN_DROPOUT, GAUSSIAN_NOISE
 
 
 def gaussian_dropout(
@@ -83,10 +78,8 @@ def gaussian_dropout(
     >>> print(f"{y.mean():.3f} {y.var():.2f}")
     1.000 0.25
     """
-    array = _arrays.as_operand(x)
-    kind = _arrays.kind_of(array.dtype)
-    deviation = dropout_deviation(p, kind)
-    return _run("gaussian_dropout", array, kind, deviation, training, rng, out)
+    result: Array = run(GAUSSIAN_DROPOUT, (x,), p, training, rng, out)
+    return result
 
 
 def gaussian_noise(
@@ -148,64 +141,5 @@ def gaussian_noise(
     >>> fastdrop.gaussian_noise(np.float32([1, 2]), 1, training=False)
     array([1., 2.], dtype=float32)
     """
-    array = _arrays.as_operand(x)
-    kind = _arrays.kind_of(array.dtype)
-    deviation = check_deviation(std, "std", kind)
-    return _run("gaussian_noise", array, kind, deviation, training, rng, out)
-
-
-def _run(
-    operation: str,
-    array: Array,
-    kind: str,
-    deviation: float,
-    training: bool,
-    rng: RNGLike,
-    out: Array | None,
-) -> Array:
-    training = _arrays.check_flag(training, "training")
-    target = None if out is None else _arrays.check_out(out, array)
-    if not training or array.size == 0:
-        check_unused(rng)
-        if target is not None:
-            np.copyto(target, array)
-        return array if out is None else out
-    if target is None:
-        target = out = np.empty_like(array, subok=False)
-    apply_noise(
-        operation,
-        _arrays.storage(array, kind),
-        _arrays.storage(target, kind),
-        kind,
-        deviation,
-        rng,
-    )
-    return target if out is None else out
-
-
-def apply_noise(
-    operation: str, source: Array, result: Array, kind: str, deviation: float, rng: RNGLike
-) -> None:
-    """Draw from `rng` and write the result, for arrays as backends take them."""
-    key = resolve(rng, 2 * source.size)
-    compute: Callable[..., None] = getattr(backends.active(), operation)
-
-    def run(start: int, x: Array, out: Array) -> None:
-        compute(x, out, kind, key_at(key, 2 * start), deviation)
-
-    over_runs(run, [source], [result])
-
-
-def draw_and_apply_gaussian(
-    source: Array, result: Array, kind: str, p: float, rng: RNGLike, noise_shape: tuple[int, ...]
-) -> None:
-    """Gaussian dropout for arrays as backends take them; axes of length 1 share their noise."""
-    deviation = dropout_deviation(p, kind)
-    if noise_shape == source.shape:
-        apply_noise("gaussian_dropout", source, result, kind, deviation, rng)
-        return
-    wide = "float64" if kind == "float64" else "float32"
-    noise = np.ones(noise_shape, wide)
-    apply_noise("gaussian_dropout", noise, noise, wide, deviation, rng)
-    with np.errstate(all="ignore"):
-        result[...] = rounded(widened(source, kind) * noise, kind)
+    result: Array = run(GAUSSIAN_NOISE, (x,), std, training, rng, out)
+    return result

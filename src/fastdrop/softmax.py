@@ -9,10 +9,10 @@ import numpy.typing as npt
 
 from . import _arrays, backends
 from ._arrays import Array
-from ._front import dropout, dropout_
 from ._plan import Plan, check_factor, make_plan
 from ._rng import Key, RNGLike, check_repeatable, check_unused, resolve
 from ._rows import plain_rows
+from .elementwise import dropout, dropout_
 
 
 def softmax_dropout(

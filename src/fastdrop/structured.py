@@ -1,64 +1,17 @@
 """Dropout with decisions that are shared along axes.
 
-Every function here is `dropout` with a mask of a certain shape: `spatial_shape`,
-`variational_shape` and `path_shape` say which, for the functions and for the layers. The elements
-of that small mask, in C order, are the positions in the stream.
+Every function here is `dropout` with a mask of a certain shape: `decisions` has the shapes.
 """
 
 from __future__ import annotations
 
-from typing import Final, Literal, TypeAlias
-
 import numpy.typing as npt
 
-from . import _arrays
 from ._arrays import Array
-from ._front import dropout
-from ._plan import check_choice
 from ._rng import RNGLike
-
-DataFormat: TypeAlias = Literal["channels_first", "channels_last"]
-PathMode: TypeAlias = Literal["row", "batch"]
-
-DATA_FORMATS: Final[tuple[DataFormat, DataFormat]] = ("channels_first", "channels_last")
-PATH_MODES: Final[tuple[PathMode, PathMode]] = ("row", "batch")
-
-
-# --- the shapes of the masks ---------------------------------------------------------------------
-
-
-def check_data_format(data_format: object) -> DataFormat:
-    """`data_format`, if it is one of the two."""
-    return check_choice(data_format, "data_format", DATA_FORMATS)
-
-
-def check_path_mode(mode: object) -> PathMode:
-    """`mode`, if it is one of the two."""
-    return check_choice(mode, "mode", PATH_MODES)
-
-
-def spatial_shape(x: Array, axes: int, data_format: DataFormat) -> tuple[int, ...]:
-    """One decision for each sample and channel of `x`, which has so many spatial axes."""
-    _arrays.check_rank(x, axes + 1, axes + 2)
-    ones = (1,) * axes
-    if data_format == "channels_first":
-        return x.shape[:-axes] + ones
-    return x.shape[: x.ndim - axes - 1] + ones + x.shape[-1:]
-
-
-def variational_shape(x: Array, time_axis: int) -> tuple[int, ...]:
-    """One decision for all time steps."""
-    axis = _arrays.axis_of(time_axis, x, "time_axis")
-    return (*x.shape[:axis], 1, *x.shape[axis + 1 :])
-
-
-def path_shape(x: Array, mode: PathMode) -> tuple[int, ...]:
-    """One decision for each sample, or one in all."""
-    if mode == "batch":
-        return (1,) * x.ndim
-    _arrays.check_rank(x, 1, None)
-    return x.shape[:1] + (1,) * (x.ndim - 1)
-
+from .decisions import DataFormat, PathMode
+from .pipeline import run
+from .variants import DROP_PATH, DROPOUT1D, DROPOUT2D, DROPOUT3D, VARIATIONAL_DROPOUT
 
 # --- spatial dropout -----------------------------------------------------------------------------
 
@@ -119,7 +72,8 @@ def dropout1d(
            [2., 2., 2.],
            [0., 0., 0.]], dtype=float32)
     """
-    return _spatial(x, 1, p, training, rng, out, data_format)
+    result: Array = run(DROPOUT1D, (x,), p, training, rng, out, data_format)
+    return result
 
 
 def dropout2d(
@@ -179,7 +133,8 @@ def dropout2d(
     >>> bool(np.all(y == y[:, :, :1, :1]))
     True
     """
-    return _spatial(x, 2, p, training, rng, out, data_format)
+    result: Array = run(DROPOUT2D, (x,), p, training, rng, out, data_format)
+    return result
 
 
 def dropout3d(
@@ -237,21 +192,8 @@ def dropout3d(
     array([[0., 2., 2.],
            [0., 2., 2.]], dtype=float32)
     """
-    return _spatial(x, 3, p, training, rng, out, data_format)
-
-
-def _spatial(
-    x: npt.ArrayLike,
-    axes: int,
-    p: float,
-    training: bool,
-    rng: RNGLike,
-    out: Array | None,
-    data_format: DataFormat,
-) -> Array:
-    array = _arrays.as_operand(x)
-    shape = spatial_shape(array, axes, check_data_format(data_format))
-    return dropout(array, p, training, rng=rng, out=out, noise_shape=shape)
+    result: Array = run(DROPOUT3D, (x,), p, training, rng, out, data_format)
+    return result
 
 
 # --- other shared decisions ----------------------------------------------------------------------
@@ -311,9 +253,8 @@ def variational_dropout(
            [0., 2., 2., 0.],
            [0., 2., 2., 0.]], dtype=float32)
     """
-    array = _arrays.as_operand(x)
-    shape = variational_shape(array, _arrays.check_axis(time_axis, "time_axis"))
-    return dropout(array, p, training, rng=rng, out=out, noise_shape=shape)
+    result: Array = run(VARIATIONAL_DROPOUT, (x,), p, training, rng, out, time_axis)
+    return result
 
 
 def drop_path(
@@ -372,6 +313,5 @@ def drop_path(
            [2., 2., 2.],
            [0., 0., 0.]], dtype=float32)
     """
-    array = _arrays.as_operand(x)
-    shape = path_shape(array, check_path_mode(mode))
-    return dropout(array, p, training, rng=rng, out=out, noise_shape=shape)
+    result: Array = run(DROP_PATH, (x,), p, training, rng, out, mode)
+    return result

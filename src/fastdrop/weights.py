@@ -7,16 +7,10 @@ from __future__ import annotations
 
 import numpy.typing as npt
 
-from . import _arrays
 from ._arrays import Array
-from ._front import dropout
 from ._rng import RNGLike
-
-
-def row_shape(table: Array) -> tuple[int, ...]:
-    """The shape of a mask with one decision for each row of `table`."""
-    _arrays.check_rank(table, 2, 2, "table")
-    return (table.shape[0], 1)
+from .pipeline import run
+from .variants import ATTENTION_DROPOUT, DROP_CONNECT, EMBEDDING_DROPOUT
 
 
 def drop_connect(
@@ -69,8 +63,8 @@ def drop_connect(
     array([[0., 0., 2., 0.],
            [0., 2., 0., 0.]], dtype=float32)
     """
-    array = _arrays.as_operand(w, "w")
-    return _drop(array, "w", array.shape, p, training, rng, out)
+    result: Array = run(DROP_CONNECT, (w,), p, training, rng, out)
+    return result
 
 
 def embedding_dropout(
@@ -124,8 +118,8 @@ def embedding_dropout(
            [2., 2., 2.],
            [0., 0., 0.]], dtype=float32)
     """
-    array = _arrays.as_operand(table, "table")
-    return _drop(array, "table", row_shape(array), p, training, rng, out)
+    result: Array = run(EMBEDDING_DROPOUT, (table,), p, training, rng, out)
+    return result
 
 
 def attention_dropout(
@@ -176,21 +170,5 @@ def attention_dropout(
     array([[0. , 0. , 0.5, 0. ],
            [0. , 0.5, 0. , 0. ]], dtype=float32)
     """
-    array = _arrays.as_operand(weights, "weights")
-    return _drop(array, "weights", array.shape, p, training, rng, out)
-
-
-def _drop(
-    array: Array,
-    argument: str,
-    mask_shape: tuple[int, ...],
-    p: float,
-    training: bool,
-    rng: RNGLike,
-    out: Array | None,
-) -> Array:
-    if out is not None:
-        _arrays.check_out(out, array, argument)  # `dropout` would call the array x
-    # Without noise_shape, where it can be, a call is short.
-    noise_shape = None if mask_shape == array.shape else mask_shape
-    return dropout(array, p, training, rng=rng, out=out, noise_shape=noise_shape)
+    result: Array = run(ATTENTION_DROPOUT, (weights,), p, training, rng, out)
+    return result

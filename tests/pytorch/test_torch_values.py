@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterator
 
 import numpy as np
+import operations
 import pytest
 from fresh import output
 from support import core_or_skip
 
 import fastdrop
-from fastdrop import backends
 from fastdrop._plan import make_plan
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
@@ -32,7 +32,7 @@ def expected(x: "torch.Tensor", p: float, key: fastdrop.Key = KEY) -> np.ndarray
     kind = str(x.dtype).removeprefix("torch.")
     source = stored(x)
     result = np.empty_like(source)
-    backends.load("numpy").dropout(source, result, kind, key, make_plan(p, kind))
+    operations.of("numpy").dropout(source, result, kind, key, make_plan(p, kind))
     return result
 
 

@@ -1,23 +1,16 @@
 """The compiled backend: SIMD kernels in C, for the best instruction set that this CPU has."""
 
+import numpy as np
+
 from fastdrop import _core
 
-dropout = _core.dropout_into
+from .call import Call, in_runs, shared_noise
+from .numpy.arithmetic import rounded, widened
+from .numpy.operations import mix
+
 dropout_samples = _core.dropout_samples_into
 mask_packed = _core.mask_packed_into
 mask_bool = _core.mask_bool_into
-apply_packed = _core.apply_packed_into
-apply_bool = _core.apply_bool_into
-scale = _core.scale_into
-dropout_affine = _core.dropout_affine_into
-apply_affine = _core.apply_affine_into
-dropout_add = _core.dropout_add_into
-bias_act = _core.bias_act_into
-bias_act_slope = _core.bias_act_slope_into
-zoneout = _core.zoneout_into
-zoneout_split = _core.zoneout_split_into
-gaussian_dropout = _core.gaussian_dropout_into
-gaussian_noise = _core.gaussian_noise_into
 drop_block_packed = _core.drop_block_packed_into
 softmax_dropout = _core.softmax_dropout_into
 softmax_dropout_backward = _core.softmax_dropout_backward_into
@@ -25,6 +18,31 @@ dropconnect = _core.dropconnect_into
 dropconnect_dx = _core.dropconnect_dx_into
 dropconnect_dw = _core.dropconnect_dw_into
 max_norm = _core.max_norm_into
+
+
+def run(call: Call) -> None:
+    """Compute one element-wise operation."""
+    if not _core.run(call):
+        _run_in_parts(call)
+
+
+def _run_in_parts(call: Call) -> None:
+    """What C takes contiguous arrays for, and the two operations that have no kernel yet."""
+    if call.operation == "mix":
+        with np.errstate(all="ignore"):
+            for part in in_runs(call):
+                part.writes[0][...] = mix(part, slice(0), None, *part.reads)[0]
+    elif call.steps is not None:
+        noise = shared_noise(call, run)
+        with np.errstate(all="ignore"):
+            for part in in_runs(call, noise):
+                x, factors = part.reads
+                wide = widened(x, part.kind)
+                y = wide * factors if call.operation == "noise_factor" else wide + factors
+                part.writes[0][...] = rounded(y, part.kind)
+    else:
+        for part in in_runs(call):
+            _core.run(part)
 
 
 def info() -> dict[str, object]:

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     import numpy as np
 
-    from fastdrop._plan import Affine, Plan
+    from fastdrop._plan import Plan
     from fastdrop._rows import Rows
-    from fastdrop._runs import Bias
     from fastdrop.stream import Key
+
+    from .call import Call
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -19,41 +20,22 @@ class Backend(Protocol):
     (Except that numba and numpy may run out of memory for their buffers, midway.)
 
     ``kind`` is "float32", "float64", "float16" or "bfloat16"; arrays of the last two kinds come as
-    uint16. ``x`` and ``out`` have one shape and any strides, and are the same memory or disjoint.
-    The operations after ``info`` take contiguous arrays, of one axis where nothing else is said;
-    those without ``kind`` move elements as they are.
+    uint16. The operations after ``info`` are algorithms of their own, on contiguous arrays.
     """
 
-    def dropout(self, x: "Array", out: "Array", kind: str, key: "Key", plan: "Plan") -> None:
-        """Drop and scale: element i, in C order, is at position ``key.offset + i``."""
+    def run(self, call: "Call") -> None:
+        """One element-wise operation: see ``Call``."""
 
     def dropout_samples(
         self, x: "Array", out: "Array", kind: str, key: "Key", plan: "Plan"
     ) -> None:
-        """``dropout`` of x into each of ``out[k]``, with ``key.stream + k``; out is disjoint."""
+        """Dropout of x into each of ``out[k]``, with ``key.stream + k``; strided and disjoint."""
 
     def mask_packed(self, out: "Array", n: int, key: "Key", plan: "Plan") -> None:
         """The first ``n`` decisions as bits, lowest first, in contiguous uint8; padding is 0."""
 
     def mask_bool(self, out: "Array", key: "Key", plan: "Plan") -> None:
         """The decisions as a contiguous bool array, True to keep."""
-
-    def apply_packed(
-        self,
-        x: "Array",
-        out: "Array",
-        kind: str,
-        bits: "Array",
-        mask_shape: tuple[int, ...],
-        scale: float,
-    ) -> None:
-        """Apply packed bits of a mask that is shared along the axes where its shape is 1."""
-
-    def apply_bool(self, x: "Array", out: "Array", kind: str, mask: "Array", scale: float) -> None:
-        """Apply a bool mask of x's shape and any strides."""
-
-    def scale(self, x: "Array", out: "Array", kind: str, scale: float) -> None:
-        """Multiply by ``scale``."""
 
     def drop_block_packed(
         self, out: "Array", shape: tuple[int, ...], block: int, key: "Key", plan: "Plan"
@@ -64,79 +46,8 @@ class Backend(Protocol):
         ``block``. The decisions are those for the places where a block's lowest corner can lie.
         """
 
-    def dropout_affine(
-        self, x: "Array", out: "Array", kind: str, key: "Key", plan: "Plan", affine: "Affine"
-    ) -> None:
-        """Alpha dropout: what `affine` says of kept and of dropped elements."""
-
-    def apply_affine(
-        self,
-        x: "Array",
-        out: "Array",
-        kind: str,
-        bits: "Array",
-        mask_shape: tuple[int, ...],
-        affine: "Affine",
-    ) -> None:
-        """The same with packed bits of a mask, as in ``apply_packed``."""
-
     def info(self) -> dict[str, object]:
         """What ``show_config`` says of the backend."""
-
-    def dropout_add(
-        self, x: "Array", residual: "Array", out: "Array", kind: str, key: "Key", plan: "Plan"
-    ) -> None:
-        """Dropout of x plus residual; each product and sum rounded in the compute type."""
-
-    def bias_act(
-        self,
-        x: "Array",
-        out: "Array",
-        kind: str,
-        act: str,
-        bias: "Bias",
-        key: "Key | None",
-        plan: "Plan",
-    ) -> None:
-        """Dropout of ``act(x + bias)``; everything is kept without a key.
-
-        ``act`` is one of "none", "relu", "gelu", "gelu_tanh" and "silu".
-        """
-
-    def bias_act_slope(
-        self,
-        dy: "Array",
-        x: "Array",
-        out: "Array",
-        kind: str,
-        act: str,
-        bias: "Bias",
-        key: "Key | None",
-        plan: "Plan",
-    ) -> None:
-        """The gradient with respect to ``x + bias``: (dy * scale) * act'(x + bias) where kept."""
-
-    def zoneout(self, new: "Array", old: "Array", out: "Array", key: "Key", plan: "Plan") -> None:
-        """``new`` where the decision is to keep, else ``old``."""
-
-    def zoneout_split(
-        self, dy: "Array", new: "Array", old: "Array", key: "Key", plan: "Plan"
-    ) -> None:
-        """The gradients: ``dy`` goes to ``new`` where kept, else to ``old``; the other gets 0."""
-
-    def gaussian_dropout(
-        self, x: "Array", out: "Array", kind: str, key: "Key", deviation: float
-    ) -> None:
-        """``x * (1 + deviation * z)``, each operation rounded in the compute type.
-
-        The normal variate z of element i is made of the fields at ``key.offset + 2 * i`` and the
-        next position. It is a binary32 for every ``kind``.
-        """
-
-    def gaussian_noise(
-        self, x: "Array", out: "Array", kind: str, key: "Key", deviation: float
-    ) -> None:
-        """``x + deviation * z``, likewise."""
 
     def softmax_dropout(
         self, x: "Array", out: "Array", kind: str, rows: "Rows", key: "Key", plan: "Plan"

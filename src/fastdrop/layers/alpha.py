@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar
 
-from fastdrop import alpha
+from fastdrop import alpha, decisions
 from fastdrop._arrays import Array
 from fastdrop._rng import RNGLike
 
@@ -107,4 +107,4 @@ class FeatureAlphaDropout(_AlphaDropout):
     _backward = staticmethod(alpha.feature_alpha_dropout_backward)
 
     def _mask_shape(self, x: Array) -> tuple[int, ...]:
-        return alpha.feature_shape(x)
+        return decisions.feature_shape(x)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import ClassVar
 
-from fastdrop import blocks
+from fastdrop import blocks, decisions
 from fastdrop._arrays import Array
 from fastdrop._rng import RNGLike
 
@@ -19,7 +19,7 @@ class _DropBlock(MaskedLayer):
 
     _axes: ClassVar[int]
     _function: ClassVar[Callable[..., Array]]
-    _options: ClassVar[Mapping[str, Option]] = {"block_size": Option(7, blocks.check_block_size)}
+    _options: ClassVar[Mapping[str, Option]] = {"block_size": Option(7, decisions.check_block_size)}
 
     def __init__(self, p: float = 0.5, block_size: int = 7, *, rng: RNGLike = None) -> None:
         super().__init__(p, rng, block_size=block_size)
@@ -31,7 +31,7 @@ class _DropBlock(MaskedLayer):
         return block_size
 
     def _mask_shape(self, x: Array) -> tuple[int, ...]:
-        return blocks.corner_shape(x, self._axes, self.block_size)
+        return decisions.corner_shape(x, self._axes, self.block_size)
 
     def _applied(self, array: Array, draw: Draw, out: Array | None = None) -> Array:
         function, training = type(self)._function, draw.key is not None

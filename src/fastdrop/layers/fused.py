@@ -9,15 +9,10 @@ import numpy.typing as npt
 
 from fastdrop import _arrays, fused
 from fastdrop._arrays import Array
-from fastdrop._front import dropout
+from fastdrop._bias import Activation, as_bias, check_activation
 from fastdrop._rng import RNGLike
-from fastdrop.activations import (
-    Activation,
-    as_bias,
-    bias_act_dropout,
-    bias_act_dropout_backward,
-    check_activation,
-)
+from fastdrop.activations import bias_act_dropout, bias_act_dropout_backward
+from fastdrop.elementwise import dropout
 
 from .base import Draw
 from .configured import ConfiguredLayer, Option

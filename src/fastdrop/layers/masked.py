@@ -11,8 +11,7 @@ import numpy.typing as npt
 
 from fastdrop import _arrays
 from fastdrop._arrays import Array
-from fastdrop._front import dropout
-from fastdrop.elementwise import Mode
+from fastdrop.elementwise import Mode, dropout
 
 from .base import Draw
 from .configured import ConfiguredLayer

@@ -7,10 +7,10 @@ from typing import ClassVar
 
 import numpy.typing as npt
 
-from fastdrop import _arrays, structured, weights
+from fastdrop import _arrays, decisions
 from fastdrop._arrays import Array
 from fastdrop._rng import RNGLike
-from fastdrop.structured import DataFormat, PathMode
+from fastdrop.decisions import DataFormat, PathMode
 
 from .configured import Option
 from .masked import MaskedLayer
@@ -21,7 +21,7 @@ class _SpatialDropout(MaskedLayer):
 
     _axes: ClassVar[int]
     _options: ClassVar[Mapping[str, Option]] = {
-        "data_format": Option("channels_first", structured.check_data_format)
+        "data_format": Option("channels_first", decisions.check_data_format)
     }
 
     def __init__(
@@ -40,7 +40,7 @@ class _SpatialDropout(MaskedLayer):
         return data_format
 
     def _mask_shape(self, x: Array) -> tuple[int, ...]:
-        return structured.spatial_shape(x, self._axes, self.data_format)
+        return decisions.spatial_shape(x, self._axes, self.data_format)
 
 
 class SpatialDropout1D(_SpatialDropout):
@@ -220,7 +220,7 @@ class VariationalDropout(MaskedLayer):
         return time_axis
 
     def _mask_shape(self, x: Array) -> tuple[int, ...]:
-        return structured.variational_shape(x, self.time_axis)
+        return decisions.variational_shape(x, self.time_axis)
 
     def step(self, x: npt.ArrayLike) -> Array:
         """Drop in one time step, with the mask that is held, or a new one after `reset`.
@@ -301,7 +301,7 @@ class DropPath(MaskedLayer):
            [1., 1.]], dtype=float32)
     """
 
-    _options: ClassVar[Mapping[str, Option]] = {"mode": Option("row", structured.check_path_mode)}
+    _options: ClassVar[Mapping[str, Option]] = {"mode": Option("row", decisions.check_path_mode)}
 
     def __init__(self, p: float = 0.5, *, mode: PathMode = "row", rng: RNGLike = None) -> None:
         super().__init__(p, rng, mode=mode)
@@ -313,7 +313,7 @@ class DropPath(MaskedLayer):
         return mode
 
     def _mask_shape(self, x: Array) -> tuple[int, ...]:
-        return structured.path_shape(x, self.mode)
+        return decisions.path_shape(x, self.mode)
 
 
 class EmbeddingDropout(MaskedLayer):
@@ -356,4 +356,4 @@ class EmbeddingDropout(MaskedLayer):
         super().__init__(p, rng)
 
     def _mask_shape(self, x: Array) -> tuple[int, ...]:
-        return weights.row_shape(x)
+        return decisions.row_shape(x)

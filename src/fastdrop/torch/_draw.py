@@ -16,13 +16,12 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import torch
 
-from fastdrop import backends
+from fastdrop import backends, variants
 from fastdrop._plan import make_plan
 from fastdrop._rng import Key
-from fastdrop.alpha import draw_and_apply_alpha
-from fastdrop.blocks import draw_blocks
-from fastdrop.elementwise import draw_and_apply
-from fastdrop.noise import draw_and_apply_gaussian
+from fastdrop.backends.call import Call, room_for, steps_of
+from fastdrop.pipeline import apply, apply_blocks
+from fastdrop.variants import Variant
 
 from . import _bridge
 
@@ -67,37 +66,29 @@ def _dropout_into(x: torch.Tensor, y: torch.Tensor, draw: Draw) -> None:
     p, seed, stream, offset, _, form, _ = draw
     if _bridge.dropout_tensor(x, y, p, seed, stream, offset, form):
         return
-    with _bridge.operands(x, y, form) as (kind, source, target, shape):
-        draw_and_apply(source, target, kind, make_plan(p, kind), draw.key, shape)
+    _variant_into(variants.DROPOUT, x, y, draw)
 
 
-def _standard_into(x: torch.Tensor, y: torch.Tensor, draw: Draw) -> None:
-    """Kept elements as they are, the others 0."""
+def _variant_into(variant: Variant, x: torch.Tensor, y: torch.Tensor, draw: Draw) -> None:
     with _bridge.operands(x, y, draw.form) as (kind, source, target, shape):
-        plan = make_plan(draw.p, kind, "standard")
-        draw_and_apply(source, target, kind, plan, draw.key, shape)
+        rate = variant.rate(draw.p, kind)
+        apply(variant, (source,), (target,), kind, rate, draw.key, shape)
 
 
 def _dropped_into(x: torch.Tensor, y: torch.Tensor, draw: Draw) -> None:
     """Dropped elements as they are, the others 0."""
     with _bridge.operands(x, y, draw.form) as (kind, source, target, shape):
         n = math.prod(shape)
-        bits = np.empty((n + 7) // 8, np.uint8)
-        backend = backends.active()
+        bits, backend = room_for(n), backends.active()
         backend.mask_packed(bits, n, draw.key, make_plan(draw.p, kind))
-        backend.apply_packed(source, target, kind, np.invert(bits, out=bits), shape, 1.0)
-
-
-def _alpha_into(backward: bool, x: torch.Tensor, y: torch.Tensor, draw: Draw) -> None:
-    with _bridge.operands(x, y, draw.form) as (kind, source, target, shape):
-        draw_and_apply_alpha(source, target, kind, draw.p, draw.key, shape, backward=backward)
+        mask, steps = np.invert(bits, out=bits), steps_of(shape)
+        backend.run(Call("scale", kind, (source,), (target,), (1.0,), steps=steps, mask=mask))
 
 
 def _gaussian_into(x: torch.Tensor, y: torch.Tensor, draw: Draw) -> None:
     """The form is that of the positions: two for each variate, along a last axis of its own."""
     form = None if draw.form is None else draw.form[:-1]
-    with _bridge.operands(x, y, form) as (kind, source, target, shape):
-        draw_and_apply_gaussian(source, target, kind, draw.p, draw.key, shape)
+    _variant_into(variants.GAUSSIAN_DROPOUT, x, y, draw._replace(form=form))
 
 
 def _blocks_into(axes: int, x: torch.Tensor, y: torch.Tensor, draw: Draw) -> None:
@@ -105,15 +96,17 @@ def _blocks_into(axes: int, x: torch.Tensor, y: torch.Tensor, draw: Draw) -> Non
     form, lengths = draw.form or (), tuple(x.shape[-axes:])
     block = lengths[0] - form[-axes] + 1
     with _bridge.operands(x, y, (*form[:-axes], *lengths)) as (kind, source, target, shape):
-        draw_blocks(source, target, kind, draw.p, lengths, block, draw.key, shape)
+        apply_blocks(source, target, kind, draw.p, lengths, block, draw.key, shape)
 
 
 DROPOUT = Rule("dropout", _dropout_into)
-KEPT = Rule("kept", _standard_into)
+KEPT = Rule("kept", functools.partial(_variant_into, variants.DROPOUT_STANDARD))
 LOST = Rule("lost", _dropped_into)
-ALPHA_GRADIENT = Rule("alpha_gradient", functools.partial(_alpha_into, True))
+ALPHA_GRADIENT = Rule(
+    "alpha_gradient", functools.partial(_variant_into, variants.ALPHA_DROPOUT_BACKWARD)
+)
 GAUSSIAN = Rule("gaussian", _gaussian_into)
-ALPHA = Rule("alpha", functools.partial(_alpha_into, False), ALPHA_GRADIENT)
+ALPHA = Rule("alpha", functools.partial(_variant_into, variants.ALPHA_DROPOUT), ALPHA_GRADIENT)
 DROP_BLOCK = {
     axes: Rule(f"drop_block{axes}d", functools.partial(_blocks_into, axes)) for axes in (2, 3)
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from fastdrop.blocks import check_block_size, corner_shape
+from fastdrop.decisions import check_block_size, corner_shape
 
 from ._draw import DROP_BLOCK
 from ._family import drop, drops, not_taken, overridable

@@ -9,8 +9,7 @@ from torch.nn import functional as F  # noqa: N812 - its usual name
 
 from fastdrop import _arrays
 from fastdrop._plan import check_noise_p
-from fastdrop.blocks import check_block_size
-from fastdrop.structured import PathMode, check_path_mode
+from fastdrop.decisions import PathMode, check_block_size, check_path_mode
 
 from . import blocks, noise, recurrent, shared
 from ._seeding import AnyGenerator, Seed

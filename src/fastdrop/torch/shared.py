@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from fastdrop import _arrays
-from fastdrop.structured import PathMode, check_path_mode, path_shape, variational_shape
+from fastdrop.decisions import PathMode, check_path_mode, path_shape, variational_shape
 
 from ._family import drop, drops, not_taken, overridable
 from ._seeding import AnyGenerator, Seed

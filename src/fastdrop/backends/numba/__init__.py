@@ -20,44 +20,33 @@ import numpy as np
 if sys.byteorder != "little":
     raise ImportError("the numba backend needs a little-endian machine")
 
-from fastdrop._plan import Affine, Plan
+from fastdrop._plan import Plan
+from fastdrop.backends.call import Call, in_runs, mask_shape
 from fastdrop.stream import Key
 
 from . import jit  # first: it says what it means if Numba cannot be imported
-from .activations import bias_act, bias_act_slope
-from .computing import affine_kernel, dropout_add, zoneout, zoneout_split
+from .activations import act, act_slope
+from .computing import add, affine_kernel, mix, select, split
 from .drop_block import drop_block_packed
 from .kernels import KINDS, draw, masking_kernel
-from .noise import gaussian_dropout, gaussian_noise
+from .noise import run as run_noise
 from .norm import max_norm
 from .products import dropconnect, dropconnect_dw, dropconnect_dx
 from .softmax import softmax_dropout, softmax_dropout_backward
 
 __all__ = [
-    "apply_affine",
-    "apply_bool",
-    "apply_packed",
-    "bias_act",
-    "bias_act_slope",
     "drop_block_packed",
     "dropconnect",
     "dropconnect_dw",
     "dropconnect_dx",
-    "dropout",
-    "dropout_add",
-    "dropout_affine",
     "dropout_samples",
-    "gaussian_dropout",
-    "gaussian_noise",
     "info",
     "mask_bool",
     "mask_packed",
     "max_norm",
-    "scale",
+    "run",
     "softmax_dropout",
     "softmax_dropout_backward",
-    "zoneout",
-    "zoneout_split",
 ]
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -93,9 +82,102 @@ def _address(x: Array) -> int:
     return address
 
 
-def dropout(x: Array, out: Array, kind: str, key: Key, plan: Plan) -> None:
-    """Drop and scale."""
-    _in_chunks(x, out, lambda part, start: draw(part, kind, key, plan, start))
+_ON_RUNS: dict[str, Callable[[Call], None]] = {
+    "add": add,
+    "select": select,
+    "split": split,
+    "mix": mix,
+    "act": act,
+    "act_slope": act_slope,
+}
+
+
+def run(call: Call) -> None:
+    """Compute one element-wise operation."""
+    if call.operation == "scale":
+        _scale(call)
+    elif call.operation == "affine":
+        _affine(call)
+    elif call.operation == "unmix":
+        for out, number in zip(call.writes, call.numbers, strict=True):
+            _scale(call._replace(writes=(out,), numbers=(number,)))
+    elif call.operation in ("noise_factor", "noise_add"):
+        run_noise(call)
+    else:
+        for part in in_runs(call):
+            _ON_RUNS[call.operation](part)
+
+
+def _scale(call: Call) -> None:
+    """``x * scale`` where the decision is to keep, else +0.0."""
+    (x,), (out,), kind, (scale,) = call.reads, call.writes, call.kind, call.numbers
+    key, plan = call.key, call.plan
+    if key is not None and plan is not None and call.steps is None:
+        drawn = plan._replace(scale=scale)
+        _in_chunks(x, out, lambda part, start: draw(part, kind, key, drawn, start))
+        return
+    kernel, mask, factor = masking_kernel(kind), _decisions(call), KINDS[kind][2](scale)
+
+    def apply(part: Array, start: int) -> None:
+        kernel(part, mask(start, start + part.size), _KEEP, factor)
+
+    _in_chunks(x, out, apply)
+
+
+def _affine(call: Call) -> None:
+    """``x * scale + shift`` where the decision is to keep, else ``dropped``."""
+    (x,), (out,), kind = call.reads, call.writes, call.kind
+    kernel, mask = affine_kernel(kind), _decisions(call)
+    numbers = [KINDS[kind][2](number) for number in call.numbers]
+
+    def apply(part: Array, start: int) -> None:
+        kernel(part, mask(start, start + part.size), *numbers)
+
+    _in_chunks(x, out, apply)
+
+
+def _decisions(call: Call) -> Mask:
+    """The bytes of what is drawn for a call, or given."""
+    key, plan, mask, size = call.key, call.plan, call.mask, call.reads[0].size
+    if key is None:
+        if mask is not None:
+            return _given(call, mask)
+        ones = np.ones(min(size, _CHUNK), np.uint8)
+        return lambda start, stop: ones[: stop - start]
+    assert plan is not None
+    if call.steps is not None:
+        assert mask is not None
+        mask_packed(mask, math.prod(mask_shape(call)), key, plan)
+        return _given(call, mask)
+    buffer = np.empty(min(size, _CHUNK), np.uint8)
+
+    def drawn(start: int, stop: int) -> Array:
+        keep = buffer[: stop - start]
+        draw(keep, "mask", key, plan, start)
+        return keep
+
+    return drawn
+
+
+def _given(call: Call, mask: Array) -> Mask:
+    """Decisions that are there."""
+    if mask.dtype == np.bool_:
+        return _bytes(mask.view(np.uint8))
+    if call.steps is not None:
+        shape = mask_shape(call)
+        small = np.unpackbits(mask, count=math.prod(shape), bitorder="little")
+        return _bytes(np.broadcast_to(small.reshape(shape), call.reads[0].shape))
+
+    def packed(start: int, stop: int) -> Array:
+        part = mask[start // 8 : -(-stop // 8)]
+        return np.unpackbits(part, count=stop - start, bitorder="little")
+
+    return packed
+
+
+def _bytes(mask: Array) -> Mask:
+    flat = mask.reshape(-1) if mask.flags.c_contiguous else mask.flat
+    return lambda start, stop: flat[start:stop]
 
 
 def dropout_samples(x: Array, out: Array, kind: str, key: Key, plan: Plan) -> None:
@@ -125,82 +207,6 @@ def mask_packed(out: Array, n: int, key: Key, plan: Plan) -> None:
 def mask_bool(out: Array, key: Key, plan: Plan) -> None:
     """The decisions as bools."""
     draw(out.reshape(-1).view(np.uint8), "mask", key, plan, 0)
-
-
-def _masked(x: Array, out: Array, kind: str, mask: Mask, scale: float) -> None:
-    """``x * scale`` where the mask is 1, else +0.0."""
-    kernel = masking_kernel(kind)
-    factor = KINDS[kind][2](scale)
-
-    def apply(part: Array, start: int) -> None:
-        kernel(part, mask(start, start + part.size), _KEEP, factor)
-
-    _in_chunks(x, out, apply)
-
-
-def apply_packed(
-    x: Array, out: Array, kind: str, bits: Array, mask_shape: tuple[int, ...], scale: float
-) -> None:
-    """Apply packed bits of a mask that is shared along the axes where its shape is 1."""
-    _masked(x, out, kind, _packed(bits, mask_shape, x), scale)
-
-
-def apply_bool(x: Array, out: Array, kind: str, mask: Array, scale: float) -> None:
-    """Apply a bool mask of x's shape."""
-    _masked(x, out, kind, _bytes(mask.view(np.uint8)), scale)
-
-
-def _packed(bits: Array, mask_shape: tuple[int, ...], x: Array) -> Mask:
-    """The mask whose bits these are, for ``x``."""
-    if mask_shape == x.shape:
-
-        def mask(start: int, stop: int) -> Array:
-            part = bits[start // 8 : -(-stop // 8)]
-            return np.unpackbits(part, count=stop - start, bitorder="little")
-
-        return mask
-    small = np.unpackbits(bits, count=math.prod(mask_shape), bitorder="little")
-    return _bytes(np.broadcast_to(small.reshape(mask_shape), x.shape))
-
-
-def _bytes(mask: Array) -> Mask:
-    flat = mask.reshape(-1) if mask.flags.c_contiguous else mask.flat
-    return lambda start, stop: flat[start:stop]
-
-
-def scale(x: Array, out: Array, kind: str, scale: float) -> None:
-    """Multiply by ``scale``."""
-    ones = np.ones(min(x.size, _CHUNK), np.uint8)
-    _masked(x, out, kind, lambda start, stop: ones[: stop - start], scale)
-
-
-def _apply_affine(x: Array, out: Array, kind: str, mask: Mask, affine: Affine) -> None:
-    kernel = affine_kernel(kind)
-    scale, shift, dropped = (KINDS[kind][2](value) for value in affine)
-
-    def apply(part: Array, start: int) -> None:
-        kernel(part, mask(start, start + part.size), scale, shift, dropped)
-
-    _in_chunks(x, out, apply)
-
-
-def dropout_affine(x: Array, out: Array, kind: str, key: Key, plan: Plan, affine: Affine) -> None:
-    """What ``affine`` says of kept and of dropped elements."""
-    buffer = np.empty(min(x.size, _CHUNK), np.uint8)
-
-    def mask(start: int, stop: int) -> Array:
-        keep = buffer[: stop - start]
-        draw(keep, "mask", key, plan, start)
-        return keep
-
-    _apply_affine(x, out, kind, mask, affine)
-
-
-def apply_affine(
-    x: Array, out: Array, kind: str, bits: Array, mask_shape: tuple[int, ...], affine: Affine
-) -> None:
-    """The same with packed bits of a mask that is shared along the axes where its shape is 1."""
-    _apply_affine(x, out, kind, _packed(bits, mask_shape, x), affine)
 
 
 def info() -> dict[str, object]:

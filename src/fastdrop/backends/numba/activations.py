@@ -2,21 +2,17 @@
 
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numba import types
 
-from fastdrop._plan import Plan
-from fastdrop.stream import Key
+from fastdrop.backends.call import Call
 
 from .computing import MASK, chunks, conversions, types_of, vector, written
 from .functions import functions
 from .jit import compiled, jit
 from .kernels import KINDS
-
-if TYPE_CHECKING:
-    from fastdrop._runs import Bias
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -62,8 +58,8 @@ def _slope_kernel(kind: str, act: str) -> Callable[..., None]:
     slope = constant if act == "none" else getattr(functions(number), f"{act}_slope")
 
     def kernel(
-        dy: Array,
         x: Array,
+        dy: Array,
         values: Array,
         n: int,
         column: int,
@@ -84,30 +80,20 @@ def _slope_kernel(kind: str, act: str) -> Callable[..., None]:
     return compiled(kernel, a, a, a, n, n, written(element), MASK, scalar)
 
 
-def bias_act(
-    x: Array, out: Array, kind: str, act: str, bias: "Bias", key: Key | None, plan: Plan
-) -> None:
-    """Dropout of ``act(x + bias)``; everything is kept without a key."""
-    kernel = _kernel(kind, act)
-    scale = KINDS[kind][2](plan.scale)
-    for part, keep in chunks(x.size, key, plan):
+def _run(kernel: Callable[..., None], call: Call) -> None:
+    bias, scale = call.bias, KINDS[call.kind][2](call.numbers[0])
+    assert bias is not None
+    for part, keep in chunks(call):
         column = (bias.column + part.start) % bias.n
-        kernel(x[part], bias.values, bias.n, column, out[part], keep, scale)
+        operands = (operand[part] for operand in call.reads)
+        kernel(*operands, bias.values, bias.n, column, call.writes[0][part], keep, scale)
 
 
-def bias_act_slope(
-    dy: Array,
-    x: Array,
-    out: Array,
-    kind: str,
-    act: str,
-    bias: "Bias",
-    key: Key | None,
-    plan: Plan,
-) -> None:
+def act(call: Call) -> None:
+    """Dropout of ``act(x + bias)``."""
+    _run(_kernel(call.kind, call.act), call)
+
+
+def act_slope(call: Call) -> None:
     """The gradient with respect to ``x + bias``."""
-    kernel = _slope_kernel(kind, act)
-    scale = KINDS[kind][2](plan.scale)
-    for part, keep in chunks(x.size, key, plan):
-        column = (bias.column + part.start) % bias.n
-        kernel(dy[part], x[part], bias.values, bias.n, column, out[part], keep, scale)
+    _run(_slope_kernel(call.kind, call.act), call)

@@ -12,8 +12,7 @@ import numba
 import numpy as np
 from numba import types
 
-from fastdrop._plan import Plan
-from fastdrop.stream import Key
+from fastdrop.backends.call import Call
 
 from .halves import from_bfloat16, from_float16, to_bfloat16, to_float16
 from .jit import compiled, jit
@@ -56,15 +55,24 @@ def types_of(kind: str) -> tuple[Any, Any]:
 MASK = types.Array(types.uint8, 1, "C")
 
 
-def chunks(n: int, key: Key | None, plan: Plan) -> Iterator[tuple[slice, Array]]:
-    """Parts of n elements, each with its decisions as bytes of 0 and 1; without a key all are 1."""
+def chunks(call: Call) -> Iterator[tuple[slice, Array]]:
+    """Parts of the elements, each with its decisions as bytes of 0 and 1; all 1 without a key."""
+    n, key, plan = call.reads[0].size, call.key, call.plan
     buffer = np.ones(min(n, CHUNK), np.uint8)
     for start in range(0, n, CHUNK):
         part = slice(start, min(start + CHUNK, n))
         keep = buffer[: part.stop - start]
-        if key is not None:
+        if key is not None and plan is not None:
             draw(keep, "mask", key, plan, start)
         yield part, keep
+
+
+def over_chunks(kernel: Callable[..., None], call: Call) -> None:
+    """Call a kernel that takes operands, the bytes of their decisions, and the call's numbers."""
+    operands = (*call.reads, *call.writes)
+    numbers = [KINDS[call.kind][2](number) for number in call.numbers]
+    for part, keep in chunks(call):
+        kernel(*(operand[part] for operand in operands), keep, *numbers)
 
 
 @functools.cache
@@ -82,30 +90,25 @@ def _add_kernel(kind: str) -> Callable[..., None]:
     return compiled(add, vector(element), vector(element), written(element), MASK, number)
 
 
-def dropout_add(x: Array, residual: Array, out: Array, kind: str, key: Key, plan: Plan) -> None:
+def add(call: Call) -> None:
     """``residual`` plus what dropout makes of ``x``."""
-    kernel = _add_kernel(kind)
-    scale = KINDS[kind][2](plan.scale)
-    for part, keep in chunks(x.size, key, plan):
-        kernel(x[part], residual[part], out[part], keep, scale)
+    over_chunks(_add_kernel(call.kind), call)
 
 
 @functools.cache
-def _zoneout_kernel(dtype: np.dtype[Any]) -> Callable[..., None]:
-    def zoneout(new: Array, old: Array, out: Array, keep: Array) -> None:
-        for i in range(new.size):
-            out[i] = new[i] if keep[i] else old[i]
+def _select_kernel(dtype: np.dtype[Any]) -> Callable[..., None]:
+    def select(a: Array, b: Array, out: Array, keep: Array) -> None:
+        for i in range(a.size):
+            out[i] = a[i] if keep[i] else b[i]
 
     element = numba.from_dtype(dtype)
-    a = vector(element)
-    return compiled(zoneout, a, a, written(element), MASK)
+    x = vector(element)
+    return compiled(select, x, x, written(element), MASK)
 
 
-def zoneout(new: Array, old: Array, out: Array, key: Key, plan: Plan) -> None:
-    """``new`` where the decision is to keep, else ``old``."""
-    kernel = _zoneout_kernel(new.dtype)
-    for part, keep in chunks(new.size, key, plan):
-        kernel(new[part], old[part], out[part], keep)
+def select(call: Call) -> None:
+    """``a`` where the decision is to keep, else ``b``."""
+    over_chunks(_select_kernel(call.reads[0].dtype), call)
 
 
 @functools.cache
@@ -121,11 +124,28 @@ def _split_kernel(dtype: np.dtype[Any]) -> Callable[..., None]:
     return compiled(split, vector(element), written(element), written(element), MASK)
 
 
-def zoneout_split(dy: Array, new: Array, old: Array, key: Key, plan: Plan) -> None:
-    """The gradients of both: ``dy`` goes to one of them, and the other gets +0.0."""
-    kernel = _split_kernel(dy.dtype)
-    for part, keep in chunks(dy.size, key, plan):
-        kernel(dy[part], new[part], old[part], keep)
+def split(call: Call) -> None:
+    """``dy`` to one of two, by the decision; the other gets +0.0."""
+    over_chunks(_split_kernel(call.reads[0].dtype), call)
+
+
+@functools.cache
+def _mix_kernel(kind: str) -> Callable[..., None]:
+    load, store = conversions(kind)
+
+    def mix(a: Array, b: Array, out: Array, keep: Any, drop: Any) -> None:
+        for i in range(a.size):
+            out[i] = store(load(a[i]) * keep + load(b[i]) * drop)
+
+    element, number = types_of(kind)
+    x = vector(element)
+    return compiled(mix, x, x, written(element), number, number)
+
+
+def mix(call: Call) -> None:
+    """``a * keep + b * drop``."""
+    numbers = (KINDS[call.kind][2](number) for number in call.numbers)
+    _mix_kernel(call.kind)(*call.reads, *call.writes, *numbers)
 
 
 @functools.cache

@@ -9,7 +9,7 @@ from numba import types
 
 from fastdrop._plan import Plan
 from fastdrop.backends._coefficients import NORMAL, NORMAL_CENTRE
-from fastdrop.stream import Key
+from fastdrop.backends.call import Call, in_runs, shared_noise
 
 from .computing import conversions, types_of, vector, written
 from .halves import bits_of, float_of
@@ -62,9 +62,29 @@ def _kernel(kind: str, multiplies: bool) -> Callable[..., None]:
     )
 
 
-def _run(
-    kernel: Callable[..., None], x: Array, out: Array, kind: str, key: Key, deviation: float
-) -> None:
+@functools.cache
+def _shared_kernel(kind: str, multiplies: bool) -> Callable[..., None]:
+    load, store = conversions(kind)
+
+    def factor(x: Array, out: Array, noise: Array) -> None:
+        for i in range(x.size):
+            out[i] = store(load(x[i]) * noise[i])
+
+    def term(x: Array, out: Array, noise: Array) -> None:
+        for i in range(x.size):
+            out[i] = store(load(x[i]) + noise[i])
+
+    element, number = types_of(kind)
+    noise = vector(number)
+    return compiled(factor if multiplies else term, vector(element), written(element), noise)
+
+
+def _run(call: Call, multiplies: bool) -> None:
+    (x,), (out,), (deviation,), kind, key = (
+        call.reads, call.writes, call.numbers, call.kind, call.key,
+    )  # fmt: skip
+    assert key is not None
+    kernel = _kernel(kind, multiplies)
     buffer = np.empty(2 * min(x.size, CHUNK), np.int16)
     for start in range(0, x.size, CHUNK):
         part = slice(start, min(start + CHUNK, x.size))
@@ -73,11 +93,15 @@ def _run(
         kernel(x[part], out[part], field, KINDS[kind][2](deviation))
 
 
-def gaussian_dropout(x: Array, out: Array, kind: str, key: Key, deviation: float) -> None:
-    """``x * (1 + deviation * z)``."""
-    _run(_kernel(kind, True), x, out, kind, key, deviation)
-
-
-def gaussian_noise(x: Array, out: Array, kind: str, key: Key, deviation: float) -> None:
-    """``x + deviation * z``."""
-    _run(_kernel(kind, False), x, out, kind, key, deviation)
+def run(call: Call) -> None:
+    """``x * (1 + deviation * z)``, or ``x + deviation * z``."""
+    multiplies = call.operation == "noise_factor"
+    if call.steps is None:
+        for part in in_runs(call):
+            _run(part, multiplies)
+        return
+    noise = shared_noise(call, run)
+    kernel = _shared_kernel(call.kind, multiplies)
+    for part in in_runs(call, noise):
+        x, factors = part.reads
+        kernel(x, part.writes[0], factors)

@@ -13,92 +13,109 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from fastdrop._plan import Affine, Plan
+from fastdrop._plan import Plan
+from fastdrop.backends.call import Call, mask_shape
 from fastdrop.stream import Key
 
-from .activations import bias_act, bias_act_slope
-from .arithmetic import factor, masked, multiplied, rounded, widened
-from .draw import CHUNK, keep
+from .arithmetic import masked, multiplied
+from .draw import CHUNK, keep, words
 from .drop_block import drop_block_packed
-from .fused import dropout_add, zoneout, zoneout_split
-from .noise import gaussian_dropout, gaussian_noise
+from .functions import normal
 from .norm import max_norm
+from .operations import OPERATIONS
 from .products import dropconnect, dropconnect_dw, dropconnect_dx
 from .softmax import softmax_dropout, softmax_dropout_backward
 
 __all__ = [
-    "apply_affine",
-    "apply_bool",
-    "apply_packed",
-    "bias_act",
-    "bias_act_slope",
     "drop_block_packed",
     "dropconnect",
     "dropconnect_dw",
     "dropconnect_dx",
-    "dropout",
-    "dropout_add",
-    "dropout_affine",
     "dropout_samples",
-    "gaussian_dropout",
-    "gaussian_noise",
     "info",
     "mask_bool",
     "mask_packed",
     "max_norm",
-    "scale",
+    "run",
     "softmax_dropout",
     "softmax_dropout_backward",
-    "zoneout",
-    "zoneout_split",
 ]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-Mask: TypeAlias = Callable[[int, int], Array]
-"""What gives the decisions for elements start to stop, True to keep."""
+Drawn: TypeAlias = Callable[[slice], Array | None]
+"""What gives the decisions of a part of the elements, True to keep, or their variates."""
 
 
-def _each(x: Array, out: Array, compute: Callable[[Array, int, int], Array]) -> None:
-    """Put ``compute(elements, start, stop)`` for elements start to stop of x into out."""
-    # A view where the elements lie in C order, else .flat, which finds them wherever they lie.
-    source = x.reshape(-1) if x.flags.c_contiguous else x.flat
-    target = out.reshape(-1) if out.flags.c_contiguous else out.flat
-    for start in range(0, x.size, CHUNK):
-        stop = min(start + CHUNK, x.size)
-        target[start:stop] = compute(source[start:stop], start, stop)
-
-
-def _apply(x: Array, out: Array, kind: str, mask: Mask, scale: float) -> None:
-    """``x * scale`` where the mask keeps, else +0.0."""
-
-    def compute(part: Array, start: int, stop: int) -> Array:
-        return masked(multiplied(part, kind, scale), mask(start, stop))
-
-    _each(x, out, compute)
-
-
-def _apply_affine(x: Array, out: Array, kind: str, mask: Mask, affine: Affine) -> None:
-    """``x * scale + shift`` where the mask keeps, else ``dropped``."""
-    scale, shift, dropped = (factor(value, kind) for value in affine)
-
-    def compute(part: Array, start: int, stop: int) -> Array:
+def run(call: Call) -> None:
+    """Compute one element-wise operation, a chunk at a time."""
+    compute, drawn = OPERATIONS[call.operation], _drawn(call)
+    sources = [_flat(x) for x in call.reads]
+    targets = [_flat(y) for y in call.writes]
+    size = call.reads[0].size
+    for start in range(0, size, CHUNK):
+        part = slice(start, min(start + CHUNK, size))
         with np.errstate(all="ignore"):
-            y = widened(part, kind) * scale + shift
-        return rounded(np.where(mask(start, stop), y, dropped), kind)
+            results = compute(call, part, drawn(part), *(source[part] for source in sources))
+        for target, result in zip(targets, results, strict=True):
+            target[part] = result
 
-    _each(x, out, compute)
+
+def _flat(array: Array) -> Any:
+    """The elements in C order: a view where they lie so, else .flat, which finds them anywhere."""
+    return array.reshape(-1) if array.flags.c_contiguous else array.flat
 
 
-def dropout(x: Array, out: Array, kind: str, key: Key, plan: Plan) -> None:
-    """Drop and scale."""
-    _apply(x, out, kind, lambda start, stop: keep(key, plan, start, stop), plan.scale)
+def _drawn(call: Call) -> Drawn:
+    """What is drawn for a call, or given."""
+    key, plan, mask = call.key, call.plan, call.mask
+    if key is None:
+        return (lambda _: None) if mask is None else _given(call, mask)
+    if plan is None:
+        return _variates(call, key)
+    if call.steps is None:
+        return lambda part: keep(key, plan, part.start, part.stop)
+    assert mask is not None
+    mask_packed(mask, math.prod(mask_shape(call)), key, plan)
+    return _given(call, mask)
+
+
+def _given(call: Call, mask: Array) -> Drawn:
+    """Decisions that are there."""
+    if mask.dtype == np.bool_:
+        return _bools(mask)
+    if call.steps is not None:
+        shape = mask_shape(call)
+        small = np.unpackbits(mask, count=math.prod(shape), bitorder="little").view(np.bool_)
+        return _bools(np.broadcast_to(small.reshape(shape), call.reads[0].shape))
+
+    def packed(part: slice) -> Array:
+        some, count = mask[part.start // 8 : -(-part.stop // 8)], part.stop - part.start
+        return np.unpackbits(some, count=count, bitorder="little").view(np.bool_)
+
+    return packed
+
+
+def _bools(mask: Array) -> Drawn:
+    # A bool array that is a view of other bytes may hold more than 0 and 1.
+    flat = mask.view(np.uint8).flat
+    return lambda part: flat[part] != 0
+
+
+def _variates(call: Call, key: Key) -> Drawn:
+    """Normal variates, one for each element, or shared."""
+    if call.steps is None:
+        return lambda part: normal(words(key, part.start, part.stop))
+    shape = mask_shape(call)
+    small = normal(words(key, 0, math.prod(shape))).reshape(shape)
+    flat = np.broadcast_to(small, call.reads[0].shape).flat
+    return lambda part: flat[part]
 
 
 def dropout_samples(x: Array, out: Array, kind: str, key: Key, plan: Plan) -> None:
     """Drop and scale once for each of ``out[k]``, on consecutive streams."""
-    source = x.reshape(-1) if x.flags.c_contiguous else x.flat
+    source = _flat(x)
     for start in range(0, x.size, CHUNK):
         stop = min(start + CHUNK, x.size)
         y = multiplied(source[start:stop], kind, plan.scale)
@@ -121,54 +138,6 @@ def mask_bool(out: Array, key: Key, plan: Plan) -> None:
     for start in range(0, flat.size, CHUNK):
         stop = min(start + CHUNK, flat.size)
         flat[start:stop] = keep(key, plan, start, stop)
-
-
-def apply_packed(
-    x: Array, out: Array, kind: str, bits: Array, mask_shape: tuple[int, ...], scale: float
-) -> None:
-    """Apply packed bits of a mask that is shared along the axes where its shape is 1."""
-    _apply(x, out, kind, _packed(bits, mask_shape, x), scale)
-
-
-def apply_bool(x: Array, out: Array, kind: str, mask: Array, scale: float) -> None:
-    """Apply a bool mask of x's shape."""
-    _apply(x, out, kind, _bools(mask), scale)
-
-
-def _packed(bits: Array, mask_shape: tuple[int, ...], x: Array) -> Mask:
-    """The mask whose bits these are, for ``x``."""
-    if mask_shape == x.shape:
-
-        def mask(start: int, stop: int) -> Array:
-            part = bits[start // 8 : -(-stop // 8)]
-            return np.unpackbits(part, count=stop - start, bitorder="little").view(np.bool_)
-
-        return mask
-    small = np.unpackbits(bits, count=math.prod(mask_shape), bitorder="little").view(np.bool_)
-    return _bools(np.broadcast_to(small.reshape(mask_shape), x.shape))
-
-
-def _bools(mask: Array) -> Mask:
-    # A bool array that is a view of other bytes may hold more than 0 and 1.
-    flat = mask.view(np.uint8).flat
-    return lambda start, stop: flat[start:stop] != 0
-
-
-def scale(x: Array, out: Array, kind: str, scale: float) -> None:
-    """Multiply by ``scale``."""
-    _each(x, out, lambda part, _start, _stop: multiplied(part, kind, scale))
-
-
-def dropout_affine(x: Array, out: Array, kind: str, key: Key, plan: Plan, affine: Affine) -> None:
-    """What ``affine`` says of kept and of dropped elements."""
-    _apply_affine(x, out, kind, lambda start, stop: keep(key, plan, start, stop), affine)
-
-
-def apply_affine(
-    x: Array, out: Array, kind: str, bits: Array, mask_shape: tuple[int, ...], affine: Affine
-) -> None:
-    """The same with packed bits of a mask that is shared along the axes where its shape is 1."""
-    _apply_affine(x, out, kind, _packed(bits, mask_shape, x), affine)
 
 
 def info() -> dict[str, object]:

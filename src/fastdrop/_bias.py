@@ -1,0 +1,53 @@
+"""What bias and activation of a fused call have to be, and the bias as backends take it."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _arrays
+from ._arrays import Array
+from .backends.call import Bias
+
+Activation: TypeAlias = Literal["none", "relu", "gelu", "gelu_tanh", "silu"]
+
+ACTIVATIONS = ("none", "relu", "gelu", "gelu_tanh", "silu")
+
+# How far a lengthened bias goes on after its end.
+_LONGER = 4096
+
+
+def check_activation(act: object) -> Activation:
+    """`act`, if it is the name of an activation."""
+    for name in ACTIVATIONS:
+        if isinstance(act, str) and act == name:
+            return name  # type: ignore[return-value]  # mypy does not follow the tuple
+    names = ", ".join(f'"{name}"' for name in ACTIVATIONS[:-1])
+    raise ValueError(f'act has to be {names} or "{ACTIVATIONS[-1]}", but got {act!r}')
+
+
+def as_bias(bias: npt.ArrayLike, x: Array) -> Array:
+    """`bias` as an array for the rows of `x`."""
+    array = _arrays.as_input(bias, "bias")
+    if array.dtype != x.dtype:
+        raise TypeError(f"bias has to have x's dtype {x.dtype}, but got {array.dtype}")
+    if x.ndim == 0:
+        raise ValueError("x has to have at least 1 axis where there is a bias, but got shape ()")
+    if array.shape != x.shape[-1:]:
+        raise ValueError(
+            f"bias has to have the shape {x.shape[-1:]} of x's last axis, but got {array.shape}"
+        )
+    return array
+
+
+def lengthened(bias: Array | None, x: Array, kind: str) -> Bias:
+    """`bias`, or what changes nothing, again and again, as an operation on `x` reads it."""
+    if bias is None or bias.size == 0:
+        bias = np.full(1, -0.0, x.dtype)  # to add it changes nothing, not even another -0.0
+    longer = np.empty(bias.size + _LONGER, bias.dtype)
+    whole = longer.size // bias.size * bias.size
+    longer[:whole].reshape(-1, bias.size)[...] = bias
+    longer[whole:] = bias[: longer.size - whole]
+    return Bias(_arrays.storage(longer, kind), bias.size, 0)

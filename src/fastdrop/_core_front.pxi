@@ -1,0 +1,358 @@
+# --- The common case of every variant, without Python's part of the pipeline -----------------------
+
+# Shared masks of at most so many bytes need no memory of their own.
+cdef enum:
+    FEW_BYTES = 512
+
+cdef tuple _kinds = ("float32", "float64", "float16", "bfloat16")  # by fd_dtype
+
+
+cdef bint _like(const Py_buffer *x, const Py_buffer *y) noexcept:
+    """Whether two contiguous arrays have one dtype and shape."""
+    cdef int d
+    if x.ndim != y.ndim or _dtype_of(x.format) != _dtype_of(y.format):
+        return False
+    for d in range(x.ndim):
+        if x.shape[d] != y.shape[d]:
+            return False
+    return True
+
+
+cdef bint _no_common_byte(const Py_buffer *x, const Py_buffer *y) noexcept:
+    """Whether two contiguous arrays are apart in memory."""
+    cdef const char *a = <const char *>x.buf
+    cdef const char *b = <const char *>y.buf
+    return a + x.len <= b or b + y.len <= a
+
+
+cdef bint _apart(const Py_buffer *x, const Py_buffer *y) noexcept:
+    """Whether y can take the result for x: the same dtype and shape, no byte in common."""
+    return _like(x, y) and _no_common_byte(x, y)
+
+
+cdef bint _noise_layout(noise_shape, const Py_buffer *x, fd_layout *layout, size_t *n):
+    """The layout of x, which is contiguous, under a mask of that shape, and the mask's elements.
+
+    A result has the same strides. False where the shape is no tuple of int and None that x allows.
+    """
+    cdef Py_ssize_t stride = 1, length
+    cdef int d, missing
+    if type(noise_shape) is not tuple or len(<tuple>noise_shape) > <size_t>x.ndim:
+        return False
+    missing = x.ndim - <int>len(<tuple>noise_shape)
+    layout.ndim = x.ndim
+    for d in range(x.ndim - 1, -1, -1):
+        layout.shape[d] = x.shape[d]
+        layout.x_strides[d] = layout.y_strides[d] = x.strides[d]
+        layout.mask_strides[d] = 0
+        if d < missing:
+            continue
+        axis = (<tuple>noise_shape)[d - missing]
+        if axis is not None:
+            if type(axis) is not int:
+                return False
+            if axis == 1:
+                continue
+            if axis != x.shape[d]:
+                return False
+        length = x.shape[d]
+        if length != 1:
+            layout.mask_strides[d] = stride
+            stride *= length
+    n[0] = stride
+    return True
+
+
+@cython.final
+cdef class _Rate:
+    """What a variant makes of one p for one dtype; immutable."""
+
+    cdef double p
+    cdef fd_dtype dtype
+    cdef bint decides  # with a plan, at one position each; else it draws variates, at two
+    cdef fd_plan plan
+    cdef double numbers[3]
+
+
+@cython.final
+cdef class Front:
+    """The compiled front of one variant: its declaration, and the rate of its last call."""
+
+    cdef object variant, rate, decisions
+    cdef fd_operation operation
+    cdef int operands, results
+    cdef bint repeats, identity, spreads
+    cdef _Rate last
+    cdef dict shapes  # of decisions, by the array's shape and the option
+
+    def __init__(self, variant):
+        self.variant, self.rate, self.decisions = variant, variant.rate, variant.decisions
+        self.operation = <fd_operation><int>_operations[variant.operation]
+        self.operands, self.results = len(variant.operands), variant.results
+        self.repeats, self.identity = variant.repeats, variant.evaluation is None
+        self.spreads = variant.block_axes > 0
+        self.shapes = {}
+
+    cdef _Rate rate_of(self, p, fd_dtype dtype):
+        """The rate, or None where p is not what the variant takes."""
+        cdef _Rate rate
+        cdef int i
+        with cython.critical_section(self):
+            rate = self.last
+        if rate is not None and rate.p == <double>p and rate.dtype == dtype:
+            return rate
+        try:
+            plan, numbers = self.rate(p, _kinds[dtype])
+        except (TypeError, ValueError):
+            return None
+        rate = _Rate()
+        rate.p, rate.dtype, rate.decides = p, dtype, plan is not None
+        if rate.decides:
+            rate.plan = _plan(plan)
+        for i in range(len(<tuple>numbers)):
+            rate.numbers[i] = (<tuple>numbers)[i]
+        with cython.critical_section(self):
+            self.last = rate
+        return rate
+
+
+    cdef object shape_of(self, x, tuple option):
+        """The shape of the decisions for `x`; raises what is wrong with it or with the option."""
+        # Of other types some numbers are equal to an integer and no option: True, 1.0.
+        if option and type(option[0]) is not int and type(option[0]) is not str:
+            return self.decisions(x, *option)
+        known = (x.shape, option)
+        shape = self.shapes.get(known)
+        if shape is None:
+            shape = self.decisions(x, *option)
+            if len(self.shapes) >= 64:
+                self.shapes.clear()
+            self.shapes[known] = shape
+        return shape
+
+
+cdef void *_lengthened(const Py_buffer *bias, fd_dtype dtype, size_t n, fd_bias *c):
+    """A bias, or what changes nothing, as an operation on n elements reads it: to be freed."""
+    cdef size_t size = 8 if dtype == FD_f64 else 4 if dtype == FD_f32 else 2
+    cdef size_t length = 1 if bias == NULL else <size_t>bias.shape[0]
+    cdef size_t i, total = length + (n if n < 4096 else 4096)
+    cdef char *values = <char *>malloc(total * size)
+    if values == NULL:
+        return NULL
+    if bias != NULL:
+        memcpy(values, bias.buf, length * size)
+    elif dtype == FD_f64:
+        (<double *>values)[0] = -0.0
+    elif dtype == FD_f32:
+        (<float *>values)[0] = -0.0
+    else:
+        (<uint16_t *>values)[0] = 0x8000
+    for i in range(length, total):
+        memcpy(values + i * size, values + (i - length) * size, size)
+    c.values, c.n, c.column = values, length, 0
+    return values
+
+
+cdef object _quick(
+    Front front, x, second, p, bint training, rng, out, noise_shape, tuple option, act,
+    default_generator,
+):
+    """The result, or None where this is not the common case: the general path then decides.
+
+    The common case: contiguous native arrays, p a float, a fastdrop generator or key, a new result,
+    one in place or one apart. Nothing is reserved or written before that is certain.
+    """
+    cdef Py_buffer views[4]
+    cdef Py_buffer *source = &views[0]
+    cdef Py_buffer *target
+    cdef Py_buffer *bias = NULL
+    cdef int held = 0, i
+    cdef fd_call c
+    cdef size_t positions
+    cdef uint8_t few_bits[FEW_BYTES]
+    cdef void *memory = NULL
+    cdef _Rate rate
+    cdef bint in_place = out is x
+    cdef int before, fresh = out is None, dtype
+    if type(x) is not _ndarray or type(p) is not float:
+        return None
+    if rng is None:
+        rng = default_generator()
+    if type(rng) is not Key and (front.repeats or type(rng) is not Generator):
+        return None
+    if out is not None and not in_place and type(out) is not _ndarray:
+        return None
+    c.bits = NULL
+    try:
+        try:
+            PyObject_GetBuffer(
+                x, source, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT | (PyBUF_WRITABLE if in_place else 0)
+            )
+            held = 1
+            if front.operands == 2:
+                if type(second) is not _ndarray:
+                    return None
+                PyObject_GetBuffer(second, &views[1], PyBUF_C_CONTIGUOUS | PyBUF_FORMAT)
+                held = 2
+        except Exception:  # not contiguous, read-only, bfloat16: each has its own word elsewhere
+            return None
+        dtype = _dtype_of(source.format)
+        c.n = source.len // source.itemsize
+        if dtype < 0 or c.n == 0 or (held == 2 and not _like(source, &views[1])):
+            return None
+        c.dtype = <fd_dtype>dtype
+        rate = front.rate_of(p, c.dtype)
+        if rate is None:
+            return None
+        if front.decisions is not None:
+            noise_shape = front.shape_of(x, option)
+        if not training:
+            # All else that can be wrong is checked by the general path.
+            return x if front.identity and fresh else None
+        positions = c.n
+        c.layout.ndim = -1
+        if noise_shape is not None:
+            if not _noise_layout(noise_shape, source, &c.layout, &positions):
+                return None
+            if positions < c.n:
+                if positions <= 8 * FEW_BYTES:
+                    c.bits = &few_bits[0]
+                else:
+                    memory = malloc((positions + 7) // 8)
+                    if memory == NULL:
+                        return None
+                    c.bits = <uint8_t *>memory
+                c.positions = positions
+        if front.operation == OP_AFFINE and c.layout.ndim < 0:
+            _noise_layout((), source, &c.layout, &positions)
+            positions = c.n
+        if act is not None:
+            name, values = act
+            if type(name) is not str or name not in _acts or c.n > GIL_ELEMENTS:
+                return None
+            if values is not None:
+                if type(values) is not _ndarray or source.ndim == 0:
+                    return None
+                try:
+                    PyObject_GetBuffer(values, &views[held], PyBUF_C_CONTIGUOUS | PyBUF_FORMAT)
+                except Exception:
+                    return None
+                bias = &views[held]
+                held += 1
+                if (
+                    bias.ndim != 1 or bias.shape[0] != source.shape[source.ndim - 1]
+                    or _dtype_of(bias.format) != dtype
+                ):
+                    return None
+            c.act = <fd_act><int>_acts[name]
+            memory = _lengthened(bias, c.dtype, c.n, &c.bias)
+            if memory == NULL:
+                return None
+        c.reads[0] = source.buf
+        c.reads[1] = views[1].buf if front.operands == 2 else NULL
+        c.writes[0] = source.buf
+        if not in_place:
+            result = out
+            for i in range(front.results):
+                if fresh:
+                    array = _empty_like(x)
+                    result = array if i == 0 else (result, array)
+                else:
+                    array = out
+                target = &views[held]
+                try:
+                    PyObject_GetBuffer(
+                        array, target, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT | PyBUF_WRITABLE
+                    )
+                except Exception:
+                    return None
+                held += 1
+                c.writes[i] = target.buf
+                if not fresh and not (
+                    _apart(source, target)
+                    and (front.operands == 1 or out is second or _apart(&views[1], target))
+                ):
+                    return None
+                if not fresh and bias != NULL and not _no_common_byte(bias, target):
+                    return None
+            out = result
+        elif (front.operands == 2 and not (second is x or _apart(source, &views[1]))) or (
+            bias != NULL and not _no_common_byte(bias, source)
+        ):
+            return None
+        if type(rng) is Generator:
+            if not (<Generator>rng)._take(
+                positions if rate.decides else 2 * positions, &c.key
+            ):
+                return None
+        else:
+            c.key = (<Key>rng).key
+            if (positions if rate.decides else 2 * positions) - 1 > UINT64_MAX - c.key.offset:
+                return None
+        c.operation, c.contiguous, c.drawn, c.bools = front.operation, True, True, NULL
+        c.plan = rate.plan
+        c.numbers[0], c.numbers[1], c.numbers[2] = rate.numbers[0], rate.numbers[1], rate.numbers[2]
+        if c.n < GIL_ELEMENTS:
+            _run(&c)
+        else:
+            with nogil:
+                before = fd_fresh_outputs(fresh)
+                _run(&c)
+                fd_fresh_outputs(before)
+    finally:
+        free(memory)
+        for i in range(held):
+            PyBuffer_Release(&views[i])
+    return out
+
+
+def dropout_front(general, default_generator, variant):
+    """`dropout`: the common case compiled, every other one left to `general`."""
+    cdef Front front = Front(variant)
+    front.decisions = None  # its option is the shape of the decisions
+
+    def dropout(x, p=0.5, training=True, *, rng=None, out=None, noise_shape=None, mode="inverted"):
+        if _enabled and training is True and mode is "inverted":
+            result = _quick(
+                front, x, None, p, True, rng, out, noise_shape, (), None, default_generator
+            )
+            if result is not None:
+                return result
+        return general(x, p, training, rng=rng, out=out, noise_shape=noise_shape, mode=mode)
+    return dropout
+
+
+def dropout_inplace_front(general, default_generator, variant):
+    """`dropout_`, likewise."""
+    cdef Front front = Front(variant)
+    front.decisions = None
+
+    def dropout_(x, p=0.5, training=True, *, rng=None, noise_shape=None, mode="inverted"):
+        if _enabled and training is True and mode is "inverted":
+            result = _quick(
+                front, x, None, p, True, rng, x, noise_shape, (), None, default_generator
+            )
+            if result is not None:
+                return x
+        return general(x, p, training, rng=rng, noise_shape=noise_shape, mode=mode)
+    return dropout_
+
+
+def run_front(general, default_generator):
+    """`pipeline.run`, for every variant."""
+    fronts = {}
+
+    def run(variant, tuple operands, p, training, rng, out, *option, act=None):
+        if _enabled and (training is True or training is False):
+            front = fronts.get(variant)
+            if front is None:
+                front = fronts.setdefault(variant, Front(variant))
+            if not (<Front>front).spreads:
+                result = _quick(
+                    <Front>front, operands[0], operands[1] if len(operands) > 1 else None, p,
+                    training, rng, out, None, option, act, default_generator,
+                )
+                if result is not None:
+                    return result
+        return general(variant, operands, p, training, rng, out, *option, act=act)
+    return run

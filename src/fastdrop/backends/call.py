@@ -1,0 +1,176 @@
+"""What a backend is asked for: one element-wise operation on arrays, under decisions.
+
+The caller has checked everything and holds all memory that is written. The C struct that the
+compiled backend fills has the same parts.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from fastdrop._plan import Plan
+    from fastdrop.stream import Key
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+Operation: TypeAlias = Literal[
+    "scale",
+    "affine",
+    "add",
+    "select",
+    "split",
+    "mix",
+    "unmix",
+    "act",
+    "act_slope",
+    "noise_factor",
+    "noise_add",
+]
+"""What is computed of kept elements and of dropped ones:
+
+============  =========  ======  ======================  =======================================
+operation     reads      writes  numbers                 kept; dropped
+============  =========  ======  ======================  =======================================
+scale         x          y       scale                   x * scale; +0.0
+affine        x          y       scale, shift, dropped   x * scale + shift; dropped
+add           x, r       y       scale                   x * scale + r; r
+select        a, b       y                               a; b
+split         dy         da, db                          da = dy, db = +0.0; the other way round
+mix           a, b       y       keep, drop              a * keep + b * drop, without decisions
+unmix         dy         da, db  keep, drop              dy * keep, dy * drop, without decisions
+act           x          y       scale                   act(x + bias) * scale; +0.0
+act_slope     x, dy      dx      scale                   (dy * scale) * act'(x + bias); +0.0
+noise_factor  x          y       deviation               x * (1 + deviation * z), z normal
+noise_add     x          y       deviation               x + deviation * z, z normal
+============  =========  ======  ======================  =======================================
+
+Each product and sum is rounded in the compute type: float64 for float64, float32 otherwise.
+"""
+
+# Elements at a time where an array is not contiguous: whole blocks of the stream.
+_BUFFER = 16 * 4096
+
+
+class Bias(NamedTuple):
+    """A bias that is added to rows of ``n`` elements.
+
+    ``values`` has ``n`` + 4096 elements, in which those of the bias come again and again; the first
+    element of an operation stands in ``column``.
+    """
+
+    values: Array
+    n: int
+    column: int
+
+
+class Call(NamedTuple):
+    """One operation: its operands, its decisions, and its numbers.
+
+    Operands have one shape, any strides and at least one element; what is written may be what is
+    read, with the same strides. 16-bit floats are uint16.
+    """
+
+    operation: Operation
+    kind: str
+    """The dtype, one of "float32", "float64", "float16" and "bfloat16"."""
+    reads: tuple[Array, ...]
+    writes: tuple[Array, ...]
+    numbers: tuple[float, ...] = ()
+    key: "Key | None" = None
+    """Where decisions are drawn; without a key and a mask everything is kept."""
+    plan: "Plan | None" = None
+    """The threshold that decisions are drawn with; None for normal variates."""
+    steps: tuple[int, ...] | None = None
+    """How many decisions further the next element along each axis is, 0 to share a decision; None
+    for C order. Element (i, j) has decision ``i * steps[0] + j * steps[1]``, which is at that
+    position from the key's offset on (a variate, at twice that: it takes two positions). Scaling,
+    the affine map and noise can share; of the rest, the NumPy backend alone."""
+    mask: Array | None = None
+    """Without a key the decisions themselves, else room for those that are drawn where elements
+    share them: packed bits in contiguous uint8, lowest first; or, given, bools of any strides."""
+    act: str = "none"
+    """The activation: "none", "relu", "gelu", "gelu_tanh" or "silu"."""
+    bias: Bias | None = None
+
+    @property
+    def positions(self) -> int:
+        """How many positions of the stream a decision takes."""
+        return 2 if self.operation.startswith("noise") else 1
+
+
+def steps_of(mask_shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The steps of decisions in C order of a mask whose axes of length 1 share them."""
+    steps, step = [], 1
+    for n in reversed(mask_shape):
+        steps.append(step if n != 1 else 0)
+        step *= n
+    return tuple(reversed(steps))
+
+
+def mask_shape(call: Call) -> tuple[int, ...]:
+    """The shape of the decisions of a call that has steps: 1 along axes that share them."""
+    steps, shape = call.steps or (), call.reads[0].shape
+    return tuple(n if step else 1 for n, step in zip(shape, steps, strict=True))
+
+
+def room_for(n: int) -> Array:
+    """Room for the packed bits of so many decisions."""
+    return np.empty((n + 7) // 8, np.uint8)
+
+
+def shared_noise(call: Call, run: Callable[[Call], None]) -> Array:
+    """What a call that shares normal variates multiplies with, or adds, in the compute type.
+
+    Of the operands' shape. ``run`` computes the same operation where no variate is shared.
+    """
+    kind = "float64" if call.kind == "float64" else "float32"
+    # 1 * factor and -0.0 + term are the factor and the term themselves, with their signs.
+    start = 1.0 if call.operation == "noise_factor" else -0.0
+    noise = np.full(mask_shape(call), start, kind)
+    run(call._replace(kind=kind, reads=(noise,), writes=(noise,), steps=None))
+    return np.broadcast_to(noise, call.reads[0].shape)
+
+
+def in_runs(call: Call, *more: Array) -> Iterator[Call]:
+    """The call in parts that have contiguous operands of one axis, one after another in C order.
+
+    Arrays that are not contiguous go through small buffers: a part has to be computed before the
+    next is asked for. Elements share no decision. What else is read comes behind the operands.
+    """
+    if call.steps is not None and not more:
+        raise NotImplementedError(f"{call.operation} with decisions that elements share")
+    read = [*call.reads, *more]
+    arrays = [*read, *call.writes]
+    n = len(read)
+    if all(array.flags.c_contiguous for array in arrays):
+        flat = tuple(array.reshape(-1) for array in arrays)
+        yield call._replace(reads=flat[:n], writes=flat[n:])
+        return
+    flags: list[list[Any]] = [["readonly", "contig"] for _ in read]
+    flags += [["writeonly", "contig"] for _ in call.writes]
+    iterator = np.nditer(
+        arrays,
+        flags=["external_loop", "buffered", "delay_bufalloc"],
+        op_flags=flags,
+        order="C",
+        buffersize=_BUFFER,
+    )
+    start = 0
+    with iterator:
+        iterator.reset()
+        for operands in iterator:
+            yield _part(call, start, operands[:n], operands[n:])
+            start += operands[0].size
+
+
+def _part(call: Call, start: int, reads: tuple[Array, ...], writes: tuple[Array, ...]) -> Call:
+    """The part of the call that begins at element number ``start``."""
+    key, bias = call.key, call.bias
+    if start and key is not None:
+        offset = (key.offset + call.positions * start) % 2**64
+        key = type(key)(key.seed, key.stream, offset)
+    if bias is not None:
+        bias = bias._replace(column=(bias.column + start) % bias.n)
+    return call._replace(reads=tuple(reads), writes=tuple(writes), key=key, bias=bias)

@@ -1,0 +1,76 @@
+"""What is decided as one: the shape of the decisions for an array, 1 along axes that share them.
+
+The decisions, in C order, are the positions in the stream.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, TypeAlias
+
+from . import _arrays
+from ._arrays import Array
+from ._plan import check_choice
+
+DataFormat: TypeAlias = Literal["channels_first", "channels_last"]
+PathMode: TypeAlias = Literal["row", "batch"]
+
+DATA_FORMATS: Final[tuple[DataFormat, DataFormat]] = ("channels_first", "channels_last")
+PATH_MODES: Final[tuple[PathMode, PathMode]] = ("row", "batch")
+
+
+def check_data_format(data_format: object) -> DataFormat:
+    """`data_format`, if it is one of the two."""
+    return check_choice(data_format, "data_format", DATA_FORMATS)
+
+
+def check_path_mode(mode: object) -> PathMode:
+    """`mode`, if it is one of the two."""
+    return check_choice(mode, "mode", PATH_MODES)
+
+
+def check_block_size(block_size: object) -> int:
+    """`block_size`, if blocks can have it."""
+    return _arrays.check_count(block_size, "block_size")
+
+
+def spatial_shape(x: Array, axes: int, data_format: DataFormat) -> tuple[int, ...]:
+    """One decision for each sample and channel of `x`, which has so many spatial axes."""
+    _arrays.check_rank(x, axes + 1, axes + 2)
+    ones = (1,) * axes
+    if data_format == "channels_first":
+        return x.shape[:-axes] + ones
+    return x.shape[: x.ndim - axes - 1] + ones + x.shape[-1:]
+
+
+def variational_shape(x: Array, time_axis: int) -> tuple[int, ...]:
+    """One decision for all time steps."""
+    axis = _arrays.axis_of(time_axis, x, "time_axis")
+    return (*x.shape[:axis], 1, *x.shape[axis + 1 :])
+
+
+def path_shape(x: Array, mode: PathMode) -> tuple[int, ...]:
+    """One decision for each sample, or one in all."""
+    if mode == "batch":
+        return (1,) * x.ndim
+    _arrays.check_rank(x, 1, None)
+    return x.shape[:1] + (1,) * (x.ndim - 1)
+
+
+def feature_shape(x: Array, argument: str = "x") -> tuple[int, ...]:
+    """One decision for each sample and channel of `x`, which the caller knows as `argument`."""
+    _arrays.check_rank(x, 2, None, argument)
+    return x.shape[:2] + (1,) * (x.ndim - 2)
+
+
+def row_shape(table: Array) -> tuple[int, ...]:
+    """One decision for each row of `table`."""
+    _arrays.check_rank(table, 2, 2, "table")
+    return (table.shape[0], 1)
+
+
+def corner_shape(x: Array, axes: int, block_size: int) -> tuple[int, ...]:
+    """The shape of the decisions for `x`, which has so many spatial axes: a block's corners."""
+    _arrays.check_rank(x, axes + 1, axes + 2)
+    lengths = x.shape[-axes:]
+    block = min(block_size, *lengths)
+    return (*x.shape[:-axes], *(n - block + 1 for n in lengths))

@@ -1,0 +1,180 @@
+"""From a public function's arguments to its result: once, in one place, without a step back.
+
+Operands are checked, then the rate, the option, the flag and the output; then all memory is
+allocated, and positions are reserved: a MemoryError must not advance a generator. Then a backend
+computes. Nothing is written before every check has passed.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _arrays, backends
+from ._arrays import Array
+from ._bias import as_bias, check_activation, lengthened
+from ._plan import Rate, kept_scale, make_block_plan
+from ._rng import RNGLike, check_repeatable, check_unused, default_generator, resolve
+from .backends.call import Bias, Call, room_for, steps_of
+from .variants import Variant
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def compiled(front: str, *variants: Variant) -> Callable[[_Function], _Function]:
+    """Put a function of the compiled core before the one that is decorated.
+
+    It takes the common case, and calls the decorated one for every other. Without the compiled core
+    there is nothing to put before it.
+    """
+
+    def decorate(general: _Function) -> _Function:
+        try:
+            from . import _core
+        except ImportError:
+            return general
+        function = getattr(_core, front)(general, default_generator, *variants)
+        return cast("_Function", functools.update_wrapper(function, general))
+
+    return decorate
+
+
+@compiled("run_front")
+def run(
+    variant: Variant,
+    operands: tuple[npt.ArrayLike, ...],
+    p: float,
+    training: bool,
+    rng: RNGLike,
+    out: Array | None,
+    *option: object,
+    act: tuple[object, npt.ArrayLike | None] | None = None,
+) -> Any:
+    """The work of a public function; several results are a tuple.
+
+    `option` is what the variant's decisions depend on, `act` an activation and its bias.
+    """
+    names = variant.operands
+    x = _arrays.as_input(operands[0], names[0])
+    kind = _arrays.kind_of(x.dtype, names[0])
+    reads = [x]
+    for value, name in zip(operands[1:], names[1:], strict=True):
+        reads.append(_arrays.as_operand_like(value, x, name, names[0]))
+    rate = variant.rate(p, kind)
+    decisions = None if variant.decisions is None else variant.decisions(x, *option)
+    activation = None if act is None else _activation(act, x)
+    training = _arrays.check_flag(training, "training")
+    target = None
+    if out is not None:
+        target = _arrays.check_out(out, x, names[0])
+        for other, name in zip(reads[1:], names[1:], strict=True):
+            _arrays.check_overlap(target, other, name)
+        if activation is not None and activation[1] is not None:
+            _arrays.check_apart(activation[1], target, "bias")
+    if variant.repeats:
+        check_repeatable(rng)
+    draws = training and x.size > 0
+    if not draws:
+        check_unused(rng)
+        if variant.evaluation is None or (not x.size and variant.operation == "scale"):
+            if target is not None and target is not x:
+                np.copyto(target, x)
+            return x if out is None else out
+    if target is None:
+        writes = [np.empty_like(x, subok=False) for _ in range(variant.results)]
+    else:
+        writes = [target]
+    if x.size:
+        sources = tuple([_arrays.storage(array, kind) for array in reads])
+        results = tuple([_arrays.storage(array, kind) for array in writes])
+        extra = None if activation is None else (activation[0], lengthened(activation[1], x, kind))
+        if draws:
+            shape = None if decisions is None else _arrays.storage_shape(decisions, x)
+            apply(variant, sources, results, kind, rate, rng, shape, extra)
+        elif variant.evaluation is not None:
+            numbers = variant.evaluation.numbers(p, kind)
+            call = Call(variant.evaluation.operation, kind, sources, results, numbers)
+            _compute(call, extra)
+    if out is not None:
+        return out
+    return writes[0] if variant.results == 1 else tuple(writes)
+
+
+def _activation(act: tuple[object, npt.ArrayLike | None], x: Array) -> tuple[str, Array | None]:
+    """An activation and its bias, if they are what they have to be for `x`."""
+    name, bias = act
+    values = None if bias is None else as_bias(bias, x)
+    return check_activation(name), values
+
+
+def _compute(call: Call, act: tuple[str, Bias] | None) -> None:
+    if act is not None:
+        call = call._replace(act=act[0], bias=act[1])
+    backends.active().run(call)
+
+
+def apply(
+    variant: Variant,
+    reads: tuple[Array, ...],
+    writes: tuple[Array, ...],
+    kind: str,
+    rate: Rate,
+    rng: RNGLike,
+    decisions: tuple[int, ...] | None = None,
+    act: tuple[str, Bias] | None = None,
+) -> None:
+    """The last steps: reserve positions, and compute.
+
+    Arrays are checked, and as backends take them: 16-bit floats are uint16. `decisions` has an axis
+    for each of theirs; None is a decision for each element.
+    """
+    plan, numbers = rate
+    x = reads[0]
+    if variant.block_axes and decisions is not None:
+        lengths = x.shape[-variant.block_axes :]
+        block = lengths[0] - decisions[-variant.block_axes] + 1
+        apply_blocks(x, writes[0], kind, numbers[0], lengths, block, rng, x.shape)
+        return
+    n, steps, mask = x.size, None, None
+    if decisions is not None and decisions != x.shape:
+        n, steps = math.prod(decisions), steps_of(decisions)
+        if plan is not None:
+            mask = room_for(n)
+    # A normal variate takes two positions.
+    key = resolve(rng, n if plan is not None else 2 * n)
+    _compute(Call(variant.operation, kind, reads, writes, numbers, key, plan, steps, mask), act)
+
+
+def apply_blocks(
+    source: Array,
+    result: Array,
+    kind: str,
+    p: float,
+    lengths: tuple[int, ...],
+    block: int,
+    rng: RNGLike,
+    mask_shape: tuple[int, ...],
+) -> None:
+    """The same for blocks, which the spatial axes have `lengths` for.
+
+    A decision is drawn for each place of a block's lowest corner. The mask is 1 along axes that
+    share it. What is kept is multiplied with the number of all elements over that of the kept ones.
+    """
+    n = math.prod(mask_shape)
+    planes = n // math.prod(lengths)
+    plan = make_block_plan(p, lengths, block)
+    bits = room_for(n)
+    backend = backends.active()
+    key = resolve(rng, planes * math.prod(m - block + 1 for m in lengths))
+    kept = backend.drop_block_packed(bits, (planes, *lengths), block, key, plan)
+    if not kept:
+        result.fill(0)
+        return
+    steps = None if mask_shape == source.shape else steps_of(mask_shape)
+    numbers = (kept_scale(n, kept, kind),)
+    backend.run(Call("scale", kind, (source,), (result,), numbers, steps=steps, mask=bits))

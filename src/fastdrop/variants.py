@@ -1,0 +1,268 @@
+"""The variants of dropout, each as one declaration: read this first.
+
+A variant is what it reads, what is decided as one, what is computed of kept and of dropped
+elements, how its gradient is computed, and what evaluation computes. `pipeline` does the work of a
+public function from its declaration; signatures and docstrings stand with the functions.
+`backends.call` lists the operations, `decisions` the shapes of what is decided. Algorithms of their
+own (softmax, products with a mask for each sample, norms, Monte Carlo) are not here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from . import decisions
+from ._arrays import Array, check_axis, check_noise_shape
+from ._plan import (
+    Rate,
+    affine_rate,
+    affine_slope_rate,
+    block_rate,
+    both_scales,
+    deviation_rate,
+    evaluation_scales,
+    factor_rate,
+    no_scale,
+    noise_rate,
+    plain_rate,
+    standard_rate,
+)
+from .backends.call import Operation
+
+Decisions: TypeAlias = Callable[..., tuple[int, ...]]
+"""From an array and the variant's option, which it checks, to the shape of the decisions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What is computed where nothing is drawn: an operation, and its numbers from p and dtype."""
+
+    operation: Operation
+    numbers: Callable[[float, str], tuple[float, ...]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Variant:
+    """One kind of dropout, or the gradient of one."""
+
+    function: str
+    """The public function of this name in `fastdrop`; a `Variant` in `VARIANTS` is found by it."""
+    source: str
+    """Author and year of the publication that defines it; the docstring says more."""
+    operation: Operation = "scale"
+    operands: tuple[str, ...] = ("x",)
+    """What the function calls the arrays that it reads: of one shape and dtype."""
+    rate: Callable[[Any, str], Rate] = factor_rate
+    """From p and the dtype to the threshold of decisions and the numbers of the operation."""
+    decisions: Decisions | None = None
+    """What is decided as one; None for each element by itself."""
+    evaluation: Evaluation | None = None
+    """None for the input itself."""
+    gradient: str = "same"
+    """"same" for the same call on the gradient, "identity", or the function that computes it."""
+    layer: str | None = None
+    """Its class in `fastdrop.layers`."""
+    results: int = 1
+    block_axes: int = 0
+    """Where a decision drops a block: how many axes blocks have."""
+    repeats: bool = False
+    """Whether ``rng`` has to give the same key in every call, as a gradient needs it."""
+
+
+def _spatial(axes: int) -> Decisions:
+    return lambda x, data_format: decisions.spatial_shape(
+        x, axes, decisions.check_data_format(data_format)
+    )
+
+
+def _corners(axes: int) -> Decisions:
+    return lambda x, block_size: decisions.corner_shape(
+        x, axes, decisions.check_block_size(block_size)
+    )
+
+
+def _noise_shape(x: Array, noise_shape: object) -> tuple[int, ...]:
+    return check_noise_shape(noise_shape, x.shape)
+
+
+def _all_but_time(x: Array, time_axis: object) -> tuple[int, ...]:
+    return decisions.variational_shape(x, check_axis(time_axis, "time_axis"))
+
+
+def _paths(x: Array, mode: object) -> tuple[int, ...]:
+    return decisions.path_shape(x, decisions.check_path_mode(mode))
+
+
+# --- x / (1 - p) where kept, else +0.0 ------------------------------------------------------------
+
+DROPOUT: Final = Variant(
+    "dropout", "Srivastava et al. 2014", decisions=_noise_shape, layer="Dropout"
+)
+# mode="standard": nothing is scaled in training, and everything by 1 - p in evaluation.
+DROPOUT_STANDARD: Final = Variant(
+    "dropout",
+    "Srivastava et al. 2014",
+    decisions=_noise_shape,
+    rate=standard_rate,
+    evaluation=Evaluation("scale", evaluation_scales),
+    layer="Dropout",
+)
+DROPOUT1D: Final = Variant(
+    "dropout1d", "Tompson et al. 2015", decisions=_spatial(1), layer="SpatialDropout1D"
+)
+DROPOUT2D: Final = Variant(
+    "dropout2d", "Tompson et al. 2015", decisions=_spatial(2), layer="SpatialDropout2D"
+)
+DROPOUT3D: Final = Variant(
+    "dropout3d", "Tompson et al. 2015", decisions=_spatial(3), layer="SpatialDropout3D"
+)
+VARIATIONAL_DROPOUT: Final = Variant(
+    "variational_dropout",
+    "Gal and Ghahramani 2016",
+    decisions=_all_but_time,
+    layer="VariationalDropout",
+)
+DROP_PATH: Final = Variant("drop_path", "Huang et al. 2016", decisions=_paths, layer="DropPath")
+DROP_CONNECT: Final = Variant(
+    "drop_connect", "Wan et al. 2013", operands=("w",), layer="DropConnect"
+)
+EMBEDDING_DROPOUT: Final = Variant(
+    "embedding_dropout",
+    "Merity, Keskar and Socher 2018",
+    operands=("table",),
+    decisions=decisions.row_shape,
+    layer="EmbeddingDropout",
+)
+ATTENTION_DROPOUT: Final = Variant(
+    "attention_dropout", "Vaswani et al. 2017", operands=("weights",), layer="AttentionDropout"
+)
+
+# --- the same by blocks: what is kept is multiplied with the number of all over that of kept ------
+
+DROP_BLOCK1D: Final = Variant(
+    "drop_block1d",
+    "Ghiasi, Lin and Le 2018",
+    rate=block_rate,
+    decisions=_corners(1),
+    block_axes=1,
+    layer="DropBlock1D",
+)
+DROP_BLOCK2D: Final = Variant(
+    "drop_block2d",
+    "Ghiasi, Lin and Le 2018",
+    rate=block_rate,
+    decisions=_corners(2),
+    block_axes=2,
+    layer="DropBlock2D",
+)
+DROP_BLOCK3D: Final = Variant(
+    "drop_block3d",
+    "Ghiasi, Lin and Le 2018",
+    rate=block_rate,
+    decisions=_corners(3),
+    block_axes=3,
+    layer="DropBlock3D",
+)
+
+# --- a x + b where kept, else a constant ----------------------------------------------------------
+
+ALPHA_DROPOUT: Final = Variant(
+    "alpha_dropout",
+    "Klambauer et al. 2017",
+    operation="affine",
+    rate=affine_rate,
+    gradient="alpha_dropout_backward",
+    layer="AlphaDropout",
+)
+ALPHA_DROPOUT_BACKWARD: Final = Variant(
+    "alpha_dropout_backward",
+    "Klambauer et al. 2017",
+    operands=("dy",),
+    rate=affine_slope_rate,
+    repeats=True,
+)
+FEATURE_ALPHA_DROPOUT: Final = Variant(
+    "feature_alpha_dropout",
+    "Klambauer et al. 2017",
+    operation="affine",
+    rate=affine_rate,
+    decisions=decisions.feature_shape,
+    gradient="feature_alpha_dropout_backward",
+    layer="FeatureAlphaDropout",
+)
+FEATURE_ALPHA_DROPOUT_BACKWARD: Final = Variant(
+    "feature_alpha_dropout_backward",
+    "Klambauer et al. 2017",
+    operands=("dy",),
+    rate=affine_slope_rate,
+    decisions=lambda dy: decisions.feature_shape(dy, "dy"),
+    repeats=True,
+)
+
+# --- x (1 + sigma z), x + sigma z: nothing is dropped ---------------------------------------------
+
+GAUSSIAN_DROPOUT: Final = Variant(
+    "gaussian_dropout",
+    "Srivastava et al. 2014",
+    operation="noise_factor",
+    rate=deviation_rate,
+    layer="GaussianDropout",
+)
+GAUSSIAN_NOISE: Final = Variant(
+    "gaussian_noise",
+    "Bishop 1995",
+    operation="noise_add",
+    rate=noise_rate,
+    gradient="identity",
+    layer="GaussianNoise",
+)
+
+# --- in one pass with another operand, or an activation -------------------------------------------
+
+DROPOUT_ADD: Final = Variant(
+    "dropout_add",
+    "Vaswani et al. 2017",
+    operation="add",
+    operands=("x", "residual"),
+    evaluation=Evaluation("add", no_scale),
+    gradient="dropout",
+    layer="DropoutAdd",
+)
+ZONEOUT: Final = Variant(
+    "zoneout",
+    "Krueger et al. 2017",
+    operation="select",
+    operands=("h_new", "h_old"),
+    rate=plain_rate,
+    evaluation=Evaluation("mix", both_scales),
+    gradient="zoneout_backward",
+    layer="Zoneout",
+)
+ZONEOUT_BACKWARD: Final = Variant(
+    "zoneout_backward",
+    "Krueger et al. 2017",
+    operation="split",
+    operands=("dy",),
+    rate=plain_rate,
+    evaluation=Evaluation("unmix", both_scales),
+    results=2,
+)
+BIAS_ACT_DROPOUT: Final = Variant(
+    "bias_act_dropout",
+    "Hendrycks and Gimpel 2016",
+    operation="act",
+    evaluation=Evaluation("act", no_scale),
+    gradient="bias_act_dropout_backward",
+    layer="BiasActDropout",
+)
+BIAS_ACT_DROPOUT_BACKWARD: Final = Variant(
+    "bias_act_dropout_backward",
+    "Hendrycks and Gimpel 2016",
+    operation="act_slope",
+    operands=("x", "dy"),
+    evaluation=Evaluation("act_slope", no_scale),
+)
+
+VARIANTS: Final = tuple(value for value in globals().values() if isinstance(value, Variant))
