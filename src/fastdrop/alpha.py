@@ -270,7 +270,7 @@ def _run(
         check_unused(rng)
         if target is not None:
             np.copyto(target, array)
-        return array if out is None else out
+        return _arrays.itself(value, array) if out is None else out
     if target is None:
         target = out = np.empty_like(array, subok=False)
     source, result = _arrays.storage(array, kind), _arrays.storage(target, kind)

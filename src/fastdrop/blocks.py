@@ -269,7 +269,7 @@ def _drop_blocks(
         check_unused(rng)
     if target is None:
         if not training or array.size == 0:
-            return array
+            return _arrays.itself(x, array)
         target = out = np.empty_like(array, subok=False)
     if array.size and training:
         _train(array, target, p, corners[-axes:], rng)

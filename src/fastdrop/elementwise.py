@@ -160,7 +160,7 @@ def dropout(
         check_unused(rng)
     if target is None:
         if array.size == 0 or (mode == "inverted" and not training):
-            return array
+            return _arrays.itself(x, array)
         target = out = np.empty_like(array, subok=False)
     if array.size:
         _run(array, target, kind, p, training, plan, rng, mask_shape, mode)
@@ -354,7 +354,7 @@ def apply_mask(
     keep, packed = _arrays.check_mask(mask, array)
     if target is None:
         if array.size == 0:
-            return array
+            return _arrays.itself(x, array)
         target = out = np.empty_like(array, subok=False)
     else:
         _arrays.check_apart(keep, target, "mask")

@@ -86,7 +86,7 @@ def gaussian_dropout(
     array = _arrays.as_operand(x)
     kind = _arrays.kind_of(array.dtype)
     deviation = dropout_deviation(p, kind)
-    return _run("gaussian_dropout", array, kind, deviation, training, rng, out)
+    return _run("gaussian_dropout", x, array, kind, deviation, training, rng, out)
 
 
 def gaussian_noise(
@@ -151,11 +151,12 @@ def gaussian_noise(
     array = _arrays.as_operand(x)
     kind = _arrays.kind_of(array.dtype)
     deviation = check_deviation(std, "std", kind)
-    return _run("gaussian_noise", array, kind, deviation, training, rng, out)
+    return _run("gaussian_noise", x, array, kind, deviation, training, rng, out)
 
 
 def _run(
     operation: str,
+    x: npt.ArrayLike,
     array: Array,
     kind: str,
     deviation: float,
@@ -169,7 +170,7 @@ def _run(
         check_unused(rng)
         if target is not None:
             np.copyto(target, array)
-        return array if out is None else out
+        return _arrays.itself(x, array) if out is None else out
     if target is None:
         target = out = np.empty_like(array, subok=False)
     apply_noise(

@@ -251,7 +251,7 @@ def _spatial(
 ) -> Array:
     array = _arrays.as_operand(x)
     shape = spatial_shape(array, axes, check_data_format(data_format))
-    return dropout(array, p, training, rng=rng, out=out, noise_shape=shape)
+    return dropout(_arrays.itself(x, array), p, training, rng=rng, out=out, noise_shape=shape)
 
 
 # --- other shared decisions ----------------------------------------------------------------------
@@ -313,7 +313,7 @@ def variational_dropout(
     """
     array = _arrays.as_operand(x)
     shape = variational_shape(array, _arrays.check_axis(time_axis, "time_axis"))
-    return dropout(array, p, training, rng=rng, out=out, noise_shape=shape)
+    return dropout(_arrays.itself(x, array), p, training, rng=rng, out=out, noise_shape=shape)
 
 
 def drop_path(
@@ -374,4 +374,4 @@ def drop_path(
     """
     array = _arrays.as_operand(x)
     shape = path_shape(array, check_path_mode(mode))
-    return dropout(array, p, training, rng=rng, out=out, noise_shape=shape)
+    return dropout(_arrays.itself(x, array), p, training, rng=rng, out=out, noise_shape=shape)

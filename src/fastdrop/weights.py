@@ -70,7 +70,7 @@ def drop_connect(
            [0., 2., 0., 0.]], dtype=float32)
     """
     array = _arrays.as_operand(w, "w")
-    return _drop(array, "w", array.shape, p, training, rng, out)
+    return _drop(w, array, "w", array.shape, p, training, rng, out)
 
 
 def embedding_dropout(
@@ -125,7 +125,7 @@ def embedding_dropout(
            [0., 0., 0.]], dtype=float32)
     """
     array = _arrays.as_operand(table, "table")
-    return _drop(array, "table", row_shape(array), p, training, rng, out)
+    return _drop(table, array, "table", row_shape(array), p, training, rng, out)
 
 
 def attention_dropout(
@@ -177,10 +177,11 @@ def attention_dropout(
            [0. , 0.5, 0. , 0. ]], dtype=float32)
     """
     array = _arrays.as_operand(weights, "weights")
-    return _drop(array, "weights", array.shape, p, training, rng, out)
+    return _drop(weights, array, "weights", array.shape, p, training, rng, out)
 
 
 def _drop(
+    value: npt.ArrayLike,
     array: Array,
     argument: str,
     mask_shape: tuple[int, ...],
@@ -193,4 +194,5 @@ def _drop(
         _arrays.check_out(out, array, argument)  # `dropout` would call the array x
     # Without noise_shape, where it can be, a call is short.
     noise_shape = None if mask_shape == array.shape else mask_shape
-    return dropout(array, p, training, rng=rng, out=out, noise_shape=noise_shape)
+    x = _arrays.itself(value, array)
+    return dropout(x, p, training, rng=rng, out=out, noise_shape=noise_shape)

@@ -126,7 +126,7 @@ class Layer(ABC):
             raise ValueError(
                 f"dy has to have the shape of forward's output {last.shape}, but got {array.shape}"
             )
-        return array, last
+        return _arrays.itself(dy, array), last
 
     def train(self, mode: bool = True) -> Self:
         """Switch to training (or, with False, to evaluation) and return the layer."""
