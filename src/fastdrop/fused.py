@@ -8,7 +8,7 @@ import numpy.typing as npt
 from . import _arrays, backends
 from ._arrays import Array
 from ._plan import dropped_scale, evaluation_scale, make_plan
-from ._rng import RNGLike, check_unused, resolve
+from ._rng import RNGLike, check_repeatable, check_unused, resolve
 from ._runs import key_at, over_runs
 from .backends.numpy.arithmetic import factor, rounded, widened
 
@@ -211,7 +211,8 @@ def zoneout_backward(
     dy : array_like
         The gradient with respect to the result of `zoneout`.
     p, training, rng
-        What `zoneout` was called with; `rng` is a `Key`, so that the decisions are the same.
+        What `zoneout` was called with; `rng` is a `Key` or a seed, so that the decisions are the
+        same. Training needs it.
 
     Returns
     -------
@@ -248,6 +249,8 @@ def zoneout_backward(
     read = [_arrays.storage(gradient, kind)]
     written = [_arrays.storage(d_new, kind), _arrays.storage(d_old, kind)]
     backend = backends.active()
+    if training:
+        check_repeatable(rng)
     if training and gradient.size:
         key = resolve(rng, gradient.size)
 
