@@ -10,7 +10,7 @@ import numpy.typing as npt
 from . import _arrays, backends
 from ._arrays import Array
 from ._plan import Plan, make_plan
-from ._rng import Key, RNGLike, check_unused, resolve
+from ._rng import Key, RNGLike, check_repeatable, check_unused, resolve
 from ._runs import Bias, key_at, over_runs
 
 Activation: TypeAlias = Literal["none", "relu", "gelu", "gelu_tanh", "silu"]
@@ -200,6 +200,8 @@ def bias_act_dropout_backward(
         _arrays.check_overlap(target, gradient, "dy")
         if values is not None:
             _arrays.check_apart(values, target, "bias")
+    if training:
+        check_repeatable(rng)
     key, plan = _drawn(plan, array, training, rng)
     longer = _lengthened(values, array, kind)
     backend = backends.active()
