@@ -23,8 +23,8 @@ def arrays(shapes: dict[str, Shape], dtype: Any) -> dict[str, np.ndarray]:
     return {
         name: np.ones(shape, np.bool_)
         if name == "mask"
-        else np.linspace(0.25, 1, int(np.prod(shape))).reshape(shape).astype(dtype)
-        for name, shape in shapes.items()
+        else np.linspace(0.25 + i, 1 + i, int(np.prod(shape))).reshape(shape).astype(dtype)
+        for i, (name, shape) in enumerate(shapes.items())
     }
 
 

@@ -46,7 +46,8 @@ def default_generator() -> Generator:
     """Return the generator that ``rng=None`` draws from.
 
     It starts from 64 bits of the system's randomness; `manual_seed` makes it repeatable. A
-    forked child inherits it as it is: give each process a child of its own with ``spawn``.
+    forked child inherits it as it is and draws its parent's masks, as the workers of a data loader
+    do: seed it anew in each, or give each a child of its own with ``spawn``.
 
     Returns
     -------
