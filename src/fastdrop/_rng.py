@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from fastdrop import stream
+from fastdrop._convert import type_name
 
 if TYPE_CHECKING:
     from fastdrop.stream import Generator, Key
@@ -130,7 +131,7 @@ def resolve(rng: RNGLike, n: int) -> Key:
         return _key_of_words(rng.integers(0, 2**64, size=2, dtype=np.uint64))
     raise TypeError(
         "rng has to be None, an integer seed, a fastdrop Key or Generator, or a NumPy "
-        f"SeedSequence or Generator, but got {type(rng).__name__}"
+        f"SeedSequence or Generator, but got {type_name(rng)}"
     )
 
 
