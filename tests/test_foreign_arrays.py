@@ -34,6 +34,16 @@ class Tagged(np.ndarray):
     """A subclass that passes itself on, as most do."""
 
 
+class Refusing(np.ndarray):
+    """One that takes part in no function of NumPy."""
+
+    def __array_ufunc__(self, *arguments: Any, **options: Any) -> Any:
+        raise AssertionError("a ufunc was called on it")
+
+    def __array_function__(self, *arguments: Any, **options: Any) -> Any:
+        raise AssertionError("a function was called on it")
+
+
 def test_the_tables_are_complete() -> None:
     assert {o.name for o in OPERATIONS} | NO_ARRAYS == set(fastdrop.__all__)
     assert {case.name for case in LAYERS} | {"Layer"} == set(layers.__all__)
@@ -45,10 +55,14 @@ def subclasses(tmp_path: Path) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
         file[...] = array
         return file
 
-    return {"memmap": mapped, "subclass": lambda array: array.copy().view(Tagged)}
+    return {
+        "memmap": mapped,
+        "subclass": lambda array: array.copy().view(Tagged),
+        "refusing": lambda array: array.copy().view(Refusing),
+    }
 
 
-KINDS = pytest.mark.parametrize("kind", ["memmap", "subclass"])
+KINDS = pytest.mark.parametrize("kind", ["memmap", "subclass", "refusing"])
 
 
 # subclasses
