@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
+from torch._C._functorch import is_legacy_batchedtensor
 
 from fastdrop._rng import Key
 
@@ -19,7 +20,6 @@ from . import _tiles
 from ._autograd import drawn, intercepted, is_ordinary
 from ._draw import DROPOUT, Draw
 from ._ops import words_of
-from ._private import is_legacy_batchedtensor
 
 Gradients: TypeAlias = tuple[Tensor, Tensor, Tensor]
 

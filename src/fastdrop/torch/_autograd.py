@@ -12,13 +12,13 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import torch
+from torch._C import _are_functorch_transforms_active as _transforms_active
+from torch.autograd import forward_ad
 from torch.compiler import is_compiling
 
 from . import _ops
 from ._bridge import PLAIN, WATCHED, drawn_pair, tensor_size
 from ._draw import DROPOUT, Draw, Rule
-from ._private import forward_ad
-from ._private import transforms_active as _transforms_active
 
 Pair: TypeAlias = tuple[float, int]
 

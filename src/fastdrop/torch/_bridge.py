@@ -16,18 +16,15 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Final
 
 import torch
+from torch._C import (
+    _are_functorch_transforms_active,
+    _get_tracing_state,
+    _len_torch_dispatch_stack,
+    _len_torch_function_stack,
+)
+from torch._C._functorch import is_legacy_batchedtensor
 
 from fastdrop import _arrays
-
-from ._private import (
-    forward_ad,
-    get_tracing_state,
-    increment_version,
-    is_legacy_batchedtensor,
-    len_torch_dispatch_stack,
-    len_torch_function_stack,
-    transforms_active,
-)
 
 if TYPE_CHECKING:
     from fastdrop._arrays import Array
@@ -63,10 +60,10 @@ def _setting_of_nothing(value: int) -> int:
 
 
 WATCHED: Final = (
-    transforms_active,
-    len_torch_dispatch_stack,
-    len_torch_function_stack,
-    get_tracing_state,
+    _are_functorch_transforms_active,
+    _len_torch_dispatch_stack,
+    _len_torch_function_stack,
+    _get_tracing_state,
 )
 """Functions of PyTorch of which one is true where more than autograd sees what is done."""
 
@@ -80,10 +77,10 @@ def bind(table: object) -> None:
         types=PLAIN,
         threads=torch.get_num_threads,
         new=torch.empty_like,
-        touched=increment_version,
+        touched=torch._C._increment_version,
         grad_enabled=torch.is_grad_enabled,
         watched=WATCHED,
-        forward_ad=forward_ad,
+        forward_ad=torch.autograd.forward_ad,
     )
     bind_tensors(table, {kind: dtype for dtype, kind in KINDS.items()}, pytorch)
 

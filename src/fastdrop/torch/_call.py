@@ -7,6 +7,9 @@ result, or None for a tensor that is left to PyTorch's own operator.
 from __future__ import annotations
 
 import torch
+from torch._C import _are_functorch_transforms_active as _transforms_active
+from torch._C._functorch import is_legacy_batchedtensor
+from torch._functorch.utils import unwrap_dead_wrappers
 
 from fastdrop._rng import Key
 
@@ -14,8 +17,6 @@ from . import _ops
 from ._autograd import apply_in_place, drawn, intercepted, is_ordinary, records
 from ._bridge import taken, tensor_size
 from ._draw import DROPOUT, Draw, Rule, decisions
-from ._private import forward_ad, is_legacy_batchedtensor, unwrap_dead_wrappers
-from ._private import transforms_active as _transforms_active
 from ._seeding import RANGE, AnyGenerator, Seed, Source, words_for
 
 
@@ -66,7 +67,7 @@ def _in_place(x: torch.Tensor, draw: Draw) -> torch.Tensor:
     """A draw of an ordinary tensor into itself."""
     base = x._base if torch.is_grad_enabled() else None
     if records(x) or (base is not None and base.requires_grad):
-        if base is None and not forward_ad._current_level >= 0:
+        if base is None and not torch.autograd.forward_ad._current_level >= 0:
             return apply_in_place(x, draw)
         # Views and tangents follow rules of their own, which are copy_'s too.
         return x.copy_(drawn(x, draw))

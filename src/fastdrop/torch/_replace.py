@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from . import attention_module, modules
-from ._private import DropoutNd
 
 _TWINS: Final[dict[type[nn.Module], type[nn.Module]]] = {
     nn.Dropout: modules.Dropout,
@@ -69,7 +68,7 @@ def _why_left(module: nn.Module) -> str | None:
     if isinstance(module, torch.jit.ScriptModule):
         name = getattr(module, "original_name", "")
         return "is compiled by TorchScript" if name in {t.__name__ for t in _TWINS} else None
-    if isinstance(module, DropoutNd) and type(module) not in _ORIGINALS:
+    if isinstance(module, nn.modules.dropout._DropoutNd) and type(module) not in _ORIGINALS:
         return _OWN.format(type(module).__name__)
     return None
 
@@ -117,7 +116,7 @@ def replace(model: nn.Module) -> Report:
     ('self_attn', 'dropout', 'dropout1', 'dropout2')
     """
     _check_model(model)
-    if isinstance(model, DropoutNd):
+    if isinstance(model, nn.modules.dropout._DropoutNd):
         raise ValueError(  # noqa: TRY004 - it is a module
             "model has to hold dropout modules, but got one: make a fastdrop.torch."
             f"{type(model).__name__} in its place"

@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._C import _are_functorch_transforms_active as _transforms_active
+from torch.autograd import forward_ad
 from torch.nn import functional as F  # noqa: N812 - its usual name
 from torch.overrides import handle_torch_function, has_torch_function
 
@@ -15,8 +17,6 @@ from ._attention import attended, attention_op, composed
 from ._autograd import is_ordinary
 from ._bridge import taken
 from ._call import word_for
-from ._private import forward_ad
-from ._private import transforms_active as _transforms_active
 from ._seeding import AnyGenerator, Seed
 from .functional import refuse
 

@@ -6,6 +6,8 @@ import math
 
 import torch
 from torch import Tensor
+from torch._C import _are_functorch_transforms_active as _transforms_active
+from torch.autograd import forward_ad
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
 from fastdrop import _arrays
@@ -15,8 +17,6 @@ from ._bridge import taken
 from ._call import word_for
 from ._family import drops, not_taken, overridable
 from ._linear import composed, dropconnect_op
-from ._private import forward_ad
-from ._private import transforms_active as _transforms_active
 from ._seeding import AnyGenerator, Seed
 
 __all__ = ["dropconnect_linear"]

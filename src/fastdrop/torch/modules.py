@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from . import alpha, functional
-from ._private import DropoutNd
 from ._seeding import AnyGenerator, Seed, Source, source_of
 
 __all__ = [
@@ -49,7 +48,7 @@ class Drops(nn.Module):
         return ", ".join(filter(None, [super().extra_repr(), *shown]))
 
 
-class Simple(Drops, DropoutNd):
+class Simple(Drops, nn.modules.dropout._DropoutNd):
     """A module with PyTorch's parameters, and those that all of these have."""
 
     _shown = ()  # PyTorch shows them

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from fastdrop import _arrays
 from fastdrop.montecarlo import _TOLERANCE
 
-from ._private import DropoutNd
 from ._replace import _check_model
 from ._seeding import forked
 from .modules import Drops
@@ -63,7 +62,7 @@ def _drops(module: nn.Module) -> bool:
     """
     if isinstance(module, nn.MultiheadAttention | nn.RNNBase):
         return module.dropout > 0
-    return isinstance(module, (DropoutNd, Drops, nn.TransformerEncoderLayer))
+    return isinstance(module, (nn.modules.dropout._DropoutNd, Drops, nn.TransformerEncoderLayer))
 
 
 @contextmanager

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch._C import _are_functorch_transforms_active as _transforms_active
+from torch.autograd import forward_ad
 
 from fastdrop import _arrays
 from fastdrop._plan import check_factor
@@ -13,8 +15,6 @@ from ._bridge import KINDS, taken
 from ._call import call, word_for
 from ._family import drops, not_taken, overridable
 from ._ops import key_tensor
-from ._private import forward_ad
-from ._private import transforms_active as _transforms_active
 from ._seeding import AnyGenerator, Seed
 from ._softmax import composed, softmax_op
 
