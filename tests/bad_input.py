@@ -64,6 +64,9 @@ class Scene:
             assert array.tobytes() == before
 
 
+UNKNOWN = "has to be an array or something that numpy.asarray makes one of, but got "
+
+
 class Bad(NamedTuple):
     name: str
     call: Callable[[Any, Scene], object]
@@ -94,7 +97,7 @@ def refusals(name: str, f: Any, x: str, shape: tuple[int, ...]) -> list[Bad]:
 
     rows: list[tuple[str, Callable[[Scene], object], type[Exception], str]] = [
         ("dtype", lambda s: f(s.full(int, shape), rng=s.rng), TypeError, f"{dtypes}int64"),
-        ("none", lambda s: f(None, rng=s.rng), TypeError, f"{dtypes}object"),
+        ("none", lambda s: f(None, rng=s.rng), TypeError, f"{x} {UNKNOWN}NoneType"),
         (
             "byte-order",
             lambda s: f(s.full(swapped, shape), rng=s.rng),
@@ -105,7 +108,7 @@ def refusals(name: str, f: Any, x: str, shape: tuple[int, ...]) -> list[Bad]:
             "ragged",
             lambda s: f([[1.0], [1.0, 2.0]], rng=s.rng),
             ValueError,
-            f"{x} has to be an array or something that numpy.asarray makes one of, but got list",
+            f"{x} {UNKNOWN}list",
         ),
         (
             "p",

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from bad_input import FRONTS, Bad, check
+from bad_input import FRONTS, UNKNOWN, Bad, check
 from support import general
 
 import fastdrop
@@ -75,9 +75,9 @@ CASES = [
         ValueError,
         "x has to be an array or something that numpy.asarray makes one of, but got list",
     ),
-    Bad("none", lambda f, s: f.dropout(None, rng=s.rng), TypeError, DTYPES + "object"),
+    Bad("none", lambda f, s: f.dropout(None, rng=s.rng), TypeError, f"x {UNKNOWN}NoneType"),
     Bad("string", lambda f, s: f.dropout("abc", rng=s.rng), TypeError, DTYPES + "<U3"),
-    Bad("anything", lambda f, s: f.dropout(object(), rng=s.rng), TypeError, DTYPES + "object"),
+    Bad("anything", lambda f, s: f.dropout(object(), rng=s.rng), TypeError, f"x {UNKNOWN}object"),
     # evaluation checks as training does
     Bad("eval-dtype", lambda f, s: f.dropout(s.full(int), 0.5, False), TypeError, DTYPES + "int64"),
     Bad(
@@ -234,7 +234,7 @@ CASES = [
         "inplace-scalar",
         lambda f, s: f.dropout_(np.float32(1), rng=s.rng),
         TypeError,
-        "x has to be a NumPy array to be changed in place, but got float32",
+        "x has to be a NumPy array to be changed in place, but got numpy.float32",
     ),
     Bad(
         "inplace-read-only",

@@ -229,9 +229,7 @@ def test_what_a_generator_gives_away():
         for per_sample in (True, False):
             y = fastdrop.dropconnect_linear(a, b, per_sample=per_sample, rng=rng)
             assert not y.any()
-            dx, dw, db = fastdrop.dropconnect_linear_backward(
-                y, a, b, per_sample=per_sample, rng=rng
-            )
+            dx, dw, db = fastdrop.dropconnect_linear_backward(y, a, b, per_sample=per_sample, rng=1)
             assert (dx.shape, dw.shape, db.shape) == (a.shape, b.shape, b.shape[:1])
             assert not dx.any()
             assert not dw.any()

@@ -1,7 +1,7 @@
 """What fastdrop accepts: dtypes, layouts, overlap, shapes, masks and flags.
 
-This is the only module that raises about arrays. Every check here runs before anything is
-written and before a generator moves. Messages read
+What callers pass is made plain arrays by `_convert`; no other module raises about arrays. Every
+check runs before anything is written and before a generator moves. Messages read
 ``<argument> has to be <expected>, but got <what came>``.
 """
 
@@ -16,6 +16,9 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from ._convert import as_input as as_input
+from ._convert import check_unmasked, type_name
+from ._convert import itself as itself
 from ._overlap import overlap, overlaps_itself, same_layout
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -81,19 +84,6 @@ def storage_shape(mask_shape: tuple[int, ...], array: Array) -> tuple[int, ...]:
     return tuple(m for m, n in zip(mask_shape, array.shape, strict=True) if n != 1)
 
 
-def as_input(value: npt.ArrayLike, argument: str = "x") -> Array:
-    """`value` as a plain ndarray, converted as `numpy.asarray` does."""
-    if type(value) is np.ndarray:
-        return value
-    try:
-        return np.asarray(value)
-    except ValueError as error:
-        raise ValueError(
-            f"{argument} has to be an array or something that numpy.asarray makes one of, "
-            f"but got {type(value).__name__} ({error})"
-        ) from error
-
-
 def as_operand(value: npt.ArrayLike, argument: str = "x") -> Array:
     """`value` as a plain ndarray of a dtype that operations take, whose shape may be looked at."""
     array = as_input(value, argument)
@@ -155,9 +145,9 @@ def check_inplace(value: object, argument: str = "x") -> Array:
     """`value` as an array that may be changed in place (its dtype is left to `kind_of`)."""
     if not isinstance(value, np.ndarray):
         raise TypeError(
-            f"{argument} has to be a NumPy array to be changed in place, "
-            f"but got {type(value).__name__}"
+            f"{argument} has to be a NumPy array to be changed in place, but got {type_name(value)}"
         )
+    check_unmasked(value, argument)
     return value if type(value) is np.ndarray else np.asarray(value)
 
 
@@ -205,7 +195,8 @@ def _check_form(
 ) -> Array:
     """`out` as an array, if it has the dtype of `argument` and the shape of the result."""
     if not isinstance(out, np.ndarray):
-        raise TypeError(f"out has to be a NumPy array, but got {type(out).__name__}")
+        raise TypeError(f"out has to be a NumPy array, but got {type_name(out)}")
+    check_unmasked(out, "out")
     array = out if type(out) is np.ndarray else np.asarray(out)
     if array.dtype != dtype:
         raise TypeError(f"out has to have {whose(argument)} dtype {dtype}, but got {array.dtype}")

@@ -116,8 +116,8 @@ cdef class Generator:
 
     Pass it as ``rng=``: every training call reserves the positions that it needs, from a block
     of 4096 on, so that no two calls share any. `reserve` and `spawn` may be called from several
-    threads at once. A forked child inherits a generator as it is, and would draw the same as
-    its parent: give each process a generator of its own with `spawn`.
+    threads at once. A forked child, a copy and a pickle go on from the same place, and draw the
+    same masks: give each process a generator of its own with `spawn`.
 
     Parameters
     ----------

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from fastdrop import stream
+from fastdrop._convert import type_name
 
 if TYPE_CHECKING:
     from fastdrop.stream import Generator, Key
@@ -46,7 +47,8 @@ def default_generator() -> Generator:
     """Return the generator that ``rng=None`` draws from.
 
     It starts from 64 bits of the system's randomness; `manual_seed` makes it repeatable. A
-    forked child inherits it as it is: give each process a child of its own with ``spawn``.
+    forked child inherits it as it is and draws its parent's masks, as the workers of a data loader
+    do: seed it anew in each, or give each a child of its own with ``spawn``.
 
     Returns
     -------
@@ -129,7 +131,7 @@ def resolve(rng: RNGLike, n: int) -> Key:
         return _key_of_words(rng.integers(0, 2**64, size=2, dtype=np.uint64))
     raise TypeError(
         "rng has to be None, an integer seed, a fastdrop Key or Generator, or a NumPy "
-        f"SeedSequence or Generator, but got {type(rng).__name__}"
+        f"SeedSequence or Generator, but got {type_name(rng)}"
     )
 
 

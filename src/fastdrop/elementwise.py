@@ -42,15 +42,18 @@ def dropout(
     ----------
     x : array_like
         Any shape and strides; float16, bfloat16 (of ml_dtypes), float32 or float64 in native
-        byte order. What is not an array is converted as `numpy.asarray` does.
+        byte order. What is not an array is converted as `numpy.asarray` does, or by DLPack
+        where it has nothing else. Of a subclass of ndarray the plain array is taken; masked
+        arrays are refused.
     p : float, default 0.5
         Probability of dropping an element, from 0 to 1. (The paper writes p for keeping.)
     training : bool, default True
         False evaluates: nothing is drawn, and `mode` says what is returned.
     rng : None, int, Key, Generator, numpy.random.SeedSequence or numpy.random.Generator
-        Where the randomness comes from. None, the default, is `default_generator()`. A
-        `Generator` moves on by ``x.size`` positions, rounded up to whole blocks of 4096. An
-        int (a seed), a `Key` or a `SeedSequence` gives the same mask in every call.
+        Where the randomness comes from. None, the default, is `default_generator()`, which a
+        forked process inherits as it is. A `Generator` moves on by ``x.size`` positions, rounded
+        up to whole blocks of 4096. An int (a seed), a `Key` or a `SeedSequence` gives the same
+        mask in every call.
     out : ndarray, optional
         Where the result goes: an array of x's shape and dtype, `x` itself or memory apart
         from it. A new C-contiguous array by default.
@@ -65,14 +68,15 @@ def dropout(
     Returns
     -------
     ndarray
-        `out`, or an array of x's shape and dtype. Inverted evaluation, or an empty `x`,
-        without `out` returns `x` itself.
+        `out`, or a plain array of x's shape and dtype. Inverted evaluation, or an empty `x`,
+        without `out` returns `x` itself, a subclass too.
 
     Raises
     ------
     TypeError
-        A dtype that is not listed above or not in native byte order; `p`, `training`, `rng`,
-        `out` or `noise_shape` of the wrong type.
+        What is no array, is masked or is on a device that the CPU does not read; a dtype that is
+        not listed above or not in native byte order; `p`, `training`, `rng`, `out` or
+        `noise_shape` of the wrong type.
     ValueError
         `p` outside [0, 1]; an unknown `mode`; `out` of another shape, read-only, overlapping
         itself or, in part, `x`; a `noise_shape` that does not broadcast to x's shape.
@@ -292,7 +296,7 @@ def apply_mask(
     keep, packed = _arrays.check_mask(mask, array)
     if target is None:
         if array.size == 0:
-            return array
+            return _arrays.itself(x, array)
         target = out = np.empty_like(array, subok=False)
     else:
         _arrays.check_apart(keep, target, "mask")

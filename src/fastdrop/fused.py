@@ -154,7 +154,8 @@ def zoneout_backward(
     dy : array_like
         The gradient with respect to the result of `zoneout`.
     p, training, rng
-        What `zoneout` was called with; `rng` is a `Key`, so that the decisions are the same.
+        What `zoneout` was called with; `rng` is a `Key` or a seed, so that the decisions are the
+        same. Training needs it.
 
     Returns
     -------

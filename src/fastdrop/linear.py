@@ -10,7 +10,7 @@ import numpy.typing as npt
 from . import _arrays, backends
 from ._arrays import Array
 from ._plan import make_plan
-from ._rng import RNGLike, check_unused, resolve
+from ._rng import RNGLike, check_repeatable, check_unused, resolve
 
 
 def dropconnect_linear(
@@ -216,6 +216,7 @@ def dropconnect_linear_backward(
         check_unused(rng)
         dx[...], dw[...] = _evaluated_backward(gradient, array, weights)
         return dx, dw, _rounded(db, array.dtype)
+    check_repeatable(rng)
     key = resolve(rng, samples and (1 if shared else samples) * weights.size)
     if gradient.size and inputs:
         backend = backends.active()

@@ -76,7 +76,7 @@ def run(
             _arrays.check_overlap(target, other, name)
         if activation is not None and activation[1] is not None:
             _arrays.check_apart(activation[1], target, "bias")
-    if variant.repeats:
+    if variant.repeats and training:
         check_repeatable(rng)
     draws = training and x.size > 0
     if not draws:
@@ -84,7 +84,7 @@ def run(
         if variant.evaluation is None or (not x.size and variant.operation == "scale"):
             if target is not None and target is not x:
                 np.copyto(target, x)
-            return x if out is None else out
+            return _arrays.itself(operands[0], x) if out is None else out
     if target is None:
         writes = [np.empty_like(x, subok=False) for _ in range(variant.results)]
     else:

@@ -68,7 +68,7 @@ class Variant:
     block_axes: int = 0
     """Where a decision drops a block: how many axes blocks have."""
     repeats: bool = False
-    """Whether ``rng`` has to give the same key in every call, as a gradient needs it."""
+    """Whether ``rng`` has to give the same key in every training call, as a gradient needs it."""
 
 
 def _spatial(axes: int) -> Decisions:
@@ -248,6 +248,7 @@ ZONEOUT_BACKWARD: Final = Variant(
     rate=plain_rate,
     evaluation=Evaluation("unmix", both_scales),
     results=2,
+    repeats=True,
 )
 BIAS_ACT_DROPOUT: Final = Variant(
     "bias_act_dropout",
@@ -263,6 +264,7 @@ BIAS_ACT_DROPOUT_BACKWARD: Final = Variant(
     operation="act_slope",
     operands=("x", "dy"),
     evaluation=Evaluation("act_slope", no_scale),
+    repeats=True,
 )
 
 VARIANTS: Final = tuple(value for value in globals().values() if isinstance(value, Variant))

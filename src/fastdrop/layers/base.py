@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Self
 
 import numpy.typing as npt
@@ -83,6 +83,17 @@ class Layer(ABC):
         What the layer draws from. None gives it a stream of its own, a child of the default
         generator; a `fastdrop.Generator` is used as it is; anything else starts a generator.
 
+    Notes
+    -----
+    A copy by `copy.deepcopy` or `pickle`, and the layer as a forked process inherits it, go on from
+    the same place of the same stream: **they draw the masks that the layer itself draws**. Where
+    several are at work, give each a stream of its own with
+    ``other.generator.state = layer.generator.spawn(1)[0].state``. `copy.copy` shares the generator,
+    so that each mask goes to one of the two.
+
+    `forward` and `backward` of one layer are for one thread at a time: `backward` answers the last
+    `forward`. The generator may be shared between threads.
+
     Examples
     --------
     >>> import fastdrop
@@ -126,7 +137,13 @@ class Layer(ABC):
             raise ValueError(
                 f"dy has to have the shape of forward's output {last.shape}, but got {array.shape}"
             )
-        return array, last
+        return _arrays.itself(dy, array), last
+
+    def __copy__(self) -> Self:
+        # What `backward` of one of them needs is not what the other has met last.
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__, _own_memory=replace(self._own_memory))
+        return twin
 
     def train(self, mode: bool = True) -> Self:
         """Switch to training (or, with False, to evaluation) and return the layer."""

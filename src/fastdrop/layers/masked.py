@@ -56,7 +56,7 @@ class MaskedLayer(ConfiguredLayer):
         mask_shape = self._mask_shape(array)
         y = self._result(array)
         draw = self._draw(array, mask_shape)
-        y = self._applied(array, draw, y)
+        y = self._applied(_arrays.itself(x, array), draw, y)
         self._memory.last = draw
         return y
 

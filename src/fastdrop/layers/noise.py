@@ -137,7 +137,8 @@ class GaussianNoise(Layer):
         if self.training and array.size:  # memory is had before the generator moves
             y = np.empty(array.shape, array.dtype)
             key = self.generator.reserve(2 * array.size)
-        y = noise.gaussian_noise(array, self._std, key is not None, rng=key, out=y)
+        x = _arrays.itself(x, array)
+        y = noise.gaussian_noise(x, self._std, key is not None, rng=key, out=y)
         self._memory.last = Draw(array.shape, array.shape, 0.0, key)
         return y
 

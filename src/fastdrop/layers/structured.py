@@ -253,7 +253,7 @@ class VariationalDropout(MaskedLayer):
         y = self._result(array)
         if draw is None or not self.training:
             draw = self._draw(array, array.shape)
-        y = self._applied(array, draw, y)
+        y = self._applied(_arrays.itself(x, array), draw, y)
         memory.last = draw
         if self.training:
             memory.held = draw

@@ -1,0 +1,185 @@
+"""Every public function and layer that takes arrays, with arrays that it takes.
+
+Tests of what holds everywhere go over these two tables; a test here sees that nothing is missing.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+import fastdrop
+from fastdrop import layers
+
+Shape = tuple[int, ...]
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+def arrays(shapes: dict[str, Shape], dtype: Any) -> dict[str, np.ndarray]:
+    """Operands by name: masks are bool, all else has the dtype."""
+    return {
+        name: np.ones(shape, np.bool_)
+        if name == "mask"
+        else np.linspace(0.25 + i, 1 + i, int(np.prod(shape))).reshape(shape).astype(dtype)
+        for i, (name, shape) in enumerate(shapes.items())
+    }
+
+
+class Operation(NamedTuple):
+    function: Callable[..., Any]
+    shapes: dict[str, Shape]
+    """The operands that are arrays; all but masks have one dtype."""
+    options: Mapping[str, Any] = NOTHING
+    returned: str | None = None
+    """The operand that evaluation returns itself."""
+    written: str | None = None
+    """The operand that is changed in place."""
+    result: Shape | None = None
+    """The result's shape, where it is not that of the first operand."""
+
+    @property
+    def name(self) -> str:
+        return self.function.__name__
+
+    def takes(self, argument: str) -> bool:
+        return argument in inspect.signature(self.function).parameters
+
+    def default(self, argument: str) -> Any:
+        return inspect.signature(self.function).parameters[argument].default
+
+    def operands(self, dtype: Any = np.float32) -> dict[str, np.ndarray]:
+        return arrays(self.shapes, dtype)
+
+    def out(self, dtype: Any = np.float32) -> np.ndarray:
+        return np.full(self.result or next(iter(self.shapes.values())), 7, dtype)
+
+    def __call__(self, operands: dict[str, Any], rng: Any = 1, **options: Any) -> Any:
+        """Call with what the function needs, where `options` do not say otherwise."""
+        arguments = {**self.options, **operands}
+        if self.takes("rng"):
+            arguments["rng"] = rng
+        return self.function(**{**arguments, **options})
+
+
+def _network(x: Any, rng: Any) -> Any:
+    return fastdrop.dropout(x, 0.5, rng=rng)
+
+
+ROWS, PLANES = {"x": (4, 6)}, {"x": (2, 3, 4)}
+OPERATIONS = [
+    Operation(fastdrop.alpha_dropout, ROWS, {}, "x"),
+    Operation(fastdrop.alpha_dropout_backward, {"dy": (4, 6)}, {}, "dy"),
+    Operation(fastdrop.apply_mask, {**ROWS, "mask": (4, 6)}, {"p": 0.5}),
+    Operation(fastdrop.attention_dropout, {"weights": (4, 6)}, {}, "weights"),
+    Operation(fastdrop.bias_act_dropout, {**ROWS, "bias": (6,)}, {"act": "relu"}),
+    Operation(
+        fastdrop.bias_act_dropout_backward,
+        {"dy": (4, 6), **ROWS, "bias": (6,)},
+        {"act": "relu"},
+    ),
+    Operation(fastdrop.drop_block1d, PLANES, {"block_size": 2}, "x"),
+    Operation(fastdrop.drop_block2d, {"x": (2, 3, 4, 4)}, {"block_size": 2}, "x"),
+    Operation(fastdrop.drop_block3d, {"x": (1, 2, 3, 4, 4)}, {"block_size": 2}, "x"),
+    Operation(fastdrop.drop_connect, {"w": (4, 6)}, {}, "w"),
+    Operation(fastdrop.drop_path, ROWS, {}, "x"),
+    Operation(fastdrop.dropconnect_linear, {**ROWS, "w": (3, 6), "bias": (3,)}, {}, result=(4, 3)),
+    Operation(fastdrop.dropconnect_linear_backward, {"dy": (4, 3), **ROWS, "w": (3, 6)}),
+    Operation(fastdrop.dropout, ROWS, {}, "x"),
+    Operation(fastdrop.dropout1d, PLANES, {}, "x"),
+    Operation(fastdrop.dropout2d, {"x": (2, 3, 4, 4)}, {}, "x"),
+    Operation(fastdrop.dropout3d, {"x": (1, 2, 3, 4, 4)}, {}, "x"),
+    Operation(fastdrop.dropout_, ROWS, {}, "x", written="x"),
+    Operation(fastdrop.dropout_add, {**ROWS, "residual": (4, 6)}),
+    Operation(fastdrop.dropout_samples, ROWS, {"p": 0.5, "samples": 2}, result=(2, 4, 6)),
+    Operation(fastdrop.embedding_dropout, {"table": (4, 6)}, {}, "table"),
+    Operation(fastdrop.feature_alpha_dropout, PLANES, {}, "x"),
+    Operation(fastdrop.feature_alpha_dropout_backward, {"dy": (2, 3, 4)}, {}, "dy"),
+    Operation(fastdrop.gaussian_dropout, ROWS, {}, "x"),
+    Operation(fastdrop.gaussian_noise, ROWS, {"std": 0.5}, "x"),
+    Operation(fastdrop.max_norm_, {"w": (4, 6)}, {"c": 1.0}, written="w"),
+    Operation(fastdrop.mc_dropout, ROWS, {"fn": _network, "samples": 2}),
+    Operation(fastdrop.softmax_dropout, {"scores": (4, 6), "mask": (4, 6)}),
+    Operation(fastdrop.softmax_dropout_backward, {"dy": (4, 6), "scores": (4, 6), "mask": (4, 6)}),
+    Operation(fastdrop.sparsity, {"a": (4, 6)}),
+    Operation(fastdrop.variational_dropout, PLANES, {}, "x"),
+    Operation(fastdrop.zoneout, {"h_new": (4, 6), "h_old": (4, 6)}),
+    Operation(fastdrop.zoneout_backward, {"dy": (4, 6)}),
+]
+NO_ARRAYS = {
+    "Generator", "Key", "MonteCarloResult", "Sparsity", "backend", "default_generator",
+    "dropout_mask", "get_include", "get_num_threads", "layers", "manual_seed", "set_backend",
+    "set_num_threads", "show_config",
+}  # fmt: skip
+
+
+class LayerCase(NamedTuple):
+    cls: Callable[..., Any]
+    shapes: dict[str, Shape]
+    options: Mapping[str, Any] = NOTHING
+    result: Shape | None = None
+    returned: bool = True
+    """Whether evaluation returns the input itself, and then `backward` the gradient."""
+
+    @property
+    def name(self) -> str:
+        return self.cls.__name__
+
+    def make(self, rng: Any = 1, dtype: Any = np.float32) -> Any:
+        cast = {
+            name: value.astype(dtype) if isinstance(value, np.ndarray) else value
+            for name, value in self.options.items()
+        }
+        return self.cls(**cast, rng=rng)
+
+    def operands(self, dtype: Any = np.float32) -> dict[str, np.ndarray]:
+        return arrays(self.shapes, dtype)
+
+    def gradient(self, dtype: Any = np.float32) -> np.ndarray:
+        return np.ones(self.result or next(iter(self.shapes.values())), dtype)
+
+
+LAYERS = [
+    LayerCase(layers.AlphaDropout, ROWS),
+    LayerCase(layers.AttentionDropout, ROWS),
+    LayerCase(layers.BiasActDropout, {**ROWS, "bias": (6,)}, {"act": "relu"}, returned=False),
+    LayerCase(layers.DropBlock1D, PLANES, {"block_size": 2}),
+    LayerCase(layers.DropBlock2D, {"x": (2, 3, 4, 4)}, {"block_size": 2}),
+    LayerCase(layers.DropBlock3D, {"x": (1, 2, 3, 4, 4)}, {"block_size": 2}),
+    LayerCase(layers.DropConnect, ROWS),
+    LayerCase(
+        layers.DropConnectLinear,
+        ROWS,
+        {"w": np.ones((3, 6)), "bias": np.ones(3)},
+        result=(4, 3),
+        returned=False,
+    ),
+    LayerCase(layers.DropPath, ROWS),
+    LayerCase(layers.Dropout, ROWS),
+    LayerCase(layers.DropoutAdd, {**ROWS, "residual": (4, 6)}, returned=False),
+    LayerCase(layers.EmbeddingDropout, ROWS),
+    LayerCase(layers.FeatureAlphaDropout, PLANES),
+    LayerCase(layers.GaussianDropout, ROWS),
+    LayerCase(layers.GaussianNoise, ROWS, {"std": 0.5}),
+    LayerCase(layers.SoftmaxDropout, {"scores": (4, 6), "mask": (4, 6)}, returned=False),
+    LayerCase(layers.SpatialDropout1D, PLANES),
+    LayerCase(layers.SpatialDropout2D, {"x": (2, 3, 4, 4)}),
+    LayerCase(layers.SpatialDropout3D, {"x": (1, 2, 3, 4, 4)}),
+    LayerCase(layers.VariationalDropout, PLANES),
+    LayerCase(layers.Zoneout, {"h_new": (4, 6), "h_old": (4, 6)}, returned=False),
+]
+
+# The tables as parameters of tests.
+EACH = [pytest.param(o, id=o.name) for o in OPERATIONS]
+RETURNING = [pytest.param(o, id=o.name) for o in OPERATIONS if o.returned]
+WITH_OUT = [pytest.param(o, id=o.name) for o in OPERATIONS if o.takes("out")]
+OPERANDS = [
+    pytest.param(operation, operand, id=f"{operation.name}-{operand}")
+    for operation in OPERATIONS
+    for operand in operation.shapes
+]
+# `mc_dropout` hands its x to the function as it is.
+CHECKED = [p for p in OPERANDS if p.id != "mc_dropout-x"]
+ALL_LAYERS = [pytest.param(case, id=case.name) for case in LAYERS]
