@@ -11,6 +11,7 @@ from torch.overrides import handle_torch_function, has_torch_function
 
 from fastdrop import _arrays
 
+from ._bridge import kind_of
 from ._call import call
 from ._draw import DROPOUT, Rule
 from ._seeding import AnyGenerator, Seed
@@ -36,7 +37,7 @@ def overridable(function: Callable[_Arguments, Tensor]) -> Callable[_Arguments, 
 def not_taken(x: object, argument: str) -> TypeError:
     came = type(x).__name__
     if isinstance(x, Tensor):
-        came = f"dtype {x.dtype}, device {x.device}, layout {x.layout}"
+        came = kind_of(x)
     return TypeError(
         f"{argument} has to be a strided tensor of float16, bfloat16, float32 or float64 in the "
         f"CPU's memory, but got {came}"

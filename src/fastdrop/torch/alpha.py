@@ -127,7 +127,7 @@ def feature_alpha_dropout(
         if training is False or (training is True and p == 0.0):
             return input
         if training is True and input.dim() >= 2:
-            form = tuple(input.shape[:2]) + (1,) * (input.dim() - 2)
+            form = (-1, -1) + (1,) * (input.dim() - 2)
             y = call(input, float(p), inplace, generator, seed, ALPHA, form)
             if y is not None:
                 return y

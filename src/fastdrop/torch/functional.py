@@ -156,7 +156,7 @@ def _channels(
     if training is False or (training is True and p == 0.0):
         return input
     if training is True and input.dim() >= lead:
-        form = tuple(input.shape[:lead]) + (1,) * (input.dim() - lead)
+        form = (-1,) * lead + (1,) * (input.dim() - lead)
         y = call(input, float(p), inplace, generator, seed, form=form)
         if y is not None:
             return y

@@ -65,4 +65,4 @@ def gaussian_dropout(
         check_noise_p(p)
     if not drawn:
         return input
-    return drop(input, p, inplace, generator, seed, (*input.shape, 2), GAUSSIAN)
+    return drop(input, p, inplace, generator, seed, (*(-1,) * input.dim(), 2), GAUSSIAN)
