@@ -11,7 +11,7 @@ see to that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Final
@@ -27,7 +27,8 @@ from torch._C import (
     _len_torch_function_stack,
 )
 from torch._C._functorch import is_legacy_batchedtensor
-from torch.overrides import BaseTorchFunctionMode
+from torch.compiler import is_compiling
+from torch.overrides import BaseTorchFunctionMode, has_torch_function
 from torch.utils._device import DeviceContext
 
 from fastdrop import _arrays
@@ -136,6 +137,15 @@ def idle_modes() -> bool:
     """Whether all function modes that are on are of no concern here."""
     modes = (_get_function_stack_at(i) for i in range(_len_torch_function_stack()))
     return all(type(mode) in _IDLE for mode in modes)
+
+
+def overridden(given: Sequence[object]) -> bool:
+    """Whether a tensor-like class, or a mode, takes a function that is called with these."""
+    if not has_torch_function(given):
+        return False
+    if is_compiling() or not _len_torch_function_stack() or not idle_modes():
+        return True
+    return any(type(x) not in PLAIN and hasattr(x, "__torch_function__") for x in given)
 
 
 PLAIN: Final = (torch.Tensor, torch.nn.Parameter)

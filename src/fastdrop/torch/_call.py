@@ -18,7 +18,7 @@ from ._draw import DROPOUT, Draw, Form, Rule, decisions, shape_of
 from ._keys import key_for, word_for
 from ._seeding import AnyGenerator, Seed, words_for
 
-__all__ = ["call", "call_both", "check_written", "key_for", "word_for"]
+__all__ = ["call", "call_both", "check_writable", "key_for", "word_for"]
 
 
 def call(
@@ -42,8 +42,8 @@ def call(
     return _unusual(x, p, inplace, generator, seed, rule, form)
 
 
-def check_written(x: torch.Tensor) -> None:
-    """What PyTorch would say, before anything is drawn or written."""
+def check_writable(x: torch.Tensor) -> None:
+    """What PyTorch would say of a tensor that can be written to by nobody."""
     if x.is_inference() and not torch.is_inference_mode_enabled():
         raise RuntimeError(
             "Inplace update to inference tensor outside InferenceMode is not allowed."
@@ -55,6 +55,11 @@ def check_written(x: torch.Tensor) -> None:
             "ZeroTensors are immutable. Please use the materialized zero tensor obtained using "
             ".clone() if you want a mutable tensor."
         )
+
+
+def check_written(x: torch.Tensor) -> None:
+    """What PyTorch would say, before anything is drawn or written."""
+    check_writable(x)
     if torch.is_grad_enabled():
         base = x._base
         if base is None and x.requires_grad and x.is_leaf:
@@ -90,7 +95,7 @@ def _in_place(x: torch.Tensor, draw: Draw) -> torch.Tensor:
 
 
 def _unusual(
-    x: torch.Tensor,
+    x: object,
     p: float,
     inplace: bool,
     generator: AnyGenerator,

@@ -17,11 +17,14 @@ from ._draw import Form, decisions
 from ._seeding import RANGE, AnyGenerator, Seed, Source, words_for
 
 
-def word_for(x: torch.Tensor, n: int, generator: AnyGenerator, seed: Seed) -> torch.Tensor:
-    """The key of `n` decisions for an operator that takes `x`."""
+def word_for(x: torch.Tensor, n: int | None, generator: AnyGenerator, seed: Seed) -> torch.Tensor:
+    """The key of `n` decisions, or one for each element of `x`, for an operator.
+
+    A trace holds the number, but follows the elements.
+    """
     if is_ordinary(x):
-        return _ops.key_tensor(words_for(n, generator, seed))
-    return key_for(x, (n,), generator, seed)
+        return _ops.key_tensor(words_for(x.numel() if n is None else n, generator, seed))
+    return key_for(x, None if n is None else (int(n),), generator, seed)
 
 
 def key_for(x: torch.Tensor, form: Form, generator: AnyGenerator, seed: Seed) -> torch.Tensor:

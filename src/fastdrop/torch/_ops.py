@@ -16,13 +16,12 @@ from torch.fx.experimental.proxy_tensor import ProxyTorchDispatchMode
 
 from ._bridge import readable
 from ._draw import Draw, Form, Rule, decisions, shape_of
-from ._seeding import Source, Words, words_for
+from ._seeding import Source, Words, signed, words_for
 
 
 def key_tensor(words: Words) -> torch.Tensor:
     """Seed, stream and offset as PyTorch's signed integers hold them."""
-    signed = [word - 2**64 if word >= 2**63 else word for word in words]
-    return torch.tensor(signed, dtype=torch.int64, device="cpu")
+    return torch.tensor([signed(word) for word in words], dtype=torch.int64, device="cpu")
 
 
 def words_of(key: torch.Tensor) -> Words:
@@ -81,10 +80,8 @@ def _(
     keywords: dict[str, Any] | None,
 ) -> Any:
     """Into a graph go the arguments with a new site."""
-    like, source, form, _ = (*arguments, *(None, -1)[len(arguments) - 2 :])
-    keywords = keywords or {}
-    form = keywords.get("form", form)
-    arguments = (like, source, form, next(_sites))
+    form = arguments[2] if len(arguments) > 2 else (keywords or {}).get("form")
+    arguments = (*arguments[:2], form, next(_sites))
     return mode.__torch_dispatch__(function, types, arguments, {})
 
 

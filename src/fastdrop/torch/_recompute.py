@@ -1,4 +1,4 @@
-"""Keys that are drawn twice: by `torch.utils.checkpoint`, and by a compiled function's backward pass.
+"""Keys that are drawn twice: by checkpoints, and by a compiled function's backward pass.
 
 Every thread notes the keys that it draws, in their order. Each part of a computation that may be
 computed again has its first key there: a part that is a node of the graph was numbered by autograd
@@ -75,11 +75,14 @@ class _Notes:
 class _Thread(threading.local):
     """The notes of a thread, and how far it has come in computing something again."""
 
+    run: object
+    reached: dict[Who, tuple[_Notes, int]]
+
     def __init__(self) -> None:
         self.notes = _Notes()
         _all_notes.add(self.notes)
-        self.run: object = None
-        self.reached: dict[Who, tuple[_Notes, int]] = {}
+        self.run = None
+        self.reached = {}
 
 
 _all_notes: Final[weakref.WeakSet[_Notes]] = weakref.WeakSet()
@@ -108,14 +111,15 @@ def again(who: Who, by_default: bool) -> Words | None:
 
     `by_default` is for PyTorch's default generator, whose state checkpoints restore themselves.
     """
-    hooks = _top_saved_tensors_default_hooks(True)
+    hooks: Any = _top_saved_tensors_default_hooks(True)
     if hooks is None and _current_graph_task_id() == -1:
         return None
     region = _look_around(hooks)
     if region is None or (by_default and not region.compiled):
         return None
     if _thread.run != region.run:
-        _thread.run, _thread.reached = region.run, {}
+        _thread.run = region.run
+        _thread.reached = {}
     found = _thread.reached.get(who) or _first(who, region)
     if found is None:
         return None

@@ -21,13 +21,22 @@ from fastdrop import stream as _stream
 from fastdrop._rng import Key, resolve
 
 from . import _recompute
-from ._recompute import Words
+from ._recompute import Words as Words
 
 RANGE: Final = 2**63 - 1
 """Seeds drawn from PyTorch are below this: as many as its int64 holds."""
 
 _KEYS: Final = (Key, _stream.Key)
 _GENERATORS: Final = (fastdrop.Generator, _stream.Generator)
+
+
+_WORDS: Final = ("version", "seed", "stream", "offset", "spawned")
+"""The parts of the state of a `fastdrop.Generator`, in their order in a tensor."""
+
+
+def signed(word: int) -> int:
+    """How PyTorch's int64 holds 64 bits."""
+    return word - 2**64 if word >= 2**63 else word
 
 
 class Source:
@@ -46,6 +55,37 @@ class Source:
 
     def __reduce__(self) -> tuple[type[Source], tuple[Any]]:
         return Source, (self.generator,)  # a copy or a pickle gets a number of its own
+
+    @property
+    def state(self) -> torch.Tensor:
+        """Where the generator stands, as a tensor of its own."""
+        if isinstance(self.generator, torch.Generator):
+            return self.generator.get_state()
+        words = [self.generator.state[name] for name in _WORDS]
+        # As 64-bit words, the lower one first: an offset may be 2**64.
+        return torch.tensor(
+            [signed(part) for word in words for part in (word % 2**64, word >> 64)],
+            dtype=torch.int64,
+            device="cpu",
+        )
+
+    @state.setter
+    def state(self, state: object) -> None:
+        if not isinstance(state, torch.Tensor):
+            raise TypeError(f"the state has to be a tensor, but got {type(state).__name__}")
+        expected = self.state
+        if state.dtype != expected.dtype or state.shape != expected.shape:
+            raise ValueError(
+                f"the state of a {type(self.generator).__name__} has to be of dtype "
+                f"{expected.dtype} and shape {tuple(expected.shape)}, but got {state.dtype} and "
+                f"{tuple(state.shape)}: it is of another kind of generator"
+            )
+        if isinstance(self.generator, torch.Generator):
+            self.generator.set_state(state.cpu())
+        else:
+            parts = [part % 2**64 for part in state.tolist()]
+            words = [low + (high << 64) for low, high in zip(*[iter(parts)] * 2, strict=True)]
+            self.generator.state = dict(zip(_WORDS, words, strict=True))
 
     @classmethod
     def in_graph(cls, number: int) -> Source:
@@ -106,19 +146,14 @@ def _key(seed: Seed, n: int) -> Key:
 
 @contextmanager
 def untouched() -> Iterator[None]:
-    """Let PyTorch do as it is told, whatever modes, transforms and tracers are on."""
-    tracing = torch._C._get_tracing_state()
+    """Let PyTorch make tensors as it is told, whatever modes and transforms are on."""
     with (
         torch.inference_mode(False),
         torch._C.DisableTorchFunction(),
         torch._C._DisableTorchDispatch(),
         torch._C._DisableFuncTorch(),
     ):
-        torch._C._set_tracing_state(None)
-        try:
-            yield
-        finally:
-            torch._C._set_tracing_state(tracing)
+        yield
 
 
 class _Word(threading.local):

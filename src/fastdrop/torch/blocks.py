@@ -136,6 +136,6 @@ def _drop_blocks(
         raise not_taken(input, "input")
     _arrays.check_rank(input, axes + 1, axes + 2)  # type: ignore[arg-type] # only its shape
     form = (*(-1,) * (input.dim() - axes), *(-block_size,) * axes)
-    if not drops(input, p, training):
+    if not drops(input, p, training, f"drop_block{axes}d"):
         return input
     return drop(input, p, inplace, generator, seed, form, DROP_BLOCK[axes])

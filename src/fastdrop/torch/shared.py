@@ -65,7 +65,7 @@ def drop_path(
             [0., 0., 0.]])
     """
     mode = check_path_mode(mode)
-    if not drops(input, p, training):
+    if not drops(input, p, training, "drop_path"):
         return input
     path_shape(input, mode)  # type: ignore[arg-type] # only its shape counts: is there an axis?
     form = (-1 if mode == "row" else 1, *(1,) * (input.dim() - 1))[: input.dim()]
@@ -123,7 +123,7 @@ def variational_dropout(
             [0., 2., 2., 0.]])
     """
     time_axis = _arrays.check_axis(time_axis, "time_axis")
-    if not drops(input, p, training):
+    if not drops(input, p, training, "variational_dropout"):
         return input
     axis = _arrays.axis_in(time_axis, tuple(input.shape), "time_axis", "x")
     form = tuple(1 if i == axis else -1 for i in range(input.dim()))
@@ -178,7 +178,7 @@ def embedding_dropout(
     if not isinstance(table, Tensor):
         raise not_taken(table, "table")
     _arrays.check_rank(table, 2, 2, "table")  # type: ignore[arg-type] # only its shape
-    if not drops(table, p, training, "table"):
+    if not drops(table, p, training, "embedding_dropout", "table"):
         return table
     form = (-1, 1)
     return drop(table, p, False, generator, seed, form, argument="table")
