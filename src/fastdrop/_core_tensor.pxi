@@ -13,6 +13,15 @@ cdef enum:
     DL_FLOAT = 2
     DL_BFLOAT = 4
 
+cdef extern from *:
+    """
+    /* Tensors without memory have the address 0, or, where they are views, a number of bytes. Such
+       numbers are below this one, and addresses of 64 bits are not. Where one is, the caller asks
+       the tensor's storage. */
+    #define FD_NO_ADDRESS ((uint64_t)1 << 32)
+    """
+    uint64_t FD_NO_ADDRESS
+
 cdef struct DLTensor:
     char *data
     int32_t device_type, device_id
@@ -47,6 +56,9 @@ cdef object _tensor_threads = None
 cdef object _tensor_new = None
 cdef object _tensor_touched = None
 cdef object _tensor_watched = None
+cdef object _tensor_modes = None
+cdef object _tensor_idle = None
+cdef object _tensor_quiet = None
 cdef object _tensor_grad_enabled = None
 cdef object _tensor_forward_ad = None
 
@@ -56,10 +68,12 @@ def bind_tensors(table, dtypes, pytorch):
 
     `types` of plain tensors; `threads()`; `new(x)`, a tensor like x; `touched((x,))`, which counts a
     change in place; `grad_enabled()`; `watched`, functions of which one is true where more than
-    autograd looks on; and `forward_ad`, the module that knows of tangents.
+    autograd looks on; `modes()`, which tells of function modes, `idle()`, whether these do nothing
+    here, and `quiet()`, a context without them; and `forward_ad`, the module that knows of tangents.
     """
     global _exchange, _tensor_dtypes, _tensor_types, _tensor_threads, _tensor_new, _tensor_touched
     global _tensor_watched, _tensor_grad_enabled, _tensor_forward_ad
+    global _tensor_modes, _tensor_idle, _tensor_quiet
     _exchange = NULL
     if table is not None:
         _exchange = <DLExchange *>PyCapsule_GetPointer(table, b"dlpack_exchange_api")
@@ -71,6 +85,7 @@ def bind_tensors(table, dtypes, pytorch):
     _tensor_new = pytorch.new
     _tensor_touched = pytorch.touched
     _tensor_watched = tuple(pytorch.watched)
+    _tensor_modes, _tensor_idle, _tensor_quiet = pytorch.modes, pytorch.idle, pytorch.quiet
     _tensor_grad_enabled = pytorch.grad_enabled
     _tensor_forward_ad = pytorch.forward_ad
 
@@ -127,7 +142,7 @@ cdef bint _describe(x, tensor *t) except -1:
     t.n = 1
     for d in range(t.ndim):
         t.n *= <size_t>t.shape[d]
-    return True
+    return t.n == 0 or <uint64_t><size_t>t.data >= FD_NO_ADDRESS
 
 
 cdef bint _is_contiguous(const tensor *t) noexcept:
@@ -230,7 +245,10 @@ def dropout_tensor(x, y, double p, uint64_t seed, uint64_t stream, uint64_t offs
 
 
 cdef bint _is_plain(x, tensor *t) except -1:
-    """Whether `x` is a plain tensor that is not empty, and nothing but backward autograd looks on."""
+    """Whether `x` is a plain tensor that is not empty, and nothing but backward autograd looks on.
+
+    But for function modes: they are left to the caller.
+    """
     if not _enabled or type(x) not in _tensor_types or _tensor_forward_ad._current_level >= 0:
         return False
     for watched in _tensor_watched:
@@ -254,10 +272,21 @@ def drawn_tensor(x, p, bint inplace, word, record):
     The seed is drawn into `word`, once all else is certain. Where a gradient is recorded,
     ``record(x, (p, seed))`` makes the result.
     """
+    if type(p) is not float or not 0.0 < <double>p <= 1.0:
+        return None
+    if not _tensor_modes():
+        return _drawn_tensor(x, p, inplace, word, record)
+    if type(x) not in _tensor_types or not _tensor_idle():
+        return None
+    with _tensor_quiet():
+        return _drawn_tensor(x, p, inplace, word, record)
+
+
+cdef object _drawn_tensor(x, double p, bint inplace, word, record):
     cdef tensor source
     cdef fd_key key
     cdef bint recorded
-    if type(p) is not float or not 0.0 < <double>p <= 1.0 or not _is_plain(x, &source):
+    if not _is_plain(x, &source):
         return None
     recorded = _tensor_grad_enabled() and x.requires_grad
     if inplace and (recorded or x._is_view() or not _is_contiguous(&source) or x.is_inference()):
@@ -279,9 +308,20 @@ def drawn_pair(x, draw):
 
     None where it is not so; the general path then takes it.
     """
+    if type(draw) is not tuple:
+        return None
+    if not _tensor_modes():
+        return _drawn_pair(x, draw)
+    if type(x) not in _tensor_types or not _tensor_idle():
+        return None
+    with _tensor_quiet():
+        return _drawn_pair(x, draw)
+
+
+cdef object _drawn_pair(x, draw):
     cdef tensor source
     cdef fd_key key
-    if type(draw) is not tuple or not _is_plain(x, &source) or not _is_contiguous(&source):
+    if not _is_plain(x, &source) or not _is_contiguous(&source):
         return None
     if _tensor_grad_enabled() and x.requires_grad:
         return None

@@ -9,16 +9,19 @@ to be a tensor, which vmap may batch (`_Transformed`). Whatever traces or interc
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeAlias
 
 import torch
 from torch._C import _are_functorch_transforms_active as _transforms_active
+from torch._C import _len_torch_dispatch_stack, _len_torch_function_stack
+from torch._subclasses import FakeTensor
 from torch.autograd import forward_ad
 from torch.compiler import is_compiling
 
 from . import _ops
-from ._bridge import PLAIN, WATCHED, drawn_pair, tensor_size
-from ._draw import DROPOUT, Draw, Rule
+from ._bridge import PLAIN, WATCHED, drawn_pair, idle_modes, tensor_size
+from ._draw import DROPOUT, Draw, Form, Rule
 
 Pair: TypeAlias = tuple[float, int]
 
@@ -29,7 +32,16 @@ def _whole(draw: Draw | Pair) -> Draw:
 
 def is_ordinary(x: torch.Tensor) -> bool:
     """Whether nothing but autograd looks at what happens to `x`."""
-    return not is_compiling() and type(x) in PLAIN and not any(watched() for watched in WATCHED)
+    if is_compiling() or type(x) not in PLAIN or any(watched() for watched in WATCHED):
+        return False
+    return not _len_torch_function_stack() or idle_modes()
+
+
+def outside(x: torch.Tensor) -> AbstractContextManager[object]:
+    """The mode of a FakeTensor that is used outside of it, for the tensors that have to fit it."""
+    if is_compiling() or not isinstance(x, FakeTensor) or _len_torch_dispatch_stack():
+        return nullcontext()
+    return x.fake_mode
 
 
 def records(x: torch.Tensor) -> bool:
@@ -86,7 +98,7 @@ class _Transformed(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        x: torch.Tensor, key: torch.Tensor, p: float, rule: str, form: tuple[int, ...] | None
+        x: torch.Tensor, key: torch.Tensor, p: float, rule: str, form: Form
     ) -> torch.Tensor:
         return _ops.draw_op(x, key, p, rule, form)
 
@@ -116,7 +128,7 @@ class _Transformed(torch.autograd.Function):
         key: torch.Tensor,
         p: float,
         rule: str,
-        form: tuple[int, ...] | None,
+        form: Form,
     ) -> tuple[torch.Tensor, int]:
         x, key, shape = _ops.batched(info.batch_size, in_dims, x, key, form)
         return _Transformed.apply(x, key, p, rule, shape), 0
@@ -152,9 +164,12 @@ def derivative(x: torch.Tensor, draw: Draw) -> torch.Tensor:
 
 
 def intercepted(
-    x: torch.Tensor, key: torch.Tensor, p: float, rule: Rule, form: tuple[int, ...] | None
+    x: torch.Tensor, key: torch.Tensor, p: float, rule: Rule, form: Form
 ) -> torch.Tensor:
     """A draw where more than autograd looks on."""
-    call = _Transformed.apply if _transforms_active() else _ops.draw_op
-    result: torch.Tensor = call(x, key, p, rule.name, form)
+    # The operator has no rule for tangents, and the function has.
+    dual = not is_compiling() and forward_ad._current_level >= 0
+    call = _Transformed.apply if _transforms_active() or dual else _ops.draw_op
+    with outside(x):
+        result: torch.Tensor = call(x, key, p, rule.name, form)
     return result

@@ -1,8 +1,9 @@
 """From tensors to kernels: which tensors can be taken, and how a kernel gets at their memory.
 
-Nothing is copied. Where the compiled core runs, it reads addresses and strides out of DLPack's C
-exchange table, or asks the tensor for them where PyTorch has no such table. Everything else, and
-every other backend, works on NumPy arrays over the tensors' memory.
+Nothing is copied, but what is in no memory: `has_memory` decides. Where the compiled core runs, it
+reads addresses and strides out of DLPack's C exchange table, or asks the tensor for them where
+PyTorch has no such table. Everything else, and every other backend, works on NumPy arrays over the
+tensors' memory.
 
 All functions here take plain tensors, without gradient, batch or tracing: `_autograd` and `_ops`
 see to that.
@@ -10,19 +11,25 @@ see to that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import torch
 from torch._C import (
+    DisableTorchFunction,
     _are_functorch_transforms_active,
+    _get_function_stack_at,
     _get_tracing_state,
     _len_torch_dispatch_stack,
     _len_torch_function_stack,
 )
 from torch._C._functorch import is_legacy_batchedtensor
+from torch.compiler import is_compiling
+from torch.overrides import BaseTorchFunctionMode, has_torch_function
+from torch.utils._device import DeviceContext
 
 from fastdrop import _arrays
 
@@ -42,13 +49,69 @@ _HALVES: Final = (torch.float16, torch.bfloat16)
 
 def taken(x: torch.Tensor) -> bool:
     """Whether `x` is of a kind that is computed here; asks nothing that a tracer does not know."""
-    return x.dtype in KINDS and x.device.type == "cpu" and x.layout is torch.strided
+    plain = x.dtype in KINDS and x.device.type == "cpu" and x.layout is torch.strided
+    return plain and not x.is_nested and (type(x) in PLAIN or not _is_distributed(x))
+
+
+def _is_distributed(x: torch.Tensor) -> bool:
+    """Whether `x` is a DTensor, whose shards PyTorch's own operators know of."""
+    kind = type(x)
+    return kind.__name__ == "DTensor" and kind.__module__.startswith("torch.distributed")
+
+
+def kind_of(x: torch.Tensor) -> str:
+    """What `taken` asks for, for errors."""
+    kind = "a DTensor, " if _is_distributed(x) else "a nested tensor, " if x.is_nested else ""
+    return f"{kind}dtype {x.dtype}, device {x.device}, layout {x.layout}"
+
+
+# --- memory --------------------------------------------------------------------------------------
+
+_LOW: Final = 1 << 32  # as in the core
+
+
+def has_memory(x: torch.Tensor) -> bool:
+    """Whether the elements of a plain tensor are in memory, and as they are there.
+
+    Not so are those of a ZeroTensor, of a tensor whose sign is a flag or whose storage has been
+    freed, and of what only stands for another tensor. The core asks the same of an address.
+    """
+    if x.is_neg() or x._is_zerotensor() or torch._is_functional_tensor(x):
+        return False
+    return x.numel() == 0 or x.data_ptr() >= _LOW or _is_stored(x)
+
+
+def _is_stored(x: torch.Tensor) -> bool:
+    reach = sum((n - 1) * step for n, step in zip(x.shape, x.stride(), strict=True))
+    end = (x.storage_offset() + reach + 1) * x.element_size()
+    return end <= x.untyped_storage().nbytes()
+
+
+def readable(x: torch.Tensor) -> torch.Tensor:
+    """`x`, or a copy that is in memory.
+
+    Raises
+    ------
+    RuntimeError
+        The storage of `x` has been freed.
+    """
+    if has_memory(x):
+        return x
+    if not (x._is_zerotensor() or torch._is_functional_tensor(x) or _is_stored(x)):
+        raise RuntimeError(
+            f"a tensor of shape {tuple(x.shape)} has to be in memory, "
+            f"but its storage holds {x.untyped_storage().nbytes()} bytes"
+        )
+    return x.resolve_neg().clone()
 
 
 def _size_by_attributes(x: torch.Tensor) -> int:
     """What `_core.tensor_size` tells, where there is no core."""
-    plain = taken(x) and not x.is_neg() and not is_legacy_batchedtensor(x)
+    plain = taken(x) and not is_legacy_batchedtensor(x) and has_memory(x)
     return x.numel() if plain else -1
+
+
+# --- who looks on --------------------------------------------------------------------------------
 
 
 def _nothing(*arguments: object) -> None:  # noqa: ARG001 - where there is no core to take a call
@@ -62,10 +125,28 @@ def _setting_of_nothing(value: int) -> int:
 WATCHED: Final = (
     _are_functorch_transforms_active,
     _len_torch_dispatch_stack,
-    _len_torch_function_stack,
     _get_tracing_state,
 )
 """Functions of PyTorch of which one is true where more than autograd sees what is done."""
+
+_IDLE: Final = (DeviceContext, BaseTorchFunctionMode)
+"""Function modes that change nothing here: they act on functions that make tensors of numbers."""
+
+
+def idle_modes() -> bool:
+    """Whether all function modes that are on are of no concern here."""
+    modes = (_get_function_stack_at(i) for i in range(_len_torch_function_stack()))
+    return all(type(mode) in _IDLE for mode in modes)
+
+
+def overridden(given: Sequence[object]) -> bool:
+    """Whether a tensor-like class, or a mode, takes a function that is called with these."""
+    if not has_torch_function(given):
+        return False
+    if is_compiling() or not _len_torch_function_stack() or not idle_modes():
+        return True
+    return any(type(x) not in PLAIN and hasattr(x, "__torch_function__") for x in given)
+
 
 PLAIN: Final = (torch.Tensor, torch.nn.Parameter)
 """The types of tensors that do not override what is done with them."""
@@ -80,6 +161,9 @@ def bind(table: object) -> None:
         touched=torch._C._increment_version,
         grad_enabled=torch.is_grad_enabled,
         watched=WATCHED,
+        modes=_len_torch_function_stack,
+        idle=idle_modes,
+        quiet=DisableTorchFunction,
         forward_ad=torch.autograd.forward_ad,
     )
     bind_tensors(table, {kind: dtype for dtype, kind in KINDS.items()}, pytorch)
@@ -141,11 +225,39 @@ else:
 bind(getattr(torch.Tensor, "__dlpack_c_exchange_api__", None))
 
 
+class _Memory:
+    """What NumPy makes an array over, and what keeps the tensor there while the array lives."""
+
+    __slots__ = ("__array_interface__", "tensor")
+
+    def __init__(self, x: torch.Tensor) -> None:
+        kind = _TYPES[x.dtype]
+        self.tensor = x
+        self.__array_interface__ = {
+            "version": 3,
+            "data": (x.data_ptr(), False),
+            "shape": tuple(x.shape),
+            "strides": tuple(step * x.element_size() for step in x.stride()),
+            "typestr": kind,
+        }
+
+
+_TYPES: Final = {
+    torch.bool: "|b1",
+    **{kind: np.dtype(np.uint16).str for kind in _HALVES},
+    torch.float32: np.dtype(np.float32).str,
+    torch.float64: np.dtype(np.float64).str,
+}
+
+
 def array_of(x: torch.Tensor) -> Array:
-    """The memory of `x` as backends take it: 16-bit floats as uint16."""
-    x = x.detach()
-    array: Array = (x.view(torch.uint16) if x.dtype in _HALVES else x).numpy()
-    return array
+    """The memory of `x`, which has to have some, as backends take it: 16-bit floats as uint16.
+
+    Not by `Tensor.numpy`: a storage that it has shown can never be resized again.
+    """
+    if x.numel() == 0:
+        return np.empty(tuple(x.shape), _TYPES[x.dtype])
+    return np.asarray(_Memory(x))
 
 
 @contextmanager
@@ -168,7 +280,8 @@ def operands(
     `y` is `x` itself or new.
     """
     kind = KINDS[x.dtype]
-    array, result = array_of(x), array_of(y)
+    array = array_of(readable(x))
+    result = array if y is x else array_of(y)
     shape = _arrays.storage_shape(tuple(x.shape) if mask_shape is None else mask_shape, array)
     with limits(fresh=y is not x):
         yield kind, _arrays.storage(array, kind), _arrays.storage(result, kind), shape

@@ -7,17 +7,18 @@ result, or None for a tensor that is left to PyTorch's own operator.
 from __future__ import annotations
 
 import torch
-from torch._C import _are_functorch_transforms_active as _transforms_active
 from torch._C._functorch import is_legacy_batchedtensor
 from torch._functorch.utils import unwrap_dead_wrappers
 
 from fastdrop._rng import Key
 
-from . import _ops
 from ._autograd import apply_in_place, drawn, intercepted, is_ordinary, records
-from ._bridge import taken, tensor_size
-from ._draw import DROPOUT, Draw, Rule, decisions
-from ._seeding import RANGE, AnyGenerator, Seed, Source, words_for
+from ._bridge import has_memory, kind_of, readable, taken, tensor_size
+from ._draw import DROPOUT, Draw, Form, Rule, decisions, shape_of
+from ._keys import key_for, word_for
+from ._seeding import AnyGenerator, Seed, words_for
+
+__all__ = ["call", "call_both", "check_writable", "key_for", "word_for"]
 
 
 def call(
@@ -27,22 +28,38 @@ def call(
     generator: AnyGenerator,
     seed: Seed,
     rule: Rule = DROPOUT,
-    form: tuple[int, ...] | None = None,
+    form: Form = None,
 ) -> torch.Tensor | None:
     """A draw of `x`, or None where `x` is of no kind that is computed here."""
     if is_ordinary(x):
         size = tensor_size(x)
         if size > 0:
             if inplace:
-                _check_written(x)
+                check_written(x)
             n = size if form is None else decisions(x, form)
-            draw = Draw(p, *words_for(n, generator, seed), rule, form)
+            draw = Draw(p, *words_for(n, generator, seed), rule, shape_of(form, x.shape))
             return _in_place(x, draw) if inplace else drawn(x, draw)
     return _unusual(x, p, inplace, generator, seed, rule, form)
 
 
-def _check_written(x: torch.Tensor) -> None:
+def check_writable(x: torch.Tensor) -> None:
+    """What PyTorch would say of a tensor that can be written to by nobody."""
+    if x.is_inference() and not torch.is_inference_mode_enabled():
+        raise RuntimeError(
+            "Inplace update to inference tensor outside InferenceMode is not allowed."
+            "You can make a clone to get a normal tensor before doing inplace update."
+            "See https://github.com/pytorch/rfcs/pull/17 for more details."
+        )
+    if x._is_zerotensor():
+        raise RuntimeError(
+            "ZeroTensors are immutable. Please use the materialized zero tensor obtained using "
+            ".clone() if you want a mutable tensor."
+        )
+
+
+def check_written(x: torch.Tensor) -> None:
     """What PyTorch would say, before anything is drawn or written."""
+    check_writable(x)
     if torch.is_grad_enabled():
         base = x._base
         if base is None and x.requires_grad and x.is_leaf:
@@ -78,65 +95,42 @@ def _in_place(x: torch.Tensor, draw: Draw) -> torch.Tensor:
 
 
 def _unusual(
-    x: torch.Tensor,
+    x: object,
     p: float,
     inplace: bool,
     generator: AnyGenerator,
     seed: Seed,
     rule: Rule,
-    form: tuple[int, ...] | None,
+    form: Form,
 ) -> torch.Tensor | None:
-    if not isinstance(x, torch.Tensor) or not taken(x):
+    if not isinstance(x, torch.Tensor):
+        return None
+    if not taken(x):
         if generator is None and seed is None:
             return None
         raise NotImplementedError(
             "generator and seed have to be left out for a tensor that PyTorch's own operator takes "
-            f"(device {x.device}, dtype {x.dtype}, layout {x.layout}): it knows neither"
+            f"({kind_of(x)}): it knows neither"
         )
-    if not is_ordinary(x) or is_legacy_batchedtensor(x):
-        y = _intercepted(x, p, generator, seed, rule, form)
+    if not is_ordinary(x) or is_legacy_batchedtensor(x) or torch._is_functional_tensor(x):
+        if inplace and not torch.compiler.is_compiling():
+            check_written(x)
+        y = intercepted(x, key_for(x, form, generator, seed), p, rule, form)
         return x.copy_(y) if inplace else y
     if x.numel() == 0:
         return x
     (alive,) = unwrap_dead_wrappers((x,))
     if alive is not x:
         return call(alive, p, inplace, generator, seed, rule, form)
-    if x.is_neg():
-        plain = call(x.resolve_neg(), p, False, generator, seed, rule, form)
+    if inplace:
+        check_written(x)
+    if not has_memory(x):
+        plain = call(readable(x), p, False, generator, seed, rule, form)
         return x.copy_(plain) if inplace and plain is not None else plain
     # Another backend than C is in use: the same ways lead to it.
-    if inplace:
-        _check_written(x)
-    draw = Draw(p, *words_for(decisions(x, form), generator, seed), rule, form)
+    words = words_for(decisions(x, form), generator, seed)
+    draw = Draw(p, *words, rule, shape_of(form, x.shape))
     return _in_place(x, draw) if inplace else drawn(x, draw)
-
-
-def _intercepted(
-    x: torch.Tensor,
-    p: float,
-    generator: AnyGenerator,
-    seed: Seed,
-    rule: Rule,
-    form: tuple[int, ...] | None,
-) -> torch.Tensor:
-    return intercepted(x, key_for(decisions(x, form), generator, seed), p, rule, form)
-
-
-def key_for(n: int, generator: AnyGenerator, seed: Seed) -> torch.Tensor:
-    """What tracers and transforms see of `words_for`."""
-    if _transforms_active() and generator is None and seed is None:
-        # vmap decides for how many samples
-        return torch.cat((torch.randint(0, RANGE, (1,)), torch.zeros(2, dtype=torch.int64)))
-    if seed is not None or not (generator is None or isinstance(generator, Source)):
-        return _ops.key_tensor(words_for(n, generator, seed))
-    return _ops.key_op(torch.empty(0), 0 if generator is None else generator.number, n)
-
-
-def word_for(x: torch.Tensor, n: int, generator: AnyGenerator, seed: Seed) -> torch.Tensor:
-    """The key of `n` decisions for an operator that takes `x`."""
-    if is_ordinary(x):
-        return _ops.key_tensor(words_for(n, generator, seed))
-    return key_for(n, generator, seed)
 
 
 def call_both(
@@ -156,5 +150,6 @@ def call_both(
         first = call(x, p, False, None, key, rule)
         second = call(y, p, False, None, key, other_rule)
         return None if first is None or second is None else (first, second)
-    word = key_for(n, generator, seed)
+    # The one that more than autograd looks at decides what kind of key it is.
+    word = key_for(y if is_ordinary(x) else x, None, generator, seed)
     return intercepted(x, word, p, rule, None), intercepted(y, word, p, other_rule, None)

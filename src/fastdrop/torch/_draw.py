@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -112,6 +112,27 @@ DROP_BLOCK = {
 }
 
 
-def decisions(x: torch.Tensor, form: tuple[int, ...] | None) -> int:
+Form: TypeAlias = "Sequence[int] | None"
+"""The mask's shape as calls and operators give it, for tensors of any size: see `shape_of`."""
+
+
+def shape_of(form: Form, lengths: Sequence[int]) -> tuple[int, ...] | None:
+    """The mask's shape for a tensor of these lengths; None is the tensor's own shape.
+
+    A number of the form from 0 on is a length. A negative one, -b, stands for the places that a
+    block of b elements can lie at in the tensor's axis of the same index: -1 is the axis' length. A
+    block that is longer than one of its axes is taken for as long as the shortest of them.
+    """
+    if form is None:
+        return None
+    blocks: dict[int, int] = {}
+    for n, length in zip(form, lengths, strict=False):
+        if n < 0:
+            blocks[n] = min(blocks.get(n, -n), length) if n < -1 else 1
+    return tuple(n if n >= 0 else lengths[i] - blocks[n] + 1 for i, n in enumerate(form))
+
+
+def decisions(x: torch.Tensor, form: Form) -> int:
     """How many positions of the stream a draw takes."""
-    return x.numel() if form is None else math.prod(form)
+    shape = shape_of(form, x.shape)
+    return x.numel() if shape is None else math.prod(shape)

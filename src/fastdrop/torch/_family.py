@@ -7,14 +7,15 @@ from collections.abc import Callable
 from typing import ParamSpec
 
 from torch import Tensor
-from torch.overrides import handle_torch_function, has_torch_function
+from torch.overrides import handle_torch_function
 
 from fastdrop import _arrays
 
+from ._bridge import kind_of, overridden
 from ._call import call
 from ._draw import DROPOUT, Rule
 from ._seeding import AnyGenerator, Seed
-from .functional import refuse
+from .functional import probability
 
 _Arguments = ParamSpec("_Arguments")
 
@@ -25,7 +26,7 @@ def overridable(function: Callable[_Arguments, Tensor]) -> Callable[_Arguments, 
     @functools.wraps(function)
     def front(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> Tensor:
         given = (*args, *kwargs.values())
-        if has_torch_function(given):
+        if overridden(given):
             result: Tensor = handle_torch_function(front, given, *args, **kwargs)
             return result
         return function(*args, **kwargs)
@@ -36,19 +37,18 @@ def overridable(function: Callable[_Arguments, Tensor]) -> Callable[_Arguments, 
 def not_taken(x: object, argument: str) -> TypeError:
     came = type(x).__name__
     if isinstance(x, Tensor):
-        came = f"dtype {x.dtype}, device {x.device}, layout {x.layout}"
+        came = kind_of(x)
     return TypeError(
         f"{argument} has to be a strided tensor of float16, bfloat16, float32 or float64 in the "
         f"CPU's memory, but got {came}"
     )
 
 
-def drops(x: object, p: float, training: bool, argument: str = "input") -> bool:
+def drops(x: object, p: float, training: bool, function: str, argument: str = "input") -> bool:
     """Whether anything is to be dropped, if the arguments are what they have to be."""
     if not isinstance(x, Tensor):
         raise not_taken(x, argument)
-    if p < 0.0 or p > 1.0 or p != p:
-        refuse(p)
+    p = probability(p, function)
     return _arrays.check_flag(training, "training") and p > 0.0
 
 

@@ -8,7 +8,7 @@ No mask is stored. `composed` stores one: for tangents and the transforms of `to
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -22,6 +22,13 @@ from . import _bridge
 from ._autograd import drawn, intercepted, is_ordinary
 from ._draw import DROPOUT, Draw
 from ._ops import words_of
+
+if TYPE_CHECKING:
+    from fastdrop._arrays import Array
+
+
+def _array(x: Tensor) -> Array:
+    return _bridge.array_of(_bridge.readable(x).contiguous())
 
 
 def _product(
@@ -38,8 +45,8 @@ def _product(
     y = a.new_zeros(shape)
     if y.numel() and (a.numel() or bias):
         kind = _bridge.KINDS[a.dtype]
-        first, second, out = (_bridge.array_of(x.contiguous()) for x in (a, b, y))
-        more = [None if x is None else _bridge.array_of(x.contiguous()) for x in bias]
+        first, second, out = map(_array, (a, b, y))
+        more = [None if x is None else _array(x) for x in bias]
         key = Key(*words_of(word))
         with _bridge.limits(fresh=True):
             operation = getattr(backends.active(), name)

@@ -7,18 +7,21 @@ tensor and key; what a compiler keeps for the backward pass is the key, 24 bytes
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import torch
+from torch.fx.experimental.proxy_tensor import ProxyTorchDispatchMode
 
-from ._draw import Draw, Rule
-from ._seeding import Source, Words, words_for
+from ._bridge import readable
+from ._draw import Draw, Form, Rule, decisions, shape_of
+from ._seeding import Source, Words, signed, words_for
 
 
 def key_tensor(words: Words) -> torch.Tensor:
     """Seed, stream and offset as PyTorch's signed integers hold them."""
-    return torch.tensor([word - 2**64 if word >= 2**63 else word for word in words])
+    return torch.tensor([signed(word) for word in words], dtype=torch.int64, device="cpu")
 
 
 def words_of(key: torch.Tensor) -> Words:
@@ -27,35 +30,73 @@ def words_of(key: torch.Tensor) -> Words:
     return seed, stream, offset
 
 
-@torch.library.custom_op(
-    "fastdrop::key", mutates_args=(), tags=(torch.Tag.nondeterministic_seeded,)
-)
-def key_op(token: torch.Tensor, source: int, n: int) -> torch.Tensor:  # noqa: ARG001
-    """A key for `n` decisions from the `Source` of that number; 0 is the default generator.
+# --- keys ----------------------------------------------------------------------------------------
 
-    The token is a ``torch.empty(0)`` of each call's own. Compilers take two calls with the same
-    arguments for one, unless they know the operator by name, but they leave every `empty` alone.
+_library: Final = torch.library.Library("fastdrop", "FRAGMENT")
+_library.define(
+    "key(Tensor like, int source, SymInt[]? form=None, int site=-1) -> Tensor",
+    "CONSERVATIVE",  # TorchScript takes it for an effect, and neither folds nor merges it
+    tags=(torch.Tag.nondeterministic_seeded, torch.Tag.pt2_compliant_tag),
+)
+key_op: Final = torch.ops.fastdrop.key.default
+
+
+@torch.library.impl(_library, "key", "CompositeExplicitAutograd")
+def _key(
+    like: torch.Tensor, source: int, form: Sequence[int] | None = None, site: int = -1
+) -> torch.Tensor:
+    """A key for what a draw of `like` decides, from the `Source` of that number; 0 is PyTorch's.
+
+    `form` is as in `draw_op`. `site` is the place in a traced graph: no two are the same, and by it
+    a backward pass that draws again gets the key of the forward pass.
     """
+    n = decisions(like, form) if like.numel() else 0
     if n == 0:
         return key_tensor((0, 0, 0))
-    return key_tensor(words_for(n, Source.by_number[source] if source else None, None))
+    return key_tensor(words_for(n, Source.in_graph(source) if source else None, None, site))
 
 
-@key_op.register_fake
-def _(token: torch.Tensor, source: int, n: int) -> torch.Tensor:  # noqa: ARG001
-    return torch.empty(3, dtype=torch.int64)
+@torch.library.register_fake("fastdrop::key", lib=_library)
+def _(
+    like: torch.Tensor,  # noqa: ARG001
+    source: int,
+    form: Sequence[int] | None = None,  # noqa: ARG001
+    site: int = -1,  # noqa: ARG001
+) -> torch.Tensor:
+    if source:
+        Source.in_graph(source)
+    return torch.empty(3, dtype=torch.int64, device="cpu")
+
+
+_sites: Final = itertools.count()
+
+
+@torch.library.register_torch_dispatch("fastdrop::key", ProxyTorchDispatchMode, lib=_library)
+def _(
+    mode: ProxyTorchDispatchMode,
+    function: Any,
+    types: Any,
+    arguments: tuple[Any, ...],
+    keywords: dict[str, Any] | None,
+) -> Any:
+    """Into a graph go the arguments with a new site."""
+    form = arguments[2] if len(arguments) > 2 else (keywords or {}).get("form")
+    arguments = (*arguments[:2], form, next(_sites))
+    return mode.__torch_dispatch__(function, types, arguments, {})
+
+
+# --- values --------------------------------------------------------------------------------------
 
 
 @torch.library.custom_op("fastdrop::draw", mutates_args=(), device_types="cpu")
 def draw_op(
     x: torch.Tensor, key: torch.Tensor, p: float, rule: str, form: Sequence[int] | None = None
 ) -> torch.Tensor:
-    """The values that the rule gives for `x` at `key`."""
+    """The values that the rule gives for `x` at `key`; the form is as `_draw.shape_of` says."""
     y = torch.empty_like(x)
     if x.numel():
         kind = Rule.by_name[rule]
-        shape = None if form is None else tuple(form)
-        kind.into(x.resolve_neg(), y, Draw(p, *words_of(key), kind, shape))
+        kind.into(readable(x), y, Draw(p, *words_of(key), kind, shape_of(form, x.shape)))
     return y
 
 
@@ -89,7 +130,7 @@ def batched(
     in_dims: tuple[int | None, ...],
     x: torch.Tensor,
     key: torch.Tensor,
-    form: Sequence[int] | None,
+    form: Form,
 ) -> tuple[torch.Tensor, torch.Tensor, tuple[int, ...] | None]:
     """What `draw_op` has to be called with for a batch, which becomes the first axis.
 
@@ -99,10 +140,9 @@ def batched(
     """
     x_dim, key_dim = in_dims[0], in_dims[1]
     x = x.expand(batch, *x.shape) if x_dim is None else x.movedim(x_dim, 0)
-    shape = tuple(x.shape[1:] if form is None else form)
     if key_dim is None:
-        return x, key, (1, *shape)
-    return x, key.select(key_dim, 0), None if form is None else (batch, *shape)
+        return x, key, (1, *((-1,) * (x.dim() - 1) if form is None else form))
+    return x, key.select(key_dim, 0), None if form is None else (batch, *form)
 
 
 @draw_op.register_vmap

@@ -29,9 +29,11 @@ def _over_rows(
     """The weights of contiguous scores, or the gradient with respect to the scores."""
     y = torch.empty_like(x, memory_format=torch.contiguous_format)
     kind = _bridge.KINDS[x.dtype]
-    seen = None if mask is None else _bridge.array_of(mask)
-    call = SoftmaxCall(_bridge.array_of(x), kind, x.dim() - 1, seen, scale, make_plan(p, kind))
-    dy = None if gradient is None else _bridge.array_of(gradient)
+    seen = None if mask is None else _bridge.array_of(_bridge.readable(mask))
+    call = SoftmaxCall(
+        _bridge.array_of(_bridge.readable(x)), kind, x.dim() - 1, seen, scale, make_plan(p, kind)
+    )
+    dy = None if gradient is None else _bridge.array_of(_bridge.readable(gradient))
     with _bridge.limits(fresh=True):
         call.over_rows(Key(*words_of(word)), _bridge.array_of(y), call.scores, dy)
     return y

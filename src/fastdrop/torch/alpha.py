@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.overrides import has_torch_function_unary
 
+from ._bridge import overridden
 from ._call import call
 from ._draw import ALPHA
 from ._seeding import AnyGenerator, Seed
-from .functional import hand_over, refuse
+from .functional import hand_over, probability
 
 __all__ = ["alpha_dropout", "feature_alpha_dropout"]
 
@@ -61,10 +61,9 @@ def alpha_dropout(
     >>> fastdrop.torch.alpha_dropout(torch.zeros(6), 0.5, training=True, seed=1)
     tensor([-0.7792, -0.7792,  0.7792, -0.7792, -0.7792,  0.7792])
     """
-    if has_torch_function_unary(input):
+    if overridden((input,)):
         return hand_over(alpha_dropout, input, p, training, inplace, generator, seed)
-    if p < 0.0 or p > 1.0 or p != p:
-        refuse(p)
+    p = probability(p, "alpha_dropout")
     if training is True and p != 0.0:
         y = call(input, float(p), inplace, generator, seed, ALPHA)
         if y is not None:
@@ -119,15 +118,14 @@ def feature_alpha_dropout(
     tensor([[-0.7792,  0.7792,  0.7792],
             [-0.7792, -0.7792, -0.7792]])
     """
-    if has_torch_function_unary(input):
+    if overridden((input,)):
         return hand_over(feature_alpha_dropout, input, p, training, inplace, generator, seed)
-    if p < 0.0 or p > 1.0 or p != p:
-        refuse(p)
+    p = probability(p, "feature_alpha_dropout")
     if isinstance(input, Tensor):
         if training is False or (training is True and p == 0.0):
             return input
         if training is True and input.dim() >= 2:
-            form = tuple(input.shape[:2]) + (1,) * (input.dim() - 2)
+            form = (-1, -1) + (1,) * (input.dim() - 2)
             y = call(input, float(p), inplace, generator, seed, ALPHA, form)
             if y is not None:
                 return y

@@ -18,7 +18,7 @@ from ._autograd import is_ordinary
 from ._bridge import taken
 from ._call import word_for
 from ._seeding import AnyGenerator, Seed
-from .functional import refuse
+from .functional import probability
 
 __all__ = ["scaled_dot_product_attention"]
 
@@ -130,8 +130,7 @@ def scaled_dot_product_attention(
             is_causal, scale=scale, enable_gqa=enable_gqa, generator=generator, seed=seed,
         )  # fmt: skip
         return result
-    if dropout_p < 0.0 or dropout_p > 1.0 or dropout_p != dropout_p:
-        refuse(dropout_p)
+    dropout_p = probability(dropout_p, "scaled_dot_product_attention", "dropout_p")
     if dropout_p != 0.0:
         query, key, value, mask = (_autocast(x) for x in given)
         if _fit(query, key, value, mask, is_causal, enable_gqa):

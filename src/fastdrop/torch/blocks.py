@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from fastdrop.decisions import check_block_size, corner_shape
+from fastdrop import _arrays
+from fastdrop.decisions import check_block_size
 
 from ._draw import DROP_BLOCK
 from ._family import drop, drops, not_taken, overridable
@@ -133,7 +134,8 @@ def _drop_blocks(
     block_size = check_block_size(block_size)
     if not isinstance(input, Tensor):
         raise not_taken(input, "input")
-    form = tuple(corner_shape(input, axes, block_size))  # type: ignore[arg-type] # only its shape
-    if not drops(input, p, training):
+    _arrays.check_rank(input, axes + 1, axes + 2)  # type: ignore[arg-type] # only its shape
+    form = (*(-1,) * (input.dim() - axes), *(-block_size,) * axes)
+    if not drops(input, p, training, f"drop_block{axes}d"):
         return input
     return drop(input, p, inplace, generator, seed, form, DROP_BLOCK[axes])

@@ -279,7 +279,7 @@ class DropBlock3d(_DropBlock):
 class EmbeddingDropout(Drops, nn.Embedding):
     """`torch.nn.Embedding` that drops whole words: see `fastdrop.torch.embedding_dropout`.
 
-    Its state is that of `torch.nn.Embedding`: the weight alone.
+    Its state is that of `torch.nn.Embedding`: the weight, and that of a generator of its own.
 
     Parameters
     ----------

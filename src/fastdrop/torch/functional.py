@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.compiler import is_compiling
-from torch.overrides import handle_torch_function, has_torch_function_unary
+from torch.overrides import handle_torch_function
 
 from ._autograd import apply
-from ._bridge import drawn_tensor
+from ._bridge import drawn_tensor, overridden
 from ._call import call
 from ._seeding import WORD, AnyGenerator, Seed
 
@@ -30,6 +30,25 @@ def hand_over(function: Callable[..., Tensor], input: Tensor, *arguments: Any) -
 
 def refuse(p: float) -> None:
     raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
+
+
+def number(value: float | Tensor, function: str, argument: str = "p") -> float:
+    """`value`, unless it is a tensor that PyTorch takes for no number, as one with a gradient."""
+    if not isinstance(value, Tensor):
+        return value
+    if value.requires_grad or value.dim():
+        raise TypeError(
+            f"{function}(): argument '{argument}' must be float, not {type(value).__name__}"
+        )
+    return float(value)
+
+
+def probability(p: float | Tensor, function: str, argument: str = "p") -> float:
+    """`p`, if it is the probability of a call of that function."""
+    p = number(p, function, argument)
+    if p < 0.0 or p > 1.0 or p != p:
+        refuse(p)
+    return p
 
 
 def dropout(
@@ -106,10 +125,10 @@ def dropout(
         y = drawn_tensor(input, p, inplace, WORD, apply)
         if y is not None:
             return y
-    if has_torch_function_unary(input):
+    if overridden((input,)):
         return hand_over(dropout, input, p, training, inplace, generator, seed)
-    if p < 0.0 or p > 1.0 or p != p:
-        refuse(p)
+    if type(p) is not float or not 0.0 <= p <= 1.0:
+        p = probability(p, "dropout")
     if training is True and p != 0.0:
         y = call(input, p if type(p) is float else float(p), inplace, generator, seed)
         if y is not None:
@@ -156,7 +175,7 @@ def _channels(
     if training is False or (training is True and p == 0.0):
         return input
     if training is True and input.dim() >= lead:
-        form = tuple(input.shape[:lead]) + (1,) * (input.dim() - lead)
+        form = (-1,) * lead + (1,) * (input.dim() - lead)
         y = call(input, float(p), inplace, generator, seed, form=form)
         if y is not None:
             return y
@@ -216,10 +235,10 @@ def dropout1d(
             [2., 2., 2.],
             [0., 0., 0.]])
     """
-    if has_torch_function_unary(input):
+    if overridden((input,)):
         return hand_over(dropout1d, input, p, training, inplace, generator, seed)
-    if p < 0.0 or p > 1.0 or p != p:
-        refuse(p)
+    if type(p) is not float or not 0.0 <= p <= 1.0:
+        p = probability(p, "dropout1d")
     dims = input.dim()
     if dims not in (2, 3):
         raise RuntimeError(
@@ -278,10 +297,10 @@ def dropout2d(
     tensor([[0., 2., 2.],
             [0., 0., 0.]])
     """
-    if has_torch_function_unary(input):
+    if overridden((input,)):
         return hand_over(dropout2d, input, p, training, inplace, generator, seed)
-    if p < 0.0 or p > 1.0 or p != p:
-        refuse(p)
+    if type(p) is not float or not 0.0 <= p <= 1.0:
+        p = probability(p, "dropout2d")
     _warn_of_rank(input, 2)
     if input.dim() == 3:
         warnings.warn(
@@ -344,9 +363,9 @@ def dropout3d(
     tensor([[0., 2., 2.],
             [0., 0., 0.]])
     """
-    if has_torch_function_unary(input):
+    if overridden((input,)):
         return hand_over(dropout3d, input, p, training, inplace, generator, seed)
-    if p < 0.0 or p > 1.0 or p != p:
-        refuse(p)
+    if type(p) is not float or not 0.0 <= p <= 1.0:
+        p = probability(p, "dropout3d")
     _warn_of_rank(input, 3)
     return _channels(input, 2 if input.dim() == 5 else 1, p, training, inplace, generator, seed)

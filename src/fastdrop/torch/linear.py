@@ -91,7 +91,7 @@ def dropconnect_linear(
     tensor([[4., 4., 4.],
             [4., 4., 4.]])
     """
-    dropping = drops(input, p, training)
+    dropping = drops(input, p, training, "dropconnect_linear")
     shared = not _arrays.check_flag(per_sample, "per_sample")
     _check(input, weight, bias)
     samples = math.prod(input.shape[:-1])
@@ -103,10 +103,11 @@ def dropconnect_linear(
         dtype = torch.get_autocast_dtype("cpu")
         x, weight = x.to(dtype), weight.to(dtype)
         bias = None if bias is None else bias.to(dtype)
-    word = word_for(x, n, generator, seed)
+    decided = weight if shared else weight.expand(samples, *weight.shape)
+    word = word_for(decided, None, generator, seed)
     slow = _transforms_active() or (is_ordinary(x) and forward_ad._current_level >= 0)
     y: Tensor = (composed if slow else dropconnect_op)(x, weight, bias, word, float(p), shared)
-    return y.reshape(*input.shape[:-1], len(weight))
+    return y.reshape(*input.shape[:-1], y.shape[-1])
 
 
 def _check(input: Tensor, weight: object, bias: object) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Final
 
 from torch import Tensor, nn
 
 from . import alpha, functional
 from ._seeding import AnyGenerator, Seed, Source, source_of
+
+_EXTRA: Final = "_extra_state"  # nn.modules.module calls it so
 
 __all__ = [
     "AlphaDropout",
@@ -41,6 +43,40 @@ class Drops(nn.Module):
         super().__init__(*arguments, **keywords)
         self.p = p
         self._source = source
+
+    def _save_to_state_dict(
+        self, destination: dict[str, Any], prefix: str, keep_vars: bool
+    ) -> None:
+        """With where a generator of its own stands, under the name of PyTorch's extra state."""
+        # Not by get_extra_state: PyTorch then has an entry for modules without a generator, too.
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        if self._source is not None:
+            destination[prefix + _EXTRA] = self._source.state
+
+    def _load_from_state_dict(
+        self,
+        state_dict: Mapping[str, Any],
+        prefix: str,
+        local_metadata: Mapping[str, Any],
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
+        """With a generator's state, if there is one: PyTorch's checkpoints have none."""
+        name = prefix + _EXTRA
+        state = state_dict.get(name)
+        if state is not None and self._source is not None:
+            try:
+                self._source.state = state
+            except (TypeError, ValueError, RuntimeError) as error:
+                error_msgs.append(f'"{name}": {error}')
+        elif state is not None:
+            unexpected_keys.append(name)  # this module has no generator of its own
+        rest = {key: value for key, value in state_dict.items() if key != name}
+        super()._load_from_state_dict(
+            rest, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+        )
 
     def extra_repr(self) -> str:
         """The settings."""
@@ -99,8 +135,12 @@ class Dropout(Simple, nn.Dropout):
 
     Notes
     -----
-    `torch.get_rng_state` and gradient checkpointing save and restore PyTorch's default generator
-    only: a module with a generator of its own draws other masks when it is run again.
+    `torch.get_rng_state` saves PyTorch's default generator only. Where a generator of the module's
+    own stands is in its ``state_dict()``, as ``_extra_state``, and is loaded from there if it is
+    there; a module that draws from the default generator takes it for an unexpected key.
+
+    Under `torch.utils.checkpoint` all modules draw the same masks again: each thread notes the keys
+    that it draws, and what is computed again gets those of the first time.
 
     Examples
     --------

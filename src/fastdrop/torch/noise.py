@@ -60,9 +60,9 @@ def gaussian_dropout(
     >>> fastdrop.torch.gaussian_dropout(torch.ones(4), 0.2, seed=1)
     tensor([0.6190, 0.9811, 1.3568, 0.6455])
     """
-    drawn = drops(input, p, training)
+    drawn = drops(input, p, training, "gaussian_dropout")
     if p == 1.0:
         check_noise_p(p)
     if not drawn:
         return input
-    return drop(input, p, inplace, generator, seed, (*input.shape, 2), GAUSSIAN)
+    return drop(input, p, inplace, generator, seed, (*(-1,) * input.dim(), 2), GAUSSIAN)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.compiler import is_compiling
 
 from fastdrop import _arrays
 from fastdrop._plan import check_limit
@@ -13,7 +14,9 @@ from fastdrop.norms import limit_norms
 
 from . import _bridge
 from ._autograd import is_ordinary
+from ._call import check_writable
 from ._family import not_taken, overridable
+from .functional import number
 
 __all__ = ["max_norm_"]
 
@@ -55,6 +58,8 @@ def max_norm_(tensor: Tensor, c: float, dim: int | tuple[int, ...] | None = 1) -
 
     Raises
     ------
+    RuntimeError
+        An inference tensor, outside of inference mode.
     TypeError
         A tensor that is not computed here; an argument of the wrong type.
     ValueError
@@ -80,16 +85,20 @@ def max_norm_(tensor: Tensor, c: float, dim: int | tuple[int, ...] | None = 1) -
     """
     if not isinstance(tensor, Tensor) or not _bridge.taken(tensor):
         raise not_taken(tensor, "tensor")
-    limit = check_limit(c, "c")
+    limit = check_limit(number(c, "max_norm_", "c"), "c")
     axes = _arrays.axes_in(dim, tuple(tensor.shape), "dim", "tensor")
+    if not is_compiling():
+        check_writable(tensor)
     if not is_ordinary(tensor):
         with torch.no_grad():
             _max_norm_op(tensor, limit, axes)
         return tensor
-    if tensor.is_neg():
-        raise not_taken(tensor, "tensor")
-    _arrays.check_written(_bridge.array_of(tensor), "tensor")
-    _limit(tensor, limit, axes)
+    plain = _bridge.readable(tensor)
+    _arrays.check_written(_bridge.array_of(plain), "tensor")
+    _limit(plain, limit, axes)
+    if plain is not tensor:
+        with torch.no_grad():
+            return tensor.copy_(plain)
     if not tensor.is_inference():
         torch.autograd.graph.increment_version(tensor)
     return tensor

@@ -63,7 +63,7 @@ def zoneout(
     >>> fastdrop.torch.zoneout(torch.ones(8), torch.zeros(8), 0.5, seed=1)
     tensor([0., 0., 1., 0., 0., 1., 0., 0.])
     """
-    dropping = drops(h_new, p, training, "h_new")
+    dropping = drops(h_new, p, training, "zoneout", "h_new")
     if not isinstance(h_old, Tensor):
         raise not_taken(h_old, "h_old")
     if h_old.shape != h_new.shape:

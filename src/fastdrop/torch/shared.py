@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from fastdrop import _arrays
-from fastdrop.decisions import PathMode, check_path_mode, path_shape, variational_shape
+from fastdrop.decisions import PathMode, check_path_mode, path_shape
 
 from ._family import drop, drops, not_taken, overridable
 from ._seeding import AnyGenerator, Seed
@@ -65,9 +65,10 @@ def drop_path(
             [0., 0., 0.]])
     """
     mode = check_path_mode(mode)
-    if not drops(input, p, training):
+    if not drops(input, p, training, "drop_path"):
         return input
-    form = tuple(path_shape(input, mode))  # type: ignore[arg-type] # only its shape counts
+    path_shape(input, mode)  # type: ignore[arg-type] # only its shape counts: is there an axis?
+    form = (-1 if mode == "row" else 1, *(1,) * (input.dim() - 1))[: input.dim()]
     return drop(input, p, inplace, generator, seed, form)
 
 
@@ -122,9 +123,10 @@ def variational_dropout(
             [0., 2., 2., 0.]])
     """
     time_axis = _arrays.check_axis(time_axis, "time_axis")
-    if not drops(input, p, training):
+    if not drops(input, p, training, "variational_dropout"):
         return input
-    form = tuple(variational_shape(input, time_axis))  # type: ignore[arg-type] # only its shape
+    axis = _arrays.axis_in(time_axis, tuple(input.shape), "time_axis", "x")
+    form = tuple(1 if i == axis else -1 for i in range(input.dim()))
     return drop(input, p, inplace, generator, seed, form)
 
 
@@ -176,7 +178,7 @@ def embedding_dropout(
     if not isinstance(table, Tensor):
         raise not_taken(table, "table")
     _arrays.check_rank(table, 2, 2, "table")  # type: ignore[arg-type] # only its shape
-    if not drops(table, p, training, "table"):
+    if not drops(table, p, training, "embedding_dropout", "table"):
         return table
-    form = (table.shape[0], 1)
+    form = (-1, 1)
     return drop(table, p, False, generator, seed, form, argument="table")

@@ -17,6 +17,7 @@ from ._family import drops, not_taken, overridable
 from ._ops import key_tensor
 from ._seeding import AnyGenerator, Seed
 from ._softmax import composed, softmax_op
+from .functional import number
 
 __all__ = ["softmax_dropout"]
 
@@ -89,11 +90,11 @@ def softmax_dropout(
     >>> fastdrop.torch.softmax_dropout(torch.zeros(1, 4), 0.5, seed=3)
     tensor([[0.0000, 0.5000, 0.5000, 0.0000]])
     """
-    dropping = drops(scores, p, training, "scores")
+    dropping = drops(scores, p, training, "softmax_dropout", "scores")
     if not taken(scores):
         raise not_taken(scores, "scores")
     axis = _arrays.axis_in(_arrays.check_axis(dim, "dim"), tuple(scores.shape), "dim", "scores")
-    factor = check_factor(scale, "scale", KINDS[scores.dtype])
+    factor = check_factor(number(scale, "softmax_dropout", "scale"), "scale", KINDS[scores.dtype])
     seen = None if mask is None else _mask(mask, scores)
     p = float(p) if dropping else 0.0
     if axis == scores.dim() - 1:
@@ -118,7 +119,7 @@ def _of_last(
     seed: Seed,
 ) -> Tensor:
     drawing = p > 0.0 and scores.numel() > 0
-    word = word_for(scores, scores.numel(), generator, seed) if drawing else key_tensor((0, 0, 0))
+    word = word_for(scores, None, generator, seed) if drawing else key_tensor((0, 0, 0))
     slow = _transforms_active() or (is_ordinary(scores) and forward_ad._current_level >= 0)
     if slow or (mask is not None and mask.requires_grad and torch.is_grad_enabled()):
         return composed(scores, mask, word, p, scale)

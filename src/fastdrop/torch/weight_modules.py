@@ -85,7 +85,7 @@ class SoftmaxDropout(Drops):
 class DropConnectLinear(Drops, nn.Linear):
     """`torch.nn.Linear` that drops connections: see `fastdrop.torch.dropconnect_linear`.
 
-    Its state is that of `torch.nn.Linear`: weight and bias alone.
+    Its state is that of `torch.nn.Linear`: weight and bias, and that of a generator of its own.
 
     Parameters
     ----------

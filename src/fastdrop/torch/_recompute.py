@@ -1,0 +1,199 @@
+"""Keys that are drawn twice: by checkpoints, and by a compiled function's backward pass.
+
+Every thread notes the keys that it draws, in their order. Each part of a computation that may be
+computed again has its first key there: a part that is a node of the graph was numbered by autograd
+before anything in it ran, and the others are found on the stack as they run. What is computed again
+gets the same keys from there on, in the same order, and no generator moves.
+"""
+
+from __future__ import annotations
+
+import bisect
+import sys
+import threading
+import weakref
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import torch
+from torch._C import _current_graph_task_id
+from torch._C._autograd import _get_sequence_nr, _top_saved_tensors_default_hooks
+
+Words: TypeAlias = "tuple[int, int, int]"
+"""Seed, stream and offset."""
+Who: TypeAlias = "tuple[int, int]"
+"""What draws: the id of a generator, and the place in a traced graph, -1 outside of graphs."""
+
+KEPT: Final = 1 << 15
+"""So many keys are remembered at least, of each thread."""
+
+_CHECKPOINT: Final = "torch.utils.checkpoint"
+_COMPILED: Final = "torch._functorch._aot_autograd.runtime_wrappers"
+
+
+class _Notes:
+    """The keys that one thread has drawn. Their places count those that have been forgotten."""
+
+    def __init__(self) -> None:
+        self.numbers: list[int] = []  # autograd's sequence numbers at those times
+        self.entries: list[tuple[Who, Words]] = []
+        self.forgotten = 0
+        self.last_forgotten = -1  # its sequence number
+
+    def end(self) -> int:
+        return self.forgotten + len(self.entries)
+
+    def add(self, who: Who, words: Words) -> None:
+        self.numbers.append(_get_sequence_nr())
+        self.entries.append((who, words))
+        if len(self.entries) >= 2 * KEPT:
+            self.forgotten += KEPT
+            self.last_forgotten = self.numbers[KEPT - 1]
+            del self.numbers[:KEPT]
+            del self.entries[:KEPT]
+
+    def after_node(self, number: int) -> int:
+        """The place of the first key that was drawn after that node had been made."""
+        if self.last_forgotten > number:
+            return 0
+        return self.forgotten + bisect.bisect_right(self.numbers, number)
+
+    def find(self, who: Who, place: int) -> int | None:
+        """The place of the next key of `who`, from that one on."""
+        if place < self.forgotten:
+            raise RuntimeError(
+                f"what is computed again drew its keys before the last {KEPT} ones, and they are "
+                "no longer known: checkpoint smaller parts"
+            )
+        for i in range(place - self.forgotten, len(self.entries)):
+            if self.entries[i][0] == who:
+                return i + self.forgotten
+        return None
+
+
+class _Thread(threading.local):
+    """The notes of a thread, and how far it has come in computing something again."""
+
+    run: object
+    reached: dict[Who, tuple[_Notes, int]]
+
+    def __init__(self) -> None:
+        self.notes = _Notes()
+        _all_notes.add(self.notes)
+        self.run = None
+        self.reached = {}
+
+
+_all_notes: Final[weakref.WeakSet[_Notes]] = weakref.WeakSet()
+_thread: Final = _Thread()
+
+# Where the parts begin that are no nodes: `torch.utils.checkpoint` with use_reentrant=False.
+_begun: Final[weakref.WeakKeyDictionary[Any, tuple[_Notes, int]]] = weakref.WeakKeyDictionary()
+
+
+class _Region(NamedTuple):
+    """What is computed again just now: a checkpoint's record, or the number of a node."""
+
+    record: Any
+    number: int
+    run: object  # tells this time from all others
+    compiled: bool
+
+
+def note(who: Who, words: Words) -> None:
+    """Remember a key that has been drawn."""
+    _thread.notes.add(who, words)
+
+
+def again(who: Who, by_default: bool) -> Words | None:
+    """The key that `who` drew when this was computed for the first time; None where it is new.
+
+    `by_default` is for PyTorch's default generator, whose state checkpoints restore themselves.
+    """
+    hooks: Any = _top_saved_tensors_default_hooks(True)
+    if hooks is None and _current_graph_task_id() == -1:
+        return None
+    region = _look_around(hooks)
+    if region is None or (by_default and not region.compiled):
+        return None
+    if _thread.run != region.run:
+        _thread.run = region.run
+        _thread.reached = {}
+    found = _thread.reached.get(who) or _first(who, region)
+    if found is None:
+        return None
+    notes, place = found
+    at = notes.find(who, place)
+    if at is None:
+        return None
+    _thread.reached[who] = notes, at + 1
+    words = notes.entries[at - notes.forgotten][1]
+    note(who, words)  # what is computed again may have parts that will be, too
+    return words
+
+
+def _first(who: Who, region: _Region) -> tuple[_Notes, int] | None:
+    """Whose notes have the first key of `who` in the region, and where they begin with it."""
+    if region.record is not None:
+        return _begun.get(region.record)
+    own = _thread.notes
+    if own.find(who, own.after_node(region.number)) is not None:
+        return own, own.after_node(region.number)
+    # Nodes do not know their thread, and numbers are each thread's own.
+    others = [
+        (notes, notes.after_node(region.number))
+        for notes in list(_all_notes)
+        if notes is not own and notes.find(who, notes.after_node(region.number)) is not None
+    ]
+    if len(others) > 1:
+        raise RuntimeError(
+            "several threads have drawn from this generator: the backward pass has to be called "
+            "by the thread that ran the forward pass"
+        )
+    return others[0] if others else None
+
+
+def _look_around(hooks: Any) -> _Region | None:
+    """Note where checkpoints begin that run just now; return what is computed again, if it is.
+
+    Of several regions around, the innermost decides.
+    """
+    if hooks is not None:
+        _begin(_record_of(hooks[0]))
+    for frame in _frames():
+        name, module = frame.f_code.co_name, frame.f_globals.get("__name__")
+        if module == _CHECKPOINT:
+            local = frame.f_locals
+            if name == "checkpoint" and "gen" in local and local["gen"].gi_frame is not None:
+                _begin(local["gen"].gi_frame.f_locals.get("new_frame"))
+            elif name == "unpack_hook":
+                record = local["frame"]
+                return _Region(record, -1, (id(record), local["gid"]), compiled=False)
+        if name == "backward" and module in (_CHECKPOINT, _COMPILED):
+            node = frame.f_locals.get("ctx")
+            if isinstance(node, torch.autograd.function.BackwardCFunction):
+                number = node._sequence_nr()
+                run = (number, _current_graph_task_id())
+                return _Region(None, number, run, compiled=module == _COMPILED)
+    return None
+
+
+def _frames() -> Iterator[FrameType]:
+    frame: FrameType | None = sys._getframe(3)
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
+
+
+def _record_of(pack: Any) -> Any:
+    """The record of the checkpoint that saves tensors by this function, or None."""
+    if getattr(pack, "__module__", None) != _CHECKPOINT or pack.__closure__ is None:
+        return None
+    names = pack.__code__.co_freevars
+    return pack.__closure__[names.index("frame")].cell_contents if "frame" in names else None
+
+
+def _begin(record: Any) -> None:
+    if record is not None and record not in _begun:
+        _begun[record] = _thread.notes, _thread.notes.end()
