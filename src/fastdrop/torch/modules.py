@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from types import FunctionType
+from typing import Any, ClassVar, Self
 
 from torch import Tensor, nn
 
@@ -20,12 +21,27 @@ __all__ = [
 ]
 
 
-class Drops(nn.Module):
+class Leaf(nn.Module):
+    """A module that `torch.fx` keeps whole, as it keeps PyTorch's.
+
+    FX knows what to keep by the name of the Python module that an object is from. Traced through,
+    a module would have its `training` of that moment for ever.
+    """
+
+    def __new__(cls, *_: Any, **__: Any) -> Self:
+        """Also for what comes of copies and pickles; the class's own name stays what it is."""
+        self = super().__new__(cls)
+        self.__dict__["__module__"] = nn.Dropout.__module__
+        return self
+
+
+class Drops(Leaf):
     """A module that drops in training, and draws from PyTorch's generator or one of its own."""
 
     p: float
     # On the class, so that an object of PyTorch's class becomes one of ours as it is.
     _source: Source | None = None
+    _own: bool = False
     _shown: ClassVar[tuple[str, ...]] = ("p",)
 
     def _start(
@@ -41,11 +57,18 @@ class Drops(nn.Module):
         super().__init__(*arguments, **keywords)
         self.p = p
         self._source = source
+        self._own = source is not None
 
     def extra_repr(self) -> str:
         """The settings."""
         shown = [f"{name}={getattr(self, name)}" for name in self._shown]
         return ", ".join(filter(None, [super().extra_repr(), *shown]))
+
+
+def _pytorchs(original: type[nn.Module]) -> Callable[..., Tensor]:
+    """PyTorch's `forward` under a name of its own, which TorchScript needs to compile it."""
+    forward = original.forward
+    return FunctionType(forward.__code__, forward.__globals__, "_pytorchs")
 
 
 class Simple(Drops, nn.modules.dropout._DropoutNd):
@@ -54,6 +77,9 @@ class Simple(Drops, nn.modules.dropout._DropoutNd):
     _shown = ()  # PyTorch shows them
 
     _function: ClassVar[Callable[..., Tensor]]
+    _pytorchs: ClassVar[Callable[..., Tensor]]
+    # Which branch of `_scripted` TorchScript compiles.
+    __constants__ = ["p", "inplace", "_own"]  # noqa: RUF012 - as in PyTorch
 
     def __init__(
         self,
@@ -66,11 +92,21 @@ class Simple(Drops, nn.modules.dropout._DropoutNd):
         """Make the module; see the class."""
         self._start(p, generator, seed, p, inplace)
 
+    def _scripted(self: Any, input: Tensor) -> Tensor:
+        # It compiles one branch, and knows no generators: PyTorch's error names the attribute.
+        if self._own:
+            return self._source(input)  # type: ignore[no-any-return]
+        else:  # noqa: RET505 - what follows a branch is compiled too
+            return self._pytorchs(input)  # type: ignore[no-any-return]
+
     def forward(self, input: Tensor) -> Tensor:
         """Drop in training; in evaluation return the input itself."""
         return type(self)._function(
             input, self.p, self.training, self.inplace, generator=self._source
         )
+
+    # TorchScript compiles the source of what is wrapped.
+    forward.__wrapped__ = _scripted  # type: ignore[attr-defined]
 
 
 class Dropout(Simple, nn.Dropout):
@@ -116,6 +152,7 @@ class Dropout(Simple, nn.Dropout):
     """
 
     _function = staticmethod(functional.dropout)
+    _pytorchs = _pytorchs(nn.Dropout)
 
 
 class Dropout1d(Simple, nn.Dropout1d):
@@ -140,6 +177,7 @@ class Dropout1d(Simple, nn.Dropout1d):
     """
 
     _function = staticmethod(functional.dropout1d)
+    _pytorchs = _pytorchs(nn.Dropout1d)
 
 
 class Dropout2d(Simple, nn.Dropout2d):
@@ -165,6 +203,7 @@ class Dropout2d(Simple, nn.Dropout2d):
     """
 
     _function = staticmethod(functional.dropout2d)
+    _pytorchs = _pytorchs(nn.Dropout2d)
 
 
 class Dropout3d(Simple, nn.Dropout3d):
@@ -190,6 +229,7 @@ class Dropout3d(Simple, nn.Dropout3d):
     """
 
     _function = staticmethod(functional.dropout3d)
+    _pytorchs = _pytorchs(nn.Dropout3d)
 
 
 class _Alpha(Simple):
@@ -197,6 +237,8 @@ class _Alpha(Simple):
         """Drop in training; in evaluation return the input itself."""
         # As in PyTorch, `inplace` is shown and not followed.
         return type(self)._function(input, self.p, self.training, generator=self._source)
+
+    forward.__wrapped__ = Simple._scripted  # type: ignore[attr-defined]
 
 
 class AlphaDropout(_Alpha, nn.AlphaDropout):
@@ -223,6 +265,7 @@ class AlphaDropout(_Alpha, nn.AlphaDropout):
     """
 
     _function = staticmethod(alpha.alpha_dropout)
+    _pytorchs = _pytorchs(nn.AlphaDropout)
 
 
 class FeatureAlphaDropout(_Alpha, nn.FeatureAlphaDropout):
@@ -251,3 +294,4 @@ class FeatureAlphaDropout(_Alpha, nn.FeatureAlphaDropout):
     """
 
     _function = staticmethod(alpha.feature_alpha_dropout)
+    _pytorchs = _pytorchs(nn.FeatureAlphaDropout)
