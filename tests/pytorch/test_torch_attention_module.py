@@ -105,7 +105,7 @@ def test_evaluation_copies_and_pickles() -> None:
     model = nn.ModuleList([module])
     ft.replace(model)
     for twin in (model, copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
-        assert type(twin[0]) is ft.MultiheadAttention
+        assert type(twin[0]) is nn.MultiheadAttention
         before = torch.get_rng_state()
         assert torch.allclose(twin[0](*inputs)[0], wanted, atol=1e-6)
         assert torch.equal(before, torch.get_rng_state())

@@ -11,6 +11,20 @@ from torch import nn  # noqa: E402
 import fastdrop.torch as ft  # noqa: E402
 
 
+def drawn(model: nn.Module) -> str:
+    """Who computes a model that drops half of three elements."""
+    found = []
+    for _ in range(20):
+        before = torch.get_rng_state()
+        y = model.train()(torch.ones(3))
+        after = torch.get_rng_state()
+        torch.set_rng_state(before)
+        mask = ft.dropout(torch.ones(3), 0.5) == 0
+        found.append(torch.equal(mask, y == 0))
+        torch.set_rng_state(after)
+    return "fastdrop" if all(found) else "PyTorch"
+
+
 class Own(nn.Dropout):
     """A dropout of the user's."""
 
@@ -42,6 +56,14 @@ TWINS = {
 }
 
 
+SHAPES = {
+    nn.Dropout: (4, 6),
+    nn.Dropout1d: (2, 6, 3),
+    nn.Dropout2d: (2, 6, 3, 3),
+    nn.Dropout3d: (2, 6, 3, 3, 3),
+}
+
+
 def test_replace_and_restore() -> None:
     model = Net()
     model.shared.eval()
@@ -55,7 +77,14 @@ def test_replace_and_restore() -> None:
     }
     assert dict(model.named_modules()) == modules, "they are the same objects"
     for name, original in TWINS.items():
-        assert type(modules[name]) is getattr(ft, original.__name__)
+        assert type(modules[name]) is original
+        if original in SHAPES:
+            x, training = torch.ones(SHAPES[original]), modules[name].training
+            torch.manual_seed(1)
+            y = modules[name](x.clone())
+            torch.manual_seed(1)
+            function = getattr(ft, original.__name__.lower())
+            assert torch.equal(y, function(x, modules[name].p, training))
     assert model.again is model.shared
     assert not model.shared.training
     assert model.body[2][0].inplace
@@ -99,8 +128,14 @@ def test_copies_and_pickles_of_a_replaced_model() -> None:
     model = nn.Sequential(nn.Linear(3, 3), nn.Dropout(0.5))
     ft.replace(model)
     for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
-        assert type(twin[1]) is ft.Dropout
+        assert drawn(twin) == "fastdrop"
+        twin[1].p = 0.0
+        assert torch.equal(twin(torch.ones(3)), twin[0](torch.ones(3))), "it is a copy's own"
+        assert drawn(model) == "fastdrop"
+        twin[1].p = 0.5
         assert ft.restore(twin) == ("1",)
+        assert drawn(twin) == "PyTorch"
+        assert drawn(model) == "fastdrop"
 
 
 def test_hooks_stay() -> None:

@@ -3,28 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 import torch
 from torch import nn
 
-from . import attention_module, modules
-
-_TWINS: Final[dict[type[nn.Module], type[nn.Module]]] = {
-    nn.Dropout: modules.Dropout,
-    nn.Dropout1d: modules.Dropout1d,
-    nn.Dropout2d: modules.Dropout2d,
-    nn.Dropout3d: modules.Dropout3d,
-    nn.AlphaDropout: modules.AlphaDropout,
-    nn.FeatureAlphaDropout: modules.FeatureAlphaDropout,
-    nn.MultiheadAttention: attention_module.MultiheadAttention,
-}
-_ORIGINALS: Final = {twin: original for original, twin in _TWINS.items()}
-
-_OWN: Final = "is of a class of its own, {}, which may do something else"
-
-# What `replace` leaves on a module, so that `restore` knows it from one that was fastdrop's before.
-_MARK: Final = "_fastdrop_replaced"
+from . import _swap
+from .attention_module import MultiheadAttention
+from .modules import Drops
 
 
 @dataclass(frozen=True)
@@ -60,26 +45,31 @@ class Report:
 
 def _why_left(module: nn.Module) -> str | None:
     """Why the dropout that `module` does itself stays PyTorch's; None where it does none."""
-    if isinstance(module, nn.MultiheadAttention):
-        own = module.dropout > 0 and type(module) not in _ORIGINALS
-        return _OWN.format(type(module).__name__) if own else None
-    if isinstance(module, nn.RNNBase) and module.dropout > 0:
-        return "drops between its layers inside PyTorch's operator"
     if isinstance(module, torch.jit.ScriptModule):
         name = getattr(module, "original_name", "")
-        return "is compiled by TorchScript" if name in {t.__name__ for t in _TWINS} else None
-    if isinstance(module, nn.modules.dropout._DropoutNd) and type(module) not in _ORIGINALS:
-        return _OWN.format(type(module).__name__)
+        return "is compiled by TorchScript" if name in {t.__name__ for t in _swap.KNOWN} else None
+    if isinstance(module, nn.RNNBase) and module.dropout > 0:
+        return "drops between its layers inside PyTorch's operator"
     return None
+
+
+def _drops(module: nn.Module) -> bool:
+    """Whether `module` is a dropout module, or one with dropout inside, of PyTorch's."""
+    if isinstance(module, torch.jit.ScriptModule | Drops | MultiheadAttention):
+        return False
+    if isinstance(module, nn.MultiheadAttention):
+        return module.dropout > 0
+    return isinstance(module, nn.modules.dropout._DropoutNd)
 
 
 def replace(model: nn.Module) -> Report:
     """Let every dropout module of a model be computed by fastdrop, in place.
 
-    The modules stay the same objects, with their names, hooks and settings; only their class
-    changes, from `torch.nn.Dropout` to `fastdrop.torch.Dropout`, and so on; so does that of
-    `torch.nn.MultiheadAttention`, where it drops. `restore` undoes it. Parameters and buffers are
-    the same, and `state_dict` stays as it is.
+    The modules stay the same objects of PyTorch's classes, with their names, hooks and settings:
+    each gets a `forward` of its own, so does `torch.nn.MultiheadAttention`, where it drops.
+    What knows PyTorch's modules knows them as before: `torch.fx`, quantization, `torch.export`,
+    `isinstance`; TorchScript compiles PyTorch's dropout. `restore` undoes it. Parameters and
+    buffers are the same, and `state_dict` stays as it is.
 
     Parameters
     ----------
@@ -90,7 +80,8 @@ def replace(model: nn.Module) -> Report:
     -------
     Report
         What was replaced, and what does dropout that could not be: the recurrent modules, which
-        drop inside PyTorch's own operators, and subclasses of PyTorch's modules. Calls of
+        drop inside PyTorch's own operators, subclasses of PyTorch's modules, and modules whose
+        `forward` something else has put there. Calls of
         ``torch.nn.functional.dropout`` in the code of modules cannot be seen: they are not in the
         report.
 
@@ -123,15 +114,13 @@ def replace(model: nn.Module) -> Report:
         )
     replaced, left = [], {}
     for name, module in model.named_modules():
-        twin = _TWINS.get(type(module))
-        if isinstance(module, nn.MultiheadAttention) and not module.dropout > 0:
-            twin = None
-        if twin is not None:
-            module.__class__ = twin
-            module.__dict__[_MARK] = True
-            replaced.append(name)
-        elif (why := _why_left(module)) is not None:
+        if _swap.is_swapped(module):
+            continue
+        why = _swap.swap(module) if _drops(module) else _why_left(module)
+        if why is not None:
             left[name] = why
+        elif _swap.is_swapped(module):
+            replaced.append(name)
     return Report(tuple(replaced), left)
 
 
@@ -168,12 +157,7 @@ def restore(model: nn.Module) -> tuple[str, ...]:
     True
     """
     _check_model(model)
-    restored = []
-    for name, module in model.named_modules():
-        if module.__dict__.pop(_MARK, False):
-            module.__class__ = _ORIGINALS[type(module)]
-            restored.append(name)
-    return tuple(restored)
+    return tuple(name for name, module in model.named_modules() if _swap.unswap(module))
 
 
 def _check_model(model: object) -> None:

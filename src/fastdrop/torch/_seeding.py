@@ -53,6 +53,12 @@ class Source:
         self.number = secrets.randbits(62) + 1
         self.by_number[self.number] = self
 
+    def __fx_create_arg__(self, tracer: Any) -> Any:
+        """What `torch.fx` writes for it: an attribute of the traced model."""
+        name = f"_fastdrop_source_{self.number}"
+        setattr(tracer.root, name, self)
+        return tracer.create_node("get_attr", name, (), {})
+
     def __reduce__(self) -> tuple[type[Source], tuple[Any]]:
         return Source, (self.generator,)  # a copy or a pickle gets a number of its own
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from types import FunctionType, SimpleNamespace
-from typing import Any
+from typing import Any, Final
 
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
 from .attention import scaled_dot_product_attention
 from .functional import dropout
+from .modules import Leaf
 
 __all__ = ["MultiheadAttention"]
 
@@ -36,6 +37,20 @@ def _with(function: Any, **names: object) -> Any:
     return twin
 
 
+def standing_in(function: Any, original: type[nn.Module]) -> Any:
+    """A method for objects of a class of PyTorch's, of which TorchScript compiles PyTorch's source.
+
+    It finds the source by ``__wrapped__``, and the names in it by the function's globals.
+    """
+    scope = {**original.forward.__globals__, **function.__globals__}
+    # Compilers look names up in the module of this name, if there is one.
+    del scope["__name__"]
+    twin = FunctionType(function.__code__, scope, "forward", function.__defaults__)
+    twin.__doc__ = function.__doc__
+    twin.__wrapped__ = original.forward  # type: ignore[attr-defined]
+    return twin
+
+
 _functional = SimpleNamespace(
     **{
         **vars(F),
@@ -47,12 +62,19 @@ _functional = SimpleNamespace(
     }
 )
 
+attend: Final = _with(nn.MultiheadAttention.forward, F=_functional)
+"""What `torch.nn.MultiheadAttention` does, with dropout computed here."""
 
-class MultiheadAttention(nn.MultiheadAttention):
+
+def _forward(self: Any, *arguments: Any, **keywords: Any) -> Any:
+    return attend(self, *arguments, **keywords)
+
+
+class MultiheadAttention(Leaf, nn.MultiheadAttention):
     """`torch.nn.MultiheadAttention`, whose dropout is computed by fastdrop.
 
-    It is made, called and saved as PyTorch's; `fastdrop.torch.replace` makes PyTorch's to it. The
-    masks come from PyTorch's default generator of the CPU. Without weights to return
+    It is made, called and saved as PyTorch's; `fastdrop.torch.replace` lets PyTorch's compute so.
+    The masks come from PyTorch's default generator of the CPU. Without weights to return
     (``need_weights=False``, as in `torch.nn.Transformer`), attention is
     `fastdrop.torch.scaled_dot_product_attention`, which keeps no weights; with them, the weights
     are dropped by `fastdrop.torch.dropout`.
@@ -77,4 +99,23 @@ device, dtype
     torch.Size([3, 5, 16])
     """
 
-    forward = _with(nn.MultiheadAttention.forward, F=_functional)
+    forward = standing_in(_forward, nn.MultiheadAttention)
+
+
+def _tell_quantization() -> None:
+    """Eager quantization knows modules by their exact class: say what becomes of this one."""
+    try:
+        from torch.ao.nn import quantizable, quantized
+        from torch.ao.quantization import get_default_custom_config_dict
+    except ImportError:  # pragma: no cover - PyTorch means to move it to a package of its own
+        return
+
+    class Observed(quantizable.MultiheadAttention):  # type: ignore[misc]
+        _FLOAT_MODULE = MultiheadAttention
+
+    known = get_default_custom_config_dict()
+    known["float_to_observed_custom_module_class"][MultiheadAttention] = Observed
+    known["observed_to_quantized_custom_module_class"][Observed] = quantized.MultiheadAttention
+
+
+_tell_quantization()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Final
+from types import FunctionType
+from typing import Any, ClassVar, Final, Self
 
 from torch import Tensor, nn
 
@@ -22,12 +23,27 @@ __all__ = [
 ]
 
 
-class Drops(nn.Module):
+class Leaf(nn.Module):
+    """A module that `torch.fx` keeps whole, as it keeps PyTorch's.
+
+    FX knows what to keep by the name of the Python module that an object is from. Traced through,
+    a module would have its `training` of that moment for ever.
+    """
+
+    def __new__(cls, *_: Any, **__: Any) -> Self:
+        """Also for what comes of copies and pickles; the class's own name stays what it is."""
+        self = super().__new__(cls)
+        self.__dict__["__module__"] = nn.Dropout.__module__
+        return self
+
+
+class Drops(Leaf):
     """A module that drops in training, and draws from PyTorch's generator or one of its own."""
 
     p: float
     # On the class, so that an object of PyTorch's class becomes one of ours as it is.
     _source: Source | None = None
+    _own: bool = False
     _shown: ClassVar[tuple[str, ...]] = ("p",)
 
     def _start(
@@ -43,6 +59,7 @@ class Drops(nn.Module):
         super().__init__(*arguments, **keywords)
         self.p = p
         self._source = source
+        self._own = source is not None
 
     def _save_to_state_dict(
         self, destination: dict[str, Any], prefix: str, keep_vars: bool
@@ -84,12 +101,21 @@ class Drops(nn.Module):
         return ", ".join(filter(None, [super().extra_repr(), *shown]))
 
 
+def _pytorchs(original: type[nn.Module]) -> Callable[..., Tensor]:
+    """PyTorch's `forward` under a name of its own, which TorchScript needs to compile it."""
+    forward = original.forward
+    return FunctionType(forward.__code__, forward.__globals__, "_pytorchs")
+
+
 class Simple(Drops, nn.modules.dropout._DropoutNd):
     """A module with PyTorch's parameters, and those that all of these have."""
 
     _shown = ()  # PyTorch shows them
 
     _function: ClassVar[Callable[..., Tensor]]
+    _pytorchs: ClassVar[Callable[..., Tensor]]
+    # Which branch of `_scripted` TorchScript compiles.
+    __constants__ = ["p", "inplace", "_own"]  # noqa: RUF012 - as in PyTorch
 
     def __init__(
         self,
@@ -102,11 +128,21 @@ class Simple(Drops, nn.modules.dropout._DropoutNd):
         """Make the module; see the class."""
         self._start(p, generator, seed, p, inplace)
 
+    def _scripted(self: Any, input: Tensor) -> Tensor:
+        # It compiles one branch, and knows no generators: PyTorch's error names the attribute.
+        if self._own:
+            return self._source(input)  # type: ignore[no-any-return]
+        else:  # noqa: RET505 - what follows a branch is compiled too
+            return self._pytorchs(input)  # type: ignore[no-any-return]
+
     def forward(self, input: Tensor) -> Tensor:
         """Drop in training; in evaluation return the input itself."""
         return type(self)._function(
             input, self.p, self.training, self.inplace, generator=self._source
         )
+
+    # TorchScript compiles the source of what is wrapped.
+    forward.__wrapped__ = _scripted  # type: ignore[attr-defined]
 
 
 class Dropout(Simple, nn.Dropout):
@@ -156,6 +192,7 @@ class Dropout(Simple, nn.Dropout):
     """
 
     _function = staticmethod(functional.dropout)
+    _pytorchs = _pytorchs(nn.Dropout)
 
 
 class Dropout1d(Simple, nn.Dropout1d):
@@ -180,6 +217,7 @@ class Dropout1d(Simple, nn.Dropout1d):
     """
 
     _function = staticmethod(functional.dropout1d)
+    _pytorchs = _pytorchs(nn.Dropout1d)
 
 
 class Dropout2d(Simple, nn.Dropout2d):
@@ -205,6 +243,7 @@ class Dropout2d(Simple, nn.Dropout2d):
     """
 
     _function = staticmethod(functional.dropout2d)
+    _pytorchs = _pytorchs(nn.Dropout2d)
 
 
 class Dropout3d(Simple, nn.Dropout3d):
@@ -230,6 +269,7 @@ class Dropout3d(Simple, nn.Dropout3d):
     """
 
     _function = staticmethod(functional.dropout3d)
+    _pytorchs = _pytorchs(nn.Dropout3d)
 
 
 class _Alpha(Simple):
@@ -237,6 +277,8 @@ class _Alpha(Simple):
         """Drop in training; in evaluation return the input itself."""
         # As in PyTorch, `inplace` is shown and not followed.
         return type(self)._function(input, self.p, self.training, generator=self._source)
+
+    forward.__wrapped__ = Simple._scripted  # type: ignore[attr-defined]
 
 
 class AlphaDropout(_Alpha, nn.AlphaDropout):
@@ -263,6 +305,7 @@ class AlphaDropout(_Alpha, nn.AlphaDropout):
     """
 
     _function = staticmethod(alpha.alpha_dropout)
+    _pytorchs = _pytorchs(nn.AlphaDropout)
 
 
 class FeatureAlphaDropout(_Alpha, nn.FeatureAlphaDropout):
@@ -291,3 +334,4 @@ class FeatureAlphaDropout(_Alpha, nn.FeatureAlphaDropout):
     """
 
     _function = staticmethod(alpha.feature_alpha_dropout)
+    _pytorchs = _pytorchs(nn.FeatureAlphaDropout)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+import warnings
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from fastdrop.montecarlo import _TOLERANCE
 
 from ._replace import _check_model
 from ._seeding import forked
-from .modules import Drops
+from ._switches import Switches, Undo, drawn_state, switches, training
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,30 +55,6 @@ class MonteCarloResult:
     mutual_information: Tensor | None
 
 
-def _drops(module: nn.Module) -> bool:
-    """Whether training differs from evaluation in this very module by dropout, and by nothing else.
-
-    Transformer layers belong to them: in evaluation they take a fused operator without dropout in
-    place of their modules.
-    """
-    if isinstance(module, nn.MultiheadAttention | nn.RNNBase):
-        return module.dropout > 0
-    return isinstance(module, (nn.modules.dropout._DropoutNd, Drops, nn.TransformerEncoderLayer))
-
-
-@contextmanager
-def _only_dropout(model: nn.Module) -> Iterator[None]:
-    """Dropout in training, everything else in evaluation; afterwards all of it as it was."""
-    before = [(module, module.training) for module in model.modules()]
-    try:
-        for module, _ in before:
-            module.training = _drops(module)
-        yield
-    finally:
-        for module, training in before:
-            module.training = training
-
-
 def mc_dropout(
     model: nn.Module,
     x: Any,
@@ -89,7 +66,9 @@ def mc_dropout(
     """Run a model with dropout several times, and return mean and spread of its output.
 
     While it runs, dropout modules train, PyTorch's own and fastdrop's, with what drops inside
-    `nn.MultiheadAttention` and recurrent modules; every other module evaluates, batch
+    `nn.MultiheadAttention` and recurrent modules, and modules whose code asks for `training` and
+    speaks of dropout, as ``F.dropout(x, p, self.training)`` does, stochastic depth and DropBlock of
+    other libraries, or attention that passes a probability on. Every other module evaluates, batch
     normalisation too. Afterwards, and after an exception, all modules are as they were. No
     gradient is recorded.
 
@@ -123,14 +102,22 @@ def mc_dropout(
         `samples` less than 1; results of different shapes, or that are no probabilities where
         they have to be.
 
+    Warns
+    -----
+    UserWarning
+        The model drew no random number, or all samples are equal, so that the deviation of 0 says
+        nothing; a part of the model was traced or frozen in evaluation, where its dropout is off
+        for good.
+
     Notes
     -----
     Source: Gal and Ghahramani, "Dropout as a Bayesian Approximation: Representing Model
     Uncertainty in Deep Learning", ICML 2016, section 4. Mean and deviation are computed in one
     pass, after Welford.
 
-    Calls of ``torch.nn.functional.dropout`` in the code of a module follow the module's own
-    `training`, and are off here.
+    What a module of another library does in training beyond dropout cannot be known. Where the
+    result is no tensor, an error is raised or the module's buffers change, such modules are left in
+    evaluation, and a warning says so.
 
     Examples
     --------
@@ -147,19 +134,67 @@ def mc_dropout(
     samples = _arrays.check_count(samples, "samples")
     probabilities = _arrays.check_flag(probabilities, "probabilities")
     moments, entropies = _Moments(), _Moments()
-    with nullcontext() if seed is None else forked(seed), _only_dropout(model), torch.no_grad():
-        for _ in range(samples):
-            value = _as_float64(model(x))
+    found = switches(model)
+    with (
+        nullcontext() if seed is None else forked(seed),
+        training(model, found) as without_likely,
+        torch.no_grad(),
+    ):
+        before = drawn_state(model)
+        for n in range(samples):
+            value = model(x) if n else _first(model, x, found, without_likely)
+            value = _as_float64(value)
             moments.add(value)
             if probabilities:
                 _check_probabilities(value)
                 entropies.add(_entropy(value))
+        drew = drawn_state(model) != before
+    std = moments.std()
+    _warn(found, drew, samples, certain=std.numel() > 0 and not std.any())
     entropy = information = None
     if probabilities:
         entropy = _entropy(moments.mean)
         # Never negative, but for rounding.
         information = (entropy - entropies.mean).clamp(min=0)
-    return MonteCarloResult(moments.mean, moments.std(), samples, entropy, information)
+    return MonteCarloResult(moments.mean, std, samples, entropy, information)
+
+
+def _first(model: nn.Module, x: Any, found: Switches, without_likely: Callable[[], None]) -> object:
+    """The first sample, which shows whether the modules that likely drop do nothing else."""
+    if not found.likely:
+        return model(x)
+    undo, value = Undo(found), None
+    with suppress(Exception):  # which comes again below, where it is the model's own
+        value = model(x)
+    if isinstance(value, Tensor) and not value.is_complex() and not undo.needed():
+        return value
+    undo()
+    without_likely()
+    why = "was left in evaluation: in training it, or one like it, does more than drop"
+    found.off.update(dict.fromkeys(found.likely, why))
+    return model(x)
+
+
+def _warn(found: Switches, drew: bool, samples: int, certain: bool) -> None:
+    """Say what makes a result that looks certain, or less uncertain than the model is."""
+    words = []
+    if not drew and (certain or samples == 1):
+        words.append("The model drew no random number, so that its deviation says nothing.")
+    elif certain and samples > 1:
+        words.append("The model drew random numbers, but all samples are equal.")
+    if words:
+        on = [*found.certain, *(name for name in found.likely if name not in found.off)]
+        shown = ", ".join(on[:5]) + (", ..." if len(on) > 5 else "")
+        words.append(
+            f"Modules in training were: {shown}; see whether they are called, and their p is not 0."
+            if on
+            else "No module was found whose dropout could be switched on: call fastdrop.torch's or "
+            "PyTorch's dropout, with the `training` of the module that calls it."
+        )
+    if found.off:
+        words.append("; ".join(f"{name} {why}" for name, why in found.off.items()) + ".")
+    if words:
+        warnings.warn("mc_dropout: " + " ".join(words), stacklevel=3)
 
 
 def _as_float64(value: object) -> Tensor:

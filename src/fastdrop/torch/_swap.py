@@ -1,0 +1,172 @@
+"""One module of PyTorch's, computed here: the object gets a `forward`, and keeps its class.
+
+Tools know PyTorch's modules by what they are: FX keeps a class of ``torch.nn`` as a leaf,
+quantization maps exact classes to others, `parametrize` and `fully_shard` give the object a class
+derived from its own, TorchScript compiles the source of `forward`. Another class in the object's
+place loses all of them; a changed `torch.nn.Dropout.forward` would concern every model of the
+process. So the object keeps its class, and a method that stands in its ``__dict__`` is found before
+the class's, where PyTorch, `torch.compile` and other tools look for `forward` anyway.
+
+It is a real bound method: copies of the module bind it to themselves, and compiled code takes it
+for the same in every module, where any other callable would be compiled once for each. TorchScript
+compiles PyTorch's own source, which ``__wrapped__`` leads to, so that a compiled module can be
+saved and loaded without fastdrop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import MethodType
+from typing import Any, Final
+
+from torch import Tensor, nn
+
+from . import alpha, attention_module, functional
+
+MARK: Final = "_fastdrop_replaced"
+"""Where in a module's ``__dict__`` its `Swap` stands."""
+
+# How a wrapped `forward` is kept by Accelerate, whose hooks are on every module of a large model.
+_KEPT: Final = "_old_forward"
+
+
+def _as_it_was(module: nn.Module, *arguments: Any, **keywords: Any) -> Any:
+    """For who holds our method of a module that has been restored: other tools wrap it."""
+    return type(module).forward(module, *arguments, **keywords)
+
+
+def _dropout(self: Any, input: Tensor) -> Any:
+    if MARK in self.__dict__:
+        return functional.dropout(input, self.p, self.training, self.inplace)
+    return _as_it_was(self, input)
+
+
+def _dropout1d(self: Any, input: Tensor) -> Any:
+    if MARK in self.__dict__:
+        return functional.dropout1d(input, self.p, self.training, self.inplace)
+    return _as_it_was(self, input)
+
+
+def _dropout2d(self: Any, input: Tensor) -> Any:
+    if MARK in self.__dict__:
+        return functional.dropout2d(input, self.p, self.training, self.inplace)
+    return _as_it_was(self, input)
+
+
+def _dropout3d(self: Any, input: Tensor) -> Any:
+    if MARK in self.__dict__:
+        return functional.dropout3d(input, self.p, self.training, self.inplace)
+    return _as_it_was(self, input)
+
+
+def _alpha_dropout(self: Any, input: Tensor) -> Any:
+    if MARK in self.__dict__:
+        return alpha.alpha_dropout(input, self.p, self.training)
+    return _as_it_was(self, input)
+
+
+def _feature_alpha_dropout(self: Any, input: Tensor) -> Any:
+    if MARK in self.__dict__:
+        return alpha.feature_alpha_dropout(input, self.p, self.training)
+    return _as_it_was(self, input)
+
+
+def _attention(self: Any, *arguments: Any, **keywords: Any) -> Any:
+    if MARK in self.__dict__:
+        return attention_module.attend(self, *arguments, **keywords)
+    return _as_it_was(self, *arguments, **keywords)
+
+
+KNOWN: Final[dict[type[nn.Module], Callable[..., Any]]] = {
+    original: attention_module.standing_in(function, original)
+    for original, function in (
+        (nn.Dropout, _dropout),
+        (nn.Dropout1d, _dropout1d),
+        (nn.Dropout2d, _dropout2d),
+        (nn.Dropout3d, _dropout3d),
+        (nn.AlphaDropout, _alpha_dropout),
+        (nn.FeatureAlphaDropout, _feature_alpha_dropout),
+        (nn.MultiheadAttention, _attention),
+    )
+}
+"""What is computed here, by the exact class of PyTorch's."""
+
+_FORWARDS: Final = {original: original.forward for original in KNOWN}
+
+
+def known(kind: type[nn.Module]) -> type[nn.Module] | None:
+    """Which of PyTorch's modules an object of this class is.
+
+    A class that a tool of PyTorch's has derived for one object (`parametrize`, `fully_shard`) is
+    the one that it was derived from; a subclass of the user's is none.
+    """
+    for original in kind.__mro__:
+        if original in KNOWN:
+            derived = kind is original or kind.__module__.startswith("torch.")
+            return original if derived and kind.forward is _FORWARDS[original] else None
+        if original.__module__.partition(".")[0] != "torch":
+            return None
+    return None
+
+
+class Swap:
+    """What `replace` leaves on a module: it brings our method to copies and pickles of it.
+
+    A bound method is pickled as the attribute `forward` of its module, which is looked up while
+    the module is still empty. A `Swap` stands before the method in the module's ``__dict__``, so
+    that it is made anew before that, and puts the method there.
+    """
+
+    def __init__(self, module: nn.Module, key: str = "forward") -> None:
+        original = known(type(module))
+        if original is None:
+            raise TypeError(
+                f"module has to be of a class that fastdrop.torch knows, but got {type(module)}"
+            )
+        self.module = module
+        self.method = MethodType(KNOWN[original], module)
+        state = module.__dict__
+        state.pop(key, None)
+        state[MARK] = self
+        state[key] = self.method
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Swap, (self.module,)
+
+
+def swap(module: nn.Module) -> str | None:
+    """Let a module that is `known` be computed here; why not, where it cannot be."""
+    original = known(type(module))
+    forward = module.__dict__.get("forward")
+    if original is None:
+        return f"is of a class of its own, {type(module).__name__}, which may do something else"
+    if forward is None or _is_ours(forward):
+        Swap(module)
+        return None
+    kept = module.__dict__.get(_KEPT)
+    if isinstance(kept, MethodType) and (_is_ours(kept) or kept.__func__ is _FORWARDS[original]):
+        Swap(module, _KEPT)
+        return None
+    return "has a forward that something else has put there: replace the model before"
+
+
+def is_swapped(module: nn.Module) -> bool:
+    """Whether `module` itself is computed here: a shallow copy has the mark of another module."""
+    mark = module.__dict__.get(MARK)
+    return isinstance(mark, Swap) and mark.module is module
+
+
+def unswap(module: nn.Module) -> bool:
+    """Give a module back to PyTorch, whatever has been done to it meanwhile."""
+    if module.__dict__.pop(MARK, None) is None:
+        return False
+    for key, value in list(module.__dict__.items()):
+        if key == "forward" and _is_ours(value):
+            del module.__dict__[key]
+        elif _is_ours(value):
+            module.__dict__[key] = MethodType(type(module).forward, module)
+    return True
+
+
+def _is_ours(value: object) -> bool:
+    return isinstance(value, MethodType) and value.__func__ in KNOWN.values()
