@@ -186,20 +186,23 @@ def _number(value: Any, name: str) -> Any:
     return value
 
 
+def _not_a_window(came: object) -> TypeError:
+    return TypeError(
+        "sliding_window has to be a pair of ints, how many keys to the left and to the right of "
+        f"its own a query sees, but got {came!r}"
+    )
+
+
 def _window(sliding_window: Any) -> Band:
     """How far queries see to both sides of their own key."""
     if sliding_window is None:
         return EVERYTHING
-    try:
-        left, right = sliding_window
-    except TypeError:
-        left = right = sliding_window
+    if not isinstance(sliding_window, (tuple, list)) or len(sliding_window) != 2:
+        raise _not_a_window(sliding_window)
+    left, right = sliding_window
     for length in (left, right):
         if not isinstance(length, (int, torch.SymInt)) or isinstance(length, bool):
-            raise TypeError(
-                "sliding_window has to be a pair of ints, how many keys to the left and to the "
-                f"right of its own a query sees, but got {sliding_window!r}"
-            )
+            raise _not_a_window(sliding_window)
         if length < -1:
             raise ValueError(
                 "sliding_window has to hold numbers from 0 on, or -1 for no limit, "
