@@ -12,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 import fastdrop  # noqa: E402
 import fastdrop.torch as ft  # noqa: E402
 from fastdrop.torch import _tiles  # noqa: E402
+from fastdrop.torch._seen import CAUSAL, EVERYTHING  # noqa: E402
 
 KEY = fastdrop.Key(5, 6, 4097)
 
@@ -45,7 +46,7 @@ def test_no_tensor_of_all_weights(causal: bool) -> None:
     batch, heads, length, width = 2, 4, 1024, 16
     shape = (batch, heads, length, width)
     q, k, v = (x.detach() for x in tensors(shape, shape, shape, dtype=torch.float32))
-    call = _tiles.Attention(KEY, 0.1, causal, 0.25)
+    call = _tiles.Attention(KEY, 0.1, CAUSAL if causal else EVERYTHING, 0.25)
     with Largest() as made:
         y = _tiles.forward(q, k, v, None, call)
         _tiles.backward(torch.ones_like(y), q, k, v, None, call)

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
+from torch._C import _are_functorch_transforms_active as _transforms_active
 from torch._C._functorch import is_legacy_batchedtensor
 
 from fastdrop._rng import Key
@@ -20,12 +21,15 @@ from . import _tiles
 from ._autograd import drawn, intercepted, is_ordinary
 from ._draw import DROPOUT, Draw
 from ._ops import words_of
+from ._seen import EVERYTHING, Band
 
 Gradients: TypeAlias = tuple[Tensor, Tensor, Tensor]
 
 
-def _call(word: Tensor, p: float, causal: bool, scale: float) -> _tiles.Attention:
-    return _tiles.Attention(Key(*words_of(word)), p, causal, scale)
+def _call(
+    word: Tensor, p: float, low: int | None, high: int | None, scale: float
+) -> _tiles.Attention:
+    return _tiles.Attention(Key(*words_of(word)), p, Band(low, high), scale)
 
 
 @torch.library.custom_op("fastdrop::attention", mutates_args=(), device_types="cpu")
@@ -36,20 +40,22 @@ def attention_op(
     mask: Tensor | None,
     word: Tensor,
     p: float,
-    causal: bool,
+    low: int | None,
+    high: int | None,
     scale: float,
 ) -> Tensor:
     """Attention of tensors of shape (batch, heads, queries or keys, width).
 
-    The mask, if there is one, has the shape of the scores, and may be expanded. `word` is the key
-    to the random stream, as `_ops.key_tensor` makes it.
+    Each head of key and value serves as many of query's in a row. The mask, if there is one, has
+    the shape of the scores, and may be expanded. Query i sees key j where ``low <= j - i <= high``.
+    `word` is the key to the random stream, as `_ops.key_tensor` makes it.
     """
-    return _tiles.forward(query, key, value, mask, _call(word, p, causal, scale))
+    return _tiles.forward(query, key, value, mask, _call(word, p, low, high, scale))
 
 
 @attention_op.register_fake
 def _(query: Tensor, key: Tensor, value: Tensor, *_: object) -> Tensor:  # noqa: ARG001
-    return _tiles.new_like_torch((*query.shape[:3], value.shape[3]), query)
+    return query.new_empty((*query.shape[:3], value.shape[3]))
 
 
 @torch.library.custom_op("fastdrop::attention_backward", mutates_args=(), device_types="cpu")
@@ -61,11 +67,12 @@ def attention_backward_op(
     mask: Tensor | None,
     word: Tensor,
     p: float,
-    causal: bool,
+    low: int | None,
+    high: int | None,
     scale: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The gradients of `attention_op` with respect to query, key and value."""
-    call = _call(word, p, causal, scale)
+    call = _call(word, p, low, high, scale)
     return _tiles.backward(gradient, query, key, value, mask, call)
 
 
@@ -78,14 +85,14 @@ def _(gradient: Tensor, query: Tensor, key: Tensor, value: Tensor, *_: object) -
 
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: object) -> None:  # noqa: ARG001
-    *tensors, p, causal, scale = inputs
+    *tensors, p, low, high, scale = inputs
     ctx.save_for_backward(*tensors)
-    ctx.rest = (p, causal, scale)
+    ctx.rest = (p, low, high, scale)
 
 
 def _backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
     found = attention_backward_op(gradient, *ctx.saved_tensors, *ctx.rest)
-    return *found, *(None,) * 5
+    return *found, *(None,) * 6
 
 
 def _views(*tensors: Tensor) -> list[Tensor]:
@@ -102,7 +109,7 @@ def _backward_of_backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, 
         y = composed(inputs[0], inputs[1], inputs[2], mask, word, *ctx.rest)
         first = torch.autograd.grad(y, inputs, upper, create_graph=True)
     second = torch.autograd.grad(first, views, gradients, create_graph=torch.is_grad_enabled())
-    return *second, *(None,) * 5
+    return *second, *(None,) * 6
 
 
 attention_op.register_autograd(_backward, setup_context=_keep)
@@ -125,15 +132,32 @@ class _Attended(torch.autograd.Function):
         plain = is_ordinary(gradient) and not is_legacy_batchedtensor(gradient)
         if plain and not again:
             call = _call(word, *ctx.rest)
-            return *_tiles.backward(gradient, query, key, value, mask, call), *(None,) * 5
+            return *_tiles.backward(gradient, query, key, value, mask, call), *(None,) * 6
+
+        def function(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+            return composed(query, key, value, mask, word, *ctx.rest)
+
+        if _transforms_active():
+            pull = torch.func.vjp(function, query, key, value)[1]
+            return *pull(gradient), *(None,) * 6
         with torch.enable_grad():
             inputs = _views(query, key, value)
-            y = composed(inputs[0], inputs[1], inputs[2], mask, word, *ctx.rest)
+            y = function(*inputs)
         found = torch.autograd.grad(y, inputs, gradient, create_graph=again)
-        return *found, *(None,) * 5
+        return *found, *(None,) * 6
 
 
 attended = _Attended.apply
+
+
+def _repeated(x: Tensor, query: Tensor) -> Tensor:
+    """Heads of keys or values as many times as there are heads of queries to each."""
+    if min(x.dim(), query.dim()) < 3:
+        return x
+    heads, all_heads = x.shape[-3], query.shape[-3]
+    if heads == 1 or all_heads <= heads:
+        return x  # what can be broadcast is not repeated
+    return x.repeat_interleave(all_heads // heads, -3)
 
 
 def composed(
@@ -143,27 +167,31 @@ def composed(
     mask: Tensor | None,
     word: Tensor,
     p: float,
-    causal: bool,
+    low: int | None,
+    high: int | None,
     scale: float,
 ) -> Tensor:
     """What `attention_op` gives, by operators that PyTorch can differentiate and transform.
 
-    Leading axes are any that can be broadcast.
+    Leading axes are any that can be broadcast, but for the last of them, the heads, of which each
+    of key's and value's serves as many of query's in a row.
     """
     dtype = _tiles.compute_dtype(query.dtype)
+    key, value = (_repeated(x, query) for x in (key, value))
     scores = query.to(dtype) @ key.to(dtype).mT * scale
-    if causal:
-        seen = torch.ones(scores.shape[-2:], dtype=torch.bool).tril()
-        scores = scores.masked_fill(~seen, -torch.inf)
-    elif mask is not None and mask.dtype is torch.bool:
+    band = Band(low, high)
+    if band != EVERYTHING:
+        queries, keys = scores.shape[-2:]
+        mask = band.masked(mask, queries, keys, scores.device)
+    if mask is not None and mask.dtype is torch.bool:
         scores = torch.where(mask, scores, -torch.inf)
     elif mask is not None:
         scores = scores + mask.to(dtype)
     # softmax makes nan of a row of nothing but -inf.
     nothing = (scores == -torch.inf).all(-1, keepdim=True)
     weights = scores.masked_fill(nothing, 0.0).softmax(-1).masked_fill(nothing, 0.0)
-    if is_ordinary(weights):
+    if p > 0.0 and is_ordinary(weights):
         weights = drawn(weights, Draw(p, *words_of(word), DROPOUT))
-    else:
+    elif p > 0.0:
         weights = intercepted(weights, word, p, DROPOUT, None)
     return (weights @ value.to(dtype)).to(query.dtype)

@@ -3,6 +3,10 @@
 A tile is what some heads' scores are for some of their queries. PyTorch multiplies the matrices,
 into memory that all tiles of a call share; softmax and dropout are one pass of fastdrop's over it.
 The backward pass computes scores and decisions again: between the two nothing is kept of them.
+
+PyTorch multiplies matrices faster by one that lies in memory as it is read: of keys and values, the
+transposed ones are copied for each group of heads, and their gradients are summed up transposed.
+Heads of queries that share a head of keys are multiplied as one matrix with more rows.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from fastdrop._rng import Key
 from fastdrop._rows import Rows
 
 from ._bridge import KINDS, array_of, limits
+from ._seen import Band, Part, Seen
 
 if TYPE_CHECKING:
     from fastdrop._arrays import Array
@@ -35,7 +40,7 @@ class Attention(NamedTuple):
 
     key: Key
     p: float
-    causal: bool
+    band: Band
     scale: float
 
 
@@ -45,21 +50,20 @@ def compute_dtype(dtype: torch.dtype) -> torch.dtype:
 
 
 class _Tile(NamedTuple):
-    """Queries ``first`` to ``first + rows`` of some heads of a sample, and the keys they see."""
+    """A part of the scores, and the keys that are seen there, which may be none."""
 
-    batch: int
-    heads: slice
-    first: int
-    rows: int
-    keys: int
+    part: Part
+    keys: slice
+    rows: Rows
+    place: Key
 
+    @property
+    def is_empty(self) -> bool:
+        return self.keys.start == self.keys.stop
 
-class _Heads(NamedTuple):
-    """Heads of a sample that are computed together, of the compute type."""
-
-    query: Tensor
-    key: Tensor
-    value: Tensor
+    @property
+    def queries(self) -> slice:
+        return slice(self.part.first, self.part.first + self.part.rows)
 
 
 class _Tiles:
@@ -70,7 +74,8 @@ class _Tiles:
     ) -> None:
         self.batch, self.heads, self.queries, _ = query.shape
         self.keys = key.shape[2]
-        self.mask, self.call = mask, call
+        self.sharing = self.heads // key.shape[1]  # heads of queries to one of keys
+        self.call = call
         self.dtype = compute_dtype(query.dtype)
         self.kind = KINDS[self.dtype]
         self.plan = make_plan(call.p, self.kind)
@@ -80,52 +85,49 @@ class _Tiles:
         # As many heads as fill a tile, but enough to give every thread a matrix of its own.
         fill = max(SCORES // (self.rows * self.keys), torch.get_num_threads())
         self.together = min(self.heads, fill)
+        if self.together > self.sharing:
+            self.together -= self.together % self.sharing
         size = self.together * self.rows * self.keys
-        self.memory = [torch.empty(size, dtype=self.dtype) for _ in range(arrays)]
+        self.memory = [torch.empty(size, dtype=self.dtype, device="cpu") for _ in range(arrays)]
+        self.seen = Seen(mask, call.band, self.keys, self.dtype, size)
 
-    def groups(self) -> Iterator[tuple[int, slice]]:
-        """Sample and heads."""
+    def groups(self) -> Iterator[tuple[int, slice, slice]]:
+        """Sample, heads of queries, and the heads of keys that they share."""
+        step = max(self.together, self.sharing)
         for sample in range(self.batch):
-            for head in range(0, self.heads, self.together):
-                yield sample, slice(head, min(head + self.together, self.heads))
+            for start in range(0, self.heads, step):
+                stop = min(start + step, self.heads)
+                shared = slice(start // self.sharing, -(-stop // self.sharing))
+                for head in range(start, stop, self.together):
+                    yield sample, slice(head, min(head + self.together, stop)), shared
 
     def tiles(self, sample: int, heads: slice) -> Iterator[_Tile]:
-        """The tiles of some heads; causal ones end where no query of theirs sees any further."""
+        """The tiles of some heads."""
+        key = self.call.key
         for first in range(0, self.queries, self.rows):
-            rows = min(self.rows, self.queries - first)
-            keys = min(self.keys, first + rows) if self.call.causal else self.keys
-            yield _Tile(sample, heads, first, rows, keys)
+            part = Part(sample, heads, first, min(self.rows, self.queries - first))
+            span = self.seen.span(part)
+            mask, visible = self.seen.rows(part, span)
+            rows = Rows(self.scale, mask, part.rows, self.queries * self.keys, self.keys, visible)
+            row = (sample * self.heads + heads.start) * self.queries + first
+            offset = key.offset + row * self.keys + span.start
+            yield _Tile(part, span, rows, Key(key.seed, key.stream, offset))
 
-    def scores(self, tile: _Tile, number: int) -> Tensor:
-        """The shared memory of that number in a tile's shape."""
-        shape = (tile.heads.stop - tile.heads.start, tile.rows, tile.keys)
-        size = shape[0] * shape[1] * shape[2]
-        return self.memory[number][:size].view(shape)
-
-    def where(self, tile: _Tile) -> tuple[Rows, Key]:
-        """What takes part in the tile's rows, and where its decisions begin."""
-        key, causal = self.call.key, self.call.causal
-        row = (tile.batch * self.heads + tile.heads.start) * self.queries + tile.first
-        rows = Rows(
-            self.scale,
-            None if self.mask is None else self._mask_of(self.mask, tile),
-            tile.rows,
-            self.queries * self.keys,
-            self.keys,
-            tile.first + 1 if causal else tile.keys,
-        )
-        return rows, Key(key.seed, key.stream, key.offset + row * self.keys)
-
-    def _mask_of(self, mask: Tensor, tile: _Tile) -> Array:
-        part = mask[tile.batch, tile.heads, tile.first : tile.first + tile.rows, : tile.keys]
-        if part.dtype is not torch.bool:
-            part = part.to(self.dtype).resolve_neg()
-        return array_of(part)
+    def scores(self, tile: _Tile, shared: int, number: int) -> Tensor:
+        """The shared memory of that number as the tile's scores, one matrix for a head of keys."""
+        n = tile.keys.stop - tile.keys.start
+        rows = (tile.part.heads.stop - tile.part.heads.start) * tile.part.rows
+        return self.memory[number][: rows * n].view(shared, rows // shared, n)
 
 
-def _heads(query: Tensor, key: Tensor, value: Tensor, sample: int, heads: slice) -> _Heads:
-    dtype = compute_dtype(query.dtype)
-    return _Heads(*(x[sample, heads].to(dtype) for x in (query, key, value)))
+def _copied(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """In C order and of that dtype; tensors of any kind become such as have memory."""
+    return torch.empty(x.shape, dtype=dtype, device="cpu").copy_(x)
+
+
+def _stacked(x: Tensor, shared: int) -> Tensor:
+    """Of (heads, rows, width): one matrix for each head of keys."""
+    return x if x.shape[0] == shared else x.reshape(shared, -1, x.shape[2])
 
 
 def _rows_of(scores: Tensor) -> Array:
@@ -133,37 +135,51 @@ def _rows_of(scores: Tensor) -> Array:
 
 
 def _product(a: Tensor, b: Tensor, out: Tensor) -> None:
-    if a.dtype is out.dtype:
+    """The products of matrices; `out` is of (heads, rows, width), as `_stacked` takes it."""
+    if a.dtype is out.dtype and out.shape[0] == a.shape[0]:
         torch.bmm(a, b, out=out)
     else:
-        out.copy_(torch.bmm(a, b))
+        out.copy_(torch.bmm(a, b).view(out.shape))
 
 
 def new_like_torch(shape: tuple[int, ...], like: Tensor) -> Tensor:
-    """A result of shape (batch, heads, queries, width) in memory of (batch, queries, heads, width).
+    """A gradient of shape (batch, heads, length, width) in memory of (batch, length, heads, width).
 
-    So PyTorch's attention gives it, and models join the heads without a copy.
+    So projections of tokens give query, key and value, and take their gradients without a copy.
     """
-    batch, heads, queries, width = shape
-    return like.new_empty((batch, queries, heads, width)).transpose(1, 2)
+    batch, heads, length, width = shape
+    return torch.empty(
+        (batch, length, heads, width), dtype=like.dtype, device=like.device
+    ).transpose(1, 2)
 
 
 def forward(
     query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, call: Attention
 ) -> Tensor:
-    """The attention of tensors of shape (batch, heads, queries or keys, width)."""
+    """The attention of tensors of shape (batch, heads, queries or keys, width).
+
+    Key and value may have fewer heads: each serves as many of query's in a row.
+    """
     tiles = _Tiles(query, key, mask, call, 1)
-    out = new_like_torch((*query.shape[:3], value.shape[3]), query)
+    shape = (*query.shape[:3], value.shape[3])
+    out = torch.empty(shape, dtype=query.dtype, device="cpu")
     backend = backends.active()
     with limits(fresh=False):
-        for sample, some in tiles.groups():
-            heads = _heads(query, key, value, sample, some)
+        for sample, some, shared in tiles.groups():
+            matrices = shared.stop - shared.start
+            q = _copied(query[sample, some], tiles.dtype)
+            k_turned = _copied(key[sample, shared].mT, tiles.dtype)
+            v = _copied(value[sample, shared], tiles.dtype)
             for tile in tiles.tiles(sample, some):
-                part, weights = slice(tile.first, tile.first + tile.rows), tiles.scores(tile, 0)
-                torch.bmm(heads.query[:, part], heads.key[:, : tile.keys].mT, out=weights)
-                array, (rows, place) = _rows_of(weights), tiles.where(tile)
-                backend.softmax_dropout(array, array, tiles.kind, rows, place, tiles.plan)
-                _product(weights, heads.value[:, : tile.keys], out[sample, some, part])
+                if tile.is_empty:
+                    out[sample, some, tile.queries] = 0
+                    continue
+                weights = tiles.scores(tile, matrices, 0)
+                part = _stacked(q[:, tile.queries], matrices)
+                torch.bmm(part, k_turned[:, :, tile.keys], out=weights)
+                array = _rows_of(weights)
+                backend.softmax_dropout(array, array, tiles.kind, tile.rows, tile.place, tiles.plan)
+                _product(weights, v[:, tile.keys], out[sample, some, tile.queries])
     return out
 
 
@@ -181,20 +197,30 @@ def backward(
     d_query, d_key, d_value = results
     backend = backends.active()
     with limits(fresh=False):
-        for sample, some in tiles.groups():
-            heads = _heads(query, key, value, sample, some)
-            upper = gradient[sample, some].to(tiles.dtype)
-            sums = torch.zeros_like(heads.key), torch.zeros_like(heads.value)
+        sums: tuple[Tensor, Tensor] | None = None
+        for sample, some, shared in tiles.groups():
+            matrices = shared.stop - shared.start
+            q, upper = (_copied(x[sample, some], tiles.dtype) for x in (query, gradient))
+            k = _copied(key[sample, shared], tiles.dtype)
+            k_turned, v_turned = (_copied(x[sample, shared].mT, tiles.dtype) for x in (key, value))
+            if sums is None:
+                sums = torch.zeros_like(k_turned), torch.zeros_like(v_turned)
             for tile in tiles.tiles(sample, some):
-                part, seen = slice(tile.first, tile.first + tile.rows), slice(0, tile.keys)
-                weights, slopes = tiles.scores(tile, 0), tiles.scores(tile, 1)
-                torch.bmm(heads.query[:, part], heads.key[:, seen].mT, out=weights)
-                torch.bmm(upper[:, part], heads.value[:, seen].mT, out=slopes)
-                x, dy, (rows, place) = _rows_of(weights), _rows_of(slopes), tiles.where(tile)
-                backend.softmax_dropout_backward(x, dy, dy, x, tiles.kind, rows, place, tiles.plan)
-                _product(slopes, heads.key[:, seen], d_query[sample, some, part])
-                sums[0][:, seen].baddbmm_(slopes.mT, heads.query[:, part])
-                sums[1][:, seen].baddbmm_(weights.mT, upper[:, part])
-            d_key[sample, some] = sums[0]
-            d_value[sample, some] = sums[1]
+                if tile.is_empty:
+                    d_query[sample, some, tile.queries] = 0
+                    continue
+                weights, slopes = (tiles.scores(tile, matrices, i) for i in (0, 1))
+                part, top = (_stacked(x[:, tile.queries], matrices) for x in (q, upper))
+                torch.bmm(part, k_turned[:, :, tile.keys], out=weights)
+                torch.bmm(top, v_turned[:, :, tile.keys], out=slopes)
+                x, dy = _rows_of(weights), _rows_of(slopes)
+                backend.softmax_dropout_backward(
+                    x, dy, dy, x, tiles.kind, tile.rows, tile.place, tiles.plan
+                )
+                _product(slopes, k[:, tile.keys], d_query[sample, some, tile.queries])
+                sums[0][:, :, tile.keys].baddbmm_(part.mT, slopes)
+                sums[1][:, :, tile.keys].baddbmm_(top.mT, weights)
+            if some.stop == shared.stop * tiles.sharing:
+                d_key[sample, shared], d_value[sample, shared] = (x.mT for x in sums)
+                sums = None
     return d_query, d_key, d_value

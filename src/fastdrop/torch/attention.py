@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch._C import _are_functorch_transforms_active as _transforms_active
-from torch.autograd import forward_ad
 from torch.nn import functional as F  # noqa: N812 - its usual name
-from torch.overrides import handle_torch_function, has_torch_function
+from torch.nn.attention.bias import CausalBias, CausalVariant
 
-from fastdrop._plan import check_factor
+from fastdrop._arrays import check_flag
 
-from ._attention import attended, attention_op, composed
-from ._autograd import is_ordinary
-from ._bridge import taken
-from ._call import word_for
+from ._attending import PYTORCHS, Call, attention, by_pytorch
 from ._seeding import AnyGenerator, Seed
-from .functional import probability
+from ._seen import EVERYTHING, Band
+from .functional import refuse
 
 __all__ = ["scaled_dot_product_attention"]
 
@@ -33,6 +30,8 @@ def scaled_dot_product_attention(
     scale: float | None = None,
     enable_gqa: bool = False,
     *,
+    training: bool = True,
+    sliding_window: tuple[int, int] | None = None,
     generator: AnyGenerator = None,
     seed: Seed = None,
 ) -> Tensor:
@@ -56,35 +55,49 @@ def scaled_dot_product_attention(
         Of shape (..., S, Ev), of query's dtype.
     attn_mask : Tensor, optional
         Broadcastable to the weights, (..., L, S); it is not expanded in memory. Either bool, True
-        for what takes part, or of query's dtype or float32 and added to the scaled scores.
+        for what takes part, or of query's dtype or float32 and added to the scaled scores. A
+        ``torch.nn.attention.bias.CausalBias`` is not made a tensor of. Keys before the first and
+        after the last that any of some queries in a row may see cost next to nothing: a mask of
+        causal attention with padding costs as much as `is_causal`.
     dropout_p : float, default 0.0
         Probability of dropping a weight, from 0 to 1. It is applied whenever it is not 0, as in
         PyTorch: pass 0.0 in evaluation. With 0 the call is PyTorch's own.
     is_causal : bool, default False
-        Query i sees keys 0 to i. Not together with `attn_mask`.
+        Query i sees keys 0 to i. Other than in PyTorch it may stand beside `attn_mask`, one for
+        padding for example: then a key takes part where both let it.
     scale : float, optional
-        What scores are multiplied by; ``1 / sqrt(E)`` by default. With dropout, a finite number.
+        What scores are multiplied by; ``1 / sqrt(E)`` by default. With dropout, a finite number. A
+        tensor without axes is taken for its number, as by PyTorch.
     enable_gqa : bool, default False
         Let each head of key and value, on axis -3, serve as many heads of query in a row as there
-        are more of them. The heads are repeated in memory.
+        are more of them. The heads are not repeated in memory, unless key and value have different
+        numbers of them.
+    training : bool, default True
+        False is ``dropout_p=0.0``.
+    sliding_window : (int, int), optional
+        How many keys a query sees to the left and to the right of its own, -1 for no limit. Query i
+        has key i for its own, as for `is_causal`; beside a mask of
+        ``torch.nn.attention.bias.causal_lower_right``, the key that ends its row there. Keys
+        outside of it cost nothing.
     generator, seed
         As for `dropout`; the mask takes one position for each weight, in C order of (..., L, S).
 
     Returns
     -------
     Tensor
-        Of shape (..., L, Ev) and query's dtype. As in PyTorch, four-dimensional results lie in
-        memory in order (batch, query, head, feature).
+        Of shape (..., L, Ev) and query's dtype. With dropout it is contiguous, as PyTorch's is;
+        PyTorch's without dropout mostly lies in memory in order (batch, query, head, feature).
 
     Raises
     ------
     ValueError
-        `dropout_p` is not between 0 and 1; `scale` is not finite; both `generator` and `seed` are
-        given; a seed outside 0..2**64-1.
+        `dropout_p` is not between 0 and 1; `scale` is not finite; a negative number in
+        `sliding_window`, but for -1; both `generator` and `seed` are given; a seed outside
+        0..2**64-1.
     TypeError
-        An argument has the wrong type.
+        An argument has the wrong type; `dropout_p` or `scale` is a tensor that has a gradient.
     RuntimeError
-        Whatever PyTorch does not accept: shapes or dtypes that do not fit, a mask with `is_causal`.
+        Whatever PyTorch does not accept: shapes or dtypes that do not fit.
     NotImplementedError
         `generator` or `seed` for tensors that are left to PyTorch.
 
@@ -123,124 +136,76 @@ def scaled_dot_product_attention(
             [0.0000, 0.0000, 0.5000, 0.5000],
             [0.5000, 0.0000, 0.0000, 0.5000]])
     """
-    given = (query, key, value, attn_mask)
-    if has_torch_function(given):
-        result: Tensor = handle_torch_function(
-            scaled_dot_product_attention, given, query, key, value, attn_mask, dropout_p,
-            is_causal, scale=scale, enable_gqa=enable_gqa, generator=generator, seed=seed,
-        )  # fmt: skip
-        return result
-    dropout_p = probability(dropout_p, "scaled_dot_product_attention", "dropout_p")
-    if dropout_p != 0.0:
-        query, key, value, mask = (_autocast(x) for x in given)
-        if _fit(query, key, value, mask, is_causal, enable_gqa):
-            if enable_gqa:
-                key, value = (_repeated(x, query.shape[-3]) for x in (key, value))
-            if scale is None:
-                scale = query.shape[-1] ** -0.5
-            else:
-                scale = check_factor(scale, "scale", "float64")
-            p = float(dropout_p)
-            return _attend(query, key, value, mask, p, is_causal, scale, generator, seed)
-        if generator is not None or seed is not None:
-            raise NotImplementedError(
-                "generator and seed have to be left out for arguments that PyTorch's own operator "
-                "takes, or refuses: it knows neither"
-            )
-    return F.scaled_dot_product_attention(
-        *given, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa
+    p = _number(dropout_p, "dropout_p")
+    if p < 0.0 or p > 1.0 or p != p:
+        refuse(dropout_p)
+    for name, flag in (("is_causal", is_causal), ("enable_gqa", enable_gqa)):
+        if type(flag) not in (bool, torch.SymBool):
+            raise _wrong_type(name, "bool", flag)
+    factor: Any = scale
+    if isinstance(factor, Tensor):
+        factor = _number(factor, "scale")
+    if not check_flag(training, "training"):
+        p = 0.0
+    low, high = _window(sliding_window)
+    mask: Any = attn_mask
+    if isinstance(mask, CausalBias):
+        if is_causal:
+            refused: Tensor = PYTORCHS(query, key, value, mask, p, True)
+            return refused
+        # PyTorch sees its own class itself, unless it cannot know its own function any more.
+        patched = F.scaled_dot_product_attention is not PYTORCHS
+        if p != 0.0 or patched or sliding_window is not None:
+            lower_right = mask.variant == CausalVariant.LOWER_RIGHT
+            shift = mask.seq_len_kv - mask.seq_len_q if lower_right else 0
+            low = None if low is None else low + shift
+            high = shift if high is None else min(high + shift, shift)
+            mask = None
+    elif is_causal:
+        high = 0 if high is None else min(high, 0)
+    call = Call(query, key, value, mask, float(p), Band(low, high), factor, enable_gqa)
+    if p == 0.0 and call.is_pytorchs:
+        return by_pytorch(call)
+    return attention(call, generator, seed)
+
+
+def _wrong_type(name: str, wanted: str, came: object) -> TypeError:
+    """PyTorch's words."""
+    return TypeError(
+        f"scaled_dot_product_attention(): argument '{name}' must be {wanted}, "
+        f"not {type(came).__name__}"
     )
 
 
-def _autocast(x: Any) -> Any:
-    """An argument as autocast hands it to PyTorch's operator."""
-    if not torch.is_autocast_enabled("cpu") or not isinstance(x, Tensor):
-        return x
-    if not x.is_floating_point() or x.dtype is torch.float64 or x.device.type != "cpu":
-        return x
-    return x.to(torch.get_autocast_dtype("cpu"))
+def _number(value: Any, name: str) -> Any:
+    """What PyTorch takes for a number: a tensor too, unless it has axes or learns."""
+    if isinstance(value, Tensor) and value.dim() == 0 and not value.requires_grad:
+        return value.item()
+    if not isinstance(value, (Real, torch.SymFloat, torch.SymInt)):
+        raise _wrong_type(name, "float", value)
+    return value
 
 
-def _fit(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    mask: Tensor | None,
-    causal: bool,
-    grouped: bool,
-) -> bool:
-    """Whether the arguments are such as are computed here; PyTorch knows what to say to others."""
-    for x in (query, key, value):
-        if not isinstance(x, Tensor) or not taken(x) or x.is_nested or x.dim() < 2:
-            return False
-        if x.dtype is not query.dtype or x.numel() == 0:
-            return False
-    if key.shape[-1] != query.shape[-1] or value.shape[-2] != key.shape[-2]:
-        return False
-    if grouped and not _divide(query, key, value):
-        return False
-    if mask is None:
-        return True
-    if causal or not isinstance(mask, Tensor) or mask.device.type != "cpu":
-        return False
-    return mask.layout is torch.strided and mask.dtype in (torch.bool, torch.float32, query.dtype)
+def _not_a_window(came: object) -> TypeError:
+    return TypeError(
+        "sliding_window has to be a pair of ints, how many keys to the left and to the right of "
+        f"its own a query sees, but got {came!r}"
+    )
 
 
-def _divide(query: Tensor, key: Tensor, value: Tensor) -> bool:
-    """Whether the heads of key and value can each serve as many of query's."""
-    if query.dim() < 3 or key.dim() < 3 or value.dim() < 3:
-        return False
-    heads = query.shape[-3]
-    return heads % key.shape[-3] == 0 and heads % value.shape[-3] == 0
-
-
-def _repeated(x: Tensor, heads: int) -> Tensor:
-    return x if x.shape[-3] == heads else x.repeat_interleave(heads // x.shape[-3], -3)
-
-
-def _attend(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    mask: Tensor | None,
-    p: float,
-    causal: bool,
-    scale: float,
-    generator: AnyGenerator,
-    seed: Seed,
-) -> Tensor:
-    scores = (query.shape[-2], key.shape[-2])
-    lead = whole = query.shape[:-2]
-    if mask is not None or key.shape[:-2] != lead or value.shape[:-2] != lead:
-        masked = () if mask is None else (mask.shape[:-2],)
-        lead = torch.broadcast_shapes(lead, key.shape[:-2], *masked)
-        whole = torch.broadcast_shapes(lead, value.shape[:-2])
-    if mask is not None:
-        mask = mask.expand(*lead, *scores)
-    n = scores[0] * scores[1]
-    for length in lead:
-        n *= length
-    learns = mask is not None and mask.requires_grad and torch.is_grad_enabled()
-    ordinary = all(is_ordinary(x) for x in (query, key, value, mask) if x is not None)
-    word = word_for(query, n, generator, seed)
-    followed = forward_ad._current_level >= 0 if ordinary else _transforms_active()
-    if whole != lead or learns or followed:
-        if lead != query.shape[:-2]:
-            query = query.expand(*lead, *query.shape[-2:])
-        return composed(query, key, value, mask, word, p, causal, scale)
-    query, key, value = (_of_four(x, lead) for x in (query, key, value))
-    mask = None if mask is None else _of_four(mask, lead)
-    attend = attended if ordinary else attention_op
-    y = attend(query, key, value, mask, word, p, causal, scale)
-    return y if len(lead) == 2 else y.reshape(*lead, *y.shape[-2:])
-
-
-def _of_four(x: Tensor, lead: torch.Size) -> Tensor:
-    """Batch and heads: the last of the leading axes are the heads."""
-    if x.shape[:-2] != lead:
-        x = x.expand(*lead, *x.shape[-2:])
-    if len(lead) == 2:
-        return x
-    if len(lead) < 2:
-        return x[(None,) * (2 - len(lead))]
-    return x.reshape(-1, *x.shape[-3:])
+def _window(sliding_window: Any) -> Band:
+    """How far queries see to both sides of their own key."""
+    if sliding_window is None:
+        return EVERYTHING
+    if not isinstance(sliding_window, (tuple, list)) or len(sliding_window) != 2:
+        raise _not_a_window(sliding_window)
+    left, right = sliding_window
+    for length in (left, right):
+        if not isinstance(length, (int, torch.SymInt)) or isinstance(length, bool):
+            raise _not_a_window(sliding_window)
+        if length < -1:
+            raise ValueError(
+                "sliding_window has to hold numbers from 0 on, or -1 for no limit, "
+                f"but got {sliding_window!r}"
+            )
+    return Band(None if left == -1 else -left, None if right == -1 else right)

@@ -1,0 +1,354 @@
+"""Attention of tensors that are not plain, and beside classes and modes that override functions."""
+
+import os
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+from attending import assert_close, tensors, unfused, upper_of, with_gradients  # noqa: E402
+from torch._subclasses import FakeTensorMode  # noqa: E402
+from torch.nn import functional as F  # noqa: E402, N812
+from torch.nn.attention.bias import causal_lower_right, causal_upper_left  # noqa: E402
+from torch.overrides import TorchFunctionMode  # noqa: E402
+from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
+
+import fastdrop  # noqa: E402
+import fastdrop.torch as ft  # noqa: E402
+from fastdrop.torch._attending import PYTORCHS  # noqa: E402
+
+pytestmark = [
+    # PyTorch's forward mode and compilers use what PyTorch deprecates.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*"),
+    pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning"),
+]
+
+attend = ft.scaled_dot_product_attention
+KEY = fastdrop.Key(5, 6, 4097)
+TINY = 1e-30
+"""A probability by which nothing is dropped."""
+
+
+@pytest.fixture(params=["plain", "in PyTorch's place"])
+def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyTorch's function as it is, and with ours in its place, as programs patch it."""
+    if request.param != "plain":
+        monkeypatch.setattr(F, "scaled_dot_product_attention", attend)
+
+
+# --- PyTorch's function is known by its identity -------------------------------------------------
+
+
+@pytest.mark.usefixtures("place")
+@pytest.mark.parametrize("make", [causal_upper_left, causal_lower_right])
+@pytest.mark.parametrize(("queries", "keys"), [(6, 6), (4, 6), (40, 200)])
+@pytest.mark.parametrize("p", [0.0, TINY])
+def test_causal_biases(p: float, queries: int, keys: int, make: Any) -> None:
+    shapes = (2, 3, queries, 8), (2, 3, keys, 8), (2, 3, keys, 8)
+    q, k, v = inputs = tensors(*shapes, dtype=torch.float32)
+    seen = torch.ones(queries, keys, dtype=torch.bool)
+    seen = seen.tril(keys - queries if make is causal_lower_right else 0)
+    wanted = with_gradients(PYTORCHS(q, k, v, seen), inputs)
+    y = attend(q, k, v, make(queries, keys), p)
+    assert type(y) is torch.Tensor
+    assert_close(with_gradients(y, inputs), wanted, 1e-5)
+
+
+@pytest.mark.parametrize("make", [causal_upper_left, causal_lower_right])
+def test_causal_biases_with_seed_and_more(make: Any) -> None:
+    q, k, v = inputs = tensors((2, 3, 5, 8), (2, 3, 9, 8), (2, 3, 9, 8))
+    shift = 4 if make is causal_lower_right else 0
+    seen = torch.ones(5, 9, dtype=torch.bool).tril(shift)
+    ours = with_gradients(attend(q, k, v, make(5, 9), 0.3, seed=KEY), inputs)
+    assert_close(ours, with_gradients(unfused(*inputs, seen, 0.3, seed=KEY), inputs), 1e-13)
+    y = attend(q, k, v, make(5, 9), 0.3, sliding_window=(1, 3), seed=KEY)
+    assert torch.allclose(y, unfused(*inputs, seen.triu(shift - 1), 0.3, seed=KEY), atol=1e-13)
+    with pytest.raises(ValueError, match="should not be used with causal=True"):
+        attend(q, k, v, make(5, 9), 0.3, is_causal=True)
+
+
+def test_a_lower_right_bias_of_more_queries_than_keys() -> None:
+    with pytest.warns(UserWarning, match="Lower right causal bias will produce NaNs"):
+        bias = causal_lower_right(9, 5)
+    inputs = tensors((2, 9, 8), (2, 5, 8), (2, 5, 8))
+    seen = torch.ones(9, 5, dtype=torch.bool).tril(-4)
+    ours = with_gradients(attend(*inputs, bias, 0.3, seed=KEY), inputs)
+    assert_close(ours, with_gradients(unfused(*inputs, seen, 0.3, seed=KEY), inputs), 1e-13)
+
+
+def test_in_pytorchs_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing calls itself for ever, whether there is dropout or not."""
+    inputs = tensors((2, 5, 8), (2, 5, 8), (2, 5, 8))
+    monkeypatch.setattr(F, "scaled_dot_product_attention", attend)
+    assert_close([F.scaled_dot_product_attention(*inputs)], [PYTORCHS(*inputs)], 0.0)
+    torch.manual_seed(1)
+    y = F.scaled_dot_product_attention(*inputs, dropout_p=0.5)
+    torch.manual_seed(1)
+    assert torch.equal(y, attend(*inputs, dropout_p=0.5))
+    meta = torch.ones(2, 5, 8, device="meta")
+    assert F.scaled_dot_product_attention(meta, meta, meta, dropout_p=0.5).is_meta
+
+
+@pytest.mark.usefixtures("place")
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors:UserWarning")
+def test_jagged_nested_tensors() -> None:
+    lengths = (3, 7, 5)
+    parts = [tensors((n, 16), dtype=torch.float32)[0].detach() for n in lengths]
+    nested = torch.nested.nested_tensor(parts, layout=torch.jagged, requires_grad=True)
+    q = nested.unflatten(-1, [2, 8]).transpose(1, 2)
+    for p in (0.0, TINY):
+        y = attend(q, q, q, dropout_p=p)
+        assert y.layout is torch.jagged
+        for x, part in zip(parts, y.unbind(), strict=True):
+            x = x.unflatten(-1, [2, 8]).transpose(0, 1)
+            assert torch.allclose(part, PYTORCHS(x, x, x), atol=1e-5)
+    attend(q, q, q, dropout_p=0.5).values().sum().backward()
+    assert nested.grad.shape == nested.shape
+
+
+class Watching(TorchFunctionMode):
+    """Sees which functions are called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[Any] = []
+
+    def __torch_function__(self, function: Any, _: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.seen.append(function)
+        return function(*args, **(kwargs or {}))
+
+
+def test_modes_see_pytorchs_function() -> None:
+    inputs = tensors((2, 5, 8), (2, 5, 8), (2, 5, 8))
+    for seed in (None, 4):
+        torch.manual_seed(1)
+        wanted = attend(*inputs, dropout_p=0.5, seed=seed)
+        torch.manual_seed(1)
+        with torch.device("cpu"), Watching() as mode:
+            y = attend(*inputs, dropout_p=0.5, seed=seed)
+        assert torch.equal(y, wanted), "and change nothing"
+        assert mode.seen == [PYTORCHS]
+    assert torch._C._len_torch_function_stack() == 0
+
+
+def test_a_mode_that_raises() -> None:
+    class Refusing(TorchFunctionMode):
+        def __torch_function__(self, *_: Any) -> Any:
+            raise RuntimeError("not here")
+
+    q = torch.ones(5, 3)
+    with Watching(), Refusing():
+        with pytest.raises(RuntimeError, match="not here"):
+            attend(q, q, q, dropout_p=0.5)
+        assert torch._C._len_torch_function_stack() == 2
+    assert torch._C._len_torch_function_stack() == 0
+
+
+class Window(torch.Tensor):
+    """A mask that knows PyTorch's function by its identity, and calls it without itself."""
+
+    @classmethod
+    def __torch_function__(cls, function: Any, _: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if function is not torch._C._nn.scaled_dot_product_attention:
+            return NotImplemented
+        query, key, value, _, *rest = args
+        seen = torch.ones(query.shape[-2], key.shape[-2], dtype=torch.bool).tril(1).triu(-1)
+        return function(query, key, value, seen, *rest, **(kwargs or {}))
+
+
+def test_classes_see_pytorchs_function() -> None:
+    inputs = tensors((2, 5, 8), (2, 5, 8), (2, 5, 8))
+    mask = torch.empty(0).as_subclass(Window)
+    seen = torch.ones(5, 5, dtype=torch.bool).tril(1).triu(-1)
+    y = attend(*inputs, mask, 0.3, seed=KEY)
+    assert torch.allclose(y, unfused(*inputs, seen, 0.3, seed=KEY), atol=1e-13)
+
+
+def test_classes_that_change_nothing() -> None:
+    class Plain(torch.Tensor):
+        pass
+
+    inputs = tensors((2, 5, 8), (2, 5, 8), (2, 5, 8))
+    wanted = attend(*inputs, dropout_p=0.3, seed=KEY)
+    y = attend(*(x.as_subclass(Plain) for x in inputs), dropout_p=0.3, seed=KEY)
+    assert type(y) is Plain
+    assert torch.equal(y.as_subclass(torch.Tensor), wanted)
+
+
+def test_classes_that_compute_themselves_have_no_seed() -> None:
+    class Own(torch.Tensor):
+        @classmethod
+        def __torch_function__(cls, *_: Any) -> Any:
+            return "mine"
+
+    q = torch.ones(5, 3)
+    assert attend(q, q.as_subclass(Own), q, dropout_p=0.3) == "mine"
+    with pytest.raises(NotImplementedError, match="generator and seed have to be left out"):
+        attend(q, q.as_subclass(Own), q, dropout_p=0.3, seed=4)
+
+
+# --- tensors of other kinds ----------------------------------------------------------------------
+
+
+def test_fake_tensors_outside_their_mode() -> None:
+    with FakeTensorMode():
+        q = torch.empty(2, 3, 5, 8)
+    y = attend(q, q, q, dropout_p=0.3)
+    assert (type(y), y.shape) == (type(q), q.shape)
+
+
+@pytest.fixture
+def mesh() -> Iterator[Any]:
+    distributed = pytest.importorskip("torch.distributed", reason="not part of this PyTorch")
+    if not distributed.is_available() or not distributed.is_gloo_available():
+        pytest.skip("this PyTorch has no gloo")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    before = dict(os.environ)
+    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+    distributed.init_process_group("gloo", rank=0, world_size=1)
+    yield torch.distributed.device_mesh.init_device_mesh("cpu", (1,))
+    distributed.destroy_process_group()
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.mark.filterwarnings("ignore:DTensor random operators:UserWarning")
+def test_distributed_tensors(mesh: Any) -> None:
+    from torch.distributed.tensor import DTensor, Shard, distribute_tensor
+
+    q = tensors((2, 3, 5, 8), dtype=torch.float32)[0].detach()
+    x = distribute_tensor(q, mesh, [Shard(0)]).requires_grad_()
+    y = attend(x, x, x, dropout_p=TINY)
+    assert type(y) is DTensor
+    assert torch.allclose(y.full_tensor(), PYTORCHS(q, q, q), atol=1e-6)
+    attend(x, x, x, dropout_p=0.3).sum().backward()
+    with pytest.raises(NotImplementedError, match="generator and seed have to be left out"):
+        attend(x, x, x, dropout_p=0.3, seed=1)
+
+
+def test_gradients_without_memory() -> None:
+    """The gradient of `sgn` is a tensor of zeros that has no memory."""
+    inputs = tensors((2, 3, 5, 8), (2, 3, 6, 8), (2, 3, 6, 8))
+    y = attend(*inputs, dropout_p=0.3, seed=KEY).sgn()
+    for gradient in torch.autograd.grad(y.sum(), inputs):
+        assert not gradient.any()
+
+
+@pytest.mark.parametrize("which", range(4))
+def test_arguments_without_memory(which: int) -> None:
+    given = [x.detach() for x in tensors((2, 3, 5, 8), (2, 3, 6, 8), (2, 3, 6, 8), (2, 3, 5, 6))]
+    given[which] = torch.zeros_like(given[which])
+    wanted = attend(*given, dropout_p=0.3, seed=KEY)
+    given[which] = torch._efficientzerotensor(given[which].shape, dtype=torch.float64)
+    assert torch.equal(attend(*given, dropout_p=0.3, seed=KEY), wanted)
+
+
+def test_negated_views() -> None:
+    z = torch.randn(2, 3, 6, 6, dtype=torch.complex128)
+    q, k, v, mask = (z.conj().imag for _ in range(4))
+    assert q.is_neg()
+    wanted = unfused(q, k, v, mask, 0.3, seed=KEY)
+    assert torch.allclose(attend(q, k, v, mask, 0.3, seed=KEY), wanted, atol=1e-13)
+    inputs = tensors((2, 3, 6, 6), (2, 3, 6, 6), (2, 3, 6, 6))
+    ours, theirs = (
+        torch.autograd.grad(f(*inputs, dropout_p=0.3, seed=KEY), inputs, q)
+        for f in (attend, unfused)
+    )
+    assert_close(list(ours), list(theirs), 1e-13)
+
+
+def test_functional_tensors() -> None:
+    inputs = [x.detach() for x in tensors((2, 3, 5, 8), (2, 3, 6, 8), (2, 3, 6, 8))]
+    wanted = attend(*inputs, dropout_p=0.3, seed=KEY)
+    wrapped = [torch._to_functional_tensor(x) for x in inputs]
+    torch._enable_functionalization(reapply_views=True)
+    try:
+        y = attend(*wrapped, dropout_p=0.3, seed=KEY)
+        torch._sync(y)
+        y = torch._from_functional_tensor(y)
+    finally:
+        torch._disable_functionalization()
+    assert torch.equal(y, wanted)
+    functional = torch.func.functionalize(lambda *x: attend(*x, dropout_p=0.3, seed=KEY))
+    assert torch.allclose(functional(*inputs), wanted, atol=1e-13)
+
+
+def test_vmap_of_gradients() -> None:
+    q, k, v = inputs = tensors((2, 3, 3), (2, 4, 3), (2, 4, 2))
+    for p in (0.3, 1.0):
+        y = attend(q, k, v, dropout_p=p, seed=KEY)
+        upper = torch.eye(y.numel(), dtype=y.dtype).reshape(-1, *y.shape)
+
+        def gradients(u: "torch.Tensor", y: "torch.Tensor" = y) -> Any:
+            return torch.autograd.grad(y, inputs, u, retain_graph=True)
+
+        found = torch.func.vmap(gradients)(upper)
+        one_by_one = [gradients(u) for u in upper]
+        assert_close(list(found), [torch.stack(x) for x in zip(*one_by_one, strict=True)], 1e-13)
+
+
+class Passing(TorchDispatchMode):
+    """Looks on, and does nothing."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return func(*args, **(kwargs or {}))
+
+
+def test_under_a_dispatch_mode() -> None:
+    inputs = tensors((2, 3, 5, 8), (2, 3, 6, 8), (2, 3, 6, 8))
+    wanted = with_gradients(attend(*inputs, dropout_p=0.3, seed=KEY), inputs)
+    with Passing():
+        found = with_gradients(attend(*inputs, dropout_p=0.3, seed=KEY), inputs)
+    assert_close(found, wanted, 1e-13)
+
+
+# --- arguments as PyTorch takes them -------------------------------------------------------------
+
+
+def test_numbers_as_tensors() -> None:
+    inputs = tensors((2, 5, 4), (2, 6, 4), (2, 6, 4))
+    wanted = attend(*inputs, dropout_p=0.5, scale=0.25, seed=KEY)
+    p, scale = torch.tensor(0.5), torch.tensor(0.25)
+    assert torch.equal(attend(*inputs, dropout_p=p, scale=scale, seed=KEY), wanted)
+
+
+@pytest.mark.parametrize("name", ["dropout_p", "scale", "is_causal", "enable_gqa"])
+def test_wrong_types_are_refused_as_by_pytorch(name: str) -> None:
+    q = torch.ones(5, 3)
+    numbers = name in {"dropout_p", "scale"}
+    learned = torch.nn.Parameter(torch.tensor(0.3))
+    for value in (learned, torch.tensor([0.3])) if numbers else (1, None, torch.tensor(True)):
+        arguments: dict[str, Any] = {"dropout_p": 0.3, name: value}
+        before = torch.get_rng_state()
+        found = []
+        for function in (PYTORCHS, attend):
+            with pytest.raises(TypeError) as error:
+                function(q, q, q, **arguments)
+            found.append(str(error.value).splitlines()[0])
+        assert found[0] == found[1]
+        assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16, torch.float64])
+def test_strides_are_pytorchs(dtype: "torch.dtype") -> None:
+    packed = tensors((2, 30, 3, 4, 8), dtype=dtype)[0].permute(2, 0, 3, 1, 4)
+    for inputs in (packed.unbind(), packed[:, 0].unbind(), packed[:, 0, 0].unbind()):
+        for more in ({}, {"is_causal": True}, {"attn_mask": torch.ones(30, 30).bool()}):
+            theirs = PYTORCHS(*inputs, dropout_p=0.3, **more)
+            assert attend(*inputs, dropout_p=0.3, **more).stride() == theirs.stride()
+
+
+def test_forward_mode_under_a_dispatch_mode() -> None:
+    inputs = [x.detach() for x in tensors((2, 5, 3), (2, 6, 3), (2, 6, 3))]
+    found = []
+    for function in (attend, unfused):
+        with torch.autograd.forward_ad.dual_level():
+            duals = [torch.autograd.forward_ad.make_dual(x, torch.ones_like(x)) for x in inputs]
+            y = function(*duals, dropout_p=0.3, seed=KEY)
+            found.append(torch.autograd.forward_ad.unpack_dual(y).tangent)
+    assert_close(found[:1], found[1:], 1e-13)
+    assert upper_of(found[0]).shape == found[0].shape
