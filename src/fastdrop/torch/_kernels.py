@@ -13,16 +13,18 @@ same decisions.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
 from torch._C import (
     _are_functorch_transforms_active,
+    _get_dispatch_mode,
     _len_torch_function_stack,
     _pop_torch_function_stack,
     _push_on_torch_function_stack,
+    _TorchDispatchModeKey,
 )
 from torch._subclasses.fake_tensor import FakeTensor
 from torch._subclasses.functional_tensor import FunctionalTensor
@@ -62,11 +64,16 @@ def is_ours(x: Any) -> bool:
 
 
 @contextmanager
-def past_function_modes() -> Iterator[None]:
-    """What goes on below PyTorch's operators is not for modes that override its functions."""
+def below(x: Tensor) -> Iterator[None]:
+    """As it is below PyTorch's operators, for what is done there with `x`.
+
+    Modes that override functions have had their turn. Fake tensors bring their mode with them.
+    """
     modes = [_pop_torch_function_stack() for _ in range(_len_torch_function_stack())]
+    alone = isinstance(x, FakeTensor) and _get_dispatch_mode(_TorchDispatchModeKey.FAKE) is None
     try:
-        yield
+        with x.fake_mode if alone else nullcontext():  # type: ignore[attr-defined]
+            yield
     finally:
         for mode in reversed(modes):
             _push_on_torch_function_stack(mode)
@@ -84,7 +91,7 @@ def drop(x: Tensor, p: float, inplace: bool, rule: Rule, features: bool) -> Tens
     form = _shared(x) if features else None
     if features and form is None:
         return None
-    with past_function_modes():
+    with below(x):
         return call(x, p, inplace, None, None, rule, form)
 
 
@@ -127,13 +134,13 @@ def unrecorded(make: Callable[[Function], Function]) -> Callable[[Function], Fun
     def made(original: Function) -> Function:
         kernel = make(original)
 
-        def below(keys: Any, *args: Any, **kwargs: Any) -> Any:
+        def kernel_below(keys: Any, *args: Any, **kwargs: Any) -> Any:
             if not torch.is_grad_enabled():
                 return kernel(keys, *args, **kwargs)
             with torch.no_grad():
                 return kernel(keys, *args, **kwargs)
 
-        return below
+        return kernel_below
 
     return made
 
