@@ -43,14 +43,13 @@ TRACED: Final = (FakeTensor, FunctionalTensor)
 
 
 class Kernel(NamedTuple):
-    """An operator's kernel at a dispatch key. `make` is given PyTorch's own, and makes ours.
-
-    Both are called with the set of dispatch keys first.
-    """
+    """An operator's kernel at a dispatch key. `make` is given PyTorch's own, and makes ours."""
 
     operator: str
     key: str
     make: Callable[[Function], Function]
+    with_keyset: bool = False
+    """Both get the set of dispatch keys as first argument. Only kernels that pass it on need it."""
 
 
 def is_ours(x: Any) -> bool:
@@ -97,7 +96,7 @@ def drop(x: Tensor, p: float, inplace: bool, rule: Rule, features: bool) -> Tens
 
 def _dropout(inplace: bool) -> Callable[[Function], Function]:
     def make(original: Function) -> Function:
-        def kernel(keys: Any, x: Tensor, p: float, train: bool) -> Tensor:
+        def kernel(x: Tensor, p: float, train: bool) -> Tensor:
             y: Tensor | None
             if train:
                 if p != 1.0:
@@ -109,7 +108,7 @@ def _dropout(inplace: bool) -> Callable[[Function], Function]:
                         return y
             elif 0.0 <= p <= 1.0:
                 return x
-            y = original(keys, x, p, train)
+            y = original(x, p, train)
             return y
 
         return kernel
@@ -119,9 +118,9 @@ def _dropout(inplace: bool) -> Callable[[Function], Function]:
 
 def _variant(inplace: bool, rule: Rule, features: bool) -> Callable[[Function], Function]:
     def make(original: Function) -> Function:
-        def kernel(keys: Any, x: Tensor, p: float, train: bool) -> Tensor:
+        def kernel(x: Tensor, p: float, train: bool) -> Tensor:
             y = drop(x, p, inplace, rule, features) if train else None
-            return original(keys, x, p, train) if y is None else y
+            return original(x, p, train) if y is None else y
 
         return kernel
 
@@ -134,11 +133,11 @@ def unrecorded(make: Callable[[Function], Function]) -> Callable[[Function], Fun
     def made(original: Function) -> Function:
         kernel = make(original)
 
-        def kernel_below(keys: Any, *args: Any, **kwargs: Any) -> Any:
+        def kernel_below(*args: Any, **kwargs: Any) -> Any:
             if not torch.is_grad_enabled():
-                return kernel(keys, *args, **kwargs)
+                return kernel(*args, **kwargs)
             with torch.no_grad():
-                return kernel(keys, *args, **kwargs)
+                return kernel(*args, **kwargs)
 
         return kernel_below
 

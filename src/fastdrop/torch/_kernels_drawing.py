@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from ._autograd import is_ordinary
-from ._bridge import PLAIN
+from ._autograd import apply, is_ordinary
+from ._bridge import PLAIN, drawn_tensor
 from ._call import call, call_both
 from ._draw import DROPOUT, KEPT, Draw
-from ._kernels import TRACED, Function, Kernel, at_both, below, is_ours
+from ._kernels import TRACED, Function, Kernel, at_both, below, is_ours, unrecorded
 from ._seeding import WORD
 from .attention import _attend, _fit, _repeated
 
@@ -23,7 +23,6 @@ _LEAST: Final = 2.0**-16
 
 def _attention(original: Function) -> Function:
     def kernel(
-        keys: Any,
         query: Tensor,
         key: Tensor,
         value: Tensor,
@@ -52,7 +51,7 @@ def _attention(original: Function) -> Function:
                         query, key, value, attn_mask, dropout_p, is_causal, scale, None, None
                     )
         return original(
-            keys, query, key, value, attn_mask, dropout_p, is_causal,
+            query, key, value, attn_mask, dropout_p, is_causal,
             scale=scale, enable_gqa=enable_gqa,
         )  # fmt: skip
 
@@ -79,23 +78,30 @@ def _may_be_drawn(x: Tensor, p: float) -> bool:
     if not _LEAST <= p <= 1.0 - _LEAST or not is_ours(x) or x.numel() == 0:
         return False
     # PyTorch says of elements that share memory that they cannot be written to.
-    return all(step != 0 or n == 1 for n, step in zip(x.shape, x.stride(), strict=True))
+    return x.is_contiguous() or all(
+        step != 0 or n == 1 for n, step in zip(x.shape, x.stride(), strict=True)
+    )
 
 
-def _draw_(x: Tensor, p: float, generator: torch.Generator | None) -> Tensor:
-    """Ones where dropout with probability 1 - p would keep, in an ordinary tensor."""
-    seed = WORD.draw(generator)
-    KEPT.into(x.fill_(1.0), x, Draw(1.0 - p, seed, 0, 0, KEPT))
-    return x
+def _draw_(x: Tensor, p: float, generator: torch.Generator | None) -> Tensor | None:
+    """Ones where dropout with probability 1 - p would keep, in an ordinary tensor.
+
+    Dropout of ones and the signs of what is left: of the ways there are the shortest in calls.
+    None where it is PyTorch's.
+    """
+    if not _may_be_drawn(x, p):
+        return None
+    if generator is not None or drawn_tensor(x.fill_(1.0), 1.0 - p, True, WORD, apply) is None:
+        DROPOUT.into(x.fill_(1.0), x, Draw(1.0 - p, WORD.draw(generator), 0, 0, DROPOUT))
+    return x.sign_()
 
 
 def _bernoulli_below(original: Function) -> Function:
-    def kernel(
-        keys: Any, x: Tensor, p: float = 0.5, *, generator: torch.Generator | None = None
-    ) -> Any:
-        if _may_be_drawn(x, p) and is_ordinary(x):
-            return _draw_(x, p, generator)
-        return original(keys, x, p, generator=generator)
+    def kernel(x: Tensor, p: float = 0.5, *, generator: torch.Generator | None = None) -> Any:
+        y = _draw_(x, p, generator) if is_ordinary(x) else None
+        if y is not None:
+            return y
+        return original(x, p, generator=generator)
 
     return kernel
 
@@ -106,12 +112,10 @@ def _bernoulli_(original: Function) -> Function:
     def kernel(
         keys: Any, x: Tensor, p: float = 0.5, *, generator: torch.Generator | None = None
     ) -> Any:
-        if _may_be_drawn(x, p) and not _recorded(x):
-            if is_ordinary(x):
-                return _draw_(x, p, generator)
-            kept = _traced(x, p, generator)
-            if kept is not None:
-                return x.copy_(kept)
+        if not _recorded(x):
+            y = _draw_(x, p, generator) if is_ordinary(x) else _traced(x, p, generator)
+            if y is not None:
+                return y if y is x else x.copy_(y)
         return original(keys, x, p, generator=generator)
 
     return kernel
@@ -121,10 +125,9 @@ def _bernoulli(original: Function) -> Function:
     """PyTorch composes it of the above in eager code, but tracers record it whole."""
 
     def kernel(keys: Any, x: Tensor, p: float, *, generator: torch.Generator | None = None) -> Any:
-        if _may_be_drawn(x, p) and not _recorded(x) and not is_ordinary(x):
-            kept = _traced(x, p, generator)
-            if kept is not None:
-                return kept
+        y = None if _recorded(x) or is_ordinary(x) else _traced(x, p, generator)
+        if y is not None:
+            return y
         return original(keys, x, p, generator=generator)
 
     return kernel
@@ -136,17 +139,20 @@ def _recorded(x: Tensor) -> bool:
 
 def _traced(x: Tensor, p: float, generator: torch.Generator | None) -> Tensor | None:
     """Graphs know no generator but the default one."""
-    if generator is not None:
+    if generator is not None or not _may_be_drawn(x, p):
         return None
     with below(x):
         return call(torch.ones_like(x), 1.0 - p, False, None, None, KEPT)
 
 
 ATTENTION_KERNELS: Final = at_both("scaled_dot_product_attention", _attention)
-NATIVE_KERNELS: Final = at_both("native_dropout", _native_dropout)
+NATIVE_KERNELS: Final = (
+    Kernel("native_dropout", "AutogradCPU", _native_dropout, with_keyset=True),
+    Kernel("native_dropout", "CPU", unrecorded(_native_dropout), with_keyset=True),
+)
 BERNOULLI_KERNELS: Final = (
-    Kernel("bernoulli_.float", "AutogradCPU", _bernoulli_),
+    Kernel("bernoulli_.float", "AutogradCPU", _bernoulli_, with_keyset=True),
     Kernel("bernoulli_.float", "CPU", _bernoulli_below),
-    Kernel("bernoulli.p", "AutogradCPU", _bernoulli),
+    Kernel("bernoulli.p", "AutogradCPU", _bernoulli, with_keyset=True),
 )
 """By which DropPath, DropBlock and PyTorch's own parts draw."""

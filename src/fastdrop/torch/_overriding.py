@@ -6,6 +6,7 @@ Python's copies of the table of kernels, compiled code, and the names of compile
 
 from __future__ import annotations
 
+import functools
 import sys
 import warnings
 from collections.abc import Iterable
@@ -16,6 +17,8 @@ import torch
 from ._kernels import Kernel
 
 _WARNING: Final = r"Warning only once for all operators,\s+other operators may also be overridden"
+_ANY: Final = torch._C.DispatchKeySet(torch._C.DispatchKey.CPU)
+"""For kernels of PyTorch that do not ask which keys a call had."""
 _MARK: Final = "+fastdrop:"
 
 
@@ -34,8 +37,15 @@ class Overriding:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", _WARNING, UserWarning)
                 for kernel, original in zip(self._kernels, own, strict=True):
-                    function = kernel.make(original.call_boxed)
-                    self._library.impl(kernel.operator, function, kernel.key, with_keyset=True)
+                    call: Any = original.call_boxed
+                    if not kernel.with_keyset:
+                        call = functools.partial(call, _ANY)
+                    self._library.impl(
+                        kernel.operator,
+                        kernel.make(call),
+                        kernel.key,
+                        with_keyset=kernel.with_keyset,
+                    )
         finally:
             torch.set_warn_always(always)
         self._forget()
