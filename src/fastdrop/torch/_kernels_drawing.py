@@ -64,7 +64,7 @@ def _native_dropout(original: Function) -> Function:
     def kernel(keys: Any, x: Tensor, p: float, train: bool | None) -> Any:
         if train is not False and 0.0 < p < 1.0 and is_ours(x) and x.numel() != 0:
             with below(x):
-                ones = torch.ones_like(x, memory_format=torch.contiguous_format)
+                ones = torch.ones_like(x)
                 both = call_both((x, DROPOUT), (ones, KEPT), p, None, None)
                 if both is not None:
                     y, kept = both
