@@ -46,6 +46,6 @@ def alike(a: Any, b: Any) -> bool:
 
 
 def bits(x: torch.Tensor) -> torch.Tensor:
-    """The memory of a tensor's elements, in C order: tells -0.0 from 0.0, and nan is equal to nan."""
+    """The memory of the elements, in C order: tells -0.0 from 0.0, and nan is equal to nan."""
     x = x.detach().resolve_conj().resolve_neg().contiguous()
     return x.view(torch.uint8) if x.dim() else x.reshape(1).view(torch.uint8)

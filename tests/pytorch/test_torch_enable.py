@@ -432,6 +432,7 @@ def test_no_cycle_between_ours_and_pytorchs() -> None:
         assert torch.equal(seeded(model, x), y)
 
 
+@pytest.mark.heavy
 def test_silent_and_only_about_this() -> None:
     code = """
         import warnings

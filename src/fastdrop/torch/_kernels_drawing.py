@@ -112,10 +112,14 @@ def _bernoulli_(original: Function) -> Function:
     def kernel(
         keys: Any, x: Tensor, p: float = 0.5, *, generator: torch.Generator | None = None
     ) -> Any:
-        if not _recorded(x):
-            y = _draw_(x, p, generator) if is_ordinary(x) else _traced(x, p, generator)
+        if not is_ordinary(x):
+            y = _traced(x, p, generator)
             if y is not None:
-                return y if y is x else x.copy_(y)
+                return x.copy_(y)
+        elif not _recorded(x) and forward_ad._current_level < 0:
+            y = _draw_(x, p, generator)
+            if y is not None:
+                return y
         return original(keys, x, p, generator=generator)
 
     return kernel
@@ -125,7 +129,7 @@ def _bernoulli(original: Function) -> Function:
     """PyTorch composes it of the above in eager code, but tracers record it whole."""
 
     def kernel(keys: Any, x: Tensor, p: float, *, generator: torch.Generator | None = None) -> Any:
-        y = None if _recorded(x) or is_ordinary(x) else _traced(x, p, generator)
+        y = None if is_ordinary(x) or _recorded(x) else _traced(x, p, generator)
         if y is not None:
             return y
         return original(keys, x, p, generator=generator)
@@ -134,7 +138,7 @@ def _bernoulli(original: Function) -> Function:
 
 
 def _recorded(x: Tensor) -> bool:
-    return (torch.is_grad_enabled() and x.requires_grad) or forward_ad._current_level >= 0
+    return torch.is_grad_enabled() and x.requires_grad
 
 
 def _traced(x: Tensor, p: float, generator: torch.Generator | None) -> Tensor | None:
