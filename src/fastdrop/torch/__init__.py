@@ -11,6 +11,7 @@ The functions and modules have PyTorch's names, signatures, errors and warnings.
 `torch.func.grad` does not go together with it.
 """
 
+from ._enable import Enabled, disable, enable
 from ._replace import Report, replace, restore
 from .alpha import alpha_dropout, feature_alpha_dropout
 from .attention import scaled_dot_product_attention
@@ -53,6 +54,7 @@ __all__ = [
     "Dropout2d",
     "Dropout3d",
     "EmbeddingDropout",
+    "Enabled",
     "FeatureAlphaDropout",
     "GaussianDropout",
     "MonteCarloResult",
@@ -63,6 +65,7 @@ __all__ = [
     "VariationalDropout",
     "Zoneout",
     "alpha_dropout",
+    "disable",
     "drop_block2d",
     "drop_block3d",
     "drop_path",
@@ -72,6 +75,7 @@ __all__ = [
     "dropout2d",
     "dropout3d",
     "embedding_dropout",
+    "enable",
     "feature_alpha_dropout",
     "gaussian_dropout",
     "max_norm_",

@@ -1,0 +1,193 @@
+"""What `fastdrop.torch.enable` costs a call, and what it spares a model: ratios to PyTorch's own.
+
+    python -m bench.enabled                 calls
+    python -m bench.enabled --models        training steps of a GPT, BERT and GPT-2 (Transformers)
+    python -m bench.enabled --quick         some seconds: shows that it runs, nothing more
+
+One thread, whose own time is measured, so that others do not count who want the processor. What is
+compared is measured in turn (A B A B ...) in one process; medians.
+"""
+
+import argparse
+import importlib
+import itertools
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from timeit import Timer
+from typing import Any, NamedTuple
+
+import torch
+
+import fastdrop
+import fastdrop.torch
+from fastdrop._throughput import cpu_name
+
+P = 0.1
+_STEP = "gradient({}, leaf, g)"
+
+
+class Call(NamedTuple):
+    """A statement whose time is compared with and without `enable`, and one of fastdrop.torch."""
+
+    what: str
+    size: int
+    statement: str
+    direct: str | None = None
+
+
+def _calls(size: int) -> list[Call]:
+    forward, direct = "F.dropout({}, p)", "ours.dropout({}, p)"
+    return [
+        Call("forward", size, forward.format("x"), direct.format("x")),
+        Call("forward, recorded", size, forward.format("leaf"), direct.format("leaf")),
+        Call(
+            "forward and backward",
+            size,
+            _STEP.format(forward.format("leaf")),
+            _STEP.format(direct.format("leaf")),
+        ),
+        Call("in place", size, "F.dropout(x, p, inplace=True)", "ours.dropout(x, p, inplace=True)"),
+        Call("evaluation", size, "F.dropout(x, p, False)", "ours.dropout(x, p, False)"),
+        Call("bernoulli_", size, "x.bernoulli_(0.9)"),
+    ]
+
+
+_OTHERS = [
+    Call("a linear layer, no dropout", 16, "F.gelu(F.linear(x, w)).add_(1.0).sum()"),
+    Call("attention, no dropout", 16, "F.scaled_dot_product_attention(q, q, q)"),
+]
+
+
+def _names(size: int) -> dict[str, Any]:
+    x = torch.ones(size)
+    return {
+        "F": torch.nn.functional,
+        "ours": fastdrop.torch,
+        "gradient": torch.autograd.grad,
+        "p": P,
+        "x": x,
+        "leaf": x.clone().requires_grad_(),
+        "g": torch.ones(size),
+        "w": torch.ones(16, 16),
+        "q": torch.ones(1, 2, 4, 8),
+    }
+
+
+def in_turn(
+    tasks: Sequence[tuple[AbstractContextManager[Any] | None, Callable[[], float]]], rounds: int
+) -> list[float]:
+    """Medians of what the tasks tell; None stands for a new `enable`."""
+    told: list[list[float]] = [[] for _ in tasks]
+    for _ in range(rounds):
+        for (around, task), values in zip(tasks, told, strict=True):
+            with fastdrop.torch.enable() if around is None else around:
+                values.append(task())
+    return [statistics.median(values) for values in told]
+
+
+def compare_calls(quick: bool) -> Iterator[str]:
+    yield f"{'':28}{'elements':>9}{'PyTorch':>12}{'enabled':>9}{'direct':>9}"
+    sizes = (16, 1 << 12) if quick else (16, 1 << 12, 1 << 16, 1 << 20)
+    for call in [*(call for size in sizes for call in _calls(size)), *_OTHERS]:
+        names = _names(call.size)
+        timer = Timer(call.statement, timer=time.thread_time, globals=names)
+        number = max(1, int((0.001 if quick else 0.01) / max(timer.timeit(20) / 20, 1e-7)))
+
+        def seconds(timer: Timer = timer, number: int = number) -> float:
+            timer.timeit(max(1, number // 10))
+            return timer.timeit(number) / number
+
+        tasks: list[Any] = [(nullcontext(), seconds), (None, seconds)]
+        if call.direct is not None:
+            direct = Timer(call.direct, timer=time.thread_time, globals=names)
+            tasks.append((nullcontext(), lambda timer=direct: seconds(timer)))
+        theirs, *others = in_turn(tasks, 3 if quick else 41)
+        row = f"{call.what:28}{call.size:9}{theirs * 1e6:9.1f} us"
+        yield row + "".join(f"{other / theirs:9.2f}" for other in others)
+
+
+class Model(NamedTuple):
+    """A model's training step, on one batch."""
+
+    what: str
+    step: Callable[[], object]
+
+
+def _training(what: str, model: Any, loss: Callable[[], Any]) -> Model:
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
+    model.train()
+
+    def step() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        loss().backward()
+        optimizer.step()
+
+    return Model(what, step)
+
+
+def _example(quick: bool) -> Iterator[Model]:
+    """The GPT of ``examples/train_transformer.py``."""
+    example = importlib.import_module("examples.train_transformer")
+    size = example.TINY_GPT if quick else example.SMALL_GPT
+    for batch, length in ((1, 16),) if quick else ((8, 256), (2, 1024)):
+        model = example.GPT(size, "PyTorch", length)
+        text = torch.randint(0, 256, (batch, length + 1))
+
+        def loss(model: Any = model, text: Any = text) -> Any:
+            scores = model(text[:, :-1]).flatten(0, 1)
+            return torch.nn.functional.cross_entropy(scores, text[:, 1:].flatten())
+
+        yield _training(f"GPT of the example, {batch} x {length}", model, loss)
+
+
+def _transformers(quick: bool) -> Iterator[Model]:
+    """Two layers as wide as they really are, with random weights."""
+    tf = importlib.import_module("transformers")
+    layers, batch, length = (1, 1, 32) if quick else (2, 2, 512)
+    bert = tf.BertForMaskedLM(tf.BertConfig(num_hidden_layers=layers))
+    words = torch.randint(0, 30_000, (batch, length))
+    yield _training(
+        f"BERT-base, {layers} layers, {batch} x {length}",
+        bert,
+        lambda: bert(words, labels=words).loss,
+    )
+    batch, length = (1, 32) if quick else (1, 1024)
+    gpt2 = tf.GPT2LMHeadModel(tf.GPT2Config(n_layer=layers))
+    text = torch.randint(0, 50_000, (batch, length))
+    yield _training(
+        f"GPT-2, {layers} layers, {batch} x {length}",
+        gpt2,
+        lambda: gpt2(text, labels=text).loss,
+    )
+
+
+def compare_models(quick: bool) -> Iterator[str]:
+    yield f"{'a training step':44}{'PyTorch':>10}{'enabled':>9}"
+    for model in itertools.chain(_example(quick), _transformers(quick)):
+
+        def seconds(model: Model = model) -> float:
+            start = time.thread_time()
+            model.step()
+            return time.thread_time() - start
+
+        in_turn([(nullcontext(), seconds), (None, seconds)], 1)
+        theirs, ours = in_turn([(nullcontext(), seconds), (None, seconds)], 2 if quick else 9)
+        yield f"{model.what:44}{theirs:8.3f} s{ours / theirs:9.2f}"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--models", action="store_true")
+    parser.add_argument("--quick", action="store_true")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    fastdrop.set_num_threads(1)
+    print(f"{cpu_name()}, PyTorch {torch.__version__}, fastdrop {fastdrop.__version__}")
+    for line in (compare_models if options.models else compare_calls)(options.quick):
+        print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+"""PyTorch's dropout operators as kernels of fastdrop: what `enable` registers.
+
+A kernel computes what is computed here and hands every other call to PyTorch's own kernel, which it
+is made with. Dispatch keys say where a kernel stands: ``AutogradCPU`` is where a call from eager
+code and from tracers arrives; ``CPU`` is where it arrives in inference mode, and from code in C++
+that has left autograd behind.
+
+Composite operators reach transforms of `torch.func` and tensor subclasses in parts, of which
+``bernoulli_`` is the one that draws. So these are reached by that operator's kernel, and see the
+same decisions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import torch
+from torch import Tensor
+from torch._C import (
+    _are_functorch_transforms_active,
+    _get_dispatch_mode,
+    _len_torch_function_stack,
+    _pop_torch_function_stack,
+    _push_on_torch_function_stack,
+    _TorchDispatchModeKey,
+)
+from torch._subclasses.fake_tensor import FakeTensor
+from torch._subclasses.functional_tensor import FunctionalTensor
+from torch.compiler import is_exporting
+
+from ._autograd import apply
+from ._bridge import PLAIN, drawn_tensor, taken
+from ._call import call
+from ._draw import ALPHA, DROPOUT, Rule
+from ._seeding import WORD
+
+Function: TypeAlias = Callable[..., Any]
+
+TRACED: Final = (FakeTensor, FunctionalTensor)
+"""What compilers put in place of plain tensors."""
+
+
+class Kernel(NamedTuple):
+    """An operator's kernel at a dispatch key. `make` is given PyTorch's own, and makes ours."""
+
+    operator: str
+    key: str
+    make: Callable[[Function], Function]
+    with_keyset: bool = False
+    """Both get the set of dispatch keys as first argument. Only kernels that pass it on need it."""
+
+
+def is_ours(x: Any) -> bool:
+    """Whether `x` is a tensor whose draws are computed here, or traced to be."""
+    if not isinstance(x, Tensor) or not taken(x) or _are_functorch_transforms_active():
+        return False
+    if type(x) in PLAIN:
+        return not x._is_zerotensor()
+    # An exported program keeps PyTorch's operators, and can be run where fastdrop is not.
+    return type(x) in TRACED and not is_exporting()
+
+
+@contextmanager
+def below(x: Tensor) -> Iterator[None]:
+    """As it is below PyTorch's operators, for what is done there with `x`.
+
+    Modes that override functions have had their turn. Fake tensors bring their mode with them.
+    """
+    modes = [_pop_torch_function_stack() for _ in range(_len_torch_function_stack())]
+    alone = isinstance(x, FakeTensor) and _get_dispatch_mode(_TorchDispatchModeKey.FAKE) is None
+    try:
+        with x.fake_mode if alone else nullcontext():  # type: ignore[attr-defined]
+            yield
+    finally:
+        for mode in reversed(modes):
+            _push_on_torch_function_stack(mode)
+
+
+def _shared(x: Tensor) -> tuple[int, ...] | None:
+    """The mask's shape for whole channels; None where there are none."""
+    return (*x.shape[:2], *(1,) * (x.dim() - 2)) if x.dim() >= 2 else None
+
+
+def drop(x: Tensor, p: float, inplace: bool, rule: Rule, features: bool) -> Tensor | None:
+    """A draw of `x`, or None where it is PyTorch's."""
+    if not 0.0 < p < 1.0 or not is_ours(x) or x.numel() == 0:
+        return None
+    form = _shared(x) if features else None
+    if features and form is None:
+        return None
+    with below(x):
+        return call(x, p, inplace, None, None, rule, form)
+
+
+def _dropout(inplace: bool) -> Callable[[Function], Function]:
+    def make(original: Function) -> Function:
+        def kernel(x: Tensor, p: float, train: bool) -> Tensor:
+            y: Tensor | None
+            if train:
+                if p != 1.0:
+                    y = drawn_tensor(x, p, inplace, WORD, apply)
+                    if y is not None:
+                        return y
+                    y = drop(x, p, inplace, DROPOUT, False)
+                    if y is not None:
+                        return y
+            elif 0.0 <= p <= 1.0:
+                return x
+            y = original(x, p, train)
+            return y
+
+        return kernel
+
+    return make
+
+
+def _variant(inplace: bool, rule: Rule, features: bool) -> Callable[[Function], Function]:
+    def make(original: Function) -> Function:
+        def kernel(x: Tensor, p: float, train: bool) -> Tensor:
+            y = drop(x, p, inplace, rule, features) if train else None
+            return original(x, p, train) if y is None else y
+
+        return kernel
+
+    return make
+
+
+def unrecorded(make: Callable[[Function], Function]) -> Callable[[Function], Function]:
+    """The kernel below autograd, where nothing is recorded whatever a tensor asks for."""
+
+    def made(original: Function) -> Function:
+        kernel = make(original)
+
+        def kernel_below(*args: Any, **kwargs: Any) -> Any:
+            if not torch.is_grad_enabled():
+                return kernel(*args, **kwargs)
+            with torch.no_grad():
+                return kernel(*args, **kwargs)
+
+        return kernel_below
+
+    return made
+
+
+def at_both(operator: str, make: Callable[[Function], Function]) -> tuple[Kernel, Kernel]:
+    """An operator that PyTorch composes of others: it has no kernel of its own at either key."""
+    return (
+        Kernel(operator, "AutogradCPU", make),
+        Kernel(operator, "CPU", unrecorded(make)),
+    )
+
+
+DROPOUT_KERNELS: Final = (
+    *at_both("dropout", _dropout(False)),
+    *at_both("dropout_", _dropout(True)),
+    *at_both("feature_dropout", _variant(False, DROPOUT, True)),
+    *at_both("feature_dropout_", _variant(True, DROPOUT, True)),
+    *at_both("alpha_dropout", _variant(False, ALPHA, False)),
+    *at_both("alpha_dropout_", _variant(True, ALPHA, False)),
+    *at_both("feature_alpha_dropout", _variant(False, ALPHA, True)),
+    *at_both("feature_alpha_dropout_", _variant(True, ALPHA, True)),
+)
+"""Operators with the schema of `dropout`."""

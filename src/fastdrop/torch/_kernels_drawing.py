@@ -1,0 +1,162 @@
+"""Kernels of attention, and of the operators whose caller sees the mask that they draw."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+from ._autograd import apply, is_ordinary
+from ._bridge import PLAIN, drawn_tensor
+from ._call import call, call_both
+from ._draw import DROPOUT, KEPT, Draw
+from ._kernels import TRACED, Function, Kernel, at_both, below, is_ours, unrecorded
+from ._seeding import WORD
+from .attention import _attend, _fit, _repeated
+
+_LEAST: Final = 2.0**-16
+"""Rarer events than a threshold of 16 bits tells apart come in blocks, and are left to PyTorch."""
+
+
+def _attention(original: Function) -> Function:
+    def kernel(
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        attn_mask: Tensor | None = None,
+        dropout_p: float = 0.0,
+        is_causal: bool = False,
+        *,
+        scale: float | None = None,
+        enable_gqa: bool = False,
+    ) -> Any:
+        if (
+            0.0 < dropout_p < 1.0
+            and is_ours(query)
+            and is_ours(key)
+            and is_ours(value)
+            and (attn_mask is None or type(attn_mask) in (*PLAIN, *TRACED))
+            and (scale is None or math.isfinite(scale))
+        ):
+            with below(query):
+                if _fit(query, key, value, attn_mask, is_causal, enable_gqa):
+                    if enable_gqa:
+                        key, value = (_repeated(x, query.shape[-3]) for x in (key, value))
+                    if scale is None:
+                        scale = query.shape[-1] ** -0.5
+                    return _attend(
+                        query, key, value, attn_mask, dropout_p, is_causal, scale, None, None
+                    )
+        return original(
+            query, key, value, attn_mask, dropout_p, is_causal,
+            scale=scale, enable_gqa=enable_gqa,
+        )  # fmt: skip
+
+    return kernel
+
+
+def _native_dropout(original: Function) -> Function:
+    """Dropout that gives its mask too: one key draws both."""
+
+    def kernel(keys: Any, x: Tensor, p: float, train: bool | None) -> Any:
+        if train is not False and 0.0 < p < 1.0 and is_ours(x) and x.numel() != 0:
+            with below(x):
+                ones = torch.ones_like(x)
+                both = call_both((x, DROPOUT), (ones, KEPT), p, None, None)
+                if both is not None:
+                    y, kept = both
+                    return y, kept.to(torch.bool)
+        return original(keys, x, p, train)
+
+    return kernel
+
+
+def _may_be_drawn(x: Tensor, p: float) -> bool:
+    if not _LEAST <= p <= 1.0 - _LEAST or not is_ours(x) or x.numel() == 0:
+        return False
+    # PyTorch says of elements that share memory that they cannot be written to.
+    return x.is_contiguous() or all(
+        step != 0 or n == 1 for n, step in zip(x.shape, x.stride(), strict=True)
+    )
+
+
+def _draw_(x: Tensor, p: float, generator: torch.Generator | None) -> Tensor | None:
+    """Ones where dropout with probability 1 - p would keep, in an ordinary tensor.
+
+    Dropout of ones and the signs of what is left: of the ways there are the shortest in calls.
+    None where it is PyTorch's.
+    """
+    if not _may_be_drawn(x, p):
+        return None
+    if generator is not None or drawn_tensor(x.fill_(1.0), 1.0 - p, True, WORD, apply) is None:
+        DROPOUT.into(x.fill_(1.0), x, Draw(1.0 - p, WORD.draw(generator), 0, 0, DROPOUT))
+    return x.sign_()
+
+
+def _bernoulli_below(original: Function) -> Function:
+    def kernel(x: Tensor, p: float = 0.5, *, generator: torch.Generator | None = None) -> Any:
+        y = _draw_(x, p, generator) if is_ordinary(x) else None
+        if y is not None:
+            return y
+        return original(x, p, generator=generator)
+
+    return kernel
+
+
+def _bernoulli_(original: Function) -> Function:
+    """PyTorch's kernel, where autograd has something to do, ends in the one below."""
+
+    def kernel(
+        keys: Any, x: Tensor, p: float = 0.5, *, generator: torch.Generator | None = None
+    ) -> Any:
+        if not is_ordinary(x):
+            y = _traced(x, p, generator)
+            if y is not None:
+                return x.copy_(y)
+        elif not _recorded(x) and forward_ad._current_level < 0:
+            y = _draw_(x, p, generator)
+            if y is not None:
+                return y
+        return original(keys, x, p, generator=generator)
+
+    return kernel
+
+
+def _bernoulli(original: Function) -> Function:
+    """PyTorch composes it of the above in eager code, but tracers record it whole."""
+
+    def kernel(keys: Any, x: Tensor, p: float, *, generator: torch.Generator | None = None) -> Any:
+        y = None if is_ordinary(x) or _recorded(x) else _traced(x, p, generator)
+        if y is not None:
+            return y
+        return original(keys, x, p, generator=generator)
+
+    return kernel
+
+
+def _recorded(x: Tensor) -> bool:
+    return torch.is_grad_enabled() and x.requires_grad
+
+
+def _traced(x: Tensor, p: float, generator: torch.Generator | None) -> Tensor | None:
+    """Graphs know no generator but the default one."""
+    if generator is not None or not _may_be_drawn(x, p):
+        return None
+    with below(x):
+        return call(torch.ones_like(x), 1.0 - p, False, None, None, KEPT)
+
+
+ATTENTION_KERNELS: Final = at_both("scaled_dot_product_attention", _attention)
+NATIVE_KERNELS: Final = (
+    Kernel("native_dropout", "AutogradCPU", _native_dropout, with_keyset=True),
+    Kernel("native_dropout", "CPU", unrecorded(_native_dropout), with_keyset=True),
+)
+BERNOULLI_KERNELS: Final = (
+    Kernel("bernoulli_.float", "AutogradCPU", _bernoulli_, with_keyset=True),
+    Kernel("bernoulli_.float", "CPU", _bernoulli_below),
+    Kernel("bernoulli.p", "AutogradCPU", _bernoulli, with_keyset=True),
+)
+"""By which DropPath, DropBlock and PyTorch's own parts draw."""

@@ -1,0 +1,84 @@
+"""Kernels in place of PyTorch's, and PyTorch's own again.
+
+Registering and taking back is all that is done here, with what has to be forgotten each time:
+Python's copies of the table of kernels, compiled code, and the names of compiled code on disk.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import warnings
+from collections.abc import Iterable
+from typing import Any, Final
+
+import torch
+
+from ._kernels import Kernel
+
+_WARNING: Final = r"Warning only once for all operators,\s+other operators may also be overridden"
+_ANY: Final = torch._C.DispatchKeySet(torch._C.DispatchKey.CPU)
+"""For kernels of PyTorch that do not ask which keys a call had."""
+_MARK: Final = "+fastdrop:"
+
+
+class Overriding:
+    """Kernels that stand in PyTorch's place until `end`."""
+
+    def __init__(self, kernels: Iterable[Kernel]) -> None:
+        self._kernels = tuple(kernels)
+        own = [torch.library.get_kernel(f"aten::{k.operator}", k.key) for k in self._kernels]
+        self._library = torch.library.Library("aten", "IMPL")
+        # PyTorch gives its warning once in a process. Asked to warn always it does not count this
+        # one, so that whoever overrides operators next is still told.
+        always = torch.is_warn_always_enabled()
+        torch.set_warn_always(True)
+        try:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", _WARNING, UserWarning)
+                for kernel, original in zip(self._kernels, own, strict=True):
+                    call: Any = original.call_boxed
+                    if not kernel.with_keyset:
+                        call = functools.partial(call, _ANY)
+                    self._library.impl(
+                        kernel.operator,
+                        kernel.make(call),
+                        kernel.key,
+                        with_keyset=kernel.with_keyset,
+                    )
+        finally:
+            torch.set_warn_always(always)
+        self._forget()
+
+    def end(self) -> None:
+        """Take the kernels back: what is called then is what was there before."""
+        self._library._destroy()
+        self._forget()
+
+    def _forget(self) -> None:
+        for kernel in self._kernels:
+            name, _, overload = kernel.operator.partition(".")
+            packet = getattr(torch.ops.aten, name)
+            getattr(packet, overload or "default")._dispatch_cache.clear()
+        if "torch._dynamo" in sys.modules:
+            # Nothing that guards compiled code knows which kernels it was compiled with.
+            torch._dynamo.reset_code_caches()
+
+
+def mark_compiled_code(mark: str) -> None:
+    """Keep compiled code on disk apart by what it was compiled with.
+
+    PyTorch looks there by a graph's operators, before it asks what these are computed by. What it
+    adds to the name of all compiled code is set for the process, and on top of that for a thread.
+    """
+    config: Any = torch.compiler.config
+    entry = config._config["cache_key_tag"]
+    whole = entry.env_value_default if isinstance(entry.env_value_default, str) else ""
+    wanted = _marked(config.cache_key_tag, mark)
+    entry.env_value_default = _marked(whole, mark)
+    if config.cache_key_tag != wanted:
+        config.cache_key_tag = wanted
+
+
+def _marked(tag: str, mark: str) -> str:
+    return tag.partition(_MARK)[0] + (_MARK + mark if mark else "")

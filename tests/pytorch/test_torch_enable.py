@@ -1,0 +1,516 @@
+"""`fastdrop.torch.enable`: what PyTorch's own operators give while it holds, and after."""
+
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from fresh import output
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+from enabling import alike, outcome, seeded  # noqa: E402
+from torch import nn  # noqa: E402
+from torch.nn import functional as F  # noqa: E402, N812
+
+import fastdrop  # noqa: E402
+import fastdrop.torch as ft  # noqa: E402
+
+DTYPES = [torch.float32, torch.float64, torch.float16, torch.bfloat16]
+
+
+@pytest.fixture(autouse=True)
+def _as_it_was() -> Iterator[None]:
+    yield
+    ft.disable()
+
+
+def numbers(*shape: int, dtype: "torch.dtype" = torch.float32) -> "torch.Tensor":
+    generator = torch.Generator().manual_seed(1)
+    return torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
+
+
+# --- values --------------------------------------------------------------------------------------
+
+Functions = tuple[Callable[..., Any], Callable[..., Any], tuple[int, ...]]
+
+FUNCTIONS: dict[str, Functions] = {
+    "dropout": (
+        lambda x, **k: F.dropout(x, 0.3, **k),
+        lambda x, **k: ft.dropout(x, 0.3, **k),
+        (5, 7, 9),
+    ),
+    "dropout1d": (
+        lambda x, **k: F.dropout1d(x, 0.3, **k),
+        lambda x, **k: ft.dropout1d(x, 0.3, **k),
+        (5, 7, 9),
+    ),
+    "dropout1d of one sample": (
+        lambda x, **k: F.dropout1d(x, 0.3, **k),
+        lambda x, **k: ft.dropout1d(x, 0.3, **k),
+        (15, 9),
+    ),
+    "dropout2d": (
+        lambda x, **k: F.dropout2d(x, 0.3, **k),
+        lambda x, **k: ft.dropout2d(x, 0.3, **k),
+        (5, 7, 3, 4),
+    ),
+    "dropout3d": (
+        lambda x, **k: F.dropout3d(x, 0.3, **k),
+        lambda x, **k: ft.dropout3d(x, 0.3, **k),
+        (5, 7, 3, 2, 2),
+    ),
+    "alpha_dropout": (
+        lambda x, **k: F.alpha_dropout(x, 0.3, True, **k),
+        lambda x, **k: ft.alpha_dropout(x, 0.3, True, **k),
+        (5, 7, 9),
+    ),
+    "feature_alpha_dropout": (
+        lambda x, **k: F.feature_alpha_dropout(x, 0.3, True, **k),
+        lambda x, **k: ft.feature_alpha_dropout(x, 0.3, True, **k),
+        (5, 7, 9),
+    ),
+}
+
+
+@pytest.fixture(params=FUNCTIONS)
+def functions(request: pytest.FixtureRequest) -> Functions:
+    return FUNCTIONS[request.param]
+
+
+@pytest.mark.parametrize("inplace", [False, True], ids=["new", "in place"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_pytorchs_functions_give_what_ours_give(
+    functions: Functions, dtype: "torch.dtype", inplace: bool
+) -> None:
+    theirs, ours, shape = functions
+    x = numbers(*shape, dtype=dtype)
+    wanted = seeded(ours, x)
+    with ft.enable():
+        given = x.clone()
+        y = seeded(theirs, given, inplace=inplace)
+    assert alike(y, wanted)
+    assert (y is given) == inplace
+    assert alike(given, wanted if inplace else x)
+
+
+def test_with_every_implementation(impl: Any, functions: Functions) -> None:  # noqa: ARG001
+    theirs, ours, shape = functions
+    x = numbers(*shape)
+    wanted = seeded(ours, x)
+    with ft.enable():
+        assert alike(seeded(theirs, x), wanted)
+        mask = seeded(torch.empty(shape).bernoulli_, 0.7)
+    assert torch.equal(mask, seeded(ft.dropout, torch.ones(shape), 0.3).sign())
+
+
+LAYOUTS: dict[str, Callable[["torch.Tensor"], "torch.Tensor"]] = {
+    "transposed": lambda x: x.transpose(0, 2),
+    "sliced": lambda x: x[:, ::2, 1:],
+    "channels last": lambda x: x.to(memory_format=torch.channels_last),
+    "expanded": lambda x: x[:1].expand(3, *x.shape[1:]),
+    "narrow": lambda x: x[..., :1],
+    "negated": lambda x: torch.complex(x, x).conj().imag,
+    "one number": lambda x: x[0, 0, 0, 0],
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_layouts_have_the_values_of_ours_and_the_strides_of_pytorchs(layout: str) -> None:
+    x = LAYOUTS[layout](numbers(4, 6, 5, 8))
+    strides = F.dropout(x, 0.3).stride()
+    wanted = seeded(ft.dropout, x, 0.3)
+    with ft.enable():
+        y = seeded(F.dropout, x, 0.3)
+    assert torch.equal(y, wanted)
+    assert y.stride() == strides
+
+
+def test_native_dropout_gives_the_mask_too() -> None:
+    for dtype in DTYPES:
+        x = numbers(3, 4, 5, dtype=dtype).transpose(0, 2).requires_grad_()
+        plain = torch.native_dropout(x, 0.3, True)
+        with ft.enable():
+            y, mask = seeded(torch.native_dropout, x, 0.3, True)
+        assert alike(y.detach(), seeded(ft.dropout, x, 0.3).detach())
+        assert torch.equal(mask, y != 0)
+        assert y.stride() == plain[0].stride()
+        assert mask.stride() == plain[1].stride()
+        assert mask.dtype is torch.bool
+        (gradient,) = torch.autograd.grad(y, x, torch.ones_like(y))
+        assert torch.equal(gradient != 0, mask)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_attention_with_dropout(dtype: "torch.dtype") -> None:
+    query, key, value = numbers(3, 2, 4, 16, 8, dtype=dtype)
+    seen = torch.ones(16, 16, dtype=torch.bool).tril(2)
+    cases: list[dict[str, Any]] = [
+        {},
+        {"is_causal": True},
+        {"attn_mask": seen},
+        {"attn_mask": numbers(2, 1, 16, 16, dtype=dtype)},
+        {"scale": 0.3},
+        {"enable_gqa": True},
+    ]
+    for case in cases:
+        some = slice(0, 2) if "enable_gqa" in case else slice(None)
+        arguments = (query, key[:, some], value[:, some])
+        wanted = seeded(ft.scaled_dot_product_attention, *arguments, dropout_p=0.3, **case)
+        with ft.enable():
+            y = seeded(F.scaled_dot_product_attention, *arguments, dropout_p=0.3, **case)
+        assert alike(y, wanted), case
+
+
+def test_weights_of_attentions_math_are_dropped_as_ours() -> None:
+    query, key, value = numbers(3, 2, 4, 16, 8)
+    math = torch.ops.aten._scaled_dot_product_attention_math.default
+    with ft.enable():
+        y, weights = seeded(math, query, key, value, dropout_p=0.3)
+    kept = seeded(ft.dropout, torch.ones(2, 4, 16, 16), 0.3) != 0
+    assert torch.equal(weights != 0, kept)
+    wanted = seeded(ft.scaled_dot_product_attention, query, key, value, dropout_p=0.3)
+    torch.testing.assert_close(y, wanted)
+
+
+# --- bernoulli_ ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_bernoulli_draws_what_dropout_keeps(dtype: "torch.dtype") -> None:
+    kept = seeded(ft.dropout, torch.ones(300, 7), 0.25) != 0
+    with ft.enable():
+        for x in (torch.empty(300, 7, dtype=dtype), torch.empty(7, 300, dtype=dtype).T):
+            assert seeded(x.bernoulli_, 0.75) is x
+            assert torch.equal(x, kept.to(dtype))
+        assert torch.equal(seeded(torch.bernoulli, x, 0.75), kept.to(dtype))
+        own = torch.Generator().manual_seed(3)
+        before = torch.get_rng_state()
+        assert torch.equal(x.bernoulli_(0.75, generator=own), kept.to(dtype))
+        assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_bernoulli_can_stay_pytorchs() -> None:
+    wanted = seeded(torch.empty(1000).bernoulli_, 0.3)
+    with ft.enable(bernoulli=False):
+        assert torch.equal(seeded(torch.empty(1000).bernoulli_, 0.3), wanted)
+        with ft.enable():
+            assert not torch.equal(seeded(torch.empty(1000).bernoulli_, 0.3), wanted)
+        assert torch.equal(seeded(torch.empty(1000).bernoulli_, 0.3), wanted)
+        x = numbers(100)
+        assert torch.equal(seeded(F.dropout, x), seeded(ft.dropout, x))
+
+
+@pytest.mark.parametrize("p", [0.0, 1.0, 2.0**-17, 1.0 - 2.0**-17])
+def test_bernoulli_of_rare_events_is_pytorchs(p: float) -> None:
+    """One threshold serves 4096 elements: there they would come in blocks."""
+    wanted = seeded(torch.empty(10_000).bernoulli_, p)
+    with ft.enable():
+        assert torch.equal(seeded(torch.empty(10_000).bernoulli_, p), wanted)
+
+
+def test_bernoulli_counts_as_written_and_has_no_gradient() -> None:
+    leaf = torch.ones(4, requires_grad=True)
+    with ft.enable():
+        x = leaf * 2
+        square = x**2
+        x.bernoulli_(0.5)
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            square.sum().backward()
+        y = leaf * 2
+        y.bernoulli_(0.5)
+        (gradient,) = torch.autograd.grad(y.sum(), leaf)
+        assert torch.equal(gradient, torch.zeros(4))
+        with pytest.raises(RuntimeError, match="leaf Variable that requires grad"):
+            leaf.bernoulli_(0.5)
+        with pytest.raises(RuntimeError, match="more than one element"):
+            torch.ones(1).expand(4).bernoulli_(0.5)
+
+
+# --- what stays PyTorch's ------------------------------------------------------------------------
+
+
+def _special() -> "torch.Tensor":
+    return torch.tensor([torch.inf, -torch.inf, torch.nan, -0.0, -1.0, 2.0])
+
+
+LEFT: dict[str, Callable[[], Any]] = {
+    "p = 0": lambda: F.dropout(_special(), 0.0),
+    "p = 1": lambda: F.dropout(_special(), 1.0),
+    "p = 1, in place": lambda: F.dropout(_special(), 1.0, inplace=True),
+    "p = 1, channels": lambda: F.dropout2d(_special().view(1, 2, 3, 1), 1.0),
+    "p = 1, alpha": lambda: F.alpha_dropout(_special(), 1.0, True),
+    "p = 1, attention": lambda: F.scaled_dot_product_attention(
+        *torch.ones(3, 1, 2, 4, 8), dropout_p=1.0
+    ),
+    "p = 1, native": lambda: torch.native_dropout(_special(), 1.0, True),
+    "evaluation": lambda: F.dropout(_special(), 0.5, False),
+    "evaluation, native": lambda: torch.native_dropout(_special(), 0.5, False),
+    "no attention dropout": lambda: F.scaled_dot_product_attention(*torch.ones(3, 1, 2, 4, 8)),
+    "p below 0": lambda: torch.dropout(_special(), -0.1, True),
+    "p above 1": lambda: torch.dropout(_special(), 1.1, True),
+    "p above 1, evaluation": lambda: torch.dropout(_special(), 1.1, False),
+    "p is nan": lambda: torch.dropout(_special(), float("nan"), True),
+    "attention, p above 1": lambda: F.scaled_dot_product_attention(
+        *torch.ones(3, 1, 2, 4, 8), dropout_p=1.5
+    ),
+    "nothing": lambda: F.dropout(torch.ones(0, 3), 0.5),
+    "nothing, native": lambda: torch.native_dropout(torch.ones(0, 3), 0.5, True),
+    "nothing, bernoulli": lambda: torch.empty(0).bernoulli_(0.5),
+    "no channels": lambda: torch.feature_dropout(torch.ones(3), 0.5, True),
+    "no channels, alpha": lambda: torch.feature_alpha_dropout(torch.ones(3), 0.5, True),
+    "integers": lambda: F.dropout(torch.arange(5), 0.5),
+    "bools, bernoulli": lambda: torch.empty(100, dtype=torch.bool).bernoulli_(0.5),
+    "integers, bernoulli": lambda: torch.empty(100, dtype=torch.int64).bernoulli_(0.5),
+    "complex": lambda: F.dropout(torch.ones(5, dtype=torch.cfloat), 0.5),
+    "8-bit floats": lambda: F.dropout(torch.ones(5).to(torch.float8_e4m3fn), 0.5),
+    "sparse": lambda: F.dropout(torch.eye(3).to_sparse(), 0.5),
+    "sparse, evaluation": lambda: F.dropout(torch.eye(3).to_sparse(), 0.5, False),
+    "meta": lambda: F.dropout(torch.ones(3, 4, device="meta"), 0.5),
+    "bernoulli, p above 1": lambda: torch.empty(5).bernoulli_(1.1),
+    "bernoulli, p below 0": lambda: torch.empty(5).bernoulli_(-0.1),
+    "bernoulli by a tensor": lambda: torch.empty(50).bernoulli_(torch.full((50,), 0.3)),
+    "bernoulli, wrong generator": lambda: torch.empty(5).bernoulli_(0.5, generator=1),
+    "leaf, in place": lambda: F.dropout(torch.ones(3, requires_grad=True), 0.5, inplace=True),
+    "shared memory, in place": lambda: F.dropout(torch.ones(1).expand(3), 0.5, inplace=True),
+    "attention that does not fit": lambda: F.scaled_dot_product_attention(
+        torch.ones(1, 2, 4, 8), torch.ones(1, 2, 4, 7), torch.ones(1, 2, 4, 8), dropout_p=0.5
+    ),
+    "mask and causal": lambda: F.scaled_dot_product_attention(
+        *torch.ones(3, 1, 2, 4, 8), torch.ones(4, 4), 0.5, True
+    ),
+}
+
+
+@pytest.mark.parametrize("case", LEFT)
+def test_left_to_pytorch(case: str) -> None:
+    wanted = outcome(LEFT[case])
+    with ft.enable():
+        assert alike(outcome(LEFT[case]), wanted), case
+
+
+def test_evaluation_returns_the_tensor_itself() -> None:
+    x = torch.ones(3)
+    state = torch.get_rng_state()
+    with ft.enable():
+        for p, train in ((0.5, False), (0.0, True)):
+            assert F.dropout(x, p, train) is x
+            assert F.dropout(x, p, train, inplace=True) is x
+            assert F.alpha_dropout(x, p, train) is x
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_nested_tensors() -> None:
+    parts = [numbers(3, 5), numbers(4, 5)]
+    jagged = torch.nested.nested_tensor(parts, layout=torch.jagged)
+    with ft.enable():
+        y = seeded(F.dropout, jagged, 0.5)
+    kept = seeded(ft.dropout, torch.ones(7, 5), 0.5)
+    assert torch.equal(y.values(), torch.cat(parts) * kept)
+
+
+# --- where it is reached ------------------------------------------------------------------------
+
+
+MODELS: dict[str, Callable[[], Any]] = {
+    "LSTM": lambda: nn.LSTM(4, 6, 3, dropout=0.3)(torch.ones(5, 2, 4))[0],
+    "GRU": lambda: nn.GRU(4, 6, 3, dropout=0.3)(torch.ones(5, 2, 4))[0],
+    "RNN": lambda: nn.RNN(4, 6, 3, dropout=0.3)(torch.ones(5, 2, 4))[0],
+    "packed LSTM": lambda: (
+        nn.LSTM(4, 6, 3, dropout=0.3)(
+            nn.utils.rnn.pack_padded_sequence(torch.ones(5, 2, 4), [5, 3])
+        )[0].data
+    ),
+    "MultiheadAttention": lambda: nn.MultiheadAttention(8, 2, 0.3)(*torch.ones(3, 5, 2, 8))[0],
+    "MultiheadAttention without weights": lambda: nn.MultiheadAttention(8, 2, 0.3)(
+        *torch.ones(3, 5, 2, 8), need_weights=False
+    )[0],
+    "encoder": lambda: nn.TransformerEncoderLayer(8, 2, 16, 0.3)(torch.ones(5, 2, 8)),
+    "decoder": lambda: nn.TransformerDecoderLayer(8, 2, 16, 0.3)(*torch.ones(2, 5, 2, 8)),
+    "dropout": lambda: nn.Dropout(0.3)(torch.ones(50)),
+    "FeatureAlphaDropout": lambda: nn.FeatureAlphaDropout(0.3)(torch.ones(5, 5, 5)),
+    "embedding": lambda: nn.Dropout1d(0.3)(nn.Embedding(7, 9)(torch.zeros(3, 4, dtype=int))),
+}
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_pytorchs_modules_draw_here(model: str) -> None:
+    """PyTorch draws no mask itself. (All that it has drawn of dropout is called like this.)"""
+    with ft.enable(bernoulli=False):
+        y = seeded(MODELS[model])
+        with torch.profiler.profile() as profile:
+            again = seeded(MODELS[model])
+    assert "aten::bernoulli_" not in [event.name for event in profile.events()]
+    assert torch.equal(y, again)
+    with torch.profiler.profile() as profile:
+        other = seeded(MODELS[model])
+    assert "aten::bernoulli_" in [event.name for event in profile.events()]
+    assert not torch.equal(y, other)
+
+
+# --- the switch ----------------------------------------------------------------------------------
+
+
+def plain() -> list["torch.Tensor"]:
+    x = numbers(3, 4, 5, 6)
+    return [
+        seeded(F.dropout, x, 0.3),
+        seeded(F.dropout2d, x, 0.3),
+        seeded(F.alpha_dropout, x, 0.3, True),
+        seeded(F.feature_alpha_dropout, x, 0.3, True),
+        seeded(lambda: F.dropout(x.clone(), 0.3, inplace=True)),
+        seeded(F.scaled_dot_product_attention, x, x, x, dropout_p=0.3),
+        seeded(x.clone().bernoulli_, 0.3),
+        seeded(torch.bernoulli, x, 0.3),
+        *seeded(torch.native_dropout, x, 0.3, True),
+    ]
+
+
+def test_pytorch_is_back_to_the_bit() -> None:
+    before = plain()
+    handle = ft.enable()
+    assert handle.active
+    held = plain()
+    assert not any(map(torch.equal, before, held))
+    handle.disable()
+    assert not handle.active
+    assert alike(plain(), before)
+    handle.disable()
+    ft.disable()
+    assert alike(plain(), before)
+    with ft.enable(), ft.enable():
+        assert alike(plain(), held)
+    assert alike(plain(), before)
+
+
+def test_the_last_handle_ends_it() -> None:
+    before = plain()
+    first, second = ft.enable(), ft.enable()
+    held = plain()
+    first.disable()
+    first.disable()
+    assert alike(plain(), held)
+    assert second.active
+    with second as same:
+        assert same is second
+    assert alike(plain(), before)
+    third, fourth = ft.enable(), ft.enable()
+    ft.disable()
+    assert not third.active
+    assert not fourth.active
+    assert alike(plain(), before)
+    with pytest.raises(KeyError), ft.enable():
+        raise KeyError
+    assert alike(plain(), before)
+
+
+def test_a_handle_tells_whether_it_holds() -> None:
+    handle = ft.enable()
+    assert repr(handle) == "<fastdrop.torch.Enabled: active>"
+    handle.disable()
+    assert repr(handle) == "<fastdrop.torch.Enabled: ended>"
+    with pytest.raises(TypeError, match="bernoulli has to be a bool, but got int"):
+        ft.enable(bernoulli=1)  # type: ignore[arg-type]
+
+
+def test_no_cycle_between_ours_and_pytorchs() -> None:
+    """What our functions leave to PyTorch arrives there."""
+    with ft.enable():
+        assert ft.dropout(torch.ones(3, device="meta"), 0.5).device.type == "meta"
+        with pytest.raises(RuntimeError, match="can't be cast"):
+            ft.dropout(torch.arange(5), 0.5)
+        with pytest.raises(RuntimeError):
+            ft.scaled_dot_product_attention(
+                *torch.ones(3, 1, 2, 4, 8, dtype=torch.int64), dropout_p=0.5
+            )
+        x = numbers(100)
+        assert torch.equal(seeded(ft.dropout, x), seeded(F.dropout, x))
+        assert torch.equal(ft.dropout(x, seed=5), ft.dropout(x, seed=fastdrop.Key(5)))
+        model = nn.Sequential(nn.Linear(100, 10), nn.Dropout(0.3))
+        y = seeded(model, x)
+        ft.replace(model)
+        assert torch.equal(seeded(model, x), y)
+
+
+@pytest.mark.heavy
+def test_silent_and_only_about_this() -> None:
+    code = """
+        import warnings
+        import torch
+        import fastdrop.torch as ft
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            torch.set_warn_always({always})
+            with ft.enable():
+                warnings.warn("another")
+            ft.enable()
+            ft.disable()
+        print([str(w.message) for w in caught], torch.is_warn_always_enabled())
+    """
+    for always in (False, True):
+        assert output(code.replace("{always}", str(always))) == f"['another'] {always}"
+
+
+def test_whoever_overrides_next_is_warned() -> None:
+    """PyTorch warns once in a process: the warning that is silenced here is not that one."""
+    with ft.enable(), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        torch.set_warn_always(True)
+        try:
+            with torch.library._scoped_library("aten", "IMPL") as library:
+                library.impl("native_dropout", lambda *_: None, "CPU")
+        finally:
+            torch.set_warn_always(False)
+    assert any("verrid" in str(warning.message) for warning in caught)
+
+
+def test_another_overriding_of_before_is_called_where_ours_is_not() -> None:
+    called = []
+
+    def theirs(x: "torch.Tensor", p: float, train: bool) -> "torch.Tensor":
+        called.append((p, train))
+        return x + 1
+
+    with torch.library._scoped_library("aten", "IMPL") as library:
+        library.impl("dropout", theirs, "AutogradCPU")
+        with ft.enable():
+            x = numbers(10)
+            assert torch.equal(seeded(F.dropout, x), seeded(ft.dropout, x))
+            assert torch.equal(F.dropout(x, 1.0), x + 1)
+        assert called == [(1.0, True)]
+        assert torch.equal(F.dropout(x), x + 1)
+
+
+def test_all_threads_see_it() -> None:
+    x = numbers(1000)
+    wanted = seeded(ft.dropout, x)
+    results: list[torch.Tensor] = []
+    thread = threading.Thread(target=lambda: results.append(seeded(F.dropout, x)))
+    with ft.enable():
+        thread.start()
+        thread.join()
+    assert torch.equal(results[0], wanted)
+
+
+def test_switching_in_many_threads_at_once() -> None:
+    x, errors = numbers(64), []
+    barrier = threading.Barrier(4)
+
+    def switch() -> None:
+        try:
+            barrier.wait()
+            for _ in range(20):
+                with ft.enable():
+                    assert F.dropout(x, 0.5).shape == x.shape
+                F.dropout(x, 0.5)
+        except BaseException as error:
+            errors.append(error)
+
+    before = plain()
+    threads = [threading.Thread(target=switch) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
+    assert alike(plain(), before)

@@ -1,0 +1,278 @@
+"""What traces, compiles, exports or intercepts, with `enable`."""
+
+import copy
+import io
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+from enabling import alike, seeded  # noqa: E402
+from torch import nn  # noqa: E402
+from torch._subclasses import FakeTensorMode  # noqa: E402
+from torch.fx.experimental.proxy_tensor import make_fx  # noqa: E402
+from torch.nn import functional as F  # noqa: E402, N812
+from torch.testing._internal.two_tensor import TwoTensor  # noqa: E402
+from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
+
+import fastdrop.torch as ft  # noqa: E402
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*"),
+    pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning"),
+    pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning"),
+]
+X = torch.randn(16, 32, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture(autouse=True)
+def _enabled() -> Iterator[None]:
+    torch._dynamo.reset()
+    with ft.enable():
+        yield
+    ft.disable()
+
+
+@pytest.fixture
+def wanted() -> "torch.Tensor":
+    return seeded(ft.dropout, X, 0.3)
+
+
+class Seen(TorchDispatchMode):
+    """The operators that come by."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def __torch_dispatch__(self, function: Any, _: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.names.append(str(function))
+        return function(*args, **(kwargs or {}))
+
+
+# --- TorchScript and FX --------------------------------------------------------------------------
+
+
+def test_scripted_code_draws_here(wanted: "torch.Tensor") -> None:
+    class Model(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return F.dropout(x, 0.3, self.training)
+
+    scripted = torch.jit.script(Model())
+    leaf = X.clone().requires_grad_()
+    for _ in range(4):  # the first calls are watched, then it is compiled by what was seen
+        assert torch.equal(seeded(scripted, X), wanted)
+        # With gradients TorchScript has a formula of its own, on bernoulli_.
+        y = seeded(scripted, leaf)
+        torch.testing.assert_close(y.detach(), wanted)
+        assert torch.equal(y != 0, wanted != 0)
+    frozen = torch.jit.freeze(scripted.eval())
+    assert torch.equal(frozen(X), X)
+
+
+def test_traced_code_draws_anew_and_holds_pytorchs_operators(wanted: "torch.Tensor") -> None:
+    traced = torch.jit.trace(lambda x: F.dropout(x, 0.3), X, check_trace=False)
+    assert torch.equal(seeded(traced, X), wanted)
+    assert not torch.equal(traced(X), traced(X))
+    assert "aten::dropout" in str(traced.graph)
+    file = io.BytesIO()
+    torch.jit.save(traced, file)
+    file.seek(0)
+    assert torch.equal(seeded(torch.jit.load(file), X), wanted)
+    ft.disable()
+    assert torch.equal(seeded(traced, X), seeded(F.dropout, X, 0.3))
+
+
+def test_fx_traces_modules_as_ever(wanted: "torch.Tensor") -> None:
+    traced = torch.fx.symbolic_trace(nn.Sequential(nn.Dropout(0.3)))
+    assert [node.op for node in traced.graph.nodes] == ["placeholder", "call_module", "output"]
+    assert torch.equal(seeded(traced, X), wanted)
+    assert torch.equal(seeded(copy.deepcopy(traced).eval(), X), X)
+    for mode in ("real", "fake", "symbolic"):
+        made = make_fx(lambda x: F.dropout(x, 0.3), tracing_mode=mode)(X)
+        assert torch.equal(seeded(made, X), wanted)
+        assert not torch.equal(made(X), made(X))
+
+
+# --- torch.compile -------------------------------------------------------------------------------
+
+BACKENDS = ["aot_eager", pytest.param("inductor", marks=pytest.mark.heavy)]
+
+COMPILED: dict[str, Callable[["torch.Tensor"], "torch.Tensor"]] = {
+    "dropout": lambda x: F.dropout(x * 2, 0.3) + 1,
+    "in place": lambda x: F.dropout(x * 2, 0.3, inplace=True) + 1,
+    "channels": lambda x: F.dropout2d(x.view(4, 4, 8, 4), 0.3),
+    "alpha": lambda x: F.alpha_dropout(x, 0.3, True),
+    "native": lambda x: torch.cat([y.float() for y in torch.native_dropout(x, 0.3, True)]),
+    "drop path": lambda x: x * x.new_empty(16, 1).bernoulli_(0.7).div_(0.7),
+    "bernoulli": lambda x: torch.bernoulli(x.detach(), 0.7),
+    "twice": lambda x: F.dropout(F.dropout(x, 0.3), 0.3),
+    "module": nn.Sequential(nn.Dropout(0.3), nn.AlphaDropout(0.3)),
+    "attention": lambda x: F.scaled_dot_product_attention(
+        *(y.view(2, 2, 4, 32) for y in (x, x * 2, x * 3)), dropout_p=0.3, is_causal=True
+    ),
+}
+
+
+@pytest.mark.parametrize("dynamic", [False, pytest.param(True, marks=pytest.mark.heavy)])
+@pytest.mark.parametrize("case", COMPILED)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_compiled_code_draws_what_eager_code_draws(backend: str, case: str, dynamic: bool) -> None:
+    function = COMPILED[case]
+    compiled = torch.compile(function, backend=backend, fullgraph=True, dynamic=dynamic)
+    torch.testing.assert_close(seeded(compiled, X), seeded(function, X))
+    leaf = X.clone().requires_grad_()
+    y, wanted = seeded(compiled, leaf), seeded(function, leaf)
+    torch.testing.assert_close(y, wanted)
+    if wanted.requires_grad:
+        found = torch.autograd.grad(y.sum(), leaf)
+        torch.testing.assert_close(found, torch.autograd.grad(wanted.sum(), leaf))
+    with torch.inference_mode():
+        torch.testing.assert_close(seeded(compiled, X), seeded(function, X))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_compiled_transforms_draw_here(backend: str, wanted: "torch.Tensor") -> None:
+    def slope(x: torch.Tensor) -> torch.Tensor:
+        return torch.func.grad(lambda x: F.dropout(x, 0.3).sum())(x)
+
+    def rows(x: torch.Tensor) -> torch.Tensor:
+        return torch.vmap(lambda row: F.dropout(row, 0.3), randomness="different")(x)
+
+    for function in (slope, rows):
+        compiled = torch.compile(function, backend=backend, fullgraph=True)
+        assert torch.equal(seeded(compiled, X) != 0, wanted != 0)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_no_compiled_code_outlives_the_switch(backend: str, wanted: "torch.Tensor") -> None:
+    """Neither in memory nor on disk, where inductor looks by the operators of a graph."""
+    compiled = torch.compile(lambda x: F.dropout(x, 0.3), backend=backend, fullgraph=True)
+    for _ in range(2):
+        assert torch.equal(seeded(compiled, X), wanted)
+        ft.disable()
+        plain = seeded(compiled, X)
+        assert not torch.equal(plain != 0, wanted != 0)
+        torch._dynamo.reset()
+        assert torch.equal(seeded(compiled, X), plain)
+        ft.enable()
+
+
+def test_names_of_compiled_code_are_as_before_afterwards() -> None:
+    config = torch.compiler.config
+    assert config.cache_key_tag == "+fastdrop:bernoulli,dropout"
+    with ft.enable(bernoulli=False):
+        assert config.cache_key_tag == "+fastdrop:bernoulli,dropout"
+    ft.disable()
+    assert config.cache_key_tag == ""
+    with config.patch(cache_key_tag="mine"):
+        with ft.enable(bernoulli=False):
+            assert config.cache_key_tag == "mine+fastdrop:dropout"
+        assert config.cache_key_tag == "mine"
+    assert config.cache_key_tag == ""
+
+
+# --- export --------------------------------------------------------------------------------------
+
+
+def test_exported_programs_hold_pytorchs_operators_only(wanted: "torch.Tensor") -> None:
+    class Model(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return F.dropout(x, 0.3, self.training)
+
+    program = torch.export.export(Model(), (X,))
+    for one in (program, program.run_decompositions()):
+        names = [str(node.target) for node in one.graph.nodes if node.op == "call_function"]
+        assert names
+        assert not [name for name in names if "fastdrop" in name]
+        y = seeded(one.module(), X)
+        torch.testing.assert_close(y, wanted)
+        ft.disable()
+        plain = seeded(one.module(), X)
+        assert not torch.equal(plain != 0, wanted != 0)
+        ft.enable()
+
+
+# --- modes, fake tensors, subclasses -------------------------------------------------------------
+
+
+def test_modes_see_operators(wanted: "torch.Tensor") -> None:
+    with Seen() as seen:
+        assert torch.equal(seeded(F.dropout, X, 0.3), wanted)
+        mask = seeded(torch.empty(16, 32).bernoulli_, 0.7)
+    assert torch.equal(mask != 0, wanted != 0)
+    assert "fastdrop.draw.default" in seen.names
+    assert not [name for name in seen.names if "bernoulli" in name or "rand" in name]
+    with torch.inference_mode(), Seen() as seen:
+        y = seeded(F.dropout, X, 0.3)
+    assert torch.equal(y, wanted)
+    assert seen.names == ["aten.dropout.default"]
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_a_default_device_changes_nothing(device: str, wanted: "torch.Tensor") -> None:
+    with torch.device(device):
+        assert torch.equal(seeded(F.dropout, X, 0.3), wanted)
+        query = X.view(2, 2, 4, 32)
+        y = seeded(F.scaled_dot_product_attention, query, query, query, dropout_p=0.3)
+    assert torch.equal(
+        y, seeded(F.scaled_dot_product_attention, query, query, query, dropout_p=0.3)
+    )
+
+
+def test_fake_tensors_within_their_mode_and_outside() -> None:
+    with FakeTensorMode() as mode:
+        x = torch.empty(2, 2, 4, 8, requires_grad=True)
+        within = F.dropout(x, 0.3)
+        assert F.scaled_dot_product_attention(x, x, x, dropout_p=0.3).shape == x.shape
+        assert torch.empty(4).bernoulli_(0.5).shape == (4,)
+        with torch.inference_mode():
+            assert F.dropout(torch.empty(3), 0.5).shape == (3,)
+    assert within.requires_grad
+    outside = mode.from_tensor(X)
+    for y in (F.dropout(outside, 0.3), F.dropout(outside, 0.3, inplace=True)):
+        assert type(y) is type(outside)
+        assert y.shape == X.shape
+    assert outside.bernoulli_(0.5) is outside
+
+
+def test_subclasses_see_what_pytorch_lets_them_see(wanted: "torch.Tensor") -> None:
+    y = seeded(F.dropout, TwoTensor(X, X.clone()), 0.3)
+    assert type(y) is TwoTensor
+    torch.testing.assert_close(y.a, wanted)
+
+    class Plain(torch.Tensor):
+        pass
+
+    y = seeded(F.dropout, X.clone().as_subclass(Plain), 0.3)
+    assert type(y) is Plain
+    torch.testing.assert_close(y.as_subclass(torch.Tensor), wanted)
+    parameter = nn.Parameter(X)
+    assert torch.equal(seeded(F.dropout, parameter, 0.3).detach(), wanted)
+
+
+def test_autocast() -> None:
+    query = torch.randn(3, 2, 2, 8, 4)
+    with torch.autocast("cpu"):
+        y = seeded(F.scaled_dot_product_attention, *query, dropout_p=0.3)
+        assert F.dropout(X, 0.3).dtype is torch.float32
+    assert y.dtype is torch.bfloat16
+    half = query.bfloat16()
+    assert alike(y, seeded(F.scaled_dot_product_attention, *half, dropout_p=0.3))
+
+
+def test_deterministic_algorithms(wanted: "torch.Tensor") -> None:
+    torch.use_deterministic_algorithms(True)
+    try:
+        assert torch.equal(seeded(F.dropout, X, 0.3), wanted)
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
+def test_profilers_name_pytorchs_operator() -> None:
+    with torch.profiler.profile() as profile:
+        F.dropout(X, 0.3)
+    names = [event.name for event in profile.events()]
+    assert "aten::dropout" in names
+    assert "aten::bernoulli_" not in names
