@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bad_input import FRONTS, UNKNOWN, Bad, check
+from bad_input import FRONTS, UNKNOWN, Bad, Functions, check
 from support import general
 
 import fastdrop

@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
+from ._attending import Call, computed
 from ._autograd import apply, is_ordinary
 from ._bridge import PLAIN, drawn_tensor
 from ._call import call, call_both
 from ._draw import DROPOUT, KEPT, Draw
 from ._kernels import TRACED, Function, Kernel, at_both, below, is_ours, unrecorded
 from ._seeding import WORD
-from .attention import _attend, _fit, _repeated
+from ._seen import CAUSAL, EVERYTHING
 
 _LEAST: Final = 2.0**-16
 """Rarer events than a threshold of 16 bits tells apart come in blocks, and are left to PyTorch."""
@@ -39,17 +40,15 @@ def _attention(original: Function) -> Function:
             and is_ours(key)
             and is_ours(value)
             and (attn_mask is None or type(attn_mask) in (*PLAIN, *TRACED))
+            and not (is_causal and attn_mask is not None)
             and (scale is None or math.isfinite(scale))
         ):
+            band = CAUSAL if is_causal else EVERYTHING
+            call = Call(query, key, value, attn_mask, dropout_p, band, scale, enable_gqa)
             with below(query):
-                if _fit(query, key, value, attn_mask, is_causal, enable_gqa):
-                    if enable_gqa:
-                        key, value = (_repeated(x, query.shape[-3]) for x in (key, value))
-                    if scale is None:
-                        scale = query.shape[-1] ** -0.5
-                    return _attend(
-                        query, key, value, attn_mask, dropout_p, is_causal, scale, None, None
-                    )
+                y = computed(call)
+            if y is not None:
+                return y
         return original(
             query, key, value, attn_mask, dropout_p, is_causal,
             scale=scale, enable_gqa=enable_gqa,
