@@ -1,7 +1,8 @@
 """What holds for every backend operation that computes from contiguous arrays, element by element.
 
 The NumPy backend is the reference: the others give its bits, at sizes on both sides of every
-boundary, for every alignment, from any position of the stream, and touch nothing else.
+boundary, from any position of the stream, and touch nothing else. (Every alignment of every kernel:
+tests/c/test_computing.c.)
 """
 
 import functools
@@ -41,18 +42,17 @@ def numbers(kind: str, which: int) -> np.ndarray:
     return stored
 
 
-def _cases() -> Iterator[tuple[int, int, tuple[int, ...]]]:
+def _cases(backend: str) -> Iterator[tuple[int, int, tuple[int, ...]]]:
     """Sizes, offsets and misalignments: each with all of the others' interesting ones."""
+    if backend == "numpy":  # the reference itself: that it may work in place, and touches nothing
+        yield from ((n, 77, (1, 2, 3, 4)) for n in (0, *FEW_SIZES))
+        return
     for n in SIZES:
         yield n, 77, (0, 0, 0, 0)
     for offset in OFFSETS:
         for n in FEW_SIZES:
             yield n, offset, (0, 0, 0, 0)
-    for at in [(i, 0, 0, 0) for i in range(1, 20)] + [
-        (0, 33, 1, 2),
-        (16, 7, 16, 8),
-        (1, 63, 61, 4),
-    ]:
+    for at in [(1, 0, 0, 0), (8, 0, 0, 0), (0, 33, 1, 2), (16, 7, 16, 8), (1, 63, 61, 4)]:
         for n in FEW_SIZES:
             yield n, 13, at
     yield BIG, 5, (0, 4, 8, 0)
@@ -90,7 +90,7 @@ def check_operation(
     ``in_place`` names the operands that the first output may be. Operations that are slow in the
     reference have a ``label`` of their own, by which its results are remembered.
     """
-    for n, offset, at in _cases():
+    for n, offset, at in _cases(impl.name):
         key = Key(3, 4, offset)
         read = [numbers(kind, i)[:n] for i in range(reads)]
         wanted = _reference(label, kind, call, read, writes, key)

@@ -237,6 +237,7 @@ def test_a_fall_back_in_this_process(monkeypatch):
 # --- What only the Numba backend has ----------------------------------------------------------
 
 
+@pytest.mark.heavy
 def test_numba_runs_where_no_cache_can_be_written():
     skip_without("numba")
     code = """

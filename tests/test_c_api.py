@@ -245,12 +245,14 @@ def transpile(source: Path, folder: Path) -> Path:
     return target
 
 
+@pytest.mark.heavy
 def test_cython(tmp_path: Path) -> None:
     source = transpile(example("cython_extension.pyx"), tmp_path)
     module = compile_and_import(source, tmp_path, "-Wno-error")
     check_relu_dropout(module.relu_dropout)
 
 
+@pytest.mark.heavy
 def test_cython_refuses_another_type(tmp_path: Path) -> None:
     """What an extension was compiled for is compared with what is there, when it is imported."""
     pytest.importorskip("Cython", reason="Cython is not installed")

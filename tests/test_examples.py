@@ -53,6 +53,7 @@ def test_validation_is_judged_on_training_images(tmp_path: Path) -> None:
     assert (tmp_path / "train_digits.png").exists()
 
 
+@pytest.mark.heavy
 def test_bad_argument(tmp_path: Path) -> None:
     done = run(tmp_path, "--p", "1")
     assert done.returncode == 2

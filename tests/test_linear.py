@@ -255,7 +255,7 @@ def test_threads_give_the_same_bits():
                 assert np.array_equal(got, want, equal_nan=True)
 
 
-@pytest.mark.parametrize("backend", ["c", "numba", "numpy"])
+@pytest.mark.parametrize("backend", ["c", "numba", pytest.param("numpy", marks=pytest.mark.heavy)])
 def test_no_mask_is_made(backend):
     """The mask of this call would take 32 MB as bools, 4 MB as bits."""
     x, w = np.ones((32, 1000), np.float32), np.ones((1000, 1000), np.float32)

@@ -212,6 +212,7 @@ def test_processor_has_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _throughput.cpu_name()
 
 
+@pytest.mark.heavy
 def test_command_in_a_process_of_its_own() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "fastdrop", "--check-only"],

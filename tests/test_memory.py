@@ -12,6 +12,8 @@ pytest.importorskip("resource", reason="this system has no limits on memory")
 if not Path("/proc/self/statm").exists():
     pytest.skip("this system does not say how much memory a process has", allow_module_level=True)
 
+pytestmark = pytest.mark.heavy
+
 TESTS = str(Path(__file__).parent)
 CALLS = 10_000
 # An object lost by every hundredth call shows in the first, 52 bytes a call in the second. (What is

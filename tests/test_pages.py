@@ -37,6 +37,7 @@ def run_pycon(code: str, namespace: dict[str, Any], name: str, line: int) -> Non
     namespace.update(test.globs)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_code(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From the first block to the last, as a reader would type it."""

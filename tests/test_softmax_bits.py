@@ -4,7 +4,9 @@ Sums included: they have one order. Rows of every length around a boundary, grou
 positions lie apart, rows of which only a part is seen, masks of any strides.
 """
 
+import hashlib
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,14 +42,30 @@ def plain(count: int, n: int, scale: float = 0.25, mask: np.ndarray | None = Non
     return Rows(scale, mask, count, count * n, n, n)
 
 
+_known: dict[object, list[np.ndarray]] = {}
+"""What the reference said: it says so to every implementation."""
+
+
+def reference(kind: str, x: np.ndarray, dy: np.ndarray, rows: Rows, key: Key, p: float) -> Any:
+    operands = hashlib.sha256(x.tobytes() + dy.tobytes())
+    if rows.mask is not None:
+        operands.update(f"{rows.mask.dtype}".encode() + rows.mask.tobytes())
+    case = (operands.digest(), x.shape, kind, rows._replace(mask=None), key, p)
+    if case not in _known:
+        plan = make_plan(p, kind)
+        want = [np.empty_like(x) for _ in range(3)]
+        REFERENCE.softmax_dropout(x, want[0], kind, rows, key, plan)
+        REFERENCE.softmax_dropout_backward(x, dy, want[1], want[2], kind, rows, key, plan)
+        assert same_bits(want[2], want[0], kind)
+        _known[case] = want
+    return _known[case]
+
+
 def compare(impl, kind, x, dy, rows, key, p, at=(0, 0, 0)) -> None:
     """Forward and backward, apart and in place, against the reference."""
     case = (kind, x.shape, rows._replace(mask=None), key, p, at)
     plan = make_plan(p, kind)
-    want = [np.empty_like(x) for _ in range(3)]
-    REFERENCE.softmax_dropout(x, want[0], kind, rows, key, plan)
-    REFERENCE.softmax_dropout_backward(x, dy, want[1], want[2], kind, rows, key, plan)
-    assert same_bits(want[2], want[0], kind)
+    want = reference(kind, x, dy, rows, key, p)
 
     def check(got, wanted, what):
         array = got.array.reshape(x.shape)
@@ -140,7 +158,10 @@ def masks(kind: str, n: int) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("n", [1, 63, 64, 200, 4100])
 def test_masks(impl, kind, n):
     x, dy = numbers(kind, (6, n), n), numbers(kind, (6, n), n + 1)
-    for mask in masks(kind, n).values():
+    chosen = masks(kind, n)
+    if n > 4096:  # what is seen of a mask does not depend on the length, but its place does
+        chosen = {name: chosen[name] for name in ("bool", "reversed", "added, every other")}
+    for mask in chosen.values():
         compare(impl, kind, x, dy, plain(6, n, 0.5, mask), Key(1, 2, 3), 0.2)
         compare(impl, kind, x, dy, plain(6, n, -2.0, mask)._replace(visible=n // 2), Key(1), 0.2)
 
@@ -162,9 +183,13 @@ def test_special_numbers(impl, kind):
 
 def test_exp_of_every_size(impl):
     """Weights of two scores, 0 and z <= 0: exp(z) decides the bits of both."""
-    z = -np.geomspace(1e-8, 150, 100_001, dtype=np.float32)
-    x = np.stack([np.zeros_like(z), z], 1)
-    compare(impl, "float32", x, x, plain(len(z), 2, 1.0), Key(1), 0.0)
-    z = -np.geomspace(1e-17, 1200, 30_001)
-    x = np.stack([np.zeros_like(z), z], 1)
-    compare(impl, "float64", x, x, plain(len(z), 2, 1.0), Key(1), 0.0)
+    for kind, z in (
+        ("float32", -np.geomspace(1e-8, 150, 100_001, dtype=np.float32)),
+        ("float64", -np.geomspace(1e-17, 1200, 30_001)),
+    ):
+        x = np.stack([np.zeros_like(z), z], 1)
+        rows, key = plain(len(z), 2, 1.0), Key(1)
+        wanted = reference(kind, x, x, rows, key, 0.0)[0]
+        y = np.empty_like(x)
+        impl.softmax_dropout(x, y, kind, rows, key, make_plan(0.0, kind))
+        assert same_bits(y, wanted, kind), difference(y, wanted)

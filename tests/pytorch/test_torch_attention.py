@@ -188,6 +188,7 @@ def test_empty(queries: int, keys: int) -> None:
 # --- derivatives ---------------------------------------------------------------------------------
 
 
+@pytest.mark.heavy
 @pytest.mark.usefixtures("small_tiles")
 @pytest.mark.parametrize("more", [{}, {"is_causal": True}, {"attn_mask": "added, with -inf"}])
 def test_gradients_of_both_orders(more: dict[str, Any]) -> None:

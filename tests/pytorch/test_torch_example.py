@@ -41,6 +41,7 @@ def test_quick_run() -> None:
         assert float(seconds) > 0
 
 
+@pytest.mark.heavy
 def test_bad_arguments() -> None:
     assert "--steps and --threads have to be at least 1" in run("--steps", "0").stderr
     assert "invalid shape_of value: '8x'" in run("--shapes", "8x").stderr
