@@ -101,9 +101,10 @@ typedef enum fd_act {
     FD_ACT_COUNT
 } fd_act;
 
-/* A bias that is added to rows of n elements, lengthened: values holds n + 4096 elements, in which
- * the n of the bias come again and again. The first element of an operation is at `column`. Adding
- * -0.0 changes nothing: that is no bias. */
+/* A bias that is added to rows of n elements, lengthened: values holds n + 4096 elements (or as
+ * many more as the operation has, if these are fewer), in which the n of the bias come again and
+ * again. The first element of an operation is at `column`. Adding -0.0 changes nothing: that is no
+ * bias. */
 typedef struct fd_bias {
     const void *values;
     size_t n, column;

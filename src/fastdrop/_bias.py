@@ -15,7 +15,7 @@ Activation: TypeAlias = Literal["none", "relu", "gelu", "gelu_tanh", "silu"]
 
 ACTIVATIONS = ("none", "relu", "gelu", "gelu_tanh", "silu")
 
-# How far a lengthened bias goes on after its end.
+# How far a lengthened bias goes on after its end: no operation reads more of it at once.
 _LONGER = 4096
 
 
@@ -46,7 +46,7 @@ def lengthened(bias: Array | None, x: Array, kind: str) -> Bias:
     """`bias`, or what changes nothing, again and again, as an operation on `x` reads it."""
     if bias is None or bias.size == 0:
         bias = np.full(1, -0.0, x.dtype)  # to add it changes nothing, not even another -0.0
-    longer = np.empty(bias.size + _LONGER, bias.dtype)
+    longer = np.empty(bias.size + min(_LONGER, x.size), bias.dtype)
     whole = longer.size // bias.size * bias.size
     longer[:whole].reshape(-1, bias.size)[...] = bias
     longer[whole:] = bias[: longer.size - whole]

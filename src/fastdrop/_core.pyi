@@ -55,6 +55,9 @@ def dropout_front(
 def dropout_inplace_front(
     general: Callable[..., Any], default_generator: Callable[[], Generator], variant: Variant
 ) -> Callable[..., Any]: ...
+def softmax_front(
+    general: Callable[..., Any], default_generator: Callable[[], Generator], variant: Variant
+) -> Callable[..., Any]: ...
 def run_front(
     general: Callable[..., Any], default_generator: Callable[[], Generator]
 ) -> Callable[..., Any]: ...

@@ -14,12 +14,13 @@ from cpython.buffer cimport (
 )
 from libc.stdint cimport UINT64_MAX, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 import os
 
 import numpy as np
 
+from fastdrop import _plan as _plans
 from fastdrop import stream as _stream
 
 

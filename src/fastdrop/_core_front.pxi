@@ -69,7 +69,6 @@ cdef class _Rate:
 
     cdef double p
     cdef fd_dtype dtype
-    cdef bint decides  # with a plan, at one position each; else it draws variates, at two
     cdef fd_plan plan
     cdef double numbers[3]
 
@@ -81,7 +80,8 @@ cdef class Front:
     cdef object variant, rate, decisions
     cdef fd_operation operation
     cdef int operands, results
-    cdef bint repeats, identity, spreads
+    cdef bint repeats, identity
+    cdef int block_axes
     cdef _Rate last
     cdef dict shapes  # of decisions, by the array's shape and the option
 
@@ -90,7 +90,7 @@ cdef class Front:
         self.operation = <fd_operation><int>_operations[variant.operation]
         self.operands, self.results = len(variant.operands), variant.results
         self.repeats, self.identity = variant.repeats, variant.evaluation is None
-        self.spreads = variant.block_axes > 0
+        self.block_axes = variant.block_axes
         self.shapes = {}
 
     cdef _Rate rate_of(self, p, fd_dtype dtype):
@@ -106,8 +106,8 @@ cdef class Front:
         except (TypeError, ValueError):
             return None
         rate = _Rate()
-        rate.p, rate.dtype, rate.decides = p, dtype, plan is not None
-        if rate.decides:
+        rate.p, rate.dtype = p, dtype
+        if plan is not None:
             rate.plan = _plan(plan)
         for i in range(len(<tuple>numbers)):
             rate.numbers[i] = (<tuple>numbers)[i]
@@ -153,6 +153,22 @@ cdef void *_lengthened(const Py_buffer *bias, fd_dtype dtype, size_t n, fd_bias 
     return values
 
 
+cdef size_t _blocks_of(const Py_buffer *x, corners, int axes, fd_blocks *blocks) except 0:
+    """The planes and blocks of DropBlock for x, by the shape of its blocks' corners; how many."""
+    cdef int d, from_ = x.ndim - axes
+    cdef size_t positions = 1
+    cdef Py_ssize_t block = x.shape[from_] - <Py_ssize_t>(<tuple>corners)[from_] + 1
+    blocks.planes = 1
+    for d in range(x.ndim):
+        positions *= <size_t>(<tuple>corners)[d]
+        if d < from_:
+            blocks.planes *= x.shape[d]
+    for d in range(3):
+        blocks.shape[d] = x.shape[x.ndim - 3 + d] if d >= 3 - axes else 1
+        blocks.block[d] = block if d >= 3 - axes else 1
+    return positions
+
+
 cdef object _quick(
     Front front, x, second, p, bint training, rng, out, noise_shape, tuple option, act,
     default_generator,
@@ -168,7 +184,8 @@ cdef object _quick(
     cdef Py_buffer *bias = NULL
     cdef int held = 0, i
     cdef fd_call c
-    cdef size_t positions
+    cdef size_t positions, kept
+    cdef fd_blocks blocks
     cdef uint8_t few_bits[FEW_BYTES]
     cdef void *memory = NULL
     cdef _Rate rate
@@ -211,7 +228,18 @@ cdef object _quick(
             return x if front.identity and fresh else None
         positions = c.n
         c.layout.ndim = -1
-        if noise_shape is not None:
+        if front.block_axes:
+            # Each decision is for the corner of a block, which is spread over its elements.
+            positions = _blocks_of(source, noise_shape, front.block_axes, &blocks)
+            c.plan = _plan(_plans.make_block_plan(
+                p, x.shape[source.ndim - front.block_axes:], blocks.block[2]
+            ))
+            _noise_layout(x.shape, source, &c.layout, &c.positions)
+            memory = malloc((c.n + 7) // 8)
+            if memory == NULL:
+                return None
+            c.bits = <uint8_t *>memory
+        elif noise_shape is not None:
             if not _noise_layout(noise_shape, source, &c.layout, &positions):
                 return None
             if positions < c.n:
@@ -280,18 +308,28 @@ cdef object _quick(
             bias != NULL and not _no_common_byte(bias, source)
         ):
             return None
+        if front.operation >= OP_NOISE_FACTOR:
+            positions *= 2  # of a normal variate
         if type(rng) is Generator:
-            if not (<Generator>rng)._take(
-                positions if rate.decides else 2 * positions, &c.key
-            ):
+            if not (<Generator>rng)._take(positions, &c.key):
                 return None
         else:
             c.key = (<Key>rng).key
-            if (positions if rate.decides else 2 * positions) - 1 > UINT64_MAX - c.key.offset:
+            if positions - 1 > UINT64_MAX - c.key.offset:
                 return None
         c.operation, c.contiguous, c.drawn, c.bools = front.operation, True, True, NULL
-        c.plan = rate.plan
-        c.numbers[0], c.numbers[1], c.numbers[2] = rate.numbers[0], rate.numbers[1], rate.numbers[2]
+        if front.block_axes:
+            with nogil:
+                kept = fd_drop_block_bits(c.bits, &blocks, &c.key, &c.plan)
+            if kept == 0:
+                memset(c.writes[0], 0, source.len)
+                return out
+            c.drawn = False
+            c.numbers[0] = _plans.kept_scale(c.n, kept, _kinds[dtype])
+        else:
+            c.plan = rate.plan
+            for i in range(3):
+                c.numbers[i] = rate.numbers[i]
         if c.n < GIL_ELEMENTS:
             _run(&c)
         else:
@@ -347,12 +385,11 @@ def run_front(general, default_generator):
             front = fronts.get(variant)
             if front is None:
                 front = fronts.setdefault(variant, Front(variant))
-            if not (<Front>front).spreads:
-                result = _quick(
-                    <Front>front, operands[0], operands[1] if len(operands) > 1 else None, p,
-                    training, rng, out, None, option, act, default_generator,
-                )
-                if result is not None:
-                    return result
+            result = _quick(
+                <Front>front, operands[0], operands[1] if len(operands) > 1 else None, p,
+                training, rng, out, None, option, act, default_generator,
+            )
+            if result is not None:
+                return result
         return general(variant, operands, p, training, rng, out, *option, act=act)
     return run

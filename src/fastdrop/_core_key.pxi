@@ -94,11 +94,6 @@ cdef class Key:
     def __deepcopy__(self, memo):
         return self
 
-    def __reduce__(self):
-        from fastdrop._rng import _restore_key
-
-        return _restore_key, (self.state,)
-
 
 # The first position of a generator is `next_block * 4096 + within`: a number that also holds 2**64,
 # where the stream is used up.
@@ -277,8 +272,3 @@ cdef class Generator:
 
     def __deepcopy__(self, memo):
         return self.__copy__()
-
-    def __reduce__(self):
-        from fastdrop._rng import _restore_generator
-
-        return _restore_generator, (self.state,)

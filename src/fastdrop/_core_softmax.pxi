@@ -75,3 +75,84 @@ def softmax_dropout_backward_into(x, dy, dx, weights, kind, rows, key, plan):
         fd_softmax_dropout_backward(
             dtype, &r.s, a.view.buf, d.view.buf, y.view.buf, w_buffer, &k, &c, scale
         )
+
+
+cdef bint _is_short(double x) noexcept:
+    """Whether x is finite and a binary32 number with its sign, where rounding changes nothing."""
+    return -3e38 < x < 3e38 and <double><float>x == x
+
+
+cdef object _quick_softmax(Front front, x, p, double scale, rng, default_generator):
+    """The result for contiguous rows that are seen in full, or None: the general path then decides."""
+    cdef Py_buffer source, target
+    cdef int before, dtype
+    cdef size_t n
+    cdef fd_softmax s
+    cdef fd_key key
+    cdef fd_plan plan
+    cdef double keep
+    cdef _Rate rate
+    if rng is None:
+        rng = default_generator()
+    if type(rng) is not Key and type(rng) is not Generator:
+        return None
+    try:
+        PyObject_GetBuffer(x, &source, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT)
+    except Exception:
+        return None
+    try:
+        dtype = _dtype_of(source.format)
+        n = source.len // source.itemsize
+        if dtype < 0 or n == 0 or source.ndim == 0:
+            return None
+        rate = front.rate_of(p, <fd_dtype>dtype)
+        if rate is None:
+            return None
+        s.n = s.row_positions = s.visible = source.shape[source.ndim - 1]
+        s.groups, s.rows, s.group_positions = 1, n // s.n, n
+        s.scale, s.mask, s.additive = scale, NULL, False
+        out = _empty_like(x)
+        PyObject_GetBuffer(out, &target, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE)
+        try:
+            if type(rng) is Generator:
+                if not (<Generator>rng)._take(n, &key):
+                    return None
+            else:
+                key = (<Key>rng).key
+                if n - 1 > UINT64_MAX - key.offset:
+                    return None
+            plan, keep = rate.plan, rate.numbers[0]
+            if n < GIL_ELEMENTS:
+                fd_softmax_dropout(<fd_dtype>dtype, &s, source.buf, target.buf, &key, &plan, keep)
+            else:
+                with nogil:
+                    fd_softmax_dropout(
+                        <fd_dtype>dtype, &s, source.buf, target.buf, &key, &plan, keep
+                    )
+        finally:
+            PyBuffer_Release(&target)
+    finally:
+        PyBuffer_Release(&source)
+    return out
+
+
+def softmax_front(general, default_generator, variant):
+    """`softmax_dropout`: the common case compiled, every other one left to `general`."""
+    cdef Front front = Front(variant)
+
+    def softmax_dropout(
+        scores, p=0.5, training=True, *, axis=-1, mask=None, scale=1.0, rng=None, out=None
+    ):
+        # A scale that is no binary32 number is rounded by the general path, as the dtype asks.
+        if (
+            _enabled and training is True and mask is None and out is None
+            and type(scores) is _ndarray and type(axis) is int and axis == -1
+            and type(p) is float and type(scale) is float and _is_short(scale)
+        ):
+            result = _quick_softmax(front, scores, p, scale, rng, default_generator)
+            if result is not None:
+                return result
+        return general(
+            scores, p, training, axis=axis, mask=mask, scale=scale, rng=rng, out=out
+        )
+    return softmax_dropout

@@ -3,7 +3,7 @@
 import functools
 import math
 import numbers
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any, Final, Literal, NamedTuple, TypeVar
 
@@ -104,7 +104,8 @@ def _plan(p: float, kind: str, inverted: bool) -> Plan:
     return Plan(threshold, fraction, _training_scale(p, kind) if inverted else 1.0)
 
 
-def make_block_plan(p: float, lengths: Sequence[int], block: int) -> Plan:
+@functools.lru_cache(maxsize=64)
+def make_block_plan(p: float, lengths: tuple[int, ...], block: int) -> Plan:
     """The plan for drawing the seeds of blocks, in planes of such lengths.
 
     Their rate, p / block**k * product(n / (n - block + 1)), is rounded once. It is never above p,
@@ -117,6 +118,7 @@ def make_block_plan(p: float, lengths: Sequence[int], block: int) -> Plan:
     return make_plan(_nearest(numerator, denominator, 53), "float64", "standard")
 
 
+@functools.lru_cache(maxsize=1024)  # of small arrays few numbers come again and again
 def kept_scale(size: int, kept: int, kind: str) -> float:
     """``size / kept``: what makes up for all that was dropped, where the number is known."""
     return _rounded(_nearest(size, kept, 53), kind)

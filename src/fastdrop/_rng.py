@@ -1,6 +1,7 @@
 """Which Key and Generator are in use, the default generator, and what ``rng=`` accepts."""
 
-from collections.abc import Iterator
+import copyreg
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -174,3 +175,18 @@ def _restore_generator(state: dict[str, Any]) -> Generator:
     generator = Generator(0)
     generator.state = state
     return generator
+
+
+def _reduce_key(key: Key) -> tuple[Callable[..., Any], tuple[dict[str, int]]]:
+    return _restore_key, (key.state,)
+
+
+def _reduce_generator(generator: Generator) -> tuple[Callable[..., Any], tuple[dict[str, int]]]:
+    return _restore_generator, (generator.state,)
+
+
+# Registered here, or the classes would have to import this module, which imports them.
+for _key in _KEYS:
+    copyreg.pickle(_key, _reduce_key)
+for _generator in _GENERATORS:
+    copyreg.pickle(_generator, _reduce_generator)

@@ -13,8 +13,11 @@ from ._plan import Plan, check_factor, make_plan
 from ._rng import Key, RNGLike, check_repeatable, check_unused, resolve
 from ._rows import plain_rows
 from .elementwise import dropout, dropout_
+from .pipeline import compiled
+from .variants import DROPOUT
 
 
+@compiled("softmax_front", DROPOUT)
 def softmax_dropout(
     scores: npt.ArrayLike,
     p: float = 0.5,

@@ -12,7 +12,6 @@ import operator
 import os
 import secrets
 import threading
-from collections.abc import Callable
 from typing import Any, Final, NoReturn, Self, final
 
 G: Final = 0x9E3779B97F4A7C15
@@ -193,11 +192,6 @@ class Key:
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self
 
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[dict[str, int]]]:
-        from fastdrop._rng import _restore_key
-
-        return _restore_key, (self.state,)
-
 
 @final
 class Generator:
@@ -334,8 +328,3 @@ class Generator:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Generator":
         return self.__copy__()
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[dict[str, int]]]:
-        from fastdrop._rng import _restore_generator
-
-        return _restore_generator, (self.state,)

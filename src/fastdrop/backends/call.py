@@ -56,8 +56,8 @@ _BUFFER = 16 * 4096
 class Bias(NamedTuple):
     """A bias that is added to rows of ``n`` elements.
 
-    ``values`` has ``n`` + 4096 elements, in which those of the bias come again and again; the first
-    element of an operation stands in ``column``.
+    ``values`` has ``n`` + 4096 elements (or as many more as the operation has, if these are fewer),
+    in which those of the bias come again and again. The first element stands in ``column``.
     """
 
     values: Array
