@@ -1,7 +1,7 @@
 """All of PyTorch that fastdrop uses and that is not public, with what replaces it where it is gone.
 
 The other modules take private names from here and from nowhere else (a test sees to it), so that a
-new PyTorch is looked at in one place. PyTorch 2.8 to 2.13 have all of them. Where a later one has
+new PyTorch is looked at in one place. PyTorch 2.8 and 2.13 have all of them. Where a later one has
 lost a name for which there is a replacement of the same meaning, that is used; without the others
 fastdrop cannot work, and the import says which is missing.
 
@@ -40,7 +40,7 @@ try:
 except ImportError as error:
     raise ImportError(
         f"fastdrop.torch cannot work with PyTorch {torch.__version__}: a private name that it "
-        f"needs is missing ({error}); it is tested with PyTorch 2.8 and 2.13"
+        f"needs is missing ({error}); PyTorch 2.8 and 2.13 have it"
     ) from error
 
 try:
