@@ -1,4 +1,4 @@
-"""Which tensors have memory: zeros, flags, freed, shared and inference tensors, in every function."""
+"""Which tensors have memory: zeros, flags, freed, shared and inference tensors."""
 
 from typing import Any
 
@@ -62,13 +62,12 @@ def test_freed_storages_are_refused(name: str, view: bool) -> None:
     whole = torch.ones(5, 4)
     x = whole[1:] if view else whole[:4]
     whole.untyped_storage().resize_(0)
-    if name not in ("zoneout", "dropconnect_linear", "dropconnect_linear shared"):
-        # Or PyTorch's word, where a view is taken first.
-        with pytest.raises(
-            RuntimeError, match="has to be in memory, but its storage|out of bounds"
-        ):
-            FUNCTIONS[name](x, generator=generator)
-        assert generator.offset == 0
+    if name == "zoneout":  # whose call doubles the tensor, which PyTorch reads as it is
+        return
+    # Or PyTorch's word, where a view is taken first.
+    with pytest.raises(RuntimeError, match=r"has to be in memory, but its storage|out of bounds"):
+        FUNCTIONS[name](x, generator=generator)
+    assert generator.offset == 0
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -140,7 +139,8 @@ def test_max_norm_by_the_kinds_of_memory() -> None:
 def test_functional_tensors(name: str) -> None:
     plain = numbers()
     y = torch.func.functionalize(lambda x: FUNCTIONS[name](x, seed=1))(plain)
-    assert torch.equal(y, FUNCTIONS[name](plain, seed=1))
+    # Softmax and products go by PyTorch's operators then.
+    assert torch.allclose(y, FUNCTIONS[name](plain, seed=1))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])

@@ -1,4 +1,4 @@
-"""What is made once, at import or at the first use, does not depend on the settings of that time."""
+"""What is made once, at import or at first use, does not depend on the settings of that time."""
 
 import threading
 from collections.abc import Callable
@@ -71,7 +71,7 @@ def test_first_use_of_a_thread(setting: str) -> None:
 
     def first() -> None:
         with SETTINGS[setting]():
-            ft.dropout(torch.empty(3), 0.5, generator=torch.Generator())
+            ft.dropout(torch.empty(3, device="cpu"), 0.5, generator=torch.Generator())
             ft.gaussian_dropout(torch.empty(3, device="cpu"), 0.5)
         torch.manual_seed(1)
         assert torch.equal(ft.dropout(x, 0.5), expected)
