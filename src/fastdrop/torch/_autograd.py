@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import torch
 from torch._C import _are_functorch_transforms_active as _transforms_active
 from torch._C import _len_torch_dispatch_stack, _len_torch_function_stack
+from torch._C._functorch import TransformType, peek_interpreter_stack
 from torch._subclasses import FakeTensor
 from torch.autograd import forward_ad
 from torch.compiler import is_compiling
@@ -134,6 +135,15 @@ class _Transformed(torch.autograd.Function):
         return _Transformed.apply(x, key, p, rule, shape), 0
 
 
+def _with_tangent(
+    x: torch.Tensor, key: torch.Tensor, p: float, rule: str, form: Form = None
+) -> torch.Tensor:
+    result: torch.Tensor = _Transformed.apply(x, key, p, rule, form)
+    return result
+
+
+_ops.tangents_by(_ops.draw_op, _with_tangent)
+
 # Function.apply of PyTorch looks for transforms, which `is_ordinary` has done.
 apply: Callable[[torch.Tensor, Draw | Pair], torch.Tensor] = super(_Drawn, _Drawn).apply
 apply_in_place = super(_DrawnInPlace, _DrawnInPlace).apply
@@ -163,13 +173,19 @@ def derivative(x: torch.Tensor, draw: Draw) -> torch.Tensor:
     return intercepted(x, _ops.key_tensor((seed, stream, offset)), p, rule, form)
 
 
+def _functionalized() -> bool:
+    """Whether the innermost transform is one that has no rule for autograd functions."""
+    if is_compiling():
+        return False
+    innermost = peek_interpreter_stack()
+    return innermost is not None and innermost.key() == TransformType.Functionalize
+
+
 def intercepted(
     x: torch.Tensor, key: torch.Tensor, p: float, rule: Rule, form: Form
 ) -> torch.Tensor:
     """A draw where more than autograd looks on."""
-    # The operator has no rule for tangents, and the function has.
-    dual = not is_compiling() and forward_ad._current_level >= 0
-    call = _Transformed.apply if _transforms_active() or dual else _ops.draw_op
+    call = _Transformed.apply if _transforms_active() and not _functionalized() else _ops.draw_op
     with outside(x):
         result: torch.Tensor = call(x, key, p, rule.name, form)
     return result

@@ -97,12 +97,20 @@ def readable(x: torch.Tensor) -> torch.Tensor:
     """
     if has_memory(x):
         return x
-    if not (x._is_zerotensor() or torch._is_functional_tensor(x) or _is_stored(x)):
-        raise RuntimeError(
-            f"a tensor of shape {tuple(x.shape)} has to be in memory, "
-            f"but its storage holds {x.untyped_storage().nbytes()} bytes"
-        )
+    check_stored(x)
     return x.resolve_neg().clone()
+
+
+def check_stored(*tensors: torch.Tensor | None) -> None:
+    """Refuse plain tensors whose storage has been freed, before anything is drawn."""
+    for x in tensors:
+        if x is None or x.numel() == 0 or x.data_ptr() >= _LOW:
+            continue
+        if not (x._is_zerotensor() or torch._is_functional_tensor(x) or _is_stored(x)):
+            raise RuntimeError(
+                f"a tensor of shape {tuple(x.shape)} has to be in memory, "
+                f"but its storage holds {x.untyped_storage().nbytes()} bytes"
+            )
 
 
 def _size_by_attributes(x: torch.Tensor) -> int:

@@ -13,7 +13,7 @@ from torch._functorch.utils import unwrap_dead_wrappers
 from fastdrop._rng import Key
 
 from ._autograd import apply_in_place, drawn, intercepted, is_ordinary, records
-from ._bridge import has_memory, kind_of, readable, taken, tensor_size
+from ._bridge import check_stored, has_memory, kind_of, readable, taken, tensor_size
 from ._draw import DROPOUT, Draw, Form, Rule, decisions, shape_of
 from ._keys import key_for, word_for
 from ._seeding import AnyGenerator, Seed, words_for
@@ -146,6 +146,7 @@ def call_both(
         return None
     n = decisions(x, None)
     if is_ordinary(x) and is_ordinary(y):
+        check_stored(x, y)
         key = Key(*words_for(n, generator, seed)) if n else Key(0)
         first = call(x, p, False, None, key, rule)
         second = call(y, p, False, None, key, other_rule)

@@ -21,7 +21,7 @@ from fastdrop._rng import Key
 from . import _bridge
 from ._autograd import drawn, intercepted, is_ordinary
 from ._draw import DROPOUT, Draw
-from ._ops import words_of
+from ._ops import tangents_by, words_of
 
 if TYPE_CHECKING:
     from fastdrop._arrays import Array
@@ -147,3 +147,6 @@ def composed(
         return F.linear(x, weights, bias)
     y = (weights @ x[:, :, None])[:, :, 0]
     return y if bias is None else y + bias
+
+
+tangents_by(dropconnect_op, composed)

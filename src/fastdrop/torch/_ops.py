@@ -8,10 +8,14 @@ tensor and key; what a compiler keeps for the backward pass is the key, 24 bytes
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import torch
+from torch._compile import _disable_dynamo
+from torch._library.autograd import make_autograd_impl
+from torch._library.custom_ops import CustomOpDef
+from torch.autograd import forward_ad
 from torch.fx.experimental.proxy_tensor import ProxyTorchDispatchMode
 
 from ._bridge import readable
@@ -83,6 +87,23 @@ def _(
     form = arguments[2] if len(arguments) > 2 else (keywords or {}).get("form")
     arguments = (*arguments[:2], form, next(_sites))
     return mode.__torch_dispatch__(function, types, arguments, {})
+
+
+# --- tangents ------------------------------------------------------------------------------------
+
+
+def tangents_by(operator: CustomOpDef, function: Callable[..., torch.Tensor]) -> None:
+    """Let a function compute the operator where tangents are: an operator has no rule for them."""
+    ordinary = make_autograd_impl(operator._opoverload, operator)
+    lazy = _disable_dynamo(function)  # a compiled graph that meets tangents runs it as it is
+
+    def kernel(keys: Any, *arguments: Any) -> torch.Tensor:
+        if forward_ad._current_level >= 0 and torch._C._is_fwd_grad_enabled():
+            return lazy(*arguments)
+        result: torch.Tensor = ordinary(keys, *arguments)
+        return result
+
+    _library.impl(operator._name, kernel, "AutogradCPU", with_keyset=True)
 
 
 # --- values --------------------------------------------------------------------------------------

@@ -48,10 +48,11 @@ class _Notes:
         self.numbers.append(_get_sequence_nr())
         self.entries.append((who, words))
         if len(self.entries) >= 2 * KEPT:
-            self.forgotten += KEPT
-            self.last_forgotten = self.numbers[KEPT - 1]
-            del self.numbers[:KEPT]
-            del self.entries[:KEPT]
+            extra = len(self.entries) - KEPT
+            self.forgotten += extra
+            self.last_forgotten = self.numbers[extra - 1]
+            del self.numbers[:extra]
+            del self.entries[:extra]
 
     def after_node(self, number: int) -> int:
         """The place of the first key that was drawn after that node had been made."""
@@ -142,9 +143,11 @@ def _first(who: Who, region: _Region) -> tuple[_Notes, int] | None:
         return own, own.after_node(region.number)
     # Nodes do not know their thread, and numbers are each thread's own.
     others = [
-        (notes, notes.after_node(region.number))
+        (notes, place)
         for notes in list(_all_notes)
-        if notes is not own and notes.find(who, notes.after_node(region.number)) is not None
+        if notes is not own
+        and (place := notes.after_node(region.number)) >= notes.forgotten
+        and notes.find(who, place) is not None
     ]
     if len(others) > 1:
         raise RuntimeError(

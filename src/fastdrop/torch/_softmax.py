@@ -19,7 +19,7 @@ from fastdrop.softmax import SoftmaxCall
 from . import _bridge
 from ._autograd import drawn, intercepted, is_ordinary
 from ._draw import DROPOUT, Draw
-from ._ops import words_of
+from ._ops import tangents_by, words_of
 from ._tiles import compute_dtype
 
 
@@ -109,3 +109,6 @@ def composed(scores: Tensor, mask: Tensor | None, word: Tensor, p: float, scale:
     elif p > 0:
         weights = intercepted(weights, word, p, DROPOUT, None)
     return weights.to(scores.dtype)
+
+
+tangents_by(softmax_op, composed)

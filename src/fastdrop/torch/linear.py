@@ -13,7 +13,7 @@ from torch.nn import functional as F  # noqa: N812 - its usual name
 from fastdrop import _arrays
 
 from ._autograd import is_ordinary
-from ._bridge import taken
+from ._bridge import check_stored, taken
 from ._call import word_for
 from ._family import drops, not_taken, overridable
 from ._linear import composed, dropconnect_op
@@ -103,6 +103,8 @@ def dropconnect_linear(
         dtype = torch.get_autocast_dtype("cpu")
         x, weight = x.to(dtype), weight.to(dtype)
         bias = None if bias is None else bias.to(dtype)
+    if is_ordinary(x):
+        check_stored(x, weight, bias)
     decided = weight if shared else weight.expand(samples, *weight.shape)
     word = word_for(decided, None, generator, seed)
     slow = _transforms_active() or (is_ordinary(x) and forward_ad._current_level >= 0)

@@ -11,10 +11,9 @@ from fastdrop import _arrays
 from fastdrop._plan import check_factor
 
 from ._autograd import is_ordinary
-from ._bridge import KINDS, taken
+from ._bridge import KINDS, check_stored, taken
 from ._call import call, word_for
 from ._family import drops, not_taken, overridable
-from ._ops import key_tensor
 from ._seeding import AnyGenerator, Seed
 from ._softmax import composed, softmax_op
 from .functional import number
@@ -119,7 +118,11 @@ def _of_last(
     seed: Seed,
 ) -> Tensor:
     drawing = p > 0.0 and scores.numel() > 0
-    word = word_for(scores, None, generator, seed) if drawing else key_tensor((0, 0, 0))
+    if not drawing:
+        generator, seed = None, 0
+    if is_ordinary(scores):
+        check_stored(scores, mask)
+    word = word_for(scores, None, generator, seed)
     slow = _transforms_active() or (is_ordinary(scores) and forward_ad._current_level >= 0)
     if slow or (mask is not None and mask.requires_grad and torch.is_grad_enabled()):
         return composed(scores, mask, word, p, scale)
