@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
 
 from . import _swap
+from ._profile import Drawn, profile
 from .attention_module import MultiheadAttention
 from .modules import Drops
 
@@ -22,6 +24,8 @@ class Report:
         The modules that are fastdrop's now, by their names in the model.
     left : dict of str to str
         The modules whose dropout is still PyTorch's, and why.
+    drawn : Drawn or None
+        What one forward pass drew, where an example was given; only that says what the model calls.
 
     Examples
     --------
@@ -35,11 +39,14 @@ class Report:
 
     replaced: tuple[str, ...]
     left: dict[str, str]
+    drawn: Drawn | None = None
 
     def __str__(self) -> str:
         lines = ["replaced:", *(f"    {name}" for name in self.replaced or ("none",))]
         if self.left:
             lines += ["left:", *(f"    {name}: {why}" for name, why in self.left.items())]
+        if self.drawn is not None:
+            lines.append(str(self.drawn))
         return "\n".join(lines)
 
 
@@ -54,15 +61,17 @@ def _why_left(module: nn.Module) -> str | None:
 
 
 def _drops(module: nn.Module) -> bool:
-    """Whether `module` is a dropout module, or one with dropout inside, of PyTorch's."""
+    """Whether `module` is a dropout module, or one with dropout inside, of PyTorch's or others'."""
     if isinstance(module, torch.jit.ScriptModule | Drops | MultiheadAttention):
         return False
     if isinstance(module, nn.MultiheadAttention):
         return module.dropout > 0
-    return isinstance(module, nn.modules.dropout._DropoutNd)
+    if isinstance(module, nn.modules.dropout._DropoutNd):
+        return True
+    return _swap.known(type(module)) is not None
 
 
-def replace(model: nn.Module) -> Report:
+def replace(model: nn.Module, *, example: Any = None) -> Report:
     """Let every dropout module of a model be computed by fastdrop, in place.
 
     The modules stay the same objects of PyTorch's classes, with their names, hooks and settings:
@@ -75,15 +84,20 @@ def replace(model: nn.Module) -> Report:
     ----------
     model : torch.nn.Module
         The model, which holds dropout modules at any depth.
+    example : object, optional
+        What the model can be called with: a tuple of arguments, a dict of keyword arguments, or
+        one argument. The model is then run once, in training and without gradients, and the report
+        says how many random numbers fastdrop and PyTorch drew in it, and in which modules. Modes,
+        buffers and generators are as before afterwards.
 
     Returns
     -------
     Report
         What was replaced, and what does dropout that could not be: the recurrent modules, which
         drop inside PyTorch's own operators, subclasses of PyTorch's modules, and modules whose
-        `forward` something else has put there. Calls of
-        ``torch.nn.functional.dropout`` in the code of modules cannot be seen: they are not in the
-        report.
+        `forward` something else has put there. Without `example`, calls of functions such as
+        ``torch.nn.functional.dropout`` in the code of modules are not in it, and whether a module
+        is called is not known.
 
     Raises
     ------
@@ -91,6 +105,8 @@ def replace(model: nn.Module) -> Report:
         `model` is not a module.
     ValueError
         `model` is a dropout module itself.
+    Exception
+        Whatever the model raises for `example`; nothing is replaced then.
 
     Examples
     --------
@@ -105,6 +121,14 @@ def replace(model: nn.Module) -> Report:
         dropout2
     >>> fastdrop.torch.restore(layer)
     ('self_attn', 'dropout', 'dropout1', 'dropout2')
+    >>> print(fastdrop.torch.replace(layer, example=torch.ones(5, 3, 16)).drawn)
+    drawn in one training pass:
+        by fastdrop: 31350 elements
+            self_attn (MultiheadAttention): 150
+            dropout1 (Dropout): 240
+            dropout (Dropout): 30720
+            dropout2 (Dropout): 240
+        by PyTorch: 0 elements
     """
     _check_model(model)
     if isinstance(model, nn.modules.dropout._DropoutNd):
@@ -121,7 +145,15 @@ def replace(model: nn.Module) -> Report:
             left[name] = why
         elif _swap.is_swapped(module):
             replaced.append(name)
-    return Report(tuple(replaced), left)
+    if example is None:
+        return Report(tuple(replaced), left)
+    try:
+        drawn = profile(model, example)
+    except BaseException:
+        for name in replaced:
+            _swap.unswap(model.get_submodule(name))
+        raise
+    return Report(tuple(replaced), left, drawn)
 
 
 def restore(model: nn.Module) -> tuple[str, ...]:

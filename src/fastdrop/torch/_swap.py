@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from torch import Tensor, nn
 
-from . import alpha, attention_module, functional
+from . import alpha, attention_module, blocks, functional, shared
 
 MARK: Final = "_fastdrop_replaced"
 """Where in a module's ``__dict__`` its `Swap` stands."""
@@ -94,6 +94,53 @@ KNOWN: Final[dict[type[nn.Module], Callable[..., Any]]] = {
 _FORWARDS: Final = {original: original.forward for original in KNOWN}
 
 
+def _drop_path(self: Any, x: Tensor) -> Any:
+    if MARK in self.__dict__ and self.scale_by_keep:
+        return shared.drop_path(x, self.drop_prob, self.training)
+    return _as_it_was(self, x)
+
+
+def _stochastic_depth(self: Any, input: Tensor) -> Any:
+    if MARK in self.__dict__:
+        return shared.drop_path(input, self.p, self.training, mode=self.mode)
+    return _as_it_was(self, input)
+
+
+def _drop_block2d(self: Any, input: Tensor) -> Any:
+    if MARK in self.__dict__ and self.block_size % 2:
+        return blocks.drop_block2d(input, self.p, self.block_size, self.training, self.inplace)
+    return _as_it_was(self, input)
+
+
+def _drop_block3d(self: Any, input: Tensor) -> Any:
+    if MARK in self.__dict__ and self.block_size % 2:
+        return blocks.drop_block3d(input, self.p, self.block_size, self.training, self.inplace)
+    return _as_it_was(self, input)
+
+
+_FOREIGN: Final[dict[tuple[str, str], tuple[Callable[..., Any], tuple[str, ...]]]] = {
+    ("timm.layers.drop", "DropPath"): (_drop_path, ("drop_prob", "scale_by_keep")),
+    ("torchvision.ops.stochastic_depth", "StochasticDepth"): (_stochastic_depth, ("p", "mode")),
+    ("torchvision.ops.drop_block", "DropBlock2d"): (_drop_block2d, ("p", "block_size", "inplace")),
+    ("torchvision.ops.drop_block", "DropBlock3d"): (_drop_block3d, ("p", "block_size", "inplace")),
+}
+"""Modules of other libraries that draw what one of ours draws, by where their classes are from, and
+the attributes that they say it by. timm's DropBlock is none of them: its blocks reach over the
+borders, and its scale is another."""
+
+
+def _differs(module: nn.Module) -> str | None:
+    """Why a module of another library, as it is set, does not draw what one of ours draws."""
+    for name in _FOREIGN.get((type(module).__module__, type(module).__qualname__), ((), ()))[1]:
+        if not hasattr(module, name):
+            return f"has no {name}: fastdrop.torch does not know this version of it"
+    if getattr(module, "scale_by_keep", True) is not True:
+        return "does not scale what it keeps"
+    if not isinstance(module, nn.MultiheadAttention) and getattr(module, "block_size", 1) % 2 == 0:
+        return "has blocks of an even size, which end elsewhere"
+    return None
+
+
 def known(kind: type[nn.Module]) -> type[nn.Module] | None:
     """Which of PyTorch's modules an object of this class is.
 
@@ -101,6 +148,10 @@ def known(kind: type[nn.Module]) -> type[nn.Module] | None:
     the one that it was derived from; a subclass of the user's is none.
     """
     for original in kind.__mro__:
+        foreign = _FOREIGN.get((original.__module__, original.__qualname__))
+        if foreign is not None and original not in KNOWN:
+            KNOWN[original] = attention_module.standing_in(foreign[0], original)
+            _FORWARDS[original] = vars(original)["forward"]
         if original in KNOWN:
             derived = kind is original or kind.__module__.startswith("torch.")
             return original if derived and kind.forward is _FORWARDS[original] else None
@@ -138,6 +189,8 @@ def swap(module: nn.Module) -> str | None:
     """Let a module that is `known` be computed here; why not, where it cannot be."""
     original = known(type(module))
     forward = module.__dict__.get("forward")
+    if original is not None and (why := _differs(module)) is not None:
+        return why
     if original is None:
         return f"is of a class of its own, {type(module).__name__}, which may do something else"
     if forward is None or _is_ours(forward):

@@ -32,6 +32,8 @@ def _with(function: Any, **names: object) -> Any:
     twin = FunctionType(
         function.__code__, scope, function.__name__, function.__defaults__, function.__closure__
     )
+    # What it hands over to modes and subclasses is itself, or they would call PyTorch's.
+    scope[function.__name__] = twin
     twin.__kwdefaults__ = function.__kwdefaults__
     twin.__doc__ = function.__doc__
     return twin
