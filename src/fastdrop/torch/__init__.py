@@ -14,6 +14,7 @@ The functions and modules have PyTorch's names, signatures, errors and warnings.
 from ._replace import Report, replace, restore
 from .alpha import alpha_dropout, feature_alpha_dropout
 from .attention import scaled_dot_product_attention
+from .attention_interface import register_attention
 from .attention_module import MultiheadAttention
 from .blocks import drop_block2d, drop_block3d
 from .family_modules import (
@@ -76,6 +77,7 @@ __all__ = [
     "gaussian_dropout",
     "max_norm_",
     "mc_dropout",
+    "register_attention",
     "replace",
     "restore",
     "scaled_dot_product_attention",
