@@ -13,7 +13,7 @@ from .attention import scaled_dot_product_attention
 __all__ = ["register_attention"]
 
 
-def register_attention(name: str = "fastdrop") -> None:
+def register_attention(name: str = "fastdrop") -> str:
     """Let models of Transformers compute their attention by fastdrop, by that name.
 
     From then on ``from_pretrained(..., attn_implementation="fastdrop")``,
@@ -26,6 +26,11 @@ def register_attention(name: str = "fastdrop") -> None:
     name : str, default "fastdrop"
         The name of the implementation. One of Transformers' own, such as "sdpa", is replaced for
         all models.
+
+    Returns
+    -------
+    str
+        `name`.
 
     Raises
     ------
@@ -40,6 +45,9 @@ def register_attention(name: str = "fastdrop") -> None:
     save what they leave out, heads of keys and values are not repeated for grouped queries, and in
     evaluation the call is PyTorch's own. A position bias that is learned, T5's, needs the gradient
     of all weights, which are held at once as by PyTorch.
+
+    Sources: Vaswani et al., "Attention Is All You Need", NIPS 2017, section 3.2; Transformers'
+    documentation, "Attention Interface".
 
     As with ``sdpa``, the weights are not returned (``output_attentions``), and models that cap
     their scores (``softcap``) need ``eager``.
@@ -62,6 +70,7 @@ def register_attention(name: str = "fastdrop") -> None:
         ) from error
     AttentionInterface.register(name, _forward)
     AttentionMaskInterface.register(name, sdpa_mask)
+    return name
 
 
 def _forward(
