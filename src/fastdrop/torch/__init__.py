@@ -15,6 +15,7 @@ from ._enable import Enabled, disable, enable
 from ._replace import Report, replace, restore
 from .alpha import alpha_dropout, feature_alpha_dropout
 from .attention import scaled_dot_product_attention
+from .attention_interface import register_attention
 from .attention_module import MultiheadAttention
 from .blocks import drop_block2d, drop_block3d
 from .family_modules import (
@@ -80,6 +81,7 @@ __all__ = [
     "gaussian_dropout",
     "max_norm_",
     "mc_dropout",
+    "register_attention",
     "replace",
     "restore",
     "scaled_dot_product_attention",
