@@ -17,7 +17,9 @@ def test_functions(name: str) -> None:
     function = getattr(ft, name)
     doc = inspect.getdoc(function)
     wanted = {"Parameters", "Returns", "Raises", "Examples"}
-    assert (wanted if inspect.signature(function).parameters else {"Examples"}) <= set(sections(doc))
+    assert (wanted if inspect.signature(function).parameters else {"Examples"}) <= set(
+        sections(doc)
+    )
     part = doc.partition("Parameters\n")[2].partition("Returns\n")[0]
     for parameter in inspect.signature(function).parameters:
         assert parameter in part, parameter
