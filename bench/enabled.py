@@ -87,7 +87,7 @@ def in_turn(
     return [statistics.median(values) for values in told]
 
 
-def compare_calls(quick: bool) -> Iterator[str]:
+def compare_calls(quick: bool, rounds: int) -> Iterator[str]:
     yield f"{'':28}{'elements':>9}{'PyTorch':>12}{'enabled':>9}{'direct':>9}"
     sizes = (16, 1 << 12) if quick else (16, 1 << 12, 1 << 16, 1 << 20)
     for call in [*(call for size in sizes for call in _calls(size)), *_OTHERS]:
@@ -103,7 +103,7 @@ def compare_calls(quick: bool) -> Iterator[str]:
         if call.direct is not None:
             direct = Timer(call.direct, timer=time.thread_time, globals=names)
             tasks.append((nullcontext(), lambda timer=direct: seconds(timer)))
-        theirs, *others = in_turn(tasks, 3 if quick else 41)
+        theirs, *others = in_turn(tasks, rounds)
         row = f"{call.what:28}{call.size:9}{theirs * 1e6:9.1f} us"
         yield row + "".join(f"{other / theirs:9.2f}" for other in others)
 
@@ -163,7 +163,7 @@ def _transformers(quick: bool) -> Iterator[Model]:
     )
 
 
-def compare_models(quick: bool) -> Iterator[str]:
+def compare_models(quick: bool, rounds: int) -> Iterator[str]:
     yield f"{'a training step':44}{'PyTorch':>10}{'enabled':>9}"
     for model in itertools.chain(_example(quick), _transformers(quick)):
 
@@ -173,7 +173,7 @@ def compare_models(quick: bool) -> Iterator[str]:
             return time.thread_time() - start
 
         in_turn([(nullcontext(), seconds), (None, seconds)], 1)
-        theirs, ours = in_turn([(nullcontext(), seconds), (None, seconds)], 2 if quick else 9)
+        theirs, ours = in_turn([(nullcontext(), seconds), (None, seconds)], rounds)
         yield f"{model.what:44}{theirs:8.3f} s{ours / theirs:9.2f}"
 
 
@@ -181,11 +181,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", action="store_true")
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--rounds", type=int, help="how often each is measured")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     fastdrop.set_num_threads(1)
     print(f"{cpu_name()}, PyTorch {torch.__version__}, fastdrop {fastdrop.__version__}")
-    for line in (compare_models if options.models else compare_calls)(options.quick):
+    compare, rounds = (compare_models, 9) if options.models else (compare_calls, 41)
+    for line in compare(options.quick, options.rounds or (2 if options.quick else rounds)):
         print(line, flush=True)
 
 

@@ -16,7 +16,10 @@ FUNCTIONS = [name for name in ft.__all__ if name not in CLASSES]
 def test_functions(name: str) -> None:
     function = getattr(ft, name)
     doc = inspect.getdoc(function)
-    assert {"Parameters", "Returns", "Raises", "Examples"} <= set(sections(doc))
+    wanted = {"Parameters", "Returns", "Raises", "Examples"}
+    assert (wanted if inspect.signature(function).parameters else {"Examples"}) <= set(
+        sections(doc)
+    )
     part = doc.partition("Parameters\n")[2].partition("Returns\n")[0]
     for parameter in inspect.signature(function).parameters:
         assert parameter in part, parameter

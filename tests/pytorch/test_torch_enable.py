@@ -406,9 +406,9 @@ def test_the_last_handle_ends_it() -> None:
 
 def test_a_handle_tells_whether_it_holds() -> None:
     handle = ft.enable()
-    assert repr(handle) == "<fastdrop.torch.Enabled: active>"
+    assert repr(handle) == "<fastdrop.torch.enable(): active>"
     handle.disable()
-    assert repr(handle) == "<fastdrop.torch.Enabled: ended>"
+    assert repr(handle) == "<fastdrop.torch.enable(): ended>"
     with pytest.raises(TypeError, match="bernoulli has to be a bool, but got int"):
         ft.enable(bernoulli=1)  # type: ignore[arg-type]
 

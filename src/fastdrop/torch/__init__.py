@@ -6,12 +6,13 @@
 >>> drop(torch.ones(8))
 tensor([0., 0., 2., 0., 0., 2., 0., 0.])
 
-The functions and modules have PyTorch's names, signatures, errors and warnings. Under
+`enable` lets PyTorch's own operators be computed here, whoever calls them. The functions and modules
+of this package have PyTorch's names, signatures, errors and warnings. Under
 `torch.compile`, a `generator` has to be a module's and not a call's, a `seed` has to be an int, and
 `torch.func.grad` does not go together with it.
 """
 
-from ._enable import Enabled, disable, enable
+from ._enable import disable, enable
 from ._replace import Report, replace, restore
 from .alpha import alpha_dropout, feature_alpha_dropout
 from .attention import scaled_dot_product_attention
@@ -55,7 +56,6 @@ __all__ = [
     "Dropout2d",
     "Dropout3d",
     "EmbeddingDropout",
-    "Enabled",
     "FeatureAlphaDropout",
     "GaussianDropout",
     "MonteCarloResult",

@@ -10,7 +10,7 @@ from ._kernels import DROPOUT_KERNELS
 from ._kernels_drawing import ATTENTION_KERNELS, BERNOULLI_KERNELS, NATIVE_KERNELS
 from ._overriding import Overriding, mark_compiled_code
 
-__all__ = ["Enabled", "disable", "enable"]
+__all__ = ["disable", "enable"]
 
 _KERNELS: Final = {
     "dropout": (*DROPOUT_KERNELS, *NATIVE_KERNELS, *ATTENTION_KERNELS),
@@ -35,13 +35,7 @@ def _settle() -> None:
 
 
 class Enabled:
-    """What `enable` returns: it can be ended, and ends itself as a context manager.
-
-    Attributes
-    ----------
-    active : bool
-        Whether it still holds.
-    """
+    """What `enable` returns: it can be ended, and ends itself as a context manager."""
 
     def __init__(self, parts: tuple[str, ...]) -> None:
         with _lock:
@@ -50,6 +44,7 @@ class Enabled:
 
     @property
     def active(self) -> bool:
+        """Whether it still holds."""
         return self in _handles
 
     def disable(self) -> None:
@@ -73,7 +68,7 @@ class Enabled:
         self.disable()
 
     def __repr__(self) -> str:
-        return f"<fastdrop.torch.Enabled: {'active' if self.active else 'ended'}>"
+        return f"<fastdrop.torch.enable(): {'active' if self.active else 'ended'}>"
 
 
 def enable(*, bernoulli: bool = True) -> Enabled:
@@ -93,8 +88,9 @@ def enable(*, bernoulli: bool = True) -> Enabled:
 
     Returns
     -------
-    Enabled
-        A handle with a method ``disable()``, and a context manager. Calls may be nested, and may
+    handle
+        An object with a method ``disable()`` and an attribute ``active``, which is a context manager
+        too. Calls may be nested, and may
         overlap: PyTorch's kernels are back when the last handle has ended, or after
         `fastdrop.torch.disable`.
 
@@ -131,7 +127,7 @@ def enable(*, bernoulli: bool = True) -> Enabled:
 
     >>> handle = fastdrop.torch.enable()
     >>> handle
-    <fastdrop.torch.Enabled: active>
+    <fastdrop.torch.enable(): active>
     >>> fastdrop.torch.disable()
     >>> handle.active
     False
