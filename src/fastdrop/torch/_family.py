@@ -49,7 +49,10 @@ def drops(x: object, p: float, training: bool, function: str, argument: str = "i
     if not isinstance(x, Tensor):
         raise not_taken(x, argument)
     p = probability(p, function)
-    return _arrays.check_flag(training, "training") and p > 0.0
+    dropping = _arrays.check_flag(training, "training") and p > 0.0
+    if dropping and x.is_nested:  # it has no shape to speak of
+        raise not_taken(x, argument)
+    return dropping
 
 
 def drop(

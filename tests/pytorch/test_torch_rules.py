@@ -1,0 +1,84 @@
+"""PyTorch's rules for what is given: a learned p, tangents, nested tensors, saved generators."""
+
+import io
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+from drawing import FUNCTIONS, MODULES  # noqa: E402
+from test_torch_state import Operators  # noqa: E402
+from torch import nn  # noqa: E402
+from torch.autograd import forward_ad  # noqa: E402
+
+import fastdrop.torch as ft  # noqa: E402
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:dropout2d"),
+    # PyTorch's forward-mode rules use what PyTorch deprecates.
+    pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning"),
+]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_p_as_a_tensor(name: str) -> None:
+    x, p = torch.ones(4, 4), torch.tensor(0.25)
+    assert torch.equal(FUNCTIONS[name](x, p, seed=1), FUNCTIONS[name](x, 0.25, seed=1))
+    for refused in (nn.Parameter(p), p[None]):
+        with pytest.raises(TypeError, match="argument 'p' must be float, not"):
+            FUNCTIONS[name](x, refused)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("around", [nullcontext, Operators])
+def test_tangents(name: str, around: Callable[[], Any]) -> None:
+    x = torch.rand(4, 4, dtype=torch.float64) + 1
+    with forward_ad.dual_level():
+        dual = forward_ad.make_dual(x, torch.ones_like(x))
+        with around():
+            y = FUNCTIONS[name](dual, seed=1)
+        primal, tangent = forward_ad.unpack_dual(y)
+    step = 1e-6
+    up, down = (FUNCTIONS[name](x + h, seed=1) for h in (step, -step))
+    assert torch.allclose(primal, FUNCTIONS[name](x, seed=1))
+    assert torch.allclose(tangent, (up - down) / (2 * step), atol=1e-6)
+
+
+def test_nested_tensors() -> None:
+    x = torch.nested.nested_tensor([torch.ones(2, 3), torch.ones(4, 3)], layout=torch.jagged)
+    assert ft.dropout(x, 0.5).is_nested
+    with pytest.raises(NotImplementedError, match="a nested tensor"):
+        ft.dropout(x, 0.5, seed=1)
+    for function in (ft.drop_path, ft.gaussian_dropout, ft.variational_dropout):
+        with pytest.raises(TypeError, match="a nested tensor"):
+            function(x, 0.5)
+
+
+def test_packed_sequences() -> None:
+    x = nn.utils.rnn.pack_sequence([torch.ones(3, 2), torch.ones(2, 2)])
+    for keywords in ({}, {"seed": 1}):
+        with pytest.raises(TypeError, match="must be Tensor, not PackedSequence"):
+            ft.dropout(x, 0.5, **keywords)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: {"seed": 2**64 - 1}, lambda: {"generator": torch.Generator()}]
+)
+@pytest.mark.parametrize("name", MODULES)
+def test_generators_in_state_dicts(name: str, make: Callable[[], dict[str, Any]]) -> None:
+    x, module = torch.rand(4, 4), MODULES[name](**make())
+    module(x)
+    file = io.BytesIO()
+    torch.save(module.state_dict(), file)
+    file.seek(0)
+    state = torch.load(file, weights_only=True)
+    twin, plain = MODULES[name](**make()), MODULES[name]()
+    twin.load_state_dict(state)
+    assert torch.equal(module(x), twin(x))
+    assert not any("extra" in key for key in plain.state_dict())
+    twin.load_state_dict(plain.state_dict())
+    with pytest.raises(RuntimeError, match=r"Unexpected key.*_extra_state"):
+        plain.load_state_dict(state)
+    plain.load_state_dict(state, strict=False)
