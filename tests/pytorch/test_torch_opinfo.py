@@ -217,6 +217,8 @@ def test_autocast(name: str) -> None:
 def test_in_place(name: str) -> None:
     for dtype in OPS[name].dtypes:
         for sample in samples(name, dtype):
+            if sample.input.dim() == 0:
+                continue
             for x in (sample.input.clone(), sample.input[:1].expand(3, *sample.input.shape[1:])):
                 found: list[Any] = []
                 for function in (THEIRS[name], OURS[OPS[name].name]):
