@@ -17,7 +17,7 @@ from fastdrop.torch._seen import EVERYTHING, Band, Part, Seen  # noqa: E402
 
 attend = ft.scaled_dot_product_attention
 KEY = fastdrop.Key(5, 6, 4097)
-WINDOWS = [(-1, -1), (0, 0), (3, 0), (-1, 2), (2, -1), (40, 1), (5, 40)]
+WINDOWS = [(-1, -1), (0, 0), (3, -1), (-1, 2), (5, 40)]
 
 
 def window_of(window: tuple[int, int], queries: int, keys: int, causal: bool) -> "torch.Tensor":
@@ -42,7 +42,7 @@ def tiles(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize("window", WINDOWS)
 @pytest.mark.parametrize("mask", ["none", "bool", "added", "padding"])
 def test_windows(mask: str, window: tuple[int, int], causal: bool) -> None:
-    for queries, keys in ((37, 37), (10, 70), (70, 10)):
+    for queries, keys in ((26, 26), (10, 40), (40, 10)):
         q, k, v = inputs = tensors((2, 3, queries, 4), (2, 3, keys, 4), (2, 3, keys, 5))
         seen = torch.rand(2, 3, queries, keys, generator=torch.Generator().manual_seed(1)) < 0.7
         if mask == "padding":
@@ -131,12 +131,12 @@ def test_shared_heads_with_masks(heads: int) -> None:
     """Several heads of keys, each for two or three of queries, with masks of every kind."""
     for each, per_head in itertools.product((2, 3), (False, True)):
         q, k, v = inputs = tensors(
-            (2, heads * each, 13, 4), (2, heads, 17, 4), (2, heads, 17, 5), dtype=torch.float64
+            (2, heads * each, 23, 4), (2, heads, 17, 4), (2, heads, 17, 5), dtype=torch.float64
         )
-        shape = (2, heads * each, 13, 17) if per_head else (2, 1, 13, 17)
+        shape = (2, heads * each, 23, 17) if per_head else (2, 1, 23, 17)
         seen = torch.rand(shape, generator=torch.Generator().manual_seed(1)) < 0.6
         more = {"sliding_window": (6, 9), "enable_gqa": True, "seed": KEY}
-        wanted_mask = seen & window_of((6, 9), 13, 17, False)
+        wanted_mask = seen & window_of((6, 9), 23, 17, False)
         ours = with_gradients(attend(q, k, v, seen, 0.3, **more), inputs)
         rest = (x.repeat_interleave(each, 1) for x in (k, v))
         theirs = with_gradients(unfused(q, *rest, wanted_mask, 0.3, seed=KEY), inputs)

@@ -4,8 +4,9 @@ A tile is what some heads' scores are for some of their queries. PyTorch multipl
 into memory that all tiles of a call share; softmax and dropout are one pass of fastdrop's over it.
 The backward pass computes scores and decisions again: between the two nothing is kept of them.
 
-PyTorch multiplies matrices faster by one that lies in memory as it is read: of keys and values, the
-transposed ones are copied for each group of heads, and their gradients are summed up transposed.
+PyTorch multiplies matrices faster by one that lies in memory as it is read: where there are many
+tiles, keys and values are copied transposed for each group of heads, and their gradients are summed
+up transposed.
 Heads of queries that share a head of keys are multiplied as one matrix with more rows.
 """
 
@@ -81,12 +82,17 @@ class _Tiles:
         self.plan = make_plan(call.p, self.kind)
         self.scale = check_factor(call.scale, "scale", self.kind)
         least, most = _QUERIES
+        if call.band.high is not None:
+            # With few tiles, what they have beyond the diagonal is a large part of them.
+            most = max(least, min(most, self.queries // 4))
         self.rows = min(self.queries, max(least, min(most, SCORES // self.keys)))
         # As many heads as fill a tile, but enough to give every thread a matrix of its own.
         fill = max(SCORES // (self.rows * self.keys), torch.get_num_threads())
         self.together = min(self.heads, fill)
         if self.together > self.sharing:
             self.together -= self.together % self.sharing
+        # Copying a transposed matrix takes as long as some products with it gain.
+        self.often = self.queries > 4 * self.rows
         size = self.together * self.rows * self.keys
         self.memory = [torch.empty(size, dtype=self.dtype, device="cpu") for _ in range(arrays)]
         self.seen = Seen(mask, call.band, self.keys, self.dtype, size)
@@ -113,6 +119,12 @@ class _Tiles:
             offset = key.offset + row * self.keys + span.start
             yield _Tile(part, span, rows, Key(key.seed, key.stream, offset))
 
+    def sums(self, turned: Tensor) -> Tensor:
+        """Zeros of that shape; in C order they are added to fastest, but have to be transposed."""
+        if self.often:
+            return torch.zeros(turned.shape, dtype=self.dtype, device="cpu")
+        return torch.zeros(turned.mT.shape, dtype=self.dtype, device="cpu").mT
+
     def scores(self, tile: _Tile, shared: int, number: int) -> Tensor:
         """The shared memory of that number as the tile's scores, one matrix for a head of keys."""
         n = tile.keys.stop - tile.keys.start
@@ -120,9 +132,17 @@ class _Tiles:
         return self.memory[number][: rows * n].view(shared, rows // shared, n)
 
 
-def _copied(x: Tensor, dtype: torch.dtype) -> Tensor:
-    """In C order and of that dtype; tensors of any kind become such as have memory."""
+def _matrices(x: Tensor, dtype: torch.dtype, often: bool) -> Tensor:
+    """The matrices of some heads for products; in C order where they are in many of them."""
+    plain = x.dtype is dtype and not (x.is_neg() or x._is_zerotensor())
+    if plain and (not often or x.is_contiguous()):
+        return x
     return torch.empty(x.shape, dtype=dtype, device="cpu").copy_(x)
+
+
+def _turned(x: Tensor, dtype: torch.dtype, often: bool) -> Tensor:
+    """The matrices transposed: in memory too, where they are in many products."""
+    return _matrices(x.mT, dtype, often) if often else _matrices(x, dtype, often).mT
 
 
 def _stacked(x: Tensor, shared: int) -> Tensor:
@@ -140,6 +160,14 @@ def _product(a: Tensor, b: Tensor, out: Tensor) -> None:
         torch.bmm(a, b, out=out)
     else:
         out.copy_(torch.bmm(a, b).view(out.shape))
+
+
+def _add(sums: Tensor, rows: Tensor, factors: Tensor) -> None:
+    """Add ``rows.mT @ factors`` to transposed sums."""
+    if sums.stride(2) == 1:
+        sums.baddbmm_(rows.mT, factors)
+    else:
+        sums.mT.baddbmm_(factors.mT, rows)
 
 
 def new_like_torch(shape: tuple[int, ...], like: Tensor) -> Tensor:
@@ -167,9 +195,9 @@ def forward(
     with limits(fresh=False):
         for sample, some, shared in tiles.groups():
             matrices = shared.stop - shared.start
-            q = _copied(query[sample, some], tiles.dtype)
-            k_turned = _copied(key[sample, shared].mT, tiles.dtype)
-            v = _copied(value[sample, shared], tiles.dtype)
+            q = _matrices(query[sample, some], tiles.dtype, tiles.often)
+            k_turned = _turned(key[sample, shared], tiles.dtype, tiles.often)
+            v = _matrices(value[sample, shared], tiles.dtype, tiles.often)
             for tile in tiles.tiles(sample, some):
                 if tile.is_empty:
                     out[sample, some, tile.queries] = 0
@@ -200,11 +228,13 @@ def backward(
         sums: tuple[Tensor, Tensor] | None = None
         for sample, some, shared in tiles.groups():
             matrices = shared.stop - shared.start
-            q, upper = (_copied(x[sample, some], tiles.dtype) for x in (query, gradient))
-            k = _copied(key[sample, shared], tiles.dtype)
-            k_turned, v_turned = (_copied(x[sample, shared].mT, tiles.dtype) for x in (key, value))
+            q = _matrices(query[sample, some], tiles.dtype, tiles.often)
+            upper = _matrices(gradient[sample, some], tiles.dtype, tiles.often)
+            k = _matrices(key[sample, shared], tiles.dtype, tiles.often)
+            k_turned = _turned(key[sample, shared], tiles.dtype, tiles.often)
+            v_turned = _turned(value[sample, shared], tiles.dtype, tiles.often)
             if sums is None:
-                sums = torch.zeros_like(k_turned), torch.zeros_like(v_turned)
+                sums = tiles.sums(k_turned), tiles.sums(v_turned)
             for tile in tiles.tiles(sample, some):
                 if tile.is_empty:
                     d_query[sample, some, tile.queries] = 0
@@ -218,8 +248,8 @@ def backward(
                     x, dy, dy, x, tiles.kind, tile.rows, tile.place, tiles.plan
                 )
                 _product(slopes, k[:, tile.keys], d_query[sample, some, tile.queries])
-                sums[0][:, :, tile.keys].baddbmm_(part.mT, slopes)
-                sums[1][:, :, tile.keys].baddbmm_(top.mT, weights)
+                _add(sums[0][:, :, tile.keys], part, slopes)
+                _add(sums[1][:, :, tile.keys], top, weights)
             if some.stop == shared.stop * tiles.sharing:
                 d_key[sample, shared], d_value[sample, shared] = (x.mT for x in sums)
                 sums = None
