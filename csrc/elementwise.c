@@ -17,7 +17,7 @@ struct job {
     size_t lead, size; /* what the first block lacks; bytes of an element */
     const char *in[2];
     char *out[2];
-    double scale;
+    double scale, other;
     const fd_bias *bias;
     fd_act act;
     int draws; /* or everything is kept */
@@ -108,6 +108,18 @@ void fd_zoneout(fd_dtype dtype, const void *a, const void *b, void *y, size_t n,
                 const fd_plan *plan) {
     job j = {.in = {a, b}, .out = {y}, .chunk = zoneout_chunk};
     run(&j, unconverted(dtype), n, key, plan, 3);
+}
+
+static void weighted_chunk(const job *j, size_t first, size_t n, const fd_keep *keep) {
+    size_t at = first * j->size;
+    j->table->weighted_sum[j->dtype](j->in[0] + at, j->in[1] + at, j->out[0] + at, n, keep,
+                                     j->scale, j->other);
+}
+
+void fd_weighted_sum(fd_dtype dtype, const void *a, const void *b, void *y, size_t n, double kept,
+                     double dropped) {
+    job j = {.in = {a, b}, .out = {y}, .scale = kept, .other = dropped, .chunk = weighted_chunk};
+    run(&j, dtype, n, NULL, NULL, 3);
 }
 
 static void split_chunk(const job *j, size_t first, size_t n, const fd_keep *keep) {

@@ -77,6 +77,10 @@ typedef void fd_zoneout_fn(const void *a, const void *b, void *y, size_t n, cons
 /* da = keep ? dy : +0.0, db = keep ? +0.0 : dy. */
 typedef void fd_zoneout_split_fn(const void *dy, void *da, void *db, size_t n, const fd_keep *keep);
 
+/* y = a * kept + b * dropped; the bits of `keep` change nothing. */
+typedef void fd_weighted_sum_fn(const void *a, const void *b, void *y, size_t n,
+                                const fd_keep *keep, double kept, double dropped);
+
 /* y = keep ? x * scale + shift : dropped. */
 typedef void fd_affine_fn(const void *x, void *y, size_t n, const fd_keep *keep,
                           const fd_affine *map);
@@ -165,6 +169,7 @@ typedef struct fd_table {
     fd_bias_act_slope_fn *bias_act_slope[FD_DTYPE_COUNT];
     fd_zoneout_fn *zoneout[FD_DTYPE_COUNT];
     fd_zoneout_split_fn *zoneout_split[FD_DTYPE_COUNT];
+    fd_weighted_sum_fn *weighted_sum[FD_DTYPE_COUNT];
     fd_affine_fn *affine[FD_DTYPE_COUNT];
     fd_gaussian_dropout_fn *gaussian_dropout[FD_DTYPE_COUNT];
     fd_gaussian_noise_fn *gaussian_noise[FD_DTYPE_COUNT];

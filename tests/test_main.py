@@ -18,6 +18,7 @@ from fastdrop import __main__ as command
 from fastdrop import _selfcheck, _throughput, backends
 from fastdrop._arrays import KINDS
 from fastdrop._selfcheck import CASES, Case, Implementation
+from fastdrop.backends.call import Call
 
 
 def case_id(case: Case) -> str:
@@ -99,36 +100,38 @@ def test_using_restores_what_was_in_use() -> None:
 def shifted(operation: Callable[..., None]) -> Callable[..., None]:
     """The operation with a mistake: every mask is that of the next position."""
 
+    def moved(argument: object) -> object:
+        if isinstance(argument, fastdrop.Key):
+            return fastdrop.Key(argument.seed, argument.stream, (argument.offset + 1) % 2**63)
+        if isinstance(argument, Call):
+            return argument._replace(key=moved(argument.key))
+        return argument
+
     def wrong(*arguments: object) -> None:
-        operation(
-            *(
-                fastdrop.Key(a.seed, a.stream, (a.offset + 1) % 2**63)
-                if isinstance(a, fastdrop.Key)
-                else a
-                for a in arguments
-            )
-        )
+        operation(*map(moved, arguments))
 
     return wrong
 
 
-@pytest.mark.parametrize("operation", ["dropout", "mask_packed", "mask_bool"])
+@pytest.mark.parametrize("operation", ["run", "mask_packed", "mask_bool"])
 def test_a_wrong_mask_is_found(operation: str, monkeypatch: pytest.MonkeyPatch) -> None:
     module = backends.load("numpy")
     monkeypatch.setattr(module, operation, shifted(getattr(module, operation)))
     assert _selfcheck.mistakes(Implementation("numpy"))
 
 
-@pytest.mark.parametrize("operation", ["apply_packed", "apply_bool"])
-def test_a_wrong_product_is_found(operation: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = backends.load("numpy")
-    right = getattr(module, operation)
+@pytest.mark.parametrize("dtype", [np.uint8, np.bool_], ids=["packed", "bool"])
+def test_a_wrong_product_is_found(dtype: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    module: Any = backends.load("numpy")
+    right = module.run
 
-    def wrong(*arguments: Any) -> None:
-        *others, scale = arguments
-        right(*others, np.nextafter(np.float32(scale), np.float32(np.inf)))
+    def wrong(call: Call) -> None:
+        if call.mask is not None and call.mask.dtype == dtype:
+            scale = np.nextafter(np.float32(call.numbers[0]), np.float32(np.inf))
+            call = call._replace(numbers=(float(scale),))
+        right(call)
 
-    monkeypatch.setattr(module, operation, wrong)
+    monkeypatch.setattr(module, "run", wrong)
     assert _selfcheck.mistakes(Implementation("numpy"))
 
 

@@ -87,7 +87,8 @@ void fd_apply_bits_affine(fd_dtype dtype, const void *x, void *y, const fd_layou
 void fd_scale(fd_dtype dtype, const void *x, void *y, const fd_layout *layout, double scale);
 
 /* y = residual + dropout of x, for n contiguous elements; each product and sum is rounded in the
- * compute type, and the sum once more to the dtype. y may be x or residual. */
+ * compute type, and the sum once more to the dtype. Everything is kept where key is NULL. y may be
+ * x or residual. */
 void fd_dropout_add(fd_dtype dtype, const void *x, const void *residual, void *y, size_t n,
                     const fd_key *key, const fd_plan *plan, double scale);
 
@@ -125,7 +126,12 @@ void fd_bias_act_dropout_backward(fd_dtype dtype, fd_act act, const void *dy, co
 void fd_zoneout(fd_dtype dtype, const void *a, const void *b, void *y, size_t n, const fd_key *key,
                 const fd_plan *plan);
 
-/* The gradients of that: da = keep ? dy : +0.0 and db = keep ? +0.0 : dy; da may be dy. */
+/* What that is on average: y = a * kept + b * dropped, for n contiguous elements, each operation
+ * rounded in the compute type; y may be a or b. */
+void fd_weighted_sum(fd_dtype dtype, const void *a, const void *b, void *y, size_t n, double kept,
+                     double dropped);
+
+/* The gradients of zoneout: da = keep ? dy : +0.0 and db = keep ? +0.0 : dy; da may be dy. */
 void fd_zoneout_split(fd_dtype dtype, const void *dy, void *da, void *db, size_t n,
                       const fd_key *key, const fd_plan *plan);
 

@@ -11,6 +11,8 @@ cdef extern from "fastdrop.h" nogil:
                         const fd_key *, const fd_plan *, double scale)
     void fd_zoneout(fd_dtype, const void *a, const void *b, void *y, size_t n, const fd_key *,
                     const fd_plan *)
+    void fd_weighted_sum(fd_dtype, const void *a, const void *b, void *y, size_t n, double kept,
+                double dropped)
     void fd_zoneout_split(fd_dtype, const void *dy, void *da, void *db, size_t n, const fd_key *,
                           const fd_plan *)
     void fd_gaussian_dropout(fd_dtype, const void *x, void *y, size_t n, const fd_key *,
@@ -47,6 +49,7 @@ cdef enum fd_operation:
     OP_SELECT
     OP_SPLIT
     OP_UNMIX
+    OP_MIX
     OP_ACT
     OP_ACT_SLOPE
     OP_NOISE_FACTOR
@@ -55,7 +58,7 @@ cdef enum fd_operation:
 
 cdef dict _operations = {
     "scale": OP_SCALE, "affine": OP_AFFINE, "add": OP_ADD, "select": OP_SELECT, "split": OP_SPLIT,
-    "unmix": OP_UNMIX,
+    "unmix": OP_UNMIX, "mix": OP_MIX,
     "act": OP_ACT, "act_slope": OP_ACT_SLOPE, "noise_factor": OP_NOISE_FACTOR,
     "noise_add": OP_NOISE_ADD,
 }
@@ -115,6 +118,8 @@ cdef void _run(const fd_call *c) noexcept nogil:
     elif c.operation == OP_UNMIX:
         fd_scale(c.dtype, c.reads[0], c.writes[0], &c.layout, scale)
         fd_scale(c.dtype, c.reads[0], c.writes[1], &c.layout, c.numbers[1])
+    elif c.operation == OP_MIX:
+        fd_weighted_sum(c.dtype, c.reads[0], c.reads[1], c.writes[0], c.n, scale, c.numbers[1])
     elif c.operation == OP_ACT:
         fd_bias_act_dropout(
             c.dtype, c.act, c.reads[0], &c.bias, c.writes[0], c.n, key, &c.plan, scale
@@ -190,7 +195,7 @@ cdef size_t _mask_layout(fd_layout *layout, steps) except? 0:
 def run(call):
     """One element-wise operation. False, and nothing is done, where C does not take the call:
 
-    `mix`, shared variates, and what is not contiguous of operations without a layout.
+    shared variates, and what is not contiguous of operations without a layout.
     """
     operation, kind, reads, writes, numbers, key, plan, steps, mask, act, bias = call
     cdef _Buffers buffers = _Buffers()

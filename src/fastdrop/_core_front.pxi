@@ -74,6 +74,7 @@ cdef class _Rate:
 
 
 @cython.final
+@cython.auto_pickle(False)
 cdef class Front:
     """The compiled front of one variant: its declaration, and the rate of its last call."""
 

@@ -59,6 +59,12 @@ static void run_zoneout(const fd_table *table, fd_dtype dtype, const void *const
     table->zoneout[dtype](in[0], in[1], out[0], n, keep);
 }
 
+static void run_weighted_sum(const fd_table *table, fd_dtype dtype, const void *const *in,
+                             void *const *out, size_t n, const fd_keep *keep) {
+    int wide = dtype == FD_f64;
+    table->weighted_sum[dtype](in[0], in[1], out[0], n, keep, wide ? 0.7 : 0.7F, wide ? 0.3 : 0.3F);
+}
+
 static void run_zoneout_split(const fd_table *table, fd_dtype dtype, const void *const *in,
                               void *const *out, size_t n, const fd_keep *keep) {
     table->zoneout_split[dtype](in[0], out[0], out[1], n, keep);
@@ -263,6 +269,7 @@ void test_computing(void) {
         test_blocks("bias_act_slope", run_bias_act_slope, oracle, table);
         test_blocks("zoneout", run_zoneout, oracle, table);
         test_blocks("zoneout_split", run_zoneout_split, oracle, table);
+        test_blocks("weighted_sum", run_weighted_sum, oracle, table);
         test_blocks("affine", run_affine, oracle, table);
     }
 }

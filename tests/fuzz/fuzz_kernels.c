@@ -33,6 +33,7 @@ enum {
     ACT_BACKWARD,
     ZONEOUT,
     ZONEOUT_SPLIT,
+    WEIGHTED_SUM,
     SOFTMAX,
     SOFTMAX_BACKWARD,
     MAX_NORM,
@@ -208,6 +209,9 @@ static void perform(const recipe *r, const uint8_t *data, size_t size, uint8_t *
     case ZONEOUT_SPLIT: /* the other gradient takes the place of what is compared */
         fd_zoneout_split(r->dtype, x, to, second, r->length, &key, &plan);
         if (r->shared % 2) { memcpy(to, second, bytes); }
+        break;
+    case WEIGHTED_SUM:
+        fd_weighted_sum(r->dtype, x, second, to, r->length, scale, 1.0);
         break;
     case SOFTMAX:
     case SOFTMAX_BACKWARD:

@@ -6,7 +6,6 @@ from fastdrop import _core
 
 from .call import Call, in_runs, shared_noise
 from .numpy.arithmetic import rounded, widened
-from .numpy.operations import mix
 
 dropout_samples = _core.dropout_samples_into
 mask_packed = _core.mask_packed_into
@@ -27,12 +26,8 @@ def run(call: Call) -> None:
 
 
 def _run_in_parts(call: Call) -> None:
-    """What C takes contiguous arrays for, and the two operations that have no kernel yet."""
-    if call.operation == "mix":
-        with np.errstate(all="ignore"):
-            for part in in_runs(call):
-                part.writes[0][...] = mix(part, slice(0), None, *part.reads)[0]
-    elif call.steps is not None:
+    """What C takes contiguous arrays for, and shared variates, which it has no kernel for yet."""
+    if call.steps is not None:
         noise = shared_noise(call, run)
         with np.errstate(all="ignore"):
             for part in in_runs(call, noise):
