@@ -21,6 +21,30 @@ _LEAST: Final = 2.0**-16
 """Rarer events than a threshold of 16 bits tells apart come in blocks, and are left to PyTorch."""
 
 
+def _attended(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None,
+    p: float,
+    causal: bool,
+    scale: float | None,
+    grouped: bool,
+) -> Tensor | None:
+    """Attention as fastdrop.torch computes it, or None for what it leaves to PyTorch."""
+    if mask is not None and type(mask) not in (*PLAIN, *TRACED):
+        return None
+    if scale is not None and not math.isfinite(scale):
+        return None
+    with below(query):
+        if not _fit(query, key, value, mask, causal, grouped):
+            return None
+        if grouped:
+            key, value = (_repeated(x, query.shape[-3]) for x in (key, value))
+        factor = query.shape[-1] ** -0.5 if scale is None else scale
+        return _attend(query, key, value, mask, p, causal, factor, None, None)
+
+
 def _attention(original: Function) -> Function:
     def kernel(
         query: Tensor,
@@ -33,23 +57,10 @@ def _attention(original: Function) -> Function:
         scale: float | None = None,
         enable_gqa: bool = False,
     ) -> Any:
-        if (
-            0.0 < dropout_p < 1.0
-            and is_ours(query)
-            and is_ours(key)
-            and is_ours(value)
-            and (attn_mask is None or type(attn_mask) in (*PLAIN, *TRACED))
-            and (scale is None or math.isfinite(scale))
-        ):
-            with below(query):
-                if _fit(query, key, value, attn_mask, is_causal, enable_gqa):
-                    if enable_gqa:
-                        key, value = (_repeated(x, query.shape[-3]) for x in (key, value))
-                    if scale is None:
-                        scale = query.shape[-1] ** -0.5
-                    return _attend(
-                        query, key, value, attn_mask, dropout_p, is_causal, scale, None, None
-                    )
+        if 0.0 < dropout_p < 1.0 and all(map(is_ours, (query, key, value))):
+            y = _attended(query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa)
+            if y is not None:
+                return y
         return original(
             query, key, value, attn_mask, dropout_p, is_causal,
             scale=scale, enable_gqa=enable_gqa,
