@@ -93,10 +93,10 @@ def compare_calls(quick: bool, rounds: int) -> Iterator[str]:
     for call in [*(call for size in sizes for call in _calls(size)), *_OTHERS]:
         names = _names(call.size)
         timer = Timer(call.statement, timer=time.thread_time, globals=names)
-        number = max(1, int((0.001 if quick else 0.01) / max(timer.timeit(20) / 20, 1e-7)))
+        number = max(10, int((0.001 if quick else 0.01) / max(timer.timeit(20) / 20, 1e-7)))
 
         def seconds(timer: Timer = timer, number: int = number) -> float:
-            timer.timeit(max(1, number // 10))
+            timer.timeit(max(3, number // 10))
             return timer.timeit(number) / number
 
         tasks: list[Any] = [(nullcontext(), seconds), (None, seconds)]

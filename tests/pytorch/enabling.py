@@ -49,3 +49,8 @@ def bits(x: torch.Tensor) -> torch.Tensor:
     """The memory of the elements, in C order: tells -0.0 from 0.0, and nan is equal to nan."""
     x = x.detach().resolve_conj().resolve_neg().contiguous()
     return x.view(torch.uint8) if x.dim() else x.reshape(1).view(torch.uint8)
+
+
+def numbers(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(1)
+    return torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)

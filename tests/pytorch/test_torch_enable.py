@@ -1,19 +1,15 @@
-"""`fastdrop.torch.enable`: what PyTorch's own operators give while it holds, and after."""
+"""`fastdrop.torch.enable`: what PyTorch's own operators give while it holds."""
 
-import threading
-import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from fresh import output
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
-from enabling import alike, outcome, seeded  # noqa: E402
+from enabling import alike, numbers, outcome, seeded  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402, N812
 
-import fastdrop  # noqa: E402
 import fastdrop.torch as ft  # noqa: E402
 
 DTYPES = [torch.float32, torch.float64, torch.float16, torch.bfloat16]
@@ -23,11 +19,6 @@ DTYPES = [torch.float32, torch.float64, torch.float16, torch.bfloat16]
 def _as_it_was() -> Iterator[None]:
     yield
     ft.disable()
-
-
-def numbers(*shape: int, dtype: "torch.dtype" = torch.float32) -> "torch.Tensor":
-    generator = torch.Generator().manual_seed(1)
-    return torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
 
 
 # --- values --------------------------------------------------------------------------------------
@@ -346,171 +337,3 @@ def test_pytorchs_modules_draw_here(model: str) -> None:
         other = seeded(MODELS[model])
     assert "aten::bernoulli_" in [event.name for event in profile.events()]
     assert not torch.equal(y, other)
-
-
-# --- the switch ----------------------------------------------------------------------------------
-
-
-def plain() -> list["torch.Tensor"]:
-    x = numbers(3, 4, 5, 6)
-    return [
-        seeded(F.dropout, x, 0.3),
-        seeded(F.dropout2d, x, 0.3),
-        seeded(F.alpha_dropout, x, 0.3, True),
-        seeded(F.feature_alpha_dropout, x, 0.3, True),
-        seeded(lambda: F.dropout(x.clone(), 0.3, inplace=True)),
-        seeded(F.scaled_dot_product_attention, x, x, x, dropout_p=0.3),
-        seeded(x.clone().bernoulli_, 0.3),
-        seeded(torch.bernoulli, x, 0.3),
-        *seeded(torch.native_dropout, x, 0.3, True),
-    ]
-
-
-def test_pytorch_is_back_to_the_bit() -> None:
-    before = plain()
-    handle = ft.enable()
-    assert handle.active
-    held = plain()
-    assert not any(map(torch.equal, before, held))
-    handle.disable()
-    assert not handle.active
-    assert alike(plain(), before)
-    handle.disable()
-    ft.disable()
-    assert alike(plain(), before)
-    with ft.enable(), ft.enable():
-        assert alike(plain(), held)
-    assert alike(plain(), before)
-
-
-def test_the_last_handle_ends_it() -> None:
-    before = plain()
-    first, second = ft.enable(), ft.enable()
-    held = plain()
-    first.disable()
-    first.disable()
-    assert alike(plain(), held)
-    assert second.active
-    with second as same:
-        assert same is second
-    assert alike(plain(), before)
-    third, fourth = ft.enable(), ft.enable()
-    ft.disable()
-    assert not third.active
-    assert not fourth.active
-    assert alike(plain(), before)
-    with pytest.raises(KeyError), ft.enable():
-        raise KeyError
-    assert alike(plain(), before)
-
-
-def test_a_handle_tells_whether_it_holds() -> None:
-    handle = ft.enable()
-    assert repr(handle) == "<fastdrop.torch.enable(): active>"
-    handle.disable()
-    assert repr(handle) == "<fastdrop.torch.enable(): ended>"
-    with pytest.raises(TypeError, match="bernoulli has to be a bool, but got int"):
-        ft.enable(bernoulli=1)  # type: ignore[arg-type]
-
-
-def test_no_cycle_between_ours_and_pytorchs() -> None:
-    """What our functions leave to PyTorch arrives there."""
-    with ft.enable():
-        assert ft.dropout(torch.ones(3, device="meta"), 0.5).device.type == "meta"
-        with pytest.raises(RuntimeError, match="can't be cast"):
-            ft.dropout(torch.arange(5), 0.5)
-        with pytest.raises(RuntimeError):
-            ft.scaled_dot_product_attention(
-                *torch.ones(3, 1, 2, 4, 8, dtype=torch.int64), dropout_p=0.5
-            )
-        x = numbers(100)
-        assert torch.equal(seeded(ft.dropout, x), seeded(F.dropout, x))
-        assert torch.equal(ft.dropout(x, seed=5), ft.dropout(x, seed=fastdrop.Key(5)))
-        model = nn.Sequential(nn.Linear(100, 10), nn.Dropout(0.3))
-        y = seeded(model, x)
-        ft.replace(model)
-        assert torch.equal(seeded(model, x), y)
-
-
-@pytest.mark.heavy
-def test_silent_and_only_about_this() -> None:
-    code = """
-        import warnings
-        import torch
-        import fastdrop.torch as ft
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            torch.set_warn_always({always})
-            with ft.enable():
-                warnings.warn("another")
-            ft.enable()
-            ft.disable()
-        print([str(w.message) for w in caught], torch.is_warn_always_enabled())
-    """
-    for always in (False, True):
-        assert output(code.replace("{always}", str(always))) == f"['another'] {always}"
-
-
-def test_whoever_overrides_next_is_warned() -> None:
-    """PyTorch warns once in a process: the warning that is silenced here is not that one."""
-    with ft.enable(), warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        torch.set_warn_always(True)
-        try:
-            with torch.library._scoped_library("aten", "IMPL") as library:
-                library.impl("native_dropout", lambda *_: None, "CPU")
-        finally:
-            torch.set_warn_always(False)
-    assert any("verrid" in str(warning.message) for warning in caught)
-
-
-def test_another_overriding_of_before_is_called_where_ours_is_not() -> None:
-    called = []
-
-    def theirs(x: "torch.Tensor", p: float, train: bool) -> "torch.Tensor":
-        called.append((p, train))
-        return x + 1
-
-    with torch.library._scoped_library("aten", "IMPL") as library:
-        library.impl("dropout", theirs, "AutogradCPU")
-        with ft.enable():
-            x = numbers(10)
-            assert torch.equal(seeded(F.dropout, x), seeded(ft.dropout, x))
-            assert torch.equal(F.dropout(x, 1.0), x + 1)
-        assert called == [(1.0, True)]
-        assert torch.equal(F.dropout(x), x + 1)
-
-
-def test_all_threads_see_it() -> None:
-    x = numbers(1000)
-    wanted = seeded(ft.dropout, x)
-    results: list[torch.Tensor] = []
-    thread = threading.Thread(target=lambda: results.append(seeded(F.dropout, x)))
-    with ft.enable():
-        thread.start()
-        thread.join()
-    assert torch.equal(results[0], wanted)
-
-
-def test_switching_in_many_threads_at_once() -> None:
-    x, errors = numbers(64), []
-    barrier = threading.Barrier(4)
-
-    def switch() -> None:
-        try:
-            barrier.wait()
-            for _ in range(20):
-                with ft.enable():
-                    assert F.dropout(x, 0.5).shape == x.shape
-                F.dropout(x, 0.5)
-        except BaseException as error:
-            errors.append(error)
-
-    before = plain()
-    threads = [threading.Thread(target=switch) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not errors
-    assert alike(plain(), before)

@@ -6,8 +6,8 @@
 >>> drop(torch.ones(8))
 tensor([0., 0., 2., 0., 0., 2., 0., 0.])
 
-`enable` lets PyTorch's own operators be computed here, whoever calls them. The functions and modules
-of this package have PyTorch's names, signatures, errors and warnings. Under
+`enable` lets PyTorch's own operators be computed here, whoever calls them. The functions and
+modules of this package have PyTorch's names, signatures, errors and warnings. Under
 `torch.compile`, a `generator` has to be a module's and not a call's, a `seed` has to be an int, and
 `torch.func.grad` does not go together with it.
 """

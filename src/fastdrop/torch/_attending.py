@@ -122,7 +122,7 @@ class _InPlaceOfPyTorch(TorchFunctionMode):
         kwargs = kwargs or {}
         if function is not PYTORCHS:
             return function(*args, **kwargs)
-        call = _call_of(*args, **kwargs)
+        call = call_of(*args, **kwargs)
         if call is None:
             return PYTORCHS(*args, **kwargs)
         overriding = _get_overloaded_args(call.tensors)
@@ -137,7 +137,7 @@ class _InPlaceOfPyTorch(TorchFunctionMode):
         return _computed_or_not(call, self.generator, self.seed)
 
 
-def _call_of(
+def call_of(
     query: Any,
     key: Any,
     value: Any,

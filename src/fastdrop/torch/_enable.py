@@ -89,10 +89,9 @@ def enable(*, bernoulli: bool = True) -> Enabled:
     Returns
     -------
     handle
-        An object with a method ``disable()`` and an attribute ``active``, which is a context manager
-        too. Calls may be nested, and may
-        overlap: PyTorch's kernels are back when the last handle has ended, or after
-        `fastdrop.torch.disable`.
+        An object with a method ``disable()`` and an attribute ``active``, which is a context
+        manager too. Calls may be nested, and may overlap: PyTorch's kernels are back when the last
+        handle has ended, or after `fastdrop.torch.disable`.
 
     Raises
     ------

@@ -9,17 +9,38 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from ._attending import Call, computed
+from ._attending import call_of, computed
 from ._autograd import apply, is_ordinary
 from ._bridge import PLAIN, drawn_tensor
 from ._call import call, call_both
 from ._draw import DROPOUT, KEPT, Draw
 from ._kernels import TRACED, Function, Kernel, at_both, below, is_ours, unrecorded
 from ._seeding import WORD
-from ._seen import CAUSAL, EVERYTHING
 
 _LEAST: Final = 2.0**-16
 """Rarer events than a threshold of 16 bits tells apart come in blocks, and are left to PyTorch."""
+
+
+def _attended(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None,
+    p: float,
+    causal: bool,
+    scale: float | None,
+    grouped: bool,
+) -> Tensor | None:
+    """Attention as fastdrop.torch computes it, or None for what it leaves to PyTorch."""
+    if mask is not None and type(mask) not in (*PLAIN, *TRACED):
+        return None
+    if scale is not None and not math.isfinite(scale):
+        return None
+    asked = call_of(query, key, value, mask, p, causal, scale=scale, enable_gqa=grouped)
+    if asked is None:
+        return None
+    with below(query):
+        return computed(asked)
 
 
 def _attention(original: Function) -> Function:
@@ -34,19 +55,8 @@ def _attention(original: Function) -> Function:
         scale: float | None = None,
         enable_gqa: bool = False,
     ) -> Any:
-        if (
-            0.0 < dropout_p < 1.0
-            and is_ours(query)
-            and is_ours(key)
-            and is_ours(value)
-            and (attn_mask is None or type(attn_mask) in (*PLAIN, *TRACED))
-            and not (is_causal and attn_mask is not None)
-            and (scale is None or math.isfinite(scale))
-        ):
-            band = CAUSAL if is_causal else EVERYTHING
-            call = Call(query, key, value, attn_mask, dropout_p, band, scale, enable_gqa)
-            with below(query):
-                y = computed(call)
+        if 0.0 < dropout_p < 1.0 and all(map(is_ours, (query, key, value))):
+            y = _attended(query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa)
             if y is not None:
                 return y
         return original(
