@@ -217,7 +217,7 @@ CASES = [
             (1.0, "float", TypeError, "rng has to be None, an integer seed, a fastdrop Key or"),
             (True, "bool", TypeError, "rng has to be None, an integer seed, a fastdrop Key or"),
             ((1, 0, 0), "tuple", TypeError, "rng has to be None, an integer seed, a fastdrop Key"),
-            (np.random.RandomState(1), "RandomState", TypeError, "but got RandomState"),
+            (np.random.RandomState(1), "RandomState", TypeError, "got numpy.random.mtrand.Random"),
             (
                 -1,
                 "negative",

@@ -172,7 +172,12 @@ def test_alpha_modules(name: str) -> None:
         assert module.eval()(x) is x
     model = nn.Sequential(nn.SELU(), theirs)
     assert ft.replace(model).replaced == ("1",)
-    assert type(model[1]) is type(ours)
+    assert type(model[1]) is type(theirs)
+    results = []
+    for module in (ours, model[1]):
+        torch.manual_seed(3)
+        results.append(module.train()(torch.ones(3, 4)))
+    assert torch.equal(*results)
 
 
 # --- zoneout -------------------------------------------------------------------------------------
@@ -255,7 +260,8 @@ def test_modules(name: str) -> None:
         y = getattr(ft, function)(x, 0.5, training=True, generator=generator, **keywords)
         assert torch.equal(module(x), y)
         assert torch.equal(twin(x), y)
-    assert module.state_dict() == {}
+    assert list(module.state_dict()) == ["_extra_state"]  # where its generator stands
+    assert getattr(ft, name)(0.5, **keywords).state_dict() == {}
     assert module.eval()(x) is x
     assert f"{name}(p=0.5" in repr(module)
     result = ft.mc_dropout(nn.Sequential(getattr(ft, name)(0.5, **keywords)), torch.rand(shape), 8)
@@ -266,7 +272,8 @@ def test_embedding() -> None:
     torch.manual_seed(0)
     words = ft.EmbeddingDropout(50, 4, 0.5, padding_idx=3, seed=7)
     plain = nn.Embedding(50, 4, padding_idx=3)
-    plain.load_state_dict(words.state_dict(), strict=True)
+    found = plain.load_state_dict(words.state_dict(), strict=False)
+    assert found == ([], ["_extra_state"])  # where the module's own generator stands
     indices = torch.arange(50).repeat(2, 1)
     keep = torch.from_numpy(fastdrop.dropout_mask((50, 1), 0.5, rng=7))
     y = words(indices)
