@@ -73,11 +73,12 @@ class _Drawn(torch.autograd.Function):
         if y is not None:
             return y, None
         draw = _whole(ctx.draw)
-        if draw.strides is not None and 0 in gradient.stride():
+        strided = gradient.layout is torch.strided
+        if strided and draw.strides is not None and 0 in gradient.stride():
             # Expanded, as by sum(): it has no order of its own, and takes the input's.
             like = gradient.new_empty_strided(gradient.shape, draw.strides)
             gradient = like.copy_(gradient)
-        return derivative(gradient, draw), None
+        return _ops.by_layout(lambda g: derivative(g, draw), gradient), None
 
     @staticmethod
     def jvp(ctx: Any, tangent: torch.Tensor, _: None) -> torch.Tensor:
@@ -113,7 +114,8 @@ class _Transformed(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         (key,) = ctx.saved_tensors
-        return _Transformed.apply(gradient, key, *ctx.rest), None, None, None, None
+        found = _ops.by_layout(lambda g: _Transformed.apply(g, key, *ctx.rest), gradient)
+        return found, None, None, None, None
 
     @staticmethod
     def jvp(ctx: Any, tangent: torch.Tensor, *_: None) -> torch.Tensor:
