@@ -9,17 +9,23 @@ from __future__ import annotations
 import functools
 import sys
 import warnings
+import zlib
 from collections.abc import Iterable
 from typing import Any, Final
 
 import torch
 
+from fastdrop import __version__
+
 from ._kernels import Kernel
+from ._ops import key_op
 
 _WARNING: Final = r"Warning only once for all operators,\s+other operators may also be overridden"
 _ANY: Final = torch._C.DispatchKeySet(torch._C.DispatchKey.CPU)
 """For kernels of PyTorch that do not ask which keys a call had."""
 _MARK: Final = "+fastdrop:"
+# Code that was compiled for operators of another version calls them with their arguments.
+_VERSION: Final = f"@{__version__}-{zlib.crc32(str(key_op._schema).encode()):08x}"
 
 
 class Overriding:
@@ -81,4 +87,4 @@ def mark_compiled_code(mark: str) -> None:
 
 
 def _marked(tag: str, mark: str) -> str:
-    return tag.partition(_MARK)[0] + (_MARK + mark if mark else "")
+    return tag.partition(_MARK)[0] + (_MARK + mark + _VERSION if mark else "")
