@@ -124,3 +124,19 @@ def test_generators_in_state_dicts(name: str, make: Callable[[], dict[str, Any]]
     with pytest.raises(RuntimeError, match=r"Unexpected key.*_extra_state"):
         plain.load_state_dict(state)
     plain.load_state_dict(state, strict=False)
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.float64])
+@pytest.mark.parametrize("name", ["attention", "softmax_dropout"])
+def test_masks_that_are_inference_tensors(name: str, dtype: "torch.dtype") -> None:
+    def call(x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        if name == "softmax_dropout":
+            return ft.softmax_dropout(x, 0.5, mask=mask, seed=1)
+        return ft.scaled_dot_product_attention(x, x, x, mask, 0.5, seed=1)
+
+    x = torch.rand(2, 2, 4, 4, dtype=torch.float64, requires_grad=True)
+    mask = torch.eye(4).to(dtype)
+    with torch.inference_mode():
+        twin = mask.clone()
+    wanted, found = (torch.autograd.grad(call(x, m).square().sum(), x)[0] for m in (mask, twin))
+    assert torch.equal(wanted, found)

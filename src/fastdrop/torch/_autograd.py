@@ -50,6 +50,13 @@ def records(x: torch.Tensor) -> bool:
     return (x.requires_grad and torch.is_grad_enabled()) or forward_ad._current_level >= 0
 
 
+def keepable(x: torch.Tensor) -> torch.Tensor:
+    """`x`, or a copy where autograd may have to keep it and keeps no inference tensors."""
+    if is_ordinary(x) and torch.is_grad_enabled() and x.is_inference():
+        return x.clone()
+    return x
+
+
 class _Drawn(torch.autograd.Function):
     """A draw of a tensor, without the detours that `torch.func` would need.
 
