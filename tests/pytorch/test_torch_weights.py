@@ -231,12 +231,12 @@ def test_softmax_module() -> None:
 def test_dropconnect_module() -> None:
     module = ft.DropConnectLinear(6, 3, p=0.3, seed=7)
     plain = nn.Linear(6, 3)
-    plain.load_state_dict(module.state_dict(), strict=True)
+    plain.load_state_dict(dict(module.named_parameters()), strict=True)
     generator, x = fastdrop.Generator(7), normal(5, 6)
     twin = copy.deepcopy(module)
     wanted = ft.dropconnect_linear(x, module.weight, module.bias, 0.3, generator=generator)
     assert torch.equal(module(x), wanted)
-    state = {name: tensor * 2 for name, tensor in module.state_dict().items()}
+    state = {name: tensor * 2 for name, tensor in module.named_parameters()}
     y = torch.func.functional_call(twin, state, (x,))
     torch.testing.assert_close(y, 2 * wanted)
     assert torch.equal(module.eval()(x), plain(x))
