@@ -190,14 +190,23 @@ def test_errors_in_place(what: str) -> None:
     assert ours == theirs
 
 
-@pytest.mark.parametrize("what", ["a leaf", "a view of a leaf", "expanded"])
+@pytest.mark.parametrize(
+    "what",
+    [
+        "a leaf",
+        "a view of a leaf",
+        "expanded",
+        "one of several views",
+        "a view made without gradient",
+    ],
+)
 def test_refusals_in_place_come_before_anything_happens(what: str) -> None:
     x = IN_PLACE[what]()
-    before = torch.get_rng_state()
+    before, values = torch.get_rng_state(), x.detach().clone()
     with pytest.raises(RuntimeError):
         ft.dropout(x, 0.5, inplace=True)
     assert torch.equal(torch.get_rng_state(), before)
-    assert (x == 1).all()
+    assert torch.equal(x, values)
 
 
 def test_in_place_counts_as_a_change() -> None:
@@ -305,3 +314,21 @@ def test_errors_of_generator_and_seed(keywords: dict, error: type, words: str) -
             ft.Dropout(**keywords)
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.equal(x, torch.ones(3))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout"],
+)
+@pytest.mark.parametrize("inplace", [False, True])
+def test_in_the_place_of_pytorchs_operators(
+    name: str, inplace: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is left to PyTorch goes to its operator, and not to what stands in its place."""
+    x = torch.ones(2, 3, 4, 4, dtype=torch.complex64)
+    operator = name + "_" * inplace
+    expected = outcome(lambda: getattr(torch, operator)(x.clone(), 1.0, True))
+    ours = ft.dropout2d if name == "feature_dropout" else getattr(ft, name)
+    monkeypatch.setattr(torch, name, lambda x, p, train: ours(x, p, train))
+    monkeypatch.setattr(torch, name + "_", lambda x, p, train: ours(x, p, train, True))
+    assert outcome(lambda: getattr(torch, operator)(x.clone(), 1.0, True)) == expected

@@ -133,3 +133,37 @@ def test_modules_are_as_they_were() -> None:
         copied.load_state_dict(model.state_dict())
         assert torch.equal(seeded(copied, x), y)
         assert type(model[1]) is nn.Dropout
+
+
+def test_switched_in_threads_while_others_call() -> None:
+    """In a process of its own, because a fault would end it."""
+    output("""
+        import threading
+        import torch
+        import fastdrop.torch as ft
+
+        x, errors, stop = torch.ones(16), [], threading.Event()
+
+        def call():
+            while not stop.is_set():
+                try:
+                    torch.nn.functional.dropout(x, 0.5)
+                except Exception as error:
+                    errors.append(error)
+
+        def switch():
+            for _ in range(30):
+                with ft.enable():
+                    pass
+
+        callers = [threading.Thread(target=call) for _ in range(2)]
+        switchers = [threading.Thread(target=switch) for _ in range(2)]
+        for thread in (*callers, *switchers):
+            thread.start()
+        for thread in switchers:
+            thread.join()
+        stop.set()
+        for thread in callers:
+            thread.join()
+        assert not errors, errors[0]
+    """)

@@ -2,6 +2,7 @@
 
 import copy
 import io
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,6 +17,7 @@ from torch.nn import functional as F  # noqa: E402, N812
 from torch.testing._internal.two_tensor import TwoTensor  # noqa: E402
 from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 
+import fastdrop  # noqa: E402
 import fastdrop.torch as ft  # noqa: E402
 
 pytestmark = [
@@ -161,14 +163,16 @@ def test_no_compiled_code_outlives_the_switch(backend: str, wanted: "torch.Tenso
 
 def test_names_of_compiled_code_are_as_before_afterwards() -> None:
     config = torch.compiler.config
-    assert config.cache_key_tag == "+fastdrop:bernoulli,dropout"
+    # Another version of the operators must not find what was compiled for this one.
+    version = rf"@{re.escape(fastdrop.__version__)}-[0-9a-f]{{8}}"
+    assert re.fullmatch(rf"\+fastdrop:bernoulli,dropout{version}", config.cache_key_tag)
     with ft.enable(bernoulli=False):
-        assert config.cache_key_tag == "+fastdrop:bernoulli,dropout"
+        assert re.fullmatch(rf"\+fastdrop:bernoulli,dropout{version}", config.cache_key_tag)
     ft.disable()
     assert config.cache_key_tag == ""
     with config.patch(cache_key_tag="mine"):
         with ft.enable(bernoulli=False):
-            assert config.cache_key_tag == "mine+fastdrop:dropout"
+            assert re.fullmatch(rf"mine\+fastdrop:dropout{version}", config.cache_key_tag)
         assert config.cache_key_tag == "mine"
     assert config.cache_key_tag == ""
 

@@ -184,3 +184,37 @@ def test_a_compiled_model_follows() -> None:
     y = compiled(torch.ones(100))
     torch.manual_seed(1)
     assert torch.equal(y, ft.dropout(torch.ones(100), 0.5))
+
+
+CHANGEABLE = {
+    "Dropout": (nn.Dropout, (4,)),
+    "Dropout1d": (nn.Dropout1d, (2, 3, 4)),
+    "Dropout2d": (nn.Dropout2d, (2, 3, 4, 4)),
+    "Dropout3d": (nn.Dropout3d, (2, 3, 4, 4, 4)),
+    "AlphaDropout": (nn.AlphaDropout, (4,)),
+    "FeatureAlphaDropout": (nn.FeatureAlphaDropout, (2, 3, 4)),
+}
+
+
+@pytest.mark.parametrize("name", CHANGEABLE)
+@pytest.mark.parametrize("how", ["the object's class", "the class's method"])
+def test_a_method_that_is_exchanged_later_runs(
+    name: str, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in recipes for Monte Carlo dropout, which put another class or method there."""
+    kind, shape = CHANGEABLE[name]
+    model = nn.Sequential(kind(0.5))
+    ft.replace(model)
+
+    def forward(_: nn.Module, x: torch.Tensor) -> torch.Tensor:
+        return x * 5
+
+    if how == "the object's class":
+        model[0].__class__ = type("Exchanged", (kind,), {"forward": forward})
+    else:
+        monkeypatch.setattr(kind, "forward", forward)
+    x = torch.ones(shape)
+    for one in (model, copy.deepcopy(model)):
+        assert torch.equal(one(x), x * 5)
+    ft.restore(model)
+    assert torch.equal(model(x), x * 5)

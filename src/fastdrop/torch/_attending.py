@@ -31,7 +31,7 @@ from torch.overrides import TorchFunctionMode, _get_overloaded_args, has_torch_f
 from fastdrop._plan import check_factor
 
 from ._attention import attended, attention_op, composed
-from ._autograd import is_ordinary
+from ._autograd import is_ordinary, keepable
 from ._bridge import PLAIN, taken
 from ._call import word_for
 from ._ops import key_tensor
@@ -275,7 +275,7 @@ def _attend(call: Call, scale: float, generator: AnyGenerator, seed: Seed) -> Te
     lead = torch.broadcast_shapes(query.shape[:-2], _served(key, call), *masked)
     whole = torch.broadcast_shapes(lead, _served(value, call))
     if mask is not None:
-        mask = mask.expand(*lead, *scores)
+        mask = keepable(mask).expand(*lead, *scores)
     n = scores[0] * scores[1]
     for length in lead:
         n *= length

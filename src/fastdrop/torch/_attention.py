@@ -20,7 +20,7 @@ from fastdrop._rng import Key
 from . import _tiles
 from ._autograd import drawn, intercepted, is_ordinary
 from ._draw import DROPOUT, Draw
-from ._ops import words_of
+from ._ops import dense, words_of
 from ._seen import EVERYTHING, Band
 
 Gradients: TypeAlias = tuple[Tensor, Tensor, Tensor]
@@ -91,7 +91,7 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: object) -> None:  # noqa: A
 
 
 def _backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-    found = attention_backward_op(gradient, *ctx.saved_tensors, *ctx.rest)
+    found = attention_backward_op(dense(gradient), *ctx.saved_tensors, *ctx.rest)
     return *found, *(None,) * 6
 
 
@@ -128,6 +128,7 @@ class _Attended(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         query, key, value, mask, word = ctx.saved_tensors
+        gradient = dense(gradient)
         again = torch.is_grad_enabled()
         plain = is_ordinary(gradient) and not is_legacy_batchedtensor(gradient)
         if plain and not again:

@@ -50,6 +50,13 @@ def records(x: torch.Tensor) -> bool:
     return (x.requires_grad and torch.is_grad_enabled()) or forward_ad._current_level >= 0
 
 
+def keepable(x: torch.Tensor) -> torch.Tensor:
+    """`x`, or a copy where autograd may have to keep it and keeps no inference tensors."""
+    if is_ordinary(x) and torch.is_grad_enabled() and x.is_inference():
+        return x.clone()
+    return x
+
+
 class _Drawn(torch.autograd.Function):
     """A draw of a tensor, without the detours that `torch.func` would need.
 
@@ -73,11 +80,12 @@ class _Drawn(torch.autograd.Function):
         if y is not None:
             return y, None
         draw = _whole(ctx.draw)
-        if draw.strides is not None and 0 in gradient.stride():
+        strided = gradient.layout is torch.strided
+        if strided and draw.strides is not None and 0 in gradient.stride():
             # Expanded, as by sum(): it has no order of its own, and takes the input's.
             like = gradient.new_empty_strided(gradient.shape, draw.strides)
             gradient = like.copy_(gradient)
-        return derivative(gradient, draw), None
+        return _ops.by_layout(lambda g: derivative(g, draw), gradient), None
 
     @staticmethod
     def jvp(ctx: Any, tangent: torch.Tensor, _: None) -> torch.Tensor:
@@ -113,7 +121,8 @@ class _Transformed(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         (key,) = ctx.saved_tensors
-        return _Transformed.apply(gradient, key, *ctx.rest), None, None, None, None
+        found = _ops.by_layout(lambda g: _Transformed.apply(g, key, *ctx.rest), gradient)
+        return found, None, None, None, None
 
     @staticmethod
     def jvp(ctx: Any, tangent: torch.Tensor, *_: None) -> torch.Tensor:

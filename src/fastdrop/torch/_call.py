@@ -16,6 +16,7 @@ from ._autograd import apply_in_place, drawn, intercepted, is_ordinary, records
 from ._bridge import check_stored, has_memory, kind_of, readable, taken, tensor_size
 from ._draw import DROPOUT, Draw, Form, Rule, decisions, shape_of
 from ._keys import key_for, word_for
+from ._private import writable_view
 from ._seeding import AnyGenerator, Seed, words_for
 
 __all__ = ["call", "call_both", "check_writable", "key_for", "word_for"]
@@ -71,6 +72,8 @@ def check_written(x: torch.Tensor) -> None:
                 "a view of a leaf Variable that requires grad is being used in an in-place "
                 "operation."
             )
+        if base is not None and x.requires_grad and not writable_view(x):
+            x.mul_(1.0)  # PyTorch's error names what the view is from
     if not x.is_contiguous() and any(
         step == 0 and n > 1 for n, step in zip(x.shape, x.stride(), strict=True)
     ):

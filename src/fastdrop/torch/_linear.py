@@ -21,7 +21,7 @@ from fastdrop._rng import Key
 from . import _bridge
 from ._autograd import drawn, intercepted, is_ordinary
 from ._draw import DROPOUT, Draw
-from ._ops import tangents_by, words_of
+from ._ops import dense, tangents_by, words_of
 
 if TYPE_CHECKING:
     from fastdrop._arrays import Array
@@ -100,6 +100,7 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: object) -> None:  # noqa: A
 
 def _backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
     x, w, word = ctx.saved_tensors
+    gradient = dense(gradient)
     dx, dw = ctx.needs_input_grad[:2]
     return (
         dropconnect_dx_op(gradient, w, word, *ctx.rest) if dx else None,

@@ -89,6 +89,24 @@ def _(
     return mode.__torch_dispatch__(function, types, arguments, {})
 
 
+# --- gradients ---------------------------------------------------------------------------------
+
+
+def dense(gradient: torch.Tensor) -> torch.Tensor:
+    """A gradient that may be sparse, as that of an embedding is, for what reads all of it."""
+    return gradient if gradient.layout is torch.strided else gradient.to_dense()
+
+
+def by_layout(
+    function: Callable[[torch.Tensor], torch.Tensor], gradient: torch.Tensor
+) -> torch.Tensor:
+    """A function of each element, 0 at 0, of a gradient that may be sparse and stays so."""
+    if gradient.layout is torch.strided:
+        return function(gradient)
+    y = function(gradient.to_dense())
+    return y.sparse_mask(gradient.coalesce()) if gradient.layout is torch.sparse_coo else y
+
+
 # --- tangents ------------------------------------------------------------------------------------
 
 
@@ -140,7 +158,8 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:  # n
 
 def _backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
     (key,) = ctx.saved_tensors
-    return draw_op(gradient, key, *ctx.rest), None, None, None, None
+    found = by_layout(lambda g: draw_op(g, key, *ctx.rest), gradient)
+    return found, None, None, None, None
 
 
 draw_op.register_autograd(_backward, setup_context=_keep)

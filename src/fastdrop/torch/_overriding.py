@@ -9,17 +9,32 @@ from __future__ import annotations
 import functools
 import sys
 import warnings
+import zlib
+from collections import deque
 from collections.abc import Iterable
 from typing import Any, Final
 
 import torch
 
+from fastdrop import __version__
+
 from ._kernels import Kernel
+from ._ops import key_op
 
 _WARNING: Final = r"Warning only once for all operators,\s+other operators may also be overridden"
 _ANY: Final = torch._C.DispatchKeySet(torch._C.DispatchKey.CPU)
 """For kernels of PyTorch that do not ask which keys a call had."""
 _MARK: Final = "+fastdrop:"
+# Code that was compiled for operators of another version calls them with their arguments.
+_VERSION: Final = f"@{__version__}-{zlib.crc32(str(key_op._schema).encode()):08x}"
+
+
+_KEPT: Final = 256
+_ended: Final[deque[list[Any]]] = deque(maxlen=_KEPT)
+"""Kernels that another thread may be about to run when they are taken back.
+
+PyTorch frees a kernel while who called it waits for Python's lock, and runs then what lies there.
+"""
 
 
 class Overriding:
@@ -48,10 +63,12 @@ class Overriding:
                     )
         finally:
             torch.set_warn_always(always)
+        self._ours = [torch.library.get_kernel(f"aten::{k.operator}", k.key) for k in self._kernels]
         self._forget()
 
     def end(self) -> None:
         """Take the kernels back: what is called then is what was there before."""
+        _ended.append(self._ours)
         self._library._destroy()
         self._forget()
 
@@ -81,4 +98,4 @@ def mark_compiled_code(mark: str) -> None:
 
 
 def _marked(tag: str, mark: str) -> str:
-    return tag.partition(_MARK)[0] + (_MARK + mark if mark else "")
+    return tag.partition(_MARK)[0] + (_MARK + mark + _VERSION if mark else "")

@@ -28,6 +28,7 @@ __all__ = [
     "len_torch_function_stack",
     "transforms_active",
     "unwrap_dead_wrappers",
+    "writable_view",
 ]
 
 try:
@@ -85,3 +86,20 @@ except ImportError:
         """The same, one by one."""
         unwrap = torch._C._functorch.unwrap_if_dead
         return tuple(unwrap(a) if isinstance(a, torch.Tensor) else a for a in args)
+
+
+try:
+    # How a view was made: autograd lets some be written to by nobody.
+    from torch._C._autograd import CreationMeta, _get_creation_meta
+except ImportError:
+
+    def writable_view(x: torch.Tensor) -> bool:  # noqa: ARG001
+        """Whether autograd lets a view be written to; left to the operator, which tells later."""
+        return True
+
+else:
+
+    def writable_view(x: torch.Tensor) -> bool:
+        """Whether autograd lets a view be written to: not where it is one of several, say."""
+        kind: object = _get_creation_meta(x)
+        return kind == CreationMeta.DEFAULT

@@ -19,7 +19,7 @@ from fastdrop.softmax import SoftmaxCall
 from . import _bridge
 from ._autograd import drawn, intercepted, is_ordinary
 from ._draw import DROPOUT, Draw
-from ._ops import tangents_by, words_of
+from ._ops import dense, tangents_by, words_of
 from ._tiles import compute_dtype
 
 
@@ -73,7 +73,7 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: object) -> None:  # noqa: A
 
 
 def _backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-    found = softmax_backward_op(gradient, *ctx.saved_tensors, *ctx.rest)
+    found = softmax_backward_op(dense(gradient), *ctx.saved_tensors, *ctx.rest)
     return found, None, None, None, None
 
 

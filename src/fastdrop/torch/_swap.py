@@ -35,44 +35,53 @@ def _as_it_was(module: nn.Module, *arguments: Any, **keywords: Any) -> Any:
     return type(module).forward(module, *arguments, **keywords)
 
 
+def _holds(module: nn.Module) -> bool:
+    """Whether it is still a module that we know.
+
+    Recipes for Monte Carlo dropout exchange its class, or the class's method: theirs has to run.
+    """
+    mark = module.__dict__.get(MARK)
+    return mark is not None and type(module).forward is mark.forward
+
+
 def _dropout(self: Any, input: Tensor) -> Any:
-    if MARK in self.__dict__:
+    if _holds(self):
         return functional.dropout(input, self.p, self.training, self.inplace)
     return _as_it_was(self, input)
 
 
 def _dropout1d(self: Any, input: Tensor) -> Any:
-    if MARK in self.__dict__:
+    if _holds(self):
         return functional.dropout1d(input, self.p, self.training, self.inplace)
     return _as_it_was(self, input)
 
 
 def _dropout2d(self: Any, input: Tensor) -> Any:
-    if MARK in self.__dict__:
+    if _holds(self):
         return functional.dropout2d(input, self.p, self.training, self.inplace)
     return _as_it_was(self, input)
 
 
 def _dropout3d(self: Any, input: Tensor) -> Any:
-    if MARK in self.__dict__:
+    if _holds(self):
         return functional.dropout3d(input, self.p, self.training, self.inplace)
     return _as_it_was(self, input)
 
 
 def _alpha_dropout(self: Any, input: Tensor) -> Any:
-    if MARK in self.__dict__:
+    if _holds(self):
         return alpha.alpha_dropout(input, self.p, self.training)
     return _as_it_was(self, input)
 
 
 def _feature_alpha_dropout(self: Any, input: Tensor) -> Any:
-    if MARK in self.__dict__:
+    if _holds(self):
         return alpha.feature_alpha_dropout(input, self.p, self.training)
     return _as_it_was(self, input)
 
 
 def _attention(self: Any, *arguments: Any, **keywords: Any) -> Any:
-    if MARK in self.__dict__:
+    if _holds(self):
         return attention_module.attend(self, *arguments, **keywords)
     return _as_it_was(self, *arguments, **keywords)
 
@@ -95,25 +104,25 @@ _FORWARDS: Final = {original: original.forward for original in KNOWN}
 
 
 def _drop_path(self: Any, x: Tensor) -> Any:
-    if MARK in self.__dict__ and self.scale_by_keep:
+    if _holds(self) and self.scale_by_keep:
         return shared.drop_path(x, self.drop_prob, self.training)
     return _as_it_was(self, x)
 
 
 def _stochastic_depth(self: Any, input: Tensor) -> Any:
-    if MARK in self.__dict__:
+    if _holds(self):
         return shared.drop_path(input, self.p, self.training, mode=self.mode)
     return _as_it_was(self, input)
 
 
 def _drop_block2d(self: Any, input: Tensor) -> Any:
-    if MARK in self.__dict__ and self.block_size % 2:
+    if _holds(self) and self.block_size % 2:
         return blocks.drop_block2d(input, self.p, self.block_size, self.training, self.inplace)
     return _as_it_was(self, input)
 
 
 def _drop_block3d(self: Any, input: Tensor) -> Any:
-    if MARK in self.__dict__ and self.block_size % 2:
+    if _holds(self) and self.block_size % 2:
         return blocks.drop_block3d(input, self.p, self.block_size, self.training, self.inplace)
     return _as_it_was(self, input)
 
@@ -175,6 +184,7 @@ class Swap:
                 f"module has to be of a class that fastdrop.torch knows, but got {type(module)}"
             )
         self.module = module
+        self.forward = _FORWARDS[original]
         self.method = MethodType(KNOWN[original], module)
         state = module.__dict__
         state.pop(key, None)
@@ -182,6 +192,8 @@ class Swap:
         state[key] = self.method
 
     def __reduce__(self) -> tuple[Any, ...]:
+        if not _holds(self.module):  # a copy has nothing of ours to run either
+            return type(None), ()
         return Swap, (self.module,)
 
 

@@ -13,6 +13,10 @@ from .functional import hand_over, probability
 
 __all__ = ["alpha_dropout", "feature_alpha_dropout"]
 
+# As they are now: later ours may stand in their place.
+_pytorchs, _pytorchs_ = torch.alpha_dropout, torch.alpha_dropout_
+_features, _features_ = torch.feature_alpha_dropout, torch.feature_alpha_dropout_
+
 
 def alpha_dropout(
     input: Tensor,
@@ -70,7 +74,7 @@ def alpha_dropout(
             return y
     elif isinstance(input, Tensor) and (training is False or training is True):
         return input
-    operator = torch.alpha_dropout_ if inplace else torch.alpha_dropout
+    operator = _pytorchs_ if inplace else _pytorchs
     return operator(input, p, training)
 
 
@@ -129,5 +133,5 @@ def feature_alpha_dropout(
             y = call(input, float(p), inplace, generator, seed, ALPHA, form)
             if y is not None:
                 return y
-    operator = torch.feature_alpha_dropout_ if inplace else torch.feature_alpha_dropout
+    operator = _features_ if inplace else _features
     return operator(input, p, training)

@@ -18,6 +18,10 @@ from ._seeding import WORD, AnyGenerator, Seed
 
 __all__ = ["dropout", "dropout1d", "dropout2d", "dropout3d"]
 
+# As they are now: later ours may stand in their place.
+_pytorchs, _pytorchs_ = torch.dropout, torch.dropout_
+_features, _features_ = torch.feature_dropout, torch.feature_dropout_
+
 
 def hand_over(function: Callable[..., Tensor], input: Tensor, *arguments: Any) -> Tensor:
     """Leave the call to a tensor-like class, or to a mode, that overrides functions."""
@@ -135,7 +139,7 @@ def dropout(
             return y
     elif isinstance(input, Tensor) and (training is False or training is True):
         return input
-    return torch.dropout_(input, p, training) if inplace else torch.dropout(input, p, training)
+    return (_pytorchs_ if inplace else _pytorchs)(input, p, training)
 
 
 # --- whole channels ------------------------------------------------------------------------------
@@ -181,9 +185,9 @@ def _channels(
             return y
     x = input if lead == 2 else input.unsqueeze(0)
     if inplace:
-        torch.feature_dropout_(x, p, training)
+        _features_(x, p, training)
         return input
-    y = torch.feature_dropout(x, p, training)
+    y = _features(x, p, training)
     return y if lead == 2 else y.squeeze(0)
 
 

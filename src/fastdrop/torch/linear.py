@@ -109,7 +109,8 @@ def dropconnect_linear(
     word = word_for(decided, None, generator, seed)
     slow = _transforms_active() or (is_ordinary(x) and forward_ad._current_level >= 0)
     y: Tensor = (composed if slow else dropconnect_op)(x, weight, bias, word, float(p), shared)
-    return y.reshape(*input.shape[:-1], y.shape[-1])
+    # Not where there is nothing to do: its derivative takes no sparse gradients.
+    return y if input.dim() == 2 else y.reshape(*input.shape[:-1], y.shape[-1])
 
 
 def _check(input: Tensor, weight: object, bias: object) -> None:

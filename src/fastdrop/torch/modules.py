@@ -175,6 +175,9 @@ class Dropout(Simple, nn.Dropout):
     own stands is in its ``state_dict()``, as ``_extra_state``, and is loaded from there if it is
     there; a module that draws from the default generator takes it for an unexpected key.
 
+    A copy of a module with a generator of its own (`copy.deepcopy`, `pickle`) goes on from where
+    the module stands: both draw the same masks. Where they should differ, give each its own seed.
+
     Under `torch.utils.checkpoint` all modules draw the same masks again: each thread notes the keys
     that it draws, and what is computed again gets those of the first time.
 

@@ -10,7 +10,7 @@ from torch.autograd import forward_ad
 from fastdrop import _arrays
 from fastdrop._plan import check_factor
 
-from ._autograd import is_ordinary
+from ._autograd import is_ordinary, keepable
 from ._bridge import KINDS, check_stored, taken
 from ._call import call, word_for
 from ._family import drops, not_taken, overridable
@@ -141,7 +141,7 @@ def _mask(mask: object, scores: Tensor) -> Tensor:
     if mask.device.type != "cpu" or mask.layout is not torch.strided:
         raise not_taken(mask, "mask")
     try:
-        return mask.expand(scores.shape)
+        return keepable(mask).expand(scores.shape)
     except RuntimeError:
         raise ValueError(
             f"mask has to be broadcastable to scores' shape {tuple(scores.shape)}, "
