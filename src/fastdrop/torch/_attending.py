@@ -13,20 +13,8 @@ from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor
-from torch._C import _are_functorch_transforms_active as _transforms_active
-from torch._C import (
-    _len_torch_dispatch_stack,
-    _len_torch_function_stack,
-    _pop_torch_function_stack,
-    _push_on_torch_function_stack,
-)
-from torch._C._functorch import TransformType, get_interpreter_stack
-from torch._C._nn import scaled_dot_product_attention
-from torch._subclasses.fake_tensor import FakeTensor
-from torch._subclasses.functional_tensor import FunctionalTensor
-from torch.autograd import forward_ad
 from torch.compiler import is_compiling
-from torch.overrides import TorchFunctionMode, _get_overloaded_args, has_torch_function
+from torch.overrides import TorchFunctionMode, has_torch_function
 
 from fastdrop._plan import check_factor
 
@@ -35,6 +23,21 @@ from ._autograd import is_ordinary
 from ._bridge import PLAIN, taken
 from ._call import word_for
 from ._ops import key_tensor
+from ._private import (
+    FakeTensor,
+    FunctionalTensor,
+    TransformType,
+    forward_ad,
+    get_interpreter_stack,
+    get_overloaded_args,
+    is_functional_tensor,
+    len_torch_dispatch_stack,
+    len_torch_function_stack,
+    pop_torch_function_stack,
+    push_on_torch_function_stack,
+    scaled_dot_product_attention,
+    transforms_active,
+)
 from ._seeding import AnyGenerator, Seed
 from ._seen import CAUSAL, EVERYTHING, Band
 
@@ -125,7 +128,7 @@ class _InPlaceOfPyTorch(TorchFunctionMode):
         call = call_of(*args, **kwargs)
         if call is None:
             return PYTORCHS(*args, **kwargs)
-        overriding = _get_overloaded_args(call.tensors)
+        overriding = get_overloaded_args(call.tensors)
         if overriding and has_torch_function(call.tensors):
             with self:
                 for x in overriding:
@@ -158,16 +161,16 @@ def call_of(
 @contextmanager
 def _below_all_modes(mode: TorchFunctionMode) -> Iterator[None]:
     """Let `mode` come after all others that are active."""
-    modes = [_pop_torch_function_stack() for _ in range(_len_torch_function_stack())]
+    modes = [pop_torch_function_stack() for _ in range(len_torch_function_stack())]
     for x in (mode, *reversed(modes)):
-        _push_on_torch_function_stack(x)
+        push_on_torch_function_stack(x)
     try:
         yield
     finally:
         for _ in (mode, *modes):
-            _pop_torch_function_stack()
+            pop_torch_function_stack()
         for x in reversed(modes):
-            _push_on_torch_function_stack(x)
+            push_on_torch_function_stack(x)
 
 
 def _offered(call: Call, generator: AnyGenerator, seed: Seed) -> Tensor:
@@ -220,7 +223,7 @@ def _is_known(x: Tensor) -> bool:
     if type(x) in PLAIN:
         return True
     if type(x) in _TRACED:
-        return is_compiling() or _len_torch_dispatch_stack() > 0
+        return is_compiling() or len_torch_dispatch_stack() > 0
     plain = torch.Tensor.__torch_dispatch__
     return getattr(type(x), "__torch_dispatch__", plain) is plain
 
@@ -254,7 +257,7 @@ def _divide(query: Tensor, key: Tensor, value: Tensor) -> bool:
 
 def _transformed() -> bool:
     """Whether a transform of `torch.func` goes on that has to see operators of PyTorch."""
-    if not _transforms_active():
+    if not transforms_active():
         return False
     return any(x.key() != TransformType.Functionalize for x in get_interpreter_stack() or ())
 
@@ -280,7 +283,7 @@ def _attend(call: Call, scale: float, generator: AnyGenerator, seed: Seed) -> Te
     for length in lead:
         n *= length
     given = [x for x in (query, key, value, mask) if x is not None]
-    ordinary = all(is_ordinary(x) and not torch._is_functional_tensor(x) for x in given)
+    ordinary = all(is_ordinary(x) and not is_functional_tensor(x) for x in given)
     learns = mask is not None and mask.requires_grad and torch.is_grad_enabled()
     followed = forward_ad._current_level >= 0 or (not ordinary and _transformed())
     drawing = call.p != 0.0

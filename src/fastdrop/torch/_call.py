@@ -7,8 +7,6 @@ result, or None for a tensor that is left to PyTorch's own operator.
 from __future__ import annotations
 
 import torch
-from torch._C._functorch import is_legacy_batchedtensor
-from torch._functorch.utils import unwrap_dead_wrappers
 
 from fastdrop._rng import Key
 
@@ -16,6 +14,12 @@ from ._autograd import apply_in_place, drawn, intercepted, is_ordinary, records
 from ._bridge import check_stored, has_memory, kind_of, readable, taken, tensor_size
 from ._draw import DROPOUT, Draw, Form, Rule, decisions, shape_of
 from ._keys import key_for, word_for
+from ._private import (
+    forward_ad,
+    is_functional_tensor,
+    is_legacy_batchedtensor,
+    unwrap_dead_wrappers,
+)
 from ._seeding import AnyGenerator, Seed, words_for
 
 __all__ = ["call", "call_both", "check_writable", "key_for", "word_for"]
@@ -84,7 +88,7 @@ def _in_place(x: torch.Tensor, draw: Draw) -> torch.Tensor:
     """A draw of an ordinary tensor into itself."""
     base = x._base if torch.is_grad_enabled() else None
     if records(x) or (base is not None and base.requires_grad):
-        if base is None and not torch.autograd.forward_ad._current_level >= 0:
+        if base is None and not forward_ad._current_level >= 0:
             return apply_in_place(x, draw)
         # Views and tangents follow rules of their own, which are copy_'s too.
         return x.copy_(drawn(x, draw))
@@ -112,7 +116,7 @@ def _unusual(
             "generator and seed have to be left out for a tensor that PyTorch's own operator takes "
             f"({kind_of(x)}): it knows neither"
         )
-    if not is_ordinary(x) or is_legacy_batchedtensor(x) or torch._is_functional_tensor(x):
+    if not is_ordinary(x) or is_legacy_batchedtensor(x) or is_functional_tensor(x):
         if inplace and not torch.compiler.is_compiling():
             check_written(x)
         y = intercepted(x, key_for(x, form, generator, seed), p, rule, form)

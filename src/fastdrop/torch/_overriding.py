@@ -7,7 +7,6 @@ Python's copies of the table of kernels, compiled code, and the names of compile
 from __future__ import annotations
 
 import functools
-import sys
 import warnings
 from collections.abc import Iterable
 from typing import Any, Final
@@ -15,9 +14,10 @@ from typing import Any, Final
 import torch
 
 from ._kernels import Kernel
+from ._private import DispatchKey, DispatchKeySet, reset_code_caches
 
 _WARNING: Final = r"Warning only once for all operators,\s+other operators may also be overridden"
-_ANY: Final = torch._C.DispatchKeySet(torch._C.DispatchKey.CPU)
+_ANY: Final = DispatchKeySet(DispatchKey.CPU)
 """For kernels of PyTorch that do not ask which keys a call had."""
 _MARK: Final = "+fastdrop:"
 
@@ -60,9 +60,8 @@ class Overriding:
             name, _, overload = kernel.operator.partition(".")
             packet = getattr(torch.ops.aten, name)
             getattr(packet, overload or "default")._dispatch_cache.clear()
-        if "torch._dynamo" in sys.modules:
-            # Nothing that guards compiled code knows which kernels it was compiled with.
-            torch._dynamo.reset_code_caches()
+        # Nothing that guards compiled code knows which kernels it was compiled with.
+        reset_code_caches()
 
 
 def mark_compiled_code(mark: str) -> None:

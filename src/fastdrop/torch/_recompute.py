@@ -17,8 +17,8 @@ from types import FrameType
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import torch
-from torch._C import _current_graph_task_id
-from torch._C._autograd import _get_sequence_nr, _top_saved_tensors_default_hooks
+
+from ._private import current_graph_task_id, get_sequence_nr, top_saved_tensors_default_hooks
 
 Words: TypeAlias = "tuple[int, int, int]"
 """Seed, stream and offset."""
@@ -45,7 +45,7 @@ class _Notes:
         return self.forgotten + len(self.entries)
 
     def add(self, who: Who, words: Words) -> None:
-        self.numbers.append(_get_sequence_nr())
+        self.numbers.append(get_sequence_nr())
         self.entries.append((who, words))
         if len(self.entries) >= 2 * KEPT:
             extra = len(self.entries) - KEPT
@@ -112,8 +112,8 @@ def again(who: Who, by_default: bool) -> Words | None:
 
     `by_default` is for PyTorch's default generator, whose state checkpoints restore themselves.
     """
-    hooks: Any = _top_saved_tensors_default_hooks(True)
-    if hooks is None and _current_graph_task_id() == -1:
+    hooks: Any = top_saved_tensors_default_hooks(True)
+    if hooks is None and current_graph_task_id() == -1:
         return None
     region = _look_around(hooks)
     if region is None or (by_default and not region.compiled):
@@ -177,7 +177,7 @@ def _look_around(hooks: Any) -> _Region | None:
             node = frame.f_locals.get("ctx")
             if isinstance(node, torch.autograd.function.BackwardCFunction):
                 number = node._sequence_nr()
-                run = (number, _current_graph_task_id())
+                run = (number, current_graph_task_id())
                 return _Region(None, number, run, compiled=module == _COMPILED)
     return None
 
