@@ -6,13 +6,15 @@ result, or None for a tensor that is left to PyTorch's own operator.
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from fastdrop._rng import Key
 
 from ._autograd import apply_in_place, drawn, intercepted, is_ordinary, records
 from ._bridge import check_stored, has_memory, kind_of, readable, taken, tensor_size
-from ._draw import DROPOUT, Draw, Form, Rule, decisions, shape_of
+from ._draw import DROPOUT, Draw, Form, Rule, decisions, positions, shape_of
 from ._keys import key_for, word_for
 from ._private import (
     forward_ad,
@@ -40,8 +42,9 @@ def call(
         if size > 0:
             if inplace:
                 check_written(x)
-            n = size if form is None else decisions(x, form)
-            draw = Draw(p, *words_for(n, generator, seed), rule, shape_of(form, x.shape))
+            shape = None if form is None else shape_of(form, x.shape)
+            n = size if shape is None else math.prod(shape)
+            draw = Draw(p, *words_for(n, generator, seed), rule, shape)
             return _in_place(x, draw) if inplace else drawn(x, draw)
     return _unusual(x, p, inplace, generator, seed, rule, form)
 
@@ -132,8 +135,8 @@ def _unusual(
         plain = call(readable(x), p, False, generator, seed, rule, form)
         return x.copy_(plain) if inplace and plain is not None else plain
     # Another backend than C is in use: the same ways lead to it.
-    words = words_for(decisions(x, form), generator, seed)
-    draw = Draw(p, *words, rule, shape_of(form, x.shape))
+    shape = shape_of(form, x.shape)
+    draw = Draw(p, *words_for(positions(x, shape), generator, seed), rule, shape)
     return _in_place(x, draw) if inplace else drawn(x, draw)
 
 
