@@ -243,14 +243,14 @@ class _Memory:
     __slots__ = ("__array_interface__", "tensor")
 
     def __init__(self, x: torch.Tensor) -> None:
-        kind = _TYPES[x.dtype]
+        size = x.element_size()
         self.tensor = x
         self.__array_interface__ = {
             "version": 3,
             "data": (x.data_ptr(), False),
             "shape": tuple(x.shape),
-            "strides": tuple(step * x.element_size() for step in x.stride()),
-            "typestr": kind,
+            "strides": None if x.is_contiguous() else tuple([n * size for n in x.stride()]),
+            "typestr": _TYPES[x.dtype],
         }
 
 
