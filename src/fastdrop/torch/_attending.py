@@ -20,7 +20,7 @@ from fastdrop._plan import check_factor
 
 from ._attention import attended, attention_op, composed
 from ._autograd import is_ordinary
-from ._bridge import PLAIN, taken
+from ._bridge import PLAIN, check_stored, readable, taken
 from ._call import word_for
 from ._ops import key_tensor
 from ._private import (
@@ -30,6 +30,7 @@ from ._private import (
     forward_ad,
     get_interpreter_stack,
     get_overloaded_args,
+    get_tracing_state,
     is_functional_tensor,
     len_torch_dispatch_stack,
     len_torch_function_stack,
@@ -269,7 +270,13 @@ def _served(x: Tensor, call: Call) -> tuple[int, ...]:
 
 
 def _attend(call: Call, scale: float, generator: AnyGenerator, seed: Seed) -> Tensor:
+    given = [x for x in call.tensors if x is not None]
+    ordinary = all(is_ordinary(x) and not is_functional_tensor(x) for x in given)
     query, key, value, mask = call.tensors
+    if ordinary:
+        check_stored(*given)
+        if mask is not None:
+            mask = readable(mask)  # before it is expanded
     if call.grouped and key.shape[-3] != value.shape[-3]:
         heads = math.lcm(key.shape[-3], value.shape[-3])
         key, value = (x.repeat_interleave(heads // x.shape[-3], -3) for x in (key, value))
@@ -279,15 +286,12 @@ def _attend(call: Call, scale: float, generator: AnyGenerator, seed: Seed) -> Te
     whole = torch.broadcast_shapes(lead, _served(value, call))
     if mask is not None:
         mask = mask.expand(*lead, *scores)
-    n = scores[0] * scores[1]
-    for length in lead:
-        n *= length
-    given = [x for x in (query, key, value, mask) if x is not None]
-    ordinary = all(is_ordinary(x) and not is_functional_tensor(x) for x in given)
     learns = mask is not None and mask.requires_grad and torch.is_grad_enabled()
     followed = forward_ad._current_level >= 0 or (not ordinary and _transformed())
     drawing = call.p != 0.0
-    word = word_for(query, n, generator, seed) if drawing else key_tensor((0, 0, 0))
+    word = key_tensor((0, 0, 0))
+    if drawing:
+        word = _word(query, (*lead, *scores), generator, seed)
     numbers = (call.p, *call.band, scale)
     if whole != lead or learns or followed:
         if lead != query.shape[:-2]:
@@ -301,6 +305,15 @@ def _attend(call: Call, scale: float, generator: AnyGenerator, seed: Seed) -> Te
     attend = attended if ordinary else attention_op
     y: Tensor = attend(query, key, value, mask, word, *numbers)
     return y if len(lead) == 2 else y.reshape(*lead, *y.shape[-2:])
+
+
+def _word(query: Tensor, weights: tuple[int, ...], generator: AnyGenerator, seed: Seed) -> Tensor:
+    """The key of a decision for each of the weights, given their shape."""
+    if get_tracing_state():
+        # Numbers become constants of a trace, and tensors' shapes do not.
+        like = query.detach()[..., :1].expand(*weights)
+        return word_for(like, None, generator, seed)
+    return word_for(query, math.prod(weights), generator, seed)
 
 
 def _of_four(x: Tensor, lead: tuple[int, ...]) -> Tensor:
