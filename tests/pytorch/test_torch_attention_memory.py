@@ -67,3 +67,100 @@ def test_what_is_kept_for_the_backward_pass() -> None:
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x):
         ft.scaled_dot_product_attention(*inputs, dropout_p=0.1, is_causal=True)
     assert sum(kept.values()) == sum(x.nbytes for x in inputs) + 24, "the arguments and a key"
+
+
+def freed(x: "torch.Tensor") -> "torch.Tensor":
+    """A tensor of that kind whose storage has been freed."""
+    other = x.detach().clone()
+    other.untyped_storage().resize_(0)
+    return other
+
+
+def four() -> list["torch.Tensor"]:
+    """Query, key, value and a mask that is added."""
+    return [x.detach() for x in tensors((2, 3, 5, 8), (2, 3, 6, 8), (2, 3, 6, 8), (5, 6))]
+
+
+@pytest.mark.parametrize("which", range(4))
+@pytest.mark.parametrize("p", [0.3, 1.0])
+def test_freed_arguments_are_refused(which: int, p: float) -> None:
+    given = four()
+    given[which] = freed(given[which])
+    generator = fastdrop.Generator(1)
+    state = torch.get_rng_state()
+    for keywords in ({"generator": generator}, {}):
+        with pytest.raises(RuntimeError, match="has to be in memory, but its storage"):
+            ft.scaled_dot_product_attention(*given, dropout_p=p, **keywords)
+    assert generator.offset == 0
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("which", range(5))
+def test_what_was_freed_before_the_backward_pass_is_refused(which: int) -> None:
+    given = four()
+    for x in given[:3]:
+        x.requires_grad_()
+    y = ft.scaled_dot_product_attention(*given, dropout_p=0.3, seed=KEY)
+    upper = torch.ones_like(y)
+    [*given, upper][which].untyped_storage().resize_(0)
+    with pytest.raises(RuntimeError, match="has to be in memory, but its storage"):
+        y.backward(upper)
+
+
+def test_operators_refuse_what_was_freed() -> None:
+    word = torch.tensor([1, 0, 0])
+    rest = (None, word, 0.3, None, None, 1.0)
+    q, k, v = four()[:3]
+    with pytest.raises(RuntimeError, match="has to be in memory, but its storage"):
+        torch.ops.fastdrop.attention(q, freed(k), v, *rest)
+    with pytest.raises(RuntimeError, match="has to be in memory, but its storage"):
+        torch.ops.fastdrop.attention_backward(torch.ones_like(q), q, k, freed(v), *rest)
+
+
+def test_storages_stay_resizable() -> None:
+    given = four()
+    for x in given[:3]:
+        x.requires_grad_()
+    y = ft.scaled_dot_product_attention(*given, dropout_p=0.3, seed=KEY)
+    upper = torch.ones_like(y)
+    y.backward(upper)
+    for x in (*given, upper, y, *(x.grad for x in given[:3])):
+        x.untyped_storage().resize_(1 << 14)
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # PyTorch's forward mode
+@pytest.mark.parametrize("mask", [None, "bool", "added", "learning"])
+@pytest.mark.parametrize("causal", [False, True])
+def test_under_a_default_device(mask: str | None, causal: bool) -> None:
+    """What a call makes for itself is on the CPU, whatever PyTorch makes tensors on."""
+    *inputs, added = four()
+    inputs = [x.requires_grad_() for x in inputs]
+    masks = {"bool": added > 0, "added": added, "learning": added.clone().requires_grad_()}
+
+    def run() -> list["torch.Tensor"]:
+        y = ft.scaled_dot_product_attention(
+            *inputs, masks.get(mask), 0.3, is_causal=causal, seed=KEY
+        )
+        first = torch.autograd.grad(y.square().sum(), inputs, create_graph=True)
+        second = torch.autograd.grad(sum(x.square().sum() for x in first), inputs)
+        tangent = torch.func.jvp(
+            lambda q: ft.scaled_dot_product_attention(
+                q, *inputs[1:], masks.get(mask), 0.3, is_causal=causal, seed=KEY
+            ),
+            (inputs[0],),
+            (inputs[0].detach(),),
+        )
+        return [y, *first, *second, *tangent]
+
+    wanted = run()
+    before = torch.get_default_device()
+    torch.set_default_device("meta")
+    try:
+        found = run()
+    finally:
+        torch.set_default_device(before)
+    with torch.device("meta"):
+        others = run()
+    for one, other, third in zip(wanted, found, others, strict=True):
+        assert torch.equal(one, other)
+        assert torch.equal(one, third)

@@ -1,5 +1,6 @@
 """Attention of tensors that are not plain, and beside classes and modes that override functions."""
 
+import math
 import os
 import socket
 from collections.abc import Iterator
@@ -352,3 +353,25 @@ def test_forward_mode_under_a_dispatch_mode() -> None:
             found.append(torch.autograd.forward_ad.unpack_dual(y).tangent)
     assert_close(found[:1], found[1:], 1e-13)
     assert upper_of(found[0]).shape == found[0].shape
+
+
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+@pytest.mark.parametrize("lead", [(), (3,), (2, 3), (2, 2, 3)])
+def test_traces_of_other_lengths(lead: tuple[int, ...]) -> None:
+    """A trace takes as many decisions from a generator as there are weights in each call."""
+    generator = fastdrop.Generator(1)
+
+    def function(*inputs: "torch.Tensor") -> "torch.Tensor":
+        return attend(*inputs, dropout_p=0.5, generator=generator)
+
+    shapes = (*lead, 4, 8), (*lead, 5, 8), (*lead, 5, 8)
+    traced = torch.jit.trace(function, tuple(torch.randn(s) for s in shapes), check_trace=False)
+    inputs = [torch.randn(*lead, n, 8) for n in (70, 90, 90)]
+    found = []
+    for call in (function, traced):
+        before = generator.offset
+        y = call(*inputs)
+        # A call begins at a multiple of 4096.
+        assert 0 <= generator.offset - before - 70 * 90 * math.prod(lead) < 4096
+        found.append(y.shape)
+    assert found[0] == found[1]

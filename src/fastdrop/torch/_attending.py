@@ -13,28 +13,32 @@ from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor
-from torch._C import _are_functorch_transforms_active as _transforms_active
-from torch._C import (
-    _len_torch_dispatch_stack,
-    _len_torch_function_stack,
-    _pop_torch_function_stack,
-    _push_on_torch_function_stack,
-)
-from torch._C._functorch import TransformType, get_interpreter_stack
-from torch._C._nn import scaled_dot_product_attention
-from torch._subclasses.fake_tensor import FakeTensor
-from torch._subclasses.functional_tensor import FunctionalTensor
-from torch.autograd import forward_ad
 from torch.compiler import is_compiling
-from torch.overrides import TorchFunctionMode, _get_overloaded_args, has_torch_function
+from torch.overrides import TorchFunctionMode, has_torch_function
 
 from fastdrop._plan import check_factor
 
 from ._attention import attended, attention_op, composed
 from ._autograd import is_ordinary, keepable
-from ._bridge import PLAIN, taken
+from ._bridge import PLAIN, check_stored, readable, taken
 from ._call import word_for
 from ._ops import key_tensor
+from ._private import (
+    FakeTensor,
+    FunctionalTensor,
+    TransformType,
+    forward_ad,
+    get_interpreter_stack,
+    get_overloaded_args,
+    get_tracing_state,
+    is_functional_tensor,
+    len_torch_dispatch_stack,
+    len_torch_function_stack,
+    pop_torch_function_stack,
+    push_on_torch_function_stack,
+    scaled_dot_product_attention,
+    transforms_active,
+)
 from ._seeding import AnyGenerator, Seed
 from ._seen import CAUSAL, EVERYTHING, Band
 
@@ -125,7 +129,7 @@ class _InPlaceOfPyTorch(TorchFunctionMode):
         call = call_of(*args, **kwargs)
         if call is None:
             return PYTORCHS(*args, **kwargs)
-        overriding = _get_overloaded_args(call.tensors)
+        overriding = get_overloaded_args(call.tensors)
         if overriding and has_torch_function(call.tensors):
             with self:
                 for x in overriding:
@@ -158,16 +162,16 @@ def call_of(
 @contextmanager
 def _below_all_modes(mode: TorchFunctionMode) -> Iterator[None]:
     """Let `mode` come after all others that are active."""
-    modes = [_pop_torch_function_stack() for _ in range(_len_torch_function_stack())]
+    modes = [pop_torch_function_stack() for _ in range(len_torch_function_stack())]
     for x in (mode, *reversed(modes)):
-        _push_on_torch_function_stack(x)
+        push_on_torch_function_stack(x)
     try:
         yield
     finally:
         for _ in (mode, *modes):
-            _pop_torch_function_stack()
+            pop_torch_function_stack()
         for x in reversed(modes):
-            _push_on_torch_function_stack(x)
+            push_on_torch_function_stack(x)
 
 
 def _offered(call: Call, generator: AnyGenerator, seed: Seed) -> Tensor:
@@ -220,7 +224,7 @@ def _is_known(x: Tensor) -> bool:
     if type(x) in PLAIN:
         return True
     if type(x) in _TRACED:
-        return is_compiling() or _len_torch_dispatch_stack() > 0
+        return is_compiling() or len_torch_dispatch_stack() > 0
     plain = torch.Tensor.__torch_dispatch__
     return getattr(type(x), "__torch_dispatch__", plain) is plain
 
@@ -254,7 +258,7 @@ def _divide(query: Tensor, key: Tensor, value: Tensor) -> bool:
 
 def _transformed() -> bool:
     """Whether a transform of `torch.func` goes on that has to see operators of PyTorch."""
-    if not _transforms_active():
+    if not transforms_active():
         return False
     return any(x.key() != TransformType.Functionalize for x in get_interpreter_stack() or ())
 
@@ -266,7 +270,13 @@ def _served(x: Tensor, call: Call) -> tuple[int, ...]:
 
 
 def _attend(call: Call, scale: float, generator: AnyGenerator, seed: Seed) -> Tensor:
+    given = [x for x in call.tensors if x is not None]
+    ordinary = all(is_ordinary(x) and not is_functional_tensor(x) for x in given)
     query, key, value, mask = call.tensors
+    if ordinary:
+        check_stored(*given)
+        if mask is not None:
+            mask = readable(mask)  # before it is expanded
     if call.grouped and key.shape[-3] != value.shape[-3]:
         heads = math.lcm(key.shape[-3], value.shape[-3])
         key, value = (x.repeat_interleave(heads // x.shape[-3], -3) for x in (key, value))
@@ -276,15 +286,12 @@ def _attend(call: Call, scale: float, generator: AnyGenerator, seed: Seed) -> Te
     whole = torch.broadcast_shapes(lead, _served(value, call))
     if mask is not None:
         mask = keepable(mask).expand(*lead, *scores)
-    n = scores[0] * scores[1]
-    for length in lead:
-        n *= length
-    given = [x for x in (query, key, value, mask) if x is not None]
-    ordinary = all(is_ordinary(x) and not torch._is_functional_tensor(x) for x in given)
     learns = mask is not None and mask.requires_grad and torch.is_grad_enabled()
     followed = forward_ad._current_level >= 0 or (not ordinary and _transformed())
     drawing = call.p != 0.0
-    word = word_for(query, n, generator, seed) if drawing else key_tensor((0, 0, 0))
+    word = key_tensor((0, 0, 0))
+    if drawing:
+        word = _word(query, (*lead, *scores), generator, seed)
     numbers = (call.p, *call.band, scale)
     if whole != lead or learns or followed:
         if lead != query.shape[:-2]:
@@ -298,6 +305,15 @@ def _attend(call: Call, scale: float, generator: AnyGenerator, seed: Seed) -> Te
     attend = attended if ordinary else attention_op
     y: Tensor = attend(query, key, value, mask, word, *numbers)
     return y if len(lead) == 2 else y.reshape(*lead, *y.shape[-2:])
+
+
+def _word(query: Tensor, weights: tuple[int, ...], generator: AnyGenerator, seed: Seed) -> Tensor:
+    """The key of a decision for each of the weights, given their shape."""
+    if get_tracing_state():
+        # Numbers become constants of a trace, and tensors' shapes do not.
+        like = query.detach()[..., :1].expand(*weights)
+        return word_for(like, None, generator, seed)
+    return word_for(query, math.prod(weights), generator, seed)
 
 
 def _of_four(x: Tensor, lead: tuple[int, ...]) -> Tensor:

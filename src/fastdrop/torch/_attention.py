@@ -12,8 +12,6 @@ from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
-from torch._C import _are_functorch_transforms_active as _transforms_active
-from torch._C._functorch import is_legacy_batchedtensor
 
 from fastdrop._rng import Key
 
@@ -21,6 +19,7 @@ from . import _tiles
 from ._autograd import drawn, intercepted, is_ordinary
 from ._draw import DROPOUT, Draw
 from ._ops import dense, words_of
+from ._private import is_legacy_batchedtensor, transforms_active
 from ._seen import EVERYTHING, Band
 
 Gradients: TypeAlias = tuple[Tensor, Tensor, Tensor]
@@ -138,7 +137,7 @@ class _Attended(torch.autograd.Function):
         def function(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
             return composed(query, key, value, mask, word, *ctx.rest)
 
-        if _transforms_active():
+        if transforms_active():
             pull = torch.func.vjp(function, query, key, value)[1]
             return *pull(gradient), *(None,) * 6
         with torch.enable_grad():

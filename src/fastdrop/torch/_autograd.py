@@ -13,16 +13,20 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeAlias
 
 import torch
-from torch._C import _are_functorch_transforms_active as _transforms_active
-from torch._C import _len_torch_dispatch_stack, _len_torch_function_stack
-from torch._C._functorch import TransformType, peek_interpreter_stack
-from torch._subclasses import FakeTensor
-from torch.autograd import forward_ad
 from torch.compiler import is_compiling
 
 from . import _ops
 from ._bridge import PLAIN, WATCHED, drawn_pair, idle_modes, tensor_size
 from ._draw import DROPOUT, Draw, Form, Rule
+from ._private import (
+    FakeTensor,
+    TransformType,
+    forward_ad,
+    len_torch_dispatch_stack,
+    len_torch_function_stack,
+    peek_interpreter_stack,
+    transforms_active,
+)
 
 Pair: TypeAlias = tuple[float, int]
 
@@ -35,12 +39,12 @@ def is_ordinary(x: torch.Tensor) -> bool:
     """Whether nothing but autograd looks at what happens to `x`."""
     if is_compiling() or type(x) not in PLAIN or any(watched() for watched in WATCHED):
         return False
-    return not _len_torch_function_stack() or idle_modes()
+    return not len_torch_function_stack() or idle_modes()
 
 
 def outside(x: torch.Tensor) -> AbstractContextManager[object]:
     """The mode of a FakeTensor that is used outside of it, for the tensors that have to fit it."""
-    if is_compiling() or not isinstance(x, FakeTensor) or _len_torch_dispatch_stack():
+    if is_compiling() or not isinstance(x, FakeTensor) or len_torch_dispatch_stack():
         return nullcontext()
     return x.fake_mode
 
@@ -194,7 +198,7 @@ def intercepted(
     x: torch.Tensor, key: torch.Tensor, p: float, rule: Rule, form: Form
 ) -> torch.Tensor:
     """A draw where more than autograd looks on."""
-    call = _Transformed.apply if _transforms_active() and not _functionalized() else _ops.draw_op
+    call = _Transformed.apply if transforms_active() and not _functionalized() else _ops.draw_op
     with outside(x):
         result: torch.Tensor = call(x, key, p, rule.name, form)
     return result

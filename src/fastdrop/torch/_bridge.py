@@ -18,20 +18,24 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
-from torch._C import (
-    DisableTorchFunction,
-    _are_functorch_transforms_active,
-    _get_function_stack_at,
-    _get_tracing_state,
-    _len_torch_dispatch_stack,
-    _len_torch_function_stack,
-)
-from torch._C._functorch import is_legacy_batchedtensor
 from torch.compiler import is_compiling
 from torch.overrides import BaseTorchFunctionMode, has_torch_function
-from torch.utils._device import DeviceContext
 
 from fastdrop import _arrays
+
+from ._private import (
+    DeviceContext,
+    DisableTorchFunction,
+    forward_ad,
+    get_function_stack_at,
+    get_tracing_state,
+    increment_version,
+    is_functional_tensor,
+    is_legacy_batchedtensor,
+    len_torch_dispatch_stack,
+    len_torch_function_stack,
+    transforms_active,
+)
 
 if TYPE_CHECKING:
     from fastdrop._arrays import Array
@@ -76,7 +80,7 @@ def has_memory(x: torch.Tensor) -> bool:
     Not so are those of a ZeroTensor, of a tensor whose sign is a flag or whose storage has been
     freed, and of what only stands for another tensor. The core asks the same of an address.
     """
-    if x.is_neg() or x._is_zerotensor() or torch._is_functional_tensor(x):
+    if x.is_neg() or x._is_zerotensor() or is_functional_tensor(x):
         return False
     return x.numel() == 0 or x.data_ptr() >= _LOW or _is_stored(x)
 
@@ -106,7 +110,7 @@ def check_stored(*tensors: torch.Tensor | None) -> None:
     for x in tensors:
         if x is None or x.numel() == 0 or x.data_ptr() >= _LOW:
             continue
-        if not (x._is_zerotensor() or torch._is_functional_tensor(x) or _is_stored(x)):
+        if not (x._is_zerotensor() or is_functional_tensor(x) or _is_stored(x)):
             raise RuntimeError(
                 f"a tensor of shape {tuple(x.shape)} has to be in memory, "
                 f"but its storage holds {x.untyped_storage().nbytes()} bytes"
@@ -131,9 +135,9 @@ def _setting_of_nothing(value: int) -> int:
 
 
 WATCHED: Final = (
-    _are_functorch_transforms_active,
-    _len_torch_dispatch_stack,
-    _get_tracing_state,
+    transforms_active,
+    len_torch_dispatch_stack,
+    get_tracing_state,
 )
 """Functions of PyTorch of which one is true where more than autograd sees what is done."""
 
@@ -143,7 +147,7 @@ _IDLE: Final = (DeviceContext, BaseTorchFunctionMode)
 
 def idle_modes() -> bool:
     """Whether all function modes that are on are of no concern here."""
-    modes = (_get_function_stack_at(i) for i in range(_len_torch_function_stack()))
+    modes = (get_function_stack_at(i) for i in range(len_torch_function_stack()))
     return all(type(mode) in _IDLE for mode in modes)
 
 
@@ -151,7 +155,7 @@ def overridden(given: Sequence[object]) -> bool:
     """Whether a tensor-like class, or a mode, takes a function that is called with these."""
     if not has_torch_function(given):
         return False
-    if is_compiling() or not _len_torch_function_stack() or not idle_modes():
+    if is_compiling() or not len_torch_function_stack() or not idle_modes():
         return True
     return any(type(x) not in PLAIN and hasattr(x, "__torch_function__") for x in given)
 
@@ -166,13 +170,13 @@ def bind(table: object) -> None:
         types=PLAIN,
         threads=torch.get_num_threads,
         new=torch.empty_like,
-        touched=torch._C._increment_version,
+        touched=increment_version,
         grad_enabled=torch.is_grad_enabled,
         watched=WATCHED,
-        modes=_len_torch_function_stack,
+        modes=len_torch_function_stack,
         idle=idle_modes,
         quiet=DisableTorchFunction,
-        forward_ad=torch.autograd.forward_ad,
+        forward_ad=forward_ad,
     )
     bind_tensors(table, {kind: dtype for dtype, kind in KINDS.items()}, pytorch)
 
@@ -239,14 +243,14 @@ class _Memory:
     __slots__ = ("__array_interface__", "tensor")
 
     def __init__(self, x: torch.Tensor) -> None:
-        kind = _TYPES[x.dtype]
+        size = x.element_size()
         self.tensor = x
         self.__array_interface__ = {
             "version": 3,
             "data": (x.data_ptr(), False),
             "shape": tuple(x.shape),
-            "strides": tuple(step * x.element_size() for step in x.stride()),
-            "typestr": kind,
+            "strides": None if x.is_contiguous() else tuple([n * size for n in x.stride()]),
+            "typestr": _TYPES[x.dtype],
         }
 
 

@@ -6,17 +6,23 @@ result, or None for a tensor that is left to PyTorch's own operator.
 
 from __future__ import annotations
 
+import math
+
 import torch
-from torch._C._functorch import is_legacy_batchedtensor
-from torch._functorch.utils import unwrap_dead_wrappers
 
 from fastdrop._rng import Key
 
 from ._autograd import apply_in_place, drawn, intercepted, is_ordinary, records
 from ._bridge import check_stored, has_memory, kind_of, readable, taken, tensor_size
-from ._draw import DROPOUT, Draw, Form, Rule, decisions, shape_of
+from ._draw import DROPOUT, Draw, Form, Rule, decisions, positions, shape_of
 from ._keys import key_for, word_for
-from ._private import writable_view
+from ._private import (
+    forward_ad,
+    is_functional_tensor,
+    is_legacy_batchedtensor,
+    unwrap_dead_wrappers,
+    writable_view,
+)
 from ._seeding import AnyGenerator, Seed, words_for
 
 __all__ = ["call", "call_both", "check_writable", "key_for", "word_for"]
@@ -37,8 +43,9 @@ def call(
         if size > 0:
             if inplace:
                 check_written(x)
-            n = size if form is None else decisions(x, form)
-            draw = Draw(p, *words_for(n, generator, seed), rule, shape_of(form, x.shape))
+            shape = None if form is None else shape_of(form, x.shape)
+            n = size if shape is None else math.prod(shape)
+            draw = Draw(p, *words_for(n, generator, seed), rule, shape)
             return _in_place(x, draw) if inplace else drawn(x, draw)
     return _unusual(x, p, inplace, generator, seed, rule, form)
 
@@ -87,7 +94,7 @@ def _in_place(x: torch.Tensor, draw: Draw) -> torch.Tensor:
     """A draw of an ordinary tensor into itself."""
     base = x._base if torch.is_grad_enabled() else None
     if records(x) or (base is not None and base.requires_grad):
-        if base is None and not torch.autograd.forward_ad._current_level >= 0:
+        if base is None and not forward_ad._current_level >= 0:
             return apply_in_place(x, draw)
         # Views and tangents follow rules of their own, which are copy_'s too.
         return x.copy_(drawn(x, draw))
@@ -115,7 +122,7 @@ def _unusual(
             "generator and seed have to be left out for a tensor that PyTorch's own operator takes "
             f"({kind_of(x)}): it knows neither"
         )
-    if not is_ordinary(x) or is_legacy_batchedtensor(x) or torch._is_functional_tensor(x):
+    if not is_ordinary(x) or is_legacy_batchedtensor(x) or is_functional_tensor(x):
         if inplace and not torch.compiler.is_compiling():
             check_written(x)
         y = intercepted(x, key_for(x, form, generator, seed), p, rule, form)
@@ -131,8 +138,8 @@ def _unusual(
         plain = call(readable(x), p, False, generator, seed, rule, form)
         return x.copy_(plain) if inplace and plain is not None else plain
     # Another backend than C is in use: the same ways lead to it.
-    words = words_for(decisions(x, form), generator, seed)
-    draw = Draw(p, *words, rule, shape_of(form, x.shape))
+    shape = shape_of(form, x.shape)
+    draw = Draw(p, *words_for(positions(x, shape), generator, seed), rule, shape)
     return _in_place(x, draw) if inplace else drawn(x, draw)
 
 

@@ -125,6 +125,8 @@ def shape_of(form: Form, lengths: Sequence[int]) -> tuple[int, ...] | None:
     """
     if form is None:
         return None
+    if min(form, default=0) >= -1:
+        return tuple([n if n >= 0 else lengths[i] for i, n in enumerate(form)])
     blocks: dict[int, int] = {}
     for n, length in zip(form, lengths, strict=False):
         if n < 0:
@@ -134,5 +136,9 @@ def shape_of(form: Form, lengths: Sequence[int]) -> tuple[int, ...] | None:
 
 def decisions(x: torch.Tensor, form: Form) -> int:
     """How many positions of the stream a draw takes."""
-    shape = shape_of(form, x.shape)
+    return positions(x, shape_of(form, x.shape))
+
+
+def positions(x: torch.Tensor, shape: tuple[int, ...] | None) -> int:
+    """The same for a mask's shape, as `shape_of` gives it."""
     return x.numel() if shape is None else math.prod(shape)

@@ -18,22 +18,22 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
-from torch._C import (
-    _are_functorch_transforms_active,
-    _get_dispatch_mode,
-    _len_torch_function_stack,
-    _pop_torch_function_stack,
-    _push_on_torch_function_stack,
-    _TorchDispatchModeKey,
-)
-from torch._subclasses.fake_tensor import FakeTensor
-from torch._subclasses.functional_tensor import FunctionalTensor
 from torch.compiler import is_exporting
 
 from ._autograd import apply
 from ._bridge import PLAIN, drawn_tensor, taken
 from ._call import call
 from ._draw import ALPHA, DROPOUT, Rule
+from ._private import (
+    FakeTensor,
+    FunctionalTensor,
+    TorchDispatchModeKey,
+    get_dispatch_mode,
+    len_torch_function_stack,
+    pop_torch_function_stack,
+    push_on_torch_function_stack,
+    transforms_active,
+)
 from ._seeding import WORD
 
 Function: TypeAlias = Callable[..., Any]
@@ -54,7 +54,7 @@ class Kernel(NamedTuple):
 
 def is_ours(x: Any) -> bool:
     """Whether `x` is a tensor whose draws are computed here, or traced to be."""
-    if not isinstance(x, Tensor) or not taken(x) or _are_functorch_transforms_active():
+    if not isinstance(x, Tensor) or not taken(x) or transforms_active():
         return False
     if type(x) in PLAIN:
         return not x._is_zerotensor()
@@ -68,14 +68,14 @@ def below(x: Tensor) -> Iterator[None]:
 
     Modes that override functions have had their turn. Fake tensors bring their mode with them.
     """
-    modes = [_pop_torch_function_stack() for _ in range(_len_torch_function_stack())]
-    alone = isinstance(x, FakeTensor) and _get_dispatch_mode(_TorchDispatchModeKey.FAKE) is None
+    modes = [pop_torch_function_stack() for _ in range(len_torch_function_stack())]
+    alone = isinstance(x, FakeTensor) and get_dispatch_mode(TorchDispatchModeKey.FAKE) is None
     try:
         with x.fake_mode if alone else nullcontext():  # type: ignore[attr-defined]
             yield
     finally:
         for mode in reversed(modes):
-            _push_on_torch_function_stack(mode)
+            push_on_torch_function_stack(mode)
 
 
 def _shared(x: Tensor) -> tuple[int, ...] | None:

@@ -7,7 +7,6 @@ from typing import Any, Final
 
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
 
 from ._attending import call_of, computed
 from ._autograd import apply, is_ordinary
@@ -15,6 +14,7 @@ from ._bridge import PLAIN, drawn_tensor
 from ._call import call, call_both
 from ._draw import DROPOUT, KEPT, Draw
 from ._kernels import TRACED, Function, Kernel, at_both, below, is_ours, unrecorded
+from ._private import forward_ad
 from ._seeding import WORD
 
 _LEAST: Final = 2.0**-16

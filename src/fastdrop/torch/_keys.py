@@ -7,13 +7,12 @@ records, and which draws anew whenever the graph runs.
 from __future__ import annotations
 
 import torch
-from torch._C import _are_functorch_transforms_active as _transforms_active
-from torch._C._functorch import get_unwrapped, is_functorch_wrapped_tensor
 from torch.compiler import is_compiling
 
 from . import _ops
 from ._autograd import is_ordinary, outside
 from ._draw import Form, decisions
+from ._private import get_unwrapped, is_functorch_wrapped_tensor, transforms_active
 from ._seeding import RANGE, AnyGenerator, Seed, Source, words_for
 
 
@@ -32,7 +31,7 @@ def key_for(x: torch.Tensor, form: Form, generator: AnyGenerator, seed: Seed) ->
     with outside(x):
         if seed is not None:
             return _ops.key_tensor(words_for(decisions(x, form), generator, seed))
-        if _transforms_active():
+        if transforms_active():
             return _transformed_key(x, form, generator)
         if generator is None:
             return _ops.key_op(x, 0, form)

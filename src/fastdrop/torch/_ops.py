@@ -12,14 +12,17 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import torch
-from torch._compile import _disable_dynamo
-from torch._library.autograd import make_autograd_impl
-from torch._library.custom_ops import CustomOpDef
-from torch.autograd import forward_ad
 from torch.fx.experimental.proxy_tensor import ProxyTorchDispatchMode
 
 from ._bridge import readable
 from ._draw import Draw, Form, Rule, decisions, shape_of
+from ._private import (
+    CustomOpDef,
+    disable_dynamo,
+    forward_ad,
+    is_fwd_grad_enabled,
+    make_autograd_impl,
+)
 from ._seeding import Source, Words, signed, words_for
 
 
@@ -113,10 +116,10 @@ def by_layout(
 def tangents_by(operator: CustomOpDef, function: Callable[..., torch.Tensor]) -> None:
     """Let a function compute the operator where tangents are: an operator has no rule for them."""
     ordinary = make_autograd_impl(operator._opoverload, operator)
-    lazy = _disable_dynamo(function)  # a compiled graph that meets tangents runs it as it is
+    lazy = disable_dynamo(function)  # a compiled graph that meets tangents runs it as it is
 
     def kernel(keys: Any, *arguments: Any) -> torch.Tensor:
-        if forward_ad._current_level >= 0 and torch._C._is_fwd_grad_enabled():
+        if forward_ad._current_level >= 0 and is_fwd_grad_enabled():
             return lazy(*arguments)
         result: torch.Tensor = ordinary(keys, *arguments)
         return result

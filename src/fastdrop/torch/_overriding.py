@@ -7,7 +7,6 @@ Python's copies of the table of kernels, compiled code, and the names of compile
 from __future__ import annotations
 
 import functools
-import sys
 import warnings
 import zlib
 from collections import deque
@@ -20,9 +19,10 @@ from fastdrop import __version__
 
 from ._kernels import Kernel
 from ._ops import key_op
+from ._private import DispatchKey, DispatchKeySet, reset_code_caches
 
 _WARNING: Final = r"Warning only once for all operators,\s+other operators may also be overridden"
-_ANY: Final = torch._C.DispatchKeySet(torch._C.DispatchKey.CPU)
+_ANY: Final = DispatchKeySet(DispatchKey.CPU)
 """For kernels of PyTorch that do not ask which keys a call had."""
 _MARK: Final = "+fastdrop:"
 # Code that was compiled for operators of another version calls them with their arguments.
@@ -77,9 +77,8 @@ class Overriding:
             name, _, overload = kernel.operator.partition(".")
             packet = getattr(torch.ops.aten, name)
             getattr(packet, overload or "default")._dispatch_cache.clear()
-        if "torch._dynamo" in sys.modules:
-            # Nothing that guards compiled code knows which kernels it was compiled with.
-            torch._dynamo.reset_code_caches()
+        # Nothing that guards compiled code knows which kernels it was compiled with.
+        reset_code_caches()
 
 
 def mark_compiled_code(mark: str) -> None:

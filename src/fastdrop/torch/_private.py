@@ -6,43 +6,137 @@ lost a name for which there is a replacement of the same meaning, that is used; 
 fastdrop cannot work, and the import says which is missing.
 
 Attributes of objects cannot be listed by import. They are: `Tensor._base`, `Tensor._is_zerotensor`,
-`forward_ad._current_level` (below 0 where no forward-mode AD is going on), and DLPack's
-`Tensor.__dlpack_c_exchange_api__`, new in PyTorch 2.10, without which `_bridge` asks the tensors
-themselves.
+`Node._sequence_nr`, `Library._destroy`, `forward_ad._current_level` (below 0 where no forward-mode
+AD is going on), and DLPack's `Tensor.__dlpack_c_exchange_api__`, new in PyTorch 2.10, without which
+`_bridge` asks the tensors themselves.
 """
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import torch
 from torch.autograd import forward_ad
 
 __all__ = [
+    "CustomOpDef",
+    "DeviceContext",
+    "DisableFuncTorch",
+    "DisableTorchDispatch",
+    "DisableTorchFunction",
+    "DispatchKey",
+    "DispatchKeySet",
     "DropoutNd",
+    "FakeTensor",
+    "FunctionalTensor",
+    "TorchDispatchMode",
+    "TorchDispatchModeKey",
+    "TransformType",
+    "current_graph_task_id",
+    "disable_dynamo",
     "forward_ad",
+    "get_dispatch_mode",
+    "get_function_stack_at",
+    "get_interpreter_stack",
+    "get_overloaded_args",
+    "get_sequence_nr",
     "get_tracing_state",
+    "get_unwrapped",
     "increment_version",
+    "is_functional_tensor",
+    "is_functorch_wrapped_tensor",
+    "is_fwd_grad_enabled",
     "is_legacy_batchedtensor",
     "len_torch_dispatch_stack",
     "len_torch_function_stack",
+    "make_autograd_impl",
+    "peek_interpreter_stack",
+    "pop_torch_function_stack",
+    "push_on_torch_function_stack",
+    "reset_code_caches",
+    "scaled_dot_product_attention",
+    "top_saved_tensors_default_hooks",
     "transforms_active",
     "unwrap_dead_wrappers",
     "writable_view",
 ]
 
+# Each name below its comment, not by the alphabet.
+# isort: off
 try:
+    # Whether a tensor stands for another one, as in functionalization.
+    from torch import _is_functional_tensor as is_functional_tensor
+
+    # The keys of a call, for kernels that PyTorch tells none; context managers that leave out
+    # classes and modes of functions, modes of operators, and transforms.
+    from torch._C import DisableTorchFunction, DispatchKey, DispatchKeySet
+    from torch._C import _DisableFuncTorch as DisableFuncTorch
+    from torch._C import _DisableTorchDispatch as DisableTorchDispatch
+
+    # The backward pass that runs just now, by number; -1 is none.
+    from torch._C import _current_graph_task_id as current_graph_task_id
+
+    # The mode that makes FakeTensors, if it is on.
+    from torch._C import _get_dispatch_mode as get_dispatch_mode
+
+    # The modes of Python that see functions, one by one: to ask them, and to put them aside.
+    from torch._C import _get_function_stack_at as get_function_stack_at
+
+    # Whether tangents are followed, where there are any.
+    from torch._C import _is_fwd_grad_enabled as is_fwd_grad_enabled
+
     # How many modes of Python see operators and functions. No public name tells.
     from torch._C import _len_torch_dispatch_stack as len_torch_dispatch_stack
     from torch._C import _len_torch_function_stack as len_torch_function_stack
+    from torch._C import _pop_torch_function_stack as pop_torch_function_stack
+    from torch._C import _push_on_torch_function_stack as push_on_torch_function_stack
+    from torch._C import _TorchDispatchModeKey as TorchDispatchModeKey
+
+    # The number that autograd gives to the next node, and the hooks by which checkpoints save.
+    from torch._C._autograd import _get_sequence_nr as get_sequence_nr
+    from torch._C._autograd import (
+        _top_saved_tensors_default_hooks as top_saved_tensors_default_hooks,
+    )
+
+    # Which transforms of torch.func go on, and what is inside of their tensors.
+    from torch._C._functorch import (
+        TransformType,
+        get_interpreter_stack,
+        get_unwrapped,
+        is_functorch_wrapped_tensor,
+        peek_interpreter_stack,
+    )
+
+    # PyTorch's own attention: programs replace the public name.
+    from torch._C._nn import scaled_dot_product_attention
+
+    # torch.compiler.disable, without the import of the compiler.
+    from torch._compile import _disable_dynamo as disable_dynamo
+
+    # An operator's rule for gradients, to add one for tangents on top of it.
+    from torch._library.autograd import make_autograd_impl
+    from torch._library.custom_ops import CustomOpDef
+
+    # What compilers put in the place of tensors.
+    from torch._subclasses.fake_tensor import FakeTensor
+    from torch._subclasses.functional_tensor import FunctionalTensor
 
     # The base of PyTorch's dropout modules, by which those that are not ours are found.
     from torch.nn.modules.dropout import _DropoutNd as DropoutNd
+
+    # Whose class of all arguments takes part in a call.
+    from torch.overrides import _get_overloaded_args as get_overloaded_args
+
+    # The mode of `with torch.device(...)`, and the base of modes that see operators.
+    from torch.utils._device import DeviceContext
+    from torch.utils._python_dispatch import TorchDispatchMode
 except ImportError as error:
     raise ImportError(
         f"fastdrop.torch cannot work with PyTorch {torch.__version__}: a private name that it "
         f"needs is missing ({error}); PyTorch 2.8 and 2.13 have it"
     ) from error
+# isort: on
 
 try:
     # Whether vmap, grad or another transform of torch.func is going on.
@@ -103,3 +197,9 @@ else:
         """Whether autograd lets a view be written to: not where it is one of several, say."""
         kind: object = _get_creation_meta(x)
         return kind == CreationMeta.DEFAULT
+
+
+def reset_code_caches() -> None:
+    """Forget compiled code, where the compiler has been imported."""
+    if "torch._dynamo" in sys.modules:
+        torch._dynamo.reset_code_caches()

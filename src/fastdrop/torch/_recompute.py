@@ -13,12 +13,13 @@ import sys
 import threading
 import weakref
 from collections.abc import Iterator
+from operator import itemgetter
 from types import FrameType
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import torch
-from torch._C import _current_graph_task_id
-from torch._C._autograd import _get_sequence_nr, _top_saved_tensors_default_hooks
+
+from ._private import current_graph_task_id, get_sequence_nr, top_saved_tensors_default_hooks
 
 Words: TypeAlias = "tuple[int, int, int]"
 """Seed, stream and offset."""
@@ -36,8 +37,8 @@ class _Notes:
     """The keys that one thread has drawn. Their places count those that have been forgotten."""
 
     def __init__(self) -> None:
-        self.numbers: list[int] = []  # autograd's sequence numbers at those times
-        self.entries: list[tuple[Who, Words]] = []
+        # With autograd's sequence numbers at those times.
+        self.entries: list[tuple[int, Who, Words]] = []
         self.forgotten = 0
         self.last_forgotten = -1  # its sequence number
 
@@ -45,20 +46,19 @@ class _Notes:
         return self.forgotten + len(self.entries)
 
     def add(self, who: Who, words: Words) -> None:
-        self.numbers.append(_get_sequence_nr())
-        self.entries.append((who, words))
-        if len(self.entries) >= 2 * KEPT:
-            extra = len(self.entries) - KEPT
+        entries = self.entries
+        entries.append((get_sequence_nr(), who, words))
+        if len(entries) >= 2 * KEPT:
+            extra = len(entries) - KEPT
             self.forgotten += extra
-            self.last_forgotten = self.numbers[extra - 1]
-            del self.numbers[:extra]
-            del self.entries[:extra]
+            self.last_forgotten = entries[extra - 1][0]
+            del entries[:extra]
 
     def after_node(self, number: int) -> int:
         """The place of the first key that was drawn after that node had been made."""
         if self.last_forgotten > number:
             return 0
-        return self.forgotten + bisect.bisect_right(self.numbers, number)
+        return self.forgotten + bisect.bisect_right(self.entries, number, key=itemgetter(0))
 
     def find(self, who: Who, place: int) -> int | None:
         """The place of the next key of `who`, from that one on."""
@@ -68,7 +68,7 @@ class _Notes:
                 "no longer known: checkpoint smaller parts"
             )
         for i in range(place - self.forgotten, len(self.entries)):
-            if self.entries[i][0] == who:
+            if self.entries[i][1] == who:
                 return i + self.forgotten
         return None
 
@@ -112,8 +112,8 @@ def again(who: Who, by_default: bool) -> Words | None:
 
     `by_default` is for PyTorch's default generator, whose state checkpoints restore themselves.
     """
-    hooks: Any = _top_saved_tensors_default_hooks(True)
-    if hooks is None and _current_graph_task_id() == -1:
+    hooks: Any = top_saved_tensors_default_hooks(True)
+    if hooks is None and current_graph_task_id() == -1:
         return None
     region = _look_around(hooks)
     if region is None or (by_default and not region.compiled):
@@ -129,7 +129,7 @@ def again(who: Who, by_default: bool) -> Words | None:
     if at is None:
         return None
     _thread.reached[who] = notes, at + 1
-    words = notes.entries[at - notes.forgotten][1]
+    words = notes.entries[at - notes.forgotten][2]
     note(who, words)  # what is computed again may have parts that will be, too
     return words
 
@@ -177,7 +177,7 @@ def _look_around(hooks: Any) -> _Region | None:
             node = frame.f_locals.get("ctx")
             if isinstance(node, torch.autograd.function.BackwardCFunction):
                 number = node._sequence_nr()
-                run = (number, _current_graph_task_id())
+                run = (number, current_graph_task_id())
                 return _Region(None, number, run, compiled=module == _COMPILED)
     return None
 

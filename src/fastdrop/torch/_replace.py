@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from . import _swap
+from ._private import DropoutNd
 from ._profile import Drawn, profile
 from .attention_module import MultiheadAttention
 from .modules import Drops
@@ -66,7 +67,7 @@ def _drops(module: nn.Module) -> bool:
         return False
     if isinstance(module, nn.MultiheadAttention):
         return module.dropout > 0
-    if isinstance(module, nn.modules.dropout._DropoutNd):
+    if isinstance(module, DropoutNd):
         return True
     return _swap.known(type(module)) is not None
 
@@ -131,7 +132,7 @@ def replace(model: nn.Module, *, example: Any = None) -> Report:
         by PyTorch: 0 elements
     """
     _check_model(model)
-    if isinstance(model, nn.modules.dropout._DropoutNd):
+    if isinstance(model, DropoutNd):
         raise ValueError(  # noqa: TRY004 - it is a module
             "model has to hold dropout modules, but got one: make a fastdrop.torch."
             f"{type(model).__name__} in its place"

@@ -21,6 +21,7 @@ from fastdrop import stream as _stream
 from fastdrop._rng import Key, resolve
 
 from . import _recompute
+from ._private import DisableFuncTorch, DisableTorchDispatch, DisableTorchFunction
 from ._recompute import Words as Words
 
 RANGE: Final = 2**63 - 1
@@ -155,9 +156,9 @@ def untouched() -> Iterator[None]:
     """Let PyTorch make tensors as it is told, whatever modes and transforms are on."""
     with (
         torch.inference_mode(False),
-        torch._C.DisableTorchFunction(),
-        torch._C._DisableTorchDispatch(),
-        torch._C._DisableFuncTorch(),
+        DisableTorchFunction(),
+        DisableTorchDispatch(),
+        DisableFuncTorch(),
     ):
         yield
 

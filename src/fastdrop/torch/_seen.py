@@ -129,9 +129,7 @@ class Seen:
 
     def _added(self, mask: Tensor, part: Part, span: slice, shape: tuple[int, ...]) -> Array:
         cut = self._cut(mask, part, span)
-        if cut.dtype is not torch.bool and (
-            cut.dtype is not self.dtype or cut.is_neg() or cut._is_zerotensor()
-        ):
+        if cut.dtype not in (torch.bool, self.dtype):
             cut = torch.empty(cut.shape, dtype=self.dtype, device="cpu").copy_(cut)
         return np.broadcast_to(array_of(cut), shape)
 

@@ -18,6 +18,7 @@ from typing import Any, Final
 import torch
 from torch import fx, nn
 
+from ._private import DropoutNd
 from .modules import Drops
 
 _DROPS: Final = re.compile(r"drop|stochastic_?depth", re.IGNORECASE)
@@ -80,7 +81,7 @@ def _drops(module: nn.Module) -> bool:
         return False
     if isinstance(module, nn.MultiheadAttention | nn.RNNBase):
         return module.dropout > 0
-    return isinstance(module, (nn.modules.dropout._DropoutNd, Drops, nn.TransformerEncoderLayer))
+    return isinstance(module, (DropoutNd, Drops, nn.TransformerEncoderLayer))
 
 
 def _asks(kind: type[nn.Module]) -> bool:

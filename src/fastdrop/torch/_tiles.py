@@ -23,7 +23,7 @@ from fastdrop._plan import check_factor, make_plan
 from fastdrop._rng import Key
 from fastdrop._rows import Rows
 
-from ._bridge import KINDS, array_of, limits
+from ._bridge import KINDS, array_of, limits, readable
 from ._seen import Band, Part, Seen
 
 if TYPE_CHECKING:
@@ -134,8 +134,7 @@ class _Tiles:
 
 def _matrices(x: Tensor, dtype: torch.dtype, often: bool) -> Tensor:
     """The matrices of some heads for products; in C order where they are in many of them."""
-    plain = x.dtype is dtype and not (x.is_neg() or x._is_zerotensor())
-    if plain and (not often or x.is_contiguous()):
+    if x.dtype is dtype and (not often or x.is_contiguous()):
         return x
     return torch.empty(x.shape, dtype=dtype, device="cpu").copy_(x)
 
@@ -188,6 +187,8 @@ def forward(
 
     Key and value may have fewer heads: each serves as many of query's in a row.
     """
+    query, key, value = (readable(x) for x in (query, key, value))
+    mask = None if mask is None else readable(mask)
     tiles = _Tiles(query, key, mask, call, 1)
     shape = (*query.shape[:3], value.shape[3])
     out = torch.empty(shape, dtype=query.dtype, device="cpu")
@@ -220,6 +221,8 @@ def backward(
     call: Attention,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The gradients with respect to query, key and value."""
+    gradient, query, key, value = (readable(x) for x in (gradient, query, key, value))
+    mask = None if mask is None else readable(mask)
     tiles = _Tiles(query, key, mask, call, 2)
     results = tuple(new_like_torch(tuple(x.shape), x) for x in (query, key, value))
     d_query, d_key, d_value = results

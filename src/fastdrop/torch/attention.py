@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from numbers import Real
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor
@@ -15,9 +14,11 @@ from fastdrop._arrays import check_flag
 from ._attending import PYTORCHS, Call, attention, by_pytorch
 from ._seeding import AnyGenerator, Seed
 from ._seen import EVERYTHING, Band
-from .functional import refuse
+from .functional import number, probability, wrong_type
 
 __all__ = ["scaled_dot_product_attention"]
+
+_NAME: Final = "scaled_dot_product_attention"
 
 
 def scaled_dot_product_attention(
@@ -136,15 +137,11 @@ def scaled_dot_product_attention(
             [0.0000, 0.0000, 0.5000, 0.5000],
             [0.5000, 0.0000, 0.0000, 0.5000]])
     """
-    p = _number(dropout_p, "dropout_p")
-    if p < 0.0 or p > 1.0 or p != p:
-        refuse(dropout_p)
+    p = probability(dropout_p, _NAME, "dropout_p")
     for name, flag in (("is_causal", is_causal), ("enable_gqa", enable_gqa)):
         if type(flag) not in (bool, torch.SymBool):
-            raise _wrong_type(name, "bool", flag)
-    factor: Any = scale
-    if isinstance(factor, Tensor):
-        factor = _number(factor, "scale")
+            raise wrong_type(_NAME, name, "bool", flag)
+    factor: Any = None if scale is None else number(scale, _NAME, "scale")
     if not check_flag(training, "training"):
         p = 0.0
     low, high = _window(sliding_window)
@@ -167,23 +164,6 @@ def scaled_dot_product_attention(
     if p == 0.0 and call.is_pytorchs:
         return by_pytorch(call)
     return attention(call, generator, seed)
-
-
-def _wrong_type(name: str, wanted: str, came: object) -> TypeError:
-    """PyTorch's words."""
-    return TypeError(
-        f"scaled_dot_product_attention(): argument '{name}' must be {wanted}, "
-        f"not {type(came).__name__}"
-    )
-
-
-def _number(value: Any, name: str) -> Any:
-    """What PyTorch takes for a number: a tensor too, unless it has axes or learns."""
-    if isinstance(value, Tensor) and value.dim() == 0 and not value.requires_grad:
-        return value.item()
-    if not isinstance(value, (Real, torch.SymFloat, torch.SymInt)):
-        raise _wrong_type(name, "float", value)
-    return value
 
 
 def _not_a_window(came: object) -> TypeError:

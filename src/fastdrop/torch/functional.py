@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any
+from numbers import Real
+from typing import Any, Final
 
 import torch
 from torch import Tensor
@@ -37,19 +38,29 @@ def refuse(p: float) -> None:
 
 
 def number(value: float | Tensor, function: str, argument: str = "p") -> float:
-    """`value`, unless it is a tensor that PyTorch takes for no number, as one with a gradient."""
+    """`value`; of a tensor its number, unless PyTorch takes it for none, as one with a gradient."""
     if not isinstance(value, Tensor):
         return value
     if value.requires_grad or value.dim():
-        raise TypeError(
-            f"{function}(): argument '{argument}' must be float, not {type(value).__name__}"
-        )
+        raise wrong_type(function, argument, "float", value)
     return float(value)
+
+
+_NUMBERS: Final = (float, Real, torch.SymFloat, torch.SymInt)
+
+
+def wrong_type(function: str, argument: str, wanted: str, came: object) -> TypeError:
+    """PyTorch's words."""
+    return TypeError(
+        f"{function}(): argument '{argument}' must be {wanted}, not {type(came).__name__}"
+    )
 
 
 def probability(p: float | Tensor, function: str, argument: str = "p") -> float:
     """`p`, if it is the probability of a call of that function."""
     p = number(p, function, argument)
+    if not isinstance(p, _NUMBERS):
+        raise wrong_type(function, argument, "float", p)
     if p < 0.0 or p > 1.0 or p != p:
         refuse(p)
     return p

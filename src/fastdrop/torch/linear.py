@@ -6,8 +6,6 @@ import math
 
 import torch
 from torch import Tensor
-from torch._C import _are_functorch_transforms_active as _transforms_active
-from torch.autograd import forward_ad
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
 from fastdrop import _arrays
@@ -17,6 +15,7 @@ from ._bridge import check_stored, taken
 from ._call import word_for
 from ._family import drops, not_taken, overridable
 from ._linear import composed, dropconnect_op
+from ._private import forward_ad, transforms_active
 from ._seeding import AnyGenerator, Seed
 
 __all__ = ["dropconnect_linear"]
@@ -107,7 +106,7 @@ def dropconnect_linear(
         check_stored(x, weight, bias)
     decided = weight if shared else weight.expand(samples, *weight.shape)
     word = word_for(decided, None, generator, seed)
-    slow = _transforms_active() or (is_ordinary(x) and forward_ad._current_level >= 0)
+    slow = transforms_active() or (is_ordinary(x) and forward_ad._current_level >= 0)
     y: Tensor = (composed if slow else dropconnect_op)(x, weight, bias, word, float(p), shared)
     # Not where there is nothing to do: its derivative takes no sparse gradients.
     return y if input.dim() == 2 else y.reshape(*input.shape[:-1], y.shape[-1])

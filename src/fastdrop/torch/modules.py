@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final, Self
 from torch import Tensor, nn
 
 from . import alpha, functional
+from ._private import DropoutNd
 from ._seeding import AnyGenerator, Seed, Source, source_of
 
 _EXTRA: Final = "_extra_state"  # nn.modules.module calls it so
@@ -107,7 +108,7 @@ def _pytorchs(original: type[nn.Module]) -> Callable[..., Tensor]:
     return FunctionType(forward.__code__, forward.__globals__, "_pytorchs")
 
 
-class Simple(Drops, nn.modules.dropout._DropoutNd):
+class Simple(Drops, DropoutNd):
     """A module with PyTorch's parameters, and those that all of these have."""
 
     _shown = ()  # PyTorch shows them

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch._C import _are_functorch_transforms_active as _transforms_active
-from torch.autograd import forward_ad
 
 from fastdrop import _arrays
 from fastdrop._plan import check_factor
@@ -14,6 +12,7 @@ from ._autograd import is_ordinary, keepable
 from ._bridge import KINDS, check_stored, taken
 from ._call import call, word_for
 from ._family import drops, not_taken, overridable
+from ._private import forward_ad, transforms_active
 from ._seeding import AnyGenerator, Seed
 from ._softmax import composed, softmax_op
 from .functional import number
@@ -123,7 +122,7 @@ def _of_last(
     if is_ordinary(scores):
         check_stored(scores, mask)
     word = word_for(scores, None, generator, seed)
-    slow = _transforms_active() or (is_ordinary(scores) and forward_ad._current_level >= 0)
+    slow = transforms_active() or (is_ordinary(scores) and forward_ad._current_level >= 0)
     if slow or (mask is not None and mask.requires_grad and torch.is_grad_enabled()):
         return composed(scores, mask, word, p, scale)
     y: Tensor = softmax_op(scores, mask, word, p, scale)

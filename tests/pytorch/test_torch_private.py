@@ -1,0 +1,155 @@
+"""Private names of PyTorch: listed in one file, used from there, replaced where they are gone."""
+
+import ast
+import importlib.util
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from fastdrop.torch import _private  # noqa: E402 - only where there is PyTorch
+
+PACKAGE = Path(_private.__file__).parent
+
+
+def is_private(path: str) -> bool:
+    return any(part.startswith("_") and not part.startswith("__") for part in path.split("."))
+
+
+def dotted(node: ast.expr) -> str:
+    if isinstance(node, ast.Attribute):
+        return f"{dotted(node.value)}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else "?"
+
+
+def private_names(source: str) -> Iterator[str]:
+    """Every private name of PyTorch's modules that a module imports or reads."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Attribute):
+            names = [dotted(node)]
+            if names[0].startswith("nn."):
+                names = [f"torch.{names[0]}"]
+        else:
+            continue
+        yield from (n for n in names if n.partition(".")[0] == "torch" and is_private(n))
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("from torch._C import _x", ["torch._C._x"]),
+        ("from torch.nn import _x, y", ["torch.nn._x"]),
+        ("import torch._dynamo", ["torch._dynamo"]),
+        ("torch.autograd.forward_ad._current_level", ["torch.autograd.forward_ad._current_level"]),
+        ("nn.modules.dropout._DropoutNd", ["torch.nn.modules.dropout._DropoutNd"]),
+        ("from ._private import forward_ad\nself._x\ntorch.nn.Dropout.__mro__", []),
+    ],
+)
+def test_the_finder(source: str, found: list[str]) -> None:
+    assert list(private_names(source)) == found
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.name)
+def test_private_names_are_used_from_one_file(path: Path) -> None:
+    found = set(private_names(path.read_text(encoding="utf-8")))
+    assert bool(found) == (path.name == "_private.py"), found
+
+
+def test_every_listed_name_is_used() -> None:
+    sources = {p: p.read_text(encoding="utf-8") for p in PACKAGE.rglob("*.py")}
+    del sources[Path(_private.__file__)]
+    imported = {
+        alias.name
+        for source in sources.values()
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.ImportFrom) and node.level and node.module == "_private"
+        for alias in node.names
+    }
+    assert imported == set(_private.__all__)
+
+
+def reload_without(monkeypatch: pytest.MonkeyPatch, module: str, name: str) -> ModuleType:
+    """`_private` as it would be if PyTorch had no such name."""
+    monkeypatch.delattr(sys.modules[module], name)
+    spec = importlib.util.spec_from_file_location("_private_again", _private.__file__)
+    assert spec is not None
+    assert spec.loader is not None
+    again = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(again)
+    return again
+
+
+def test_transforms_active_without_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    again = reload_without(monkeypatch, "torch._C", "_are_functorch_transforms_active")
+    assert again.transforms_active is not _private.transforms_active
+    seen = []
+
+    def f(x: torch.Tensor) -> torch.Tensor:
+        seen.append((again.transforms_active(), _private.transforms_active()))
+        return x.sum()
+
+    f(torch.ones(3))
+    torch.func.vmap(f)(torch.ones(2, 3))
+    torch.func.grad(f)(torch.ones(3))
+    assert seen == [(False, False), (True, True), (True, True)]
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.trace. is:DeprecationWarning")
+def test_tracing_state_without_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    again = reload_without(monkeypatch, "torch._C", "_get_tracing_state")
+    seen = []
+
+    def f(x: torch.Tensor) -> torch.Tensor:
+        seen.append((bool(again.get_tracing_state()), bool(_private.get_tracing_state())))
+        return x + 1
+
+    f(torch.ones(3))
+    monkeypatch.undo()  # tracing needs the name itself
+    torch.jit.trace(f, torch.ones(3), check_trace=False)
+    assert seen == [(False, False), (True, True)]
+
+
+def test_increment_version_without_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    again = reload_without(monkeypatch, "torch._C", "_increment_version")
+    monkeypatch.undo()
+    x = torch.ones(3)
+    again.increment_version((x,))
+    assert x._version == 1
+
+
+def test_dead_wrappers_without_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch._functorch.utils
+
+    again = reload_without(monkeypatch, "torch._functorch.utils", "unwrap_dead_wrappers")
+    kept = []
+
+    def f(x: torch.Tensor) -> torch.Tensor:
+        kept.append(x)
+        return x.sum()
+
+    torch.func.grad(f)(torch.ones(3))
+    (dead,) = kept
+    for unwrap in (again.unwrap_dead_wrappers, _private.unwrap_dead_wrappers):
+        alive, number = unwrap((dead, 1))
+        assert number == 1
+        assert alive is not dead
+        assert torch.equal(alive, torch.ones(3))
+
+
+def test_legacy_batches_without_their_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    again = reload_without(monkeypatch, "torch._C._functorch", "is_legacy_batchedtensor")
+    assert again.is_legacy_batchedtensor(torch.ones(3)) is False
+
+
+@pytest.mark.parametrize("name", ["_len_torch_dispatch_stack", "_len_torch_function_stack"])
+def test_what_nothing_replaces_is_named(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    with pytest.raises(ImportError, match=rf"PyTorch {torch.__version__.split('+')[0]}.*{name}"):
+        reload_without(monkeypatch, "torch._C", name)
