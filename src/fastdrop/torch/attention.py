@@ -141,7 +141,7 @@ def scaled_dot_product_attention(
     rate: Any = dropout_p
     if not isinstance(rate, (Tensor, Real, torch.SymFloat, torch.SymInt)):
         raise wrong_type(_NAME, "dropout_p", "float", rate)
-    p = probability(rate, _NAME, "dropout_p")
+    p = probability(dropout_p, _NAME, "dropout_p")
     for name, flag in (("is_causal", is_causal), ("enable_gqa", enable_gqa)):
         if type(flag) not in (bool, torch.SymBool):
             raise wrong_type(_NAME, name, "bool", flag)
