@@ -114,8 +114,7 @@ def check_alike(name: str, sample: Sample, theirs: Any, ours: Any) -> bool:
         assert other.requires_grad == one.requires_grad
         if (name, "identity") not in DIFFERENCES:
             assert (other.grad_fn is None) == (one.grad_fn is None)
-        if (name, "strides") not in DIFFERENCES:
-            assert strides(other) == strides(one), sample
+        assert strides(other) == strides(one), sample
     return True
 
 
@@ -138,8 +137,6 @@ DIFFERENCES = {
         "there a RuntimeError"
         for name in DROPS
     },
-    (ATTENDS, "strides"): "with dropout, PyTorch's result is laid out as its product of matrices "
-    "left it, and ours as PyTorch's own kernel without dropout does",
 }
 
 
@@ -215,6 +212,7 @@ def test_autocast(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in OPS if OPS[name].inplace_variant])
 def test_in_place(name: str) -> None:
+    came = 0
     for dtype in OPS[name].dtypes:
         for sample in samples(name, dtype):
             if sample.input.dim() == 0:
@@ -230,6 +228,8 @@ def test_in_place(name: str) -> None:
                     except Exception as error:
                         found.append(type(error))
                 assert found[0] == found[1], sample
+                came += isinstance(found[0], tuple)
+    assert came
 
 
 @pytest.mark.parametrize("name", [*DROPS, ATTENDS])
@@ -290,6 +290,7 @@ def test_compiled(name: str) -> None:
 @pytest.mark.parametrize("randomness", ["error", "same", "different"])
 @pytest.mark.parametrize("name", [*DROPS, ATTENDS])
 def test_vmap(name: str, randomness: str) -> None:
+    came = 0
     for sample in samples(name):
         if sample.input.dim() < 2:
             continue
@@ -310,6 +311,8 @@ def test_vmap(name: str, randomness: str) -> None:
             except Exception as error:
                 found.append(type(error))
         assert found[0] == found[1], (sample.kwargs, sample.input.shape)
+        came += isinstance(found[0], tuple)
+    assert came
 
 
 @pytest.mark.parametrize("p", [-0.1, 1.1, math.nan, "x", None, 2])
@@ -355,7 +358,7 @@ def test_modules(name: str, training: bool, p: float) -> None:
     inputs = info.module_inputs_func(
         info, device="cpu", dtype=torch.float64, requires_grad=True, training=training
     )
-    count = 0
+    came = 0
     for given in inputs:
         made, called = given.constructor_input, given.forward_input
         theirs = info.module_cls(*made.args, **made.kwargs).double().train(training)
@@ -386,5 +389,5 @@ def test_modules(name: str, training: bool, p: float) -> None:
             assert (one is None) == (other is None)
             if one is not None and (p != 0.5 or not training):
                 assert torch.allclose(one, other, atol=1e-5, equal_nan=True)
-        count += 1
-    assert count
+        came += not isinstance(found[0][0][0], Exception) and bool(found[0][1])
+    assert came

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any, Final
 
 import torch
@@ -137,6 +138,9 @@ def scaled_dot_product_attention(
             [0.0000, 0.0000, 0.5000, 0.5000],
             [0.5000, 0.0000, 0.0000, 0.5000]])
     """
+    rate: Any = dropout_p
+    if not isinstance(rate, (Tensor, Real, torch.SymFloat, torch.SymInt)):
+        raise wrong_type(_NAME, "dropout_p", "float", rate)
     p = probability(dropout_p, _NAME, "dropout_p")
     for name, flag in (("is_causal", is_causal), ("enable_gqa", enable_gqa)):
         if type(flag) not in (bool, torch.SymBool):

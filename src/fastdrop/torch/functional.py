@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from numbers import Real
-from typing import Any, Final
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -46,9 +45,6 @@ def number(value: float | Tensor, function: str, argument: str = "p") -> float:
     return float(value)
 
 
-_NUMBERS: Final = (float, Real, torch.SymFloat, torch.SymInt)
-
-
 def wrong_type(function: str, argument: str, wanted: str, came: object) -> TypeError:
     """PyTorch's words."""
     return TypeError(
@@ -59,8 +55,6 @@ def wrong_type(function: str, argument: str, wanted: str, came: object) -> TypeE
 def probability(p: float | Tensor, function: str, argument: str = "p") -> float:
     """`p`, if it is the probability of a call of that function."""
     p = number(p, function, argument)
-    if not isinstance(p, _NUMBERS):
-        raise wrong_type(function, argument, "float", p)
     if p < 0.0 or p > 1.0 or p != p:
         refuse(p)
     return p
