@@ -349,8 +349,9 @@ def set_rate(module: nn.Module, p: float) -> None:
             inner.dropout = p
 
 
-@pytest.mark.parametrize("p", [0.0, 1e-12, 0.5, 1.0])
-@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize(
+    ("training", "p"), [(False, 0.5), (True, 0.0), (True, 1e-12), (True, 0.5), (True, 1.0)]
+)
 @pytest.mark.parametrize("name", MODULES)
 def test_modules(name: str, training: bool, p: float) -> None:
     info = MODULES[name]
@@ -359,7 +360,8 @@ def test_modules(name: str, training: bool, p: float) -> None:
         info, device="cpu", dtype=torch.float64, requires_grad=True, training=training
     )
     came = 0
-    for given in inputs:
+    # Transformers come in all combinations of their arguments: a dozen spread over them will do.
+    for given in inputs[:: max(1, len(inputs) // 12)]:
         made, called = given.constructor_input, given.forward_input
         theirs = info.module_cls(*made.args, **made.kwargs).double().train(training)
         set_rate(theirs, p)
