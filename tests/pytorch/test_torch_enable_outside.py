@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import outside
 import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+import outside  # noqa: E402
 from enabling import seeded  # noqa: E402
 
 import fastdrop.torch as ft  # noqa: E402

@@ -69,6 +69,7 @@ attend: Final = _with(nn.MultiheadAttention.forward, F=_functional)
 
 
 def _forward(self: Any, *arguments: Any, **keywords: Any) -> Any:
+    """Attend, with PyTorch's arguments and results: see `torch.nn.MultiheadAttention`."""
     return attend(self, *arguments, **keywords)
 
 
