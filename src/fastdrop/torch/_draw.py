@@ -125,7 +125,7 @@ def shape_of(form: Form, lengths: Sequence[int]) -> tuple[int, ...] | None:
     """
     if form is None:
         return None
-    if min(form, default=0) >= -1:
+    if all(n >= -1 for n in form):
         return tuple([n if n >= 0 else lengths[i] for i, n in enumerate(form)])
     blocks: dict[int, int] = {}
     for n, length in zip(form, lengths, strict=False):
