@@ -192,13 +192,15 @@ sanitize_options() {
     options=(-DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG="-O1 -g1" -DFASTDROP_SANITIZE="$1")
 }
 
-# The package under sanitizers, for Python, in $CI_WORK/<name>: sanitized_package <name> <sanitizers> <pip's option>...
+# The package under sanitizers, for Python, in $CI_WORK/<name>; it is built in a folder of its own, because the
+# cache of a build without Python (c_tests) would leave the module out.
+#   sanitized_package <name> <sanitizers> <pip's option>...
 sanitized_package() {
     local option options arguments=()
     sanitize_options "$2"
     for option in "${options[@]:1}"; do arguments+=(-C "cmake.define.${option#-D}"); done
     CC=gcc pip install --quiet --no-build-isolation --no-deps --target "$CI_WORK/$1" . "${@:3}" \
-        -C build-dir="$CI_WORK/c-$1" -C cmake.build-type=Debug "${arguments[@]}" \
+        -C build-dir="$CI_WORK/package-$1" -C cmake.build-type=Debug "${arguments[@]}" \
         -C cmake.define.FASTDROP_C_TESTS=ON -C cmake.define.FASTDROP_WERROR=ON
 }
 

@@ -121,14 +121,15 @@ class Watching(TorchFunctionMode):
         return function(*args, **(kwargs or {}))
 
 
-def test_modes_see_pytorchs_function() -> None:
+@pytest.mark.parametrize("p", [0.5, 0.0])
+def test_modes_see_pytorchs_function(p: float) -> None:
     inputs = tensors((2, 5, 8), (2, 5, 8), (2, 5, 8))
     for seed in (None, 4):
         torch.manual_seed(1)
-        wanted = attend(*inputs, dropout_p=0.5, seed=seed)
+        wanted = attend(*inputs, dropout_p=p, seed=seed)
         torch.manual_seed(1)
         with torch.device("cpu"), Watching() as mode:
-            y = attend(*inputs, dropout_p=0.5, seed=seed)
+            y = attend(*inputs, dropout_p=p, seed=seed)
         assert torch.equal(y, wanted), "and change nothing"
         assert mode.seen == [PYTORCHS]
     assert torch._C._len_torch_function_stack() == 0

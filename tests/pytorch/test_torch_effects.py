@@ -96,7 +96,14 @@ def test_a_trace_does_not_merge_calls() -> None:
 
 
 @own
-@pytest.mark.parametrize("budget", [1.0, 0.5, 0.0])
+@pytest.mark.parametrize(
+    "budget",
+    [
+        pytest.param(1.0, marks=pytest.mark.heavy),
+        pytest.param(0.5, marks=pytest.mark.heavy),
+        0.0,
+    ],
+)
 @pytest.mark.parametrize("name", MODULES)
 def test_every_memory_budget_gives_the_gradient_of_the_mask(
     name: str, budget: float, kind: str
