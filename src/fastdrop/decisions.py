@@ -33,44 +33,49 @@ def check_block_size(block_size: object) -> int:
     return _arrays.check_count(block_size, "block_size")
 
 
-def spatial_shape(x: Array, axes: int, data_format: DataFormat) -> tuple[int, ...]:
+# Errors call the array as its caller does: `argument`.
+
+
+def spatial_shape(
+    x: Array, axes: int, data_format: DataFormat, argument: str = "x"
+) -> tuple[int, ...]:
     """One decision for each sample and channel of `x`, which has so many spatial axes."""
-    _arrays.check_rank(x, axes + 1, axes + 2)
+    _arrays.check_rank(x, axes + 1, axes + 2, argument)
     ones = (1,) * axes
     if data_format == "channels_first":
         return x.shape[:-axes] + ones
     return x.shape[: x.ndim - axes - 1] + ones + x.shape[-1:]
 
 
-def variational_shape(x: Array, time_axis: int) -> tuple[int, ...]:
+def variational_shape(x: Array, time_axis: int, argument: str = "x") -> tuple[int, ...]:
     """One decision for all time steps."""
-    axis = _arrays.axis_of(time_axis, x, "time_axis")
+    axis = _arrays.axis_of(time_axis, x, "time_axis", argument)
     return (*x.shape[:axis], 1, *x.shape[axis + 1 :])
 
 
-def path_shape(x: Array, mode: PathMode) -> tuple[int, ...]:
+def path_shape(x: Array, mode: PathMode, argument: str = "x") -> tuple[int, ...]:
     """One decision for each sample, or one in all."""
     if mode == "batch":
         return (1,) * x.ndim
-    _arrays.check_rank(x, 1, None)
+    _arrays.check_rank(x, 1, None, argument)
     return x.shape[:1] + (1,) * (x.ndim - 1)
 
 
 def feature_shape(x: Array, argument: str = "x") -> tuple[int, ...]:
-    """One decision for each sample and channel of `x`, which the caller knows as `argument`."""
+    """One decision for each sample and channel of `x`."""
     _arrays.check_rank(x, 2, None, argument)
     return x.shape[:2] + (1,) * (x.ndim - 2)
 
 
-def row_shape(table: Array) -> tuple[int, ...]:
+def row_shape(table: Array, argument: str = "table") -> tuple[int, ...]:
     """One decision for each row of `table`."""
-    _arrays.check_rank(table, 2, 2, "table")
+    _arrays.check_rank(table, 2, 2, argument)
     return (table.shape[0], 1)
 
 
-def corner_shape(x: Array, axes: int, block_size: int) -> tuple[int, ...]:
+def corner_shape(x: Array, axes: int, block_size: int, argument: str = "x") -> tuple[int, ...]:
     """The shape of the decisions for `x`, which has so many spatial axes: a block's corners."""
-    _arrays.check_rank(x, axes + 1, axes + 2)
+    _arrays.check_rank(x, axes + 1, axes + 2, argument)
     lengths = x.shape[-axes:]
     block = min(block_size, *lengths)
     return (*x.shape[:-axes], *(n - block + 1 for n in lengths))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -17,14 +16,12 @@ from . import _arrays, backends
 from ._arrays import Array
 from ._plan import make_plan
 from ._rng import Generator, Key, RNGLike, resolve, use_default
+from ._samples import Library, Result, Samples
 from .layers.base import sampling
 
 # The positions that a generator sets aside for each sample of `mc_dropout`, which cannot know how
 # many its function will draw: more than any network does, and room for 2**28 calls.
 _RESERVED: Final = 2**36
-
-# How far from 1 the sum of probabilities may be: 16-bit floats are that coarse.
-_TOLERANCE: Final = 0.01
 
 
 def _key_of_sample(key: Key, sample: int) -> Key:
@@ -107,8 +104,7 @@ def dropout_samples(
     return out
 
 
-@dataclass(frozen=True, eq=False)
-class MonteCarloResult:
+class MonteCarloResult(Result[Array]):
     """What `mc_dropout` found; `entropy` and `mutual_information` only for probabilities.
 
     Parameters
@@ -134,12 +130,6 @@ class MonteCarloResult:
     >>> result.samples, result.mean.shape, result.entropy
     (10, (3,), None)
     """
-
-    mean: Array
-    std: Array
-    samples: int
-    entropy: Array | None
-    mutual_information: Array | None
 
 
 def mc_dropout(
@@ -222,24 +212,14 @@ def mc_dropout(
     probabilities = _arrays.check_flag(probabilities, "probabilities")
     takes_rng = _takes_rng(fn)
     key = resolve(rng, _RESERVED)
-    moments = _Moments()
-    entropies = _Moments()
+    found = Samples(_LIBRARY, "fn's result", probabilities)
     for k in range(samples):
         sample = _key_of_sample(key, k)
         generator = Generator(sample.seed, sample.stream, sample.offset)
         with use_default(generator), sampling(generator):
             y = fn(x, rng=generator) if takes_rng else fn(x)
-        value = _as_float64(y)
-        moments.add(value)
-        if probabilities:
-            _check_probabilities(value)
-            entropies.add(_entropy(value))
-    if not probabilities:
-        return MonteCarloResult(moments.mean, moments.std(), samples, None, None)
-    entropy = _entropy(moments.mean)
-    # Never negative, but for rounding.
-    information = np.maximum(entropy - entropies.mean, 0.0)
-    return MonteCarloResult(moments.mean, moments.std(), samples, entropy, information)
+        found.add(_as_float64(y))
+    return MonteCarloResult(*found.result())
 
 
 def _takes_rng(fn: Callable[..., object]) -> bool:
@@ -262,42 +242,14 @@ def _as_float64(value: npt.ArrayLike) -> Array:
     return array.astype(np.float64)
 
 
-class _Moments:
-    """Mean and standard deviation of arrays that come one after another, after Welford."""
-
-    def __init__(self) -> None:
-        self._count = 0
-        self._squares = self.mean = np.zeros(0)
-
-    def add(self, value: Array) -> None:
-        if not self._count:
-            self.mean, self._squares = np.zeros(value.shape), np.zeros(value.shape)
-        elif value.shape != self.mean.shape:
-            raise ValueError(
-                "fn's result has to have the same shape for every sample, "
-                f"but got {value.shape} after {self.mean.shape}"
-            )
-        self._count += 1
-        # What is infinite or nan in a sample is so in the result, without a warning.
-        with np.errstate(invalid="ignore", over="ignore"):
-            difference = value - self.mean
-            self.mean += difference / self._count
-            self._squares += difference * (value - self.mean)
-
-    def std(self) -> Array:
-        return np.asarray(np.sqrt(self._squares / self._count))
-
-
-def _check_probabilities(value: Array) -> None:
-    words = "fn's result has to be probabilities, which are not negative and sum to 1 along the "
-    if value.ndim == 0:
-        raise ValueError(f"{words}last axis, but got a single number")
-    # Written so that a nan fails too.
-    if not (np.all(value >= 0) and np.all(np.abs(value.sum(axis=-1) - 1) <= _TOLERANCE)):
-        raise ValueError(f"{words}last axis, but got other numbers")
-
-
 def _entropy(probabilities: Array) -> Array:
-    """Along the last axis, in nats; what is impossible counts for nothing."""
     logarithms = np.log(probabilities, out=np.zeros(probabilities.shape), where=probabilities > 0)
     return np.asarray(0.0 - (probabilities * logarithms).sum(axis=-1))
+
+
+_LIBRARY: Final = Library[Array](
+    zeros_like=np.zeros_like,
+    sqrt=lambda values: np.asarray(np.sqrt(values)),
+    entropy=_entropy,
+    positive=lambda values: np.maximum(values, 0.0),
+)

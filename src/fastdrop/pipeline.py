@@ -138,7 +138,8 @@ def apply(
     if variant.block_axes and decisions is not None:
         lengths = x.shape[-variant.block_axes :]
         block = lengths[0] - decisions[-variant.block_axes] + 1
-        apply_blocks(x, writes[0], kind, numbers[0], lengths, block, rng, x.shape)
+        mask_shape = (*decisions[: -variant.block_axes], *lengths)
+        apply_blocks(x, writes[0], kind, numbers[0], lengths, block, rng, mask_shape)
         return
     n, steps, mask = x.size, None, None
     if decisions is not None and decisions != x.shape:

@@ -32,7 +32,9 @@ from ._plan import (
 from .backends.call import Operation
 
 Decisions: TypeAlias = Callable[..., tuple[int, ...]]
-"""From an array and the variant's option, which it checks, to the shape of the decisions."""
+"""From an array and the variant's option, which it checks, to the shape of the decisions.
+
+With `argument`, errors call the array so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +74,14 @@ class Variant:
 
 
 def _spatial(axes: int) -> Decisions:
-    return lambda x, data_format: decisions.spatial_shape(
-        x, axes, decisions.check_data_format(data_format)
+    return lambda x, data_format, argument="x": decisions.spatial_shape(
+        x, axes, decisions.check_data_format(data_format), argument
     )
 
 
 def _corners(axes: int) -> Decisions:
-    return lambda x, block_size: decisions.corner_shape(
-        x, axes, decisions.check_block_size(block_size)
+    return lambda x, block_size, argument="x": decisions.corner_shape(
+        x, axes, decisions.check_block_size(block_size), argument
     )
 
 
@@ -87,12 +89,12 @@ def _noise_shape(x: Array, noise_shape: object) -> tuple[int, ...]:
     return check_noise_shape(noise_shape, x.shape)
 
 
-def _all_but_time(x: Array, time_axis: object) -> tuple[int, ...]:
-    return decisions.variational_shape(x, check_axis(time_axis, "time_axis"))
+def _all_but_time(x: Array, time_axis: object, argument: str = "x") -> tuple[int, ...]:
+    return decisions.variational_shape(x, check_axis(time_axis, "time_axis"), argument)
 
 
-def _paths(x: Array, mode: object) -> tuple[int, ...]:
-    return decisions.path_shape(x, decisions.check_path_mode(mode))
+def _paths(x: Array, mode: object, argument: str = "x") -> tuple[int, ...]:
+    return decisions.path_shape(x, decisions.check_path_mode(mode), argument)
 
 
 # --- x / (1 - p) where kept, else +0.0 ------------------------------------------------------------
@@ -197,7 +199,7 @@ FEATURE_ALPHA_DROPOUT_BACKWARD: Final = Variant(
     "Klambauer et al. 2017",
     operands=("dy",),
     rate=affine_slope_rate,
-    decisions=lambda dy: decisions.feature_shape(dy, "dy"),
+    decisions=lambda dy, argument="dy": decisions.feature_shape(dy, argument),
     repeats=True,
 )
 
@@ -247,6 +249,7 @@ ZONEOUT_BACKWARD: Final = Variant(
     operands=("dy",),
     rate=plain_rate,
     evaluation=Evaluation("unmix", both_scales),
+    gradient="zoneout",
     results=2,
     repeats=True,
 )

@@ -18,6 +18,10 @@ FUNCTIONS: dict[str, Call] = {
     "alpha_dropout": lambda x, p=0.5, **k: ft.alpha_dropout(x, p, True, **k),
     "feature_alpha_dropout": lambda x, p=0.5, **k: ft.feature_alpha_dropout(x, p, True, **k),
     "gaussian_dropout": lambda x, p=0.5, **k: ft.gaussian_dropout(x, p, **k),
+    "gaussian_noise": lambda x, p=0.5, **k: ft.gaussian_noise(x, p, **k),
+    "drop_connect": lambda x, p=0.5, **k: ft.drop_connect(x, p, **k),
+    "attention_dropout": lambda x, p=0.5, **k: ft.attention_dropout(x, p, **k),
+    "drop_block1d": lambda x, p=0.3, **k: ft.drop_block1d(x, p, 2, **k),
     "drop_block2d": lambda x, p=0.3, **k: ft.drop_block2d(x[None], p, 2, **k),
     "drop_block3d": lambda x, p=0.3, **k: ft.drop_block3d(x[None, None], p, 2, **k),
     "drop_path": lambda x, p=0.5, **k: ft.drop_path(x, p, **k),
@@ -25,6 +29,13 @@ FUNCTIONS: dict[str, Call] = {
     "variational_dropout": lambda x, p=0.5, **k: ft.variational_dropout(x, p, **k),
     "embedding_dropout": lambda x, p=0.5, **k: ft.embedding_dropout(x, p, **k),
     "zoneout": lambda x, p=0.5, **k: ft.zoneout(x, x * 2, p, **k),
+    "dropout_add": lambda x, p=0.5, **k: ft.dropout_add(x, x, p, **k),
+    **{
+        f"bias_act_dropout {act}": lambda x, p=0.5, act=act, **k: ft.bias_act_dropout(
+            x, x[0], act, p, **k
+        )
+        for act in ("none", "relu", "gelu", "gelu_tanh", "silu")
+    },
     "softmax_dropout": lambda x, p=0.5, **k: ft.softmax_dropout(x, p, **k),
     "softmax_dropout dim 0": lambda x, p=0.5, **k: ft.softmax_dropout(x, p, dim=0, **k),
     "dropconnect_linear": lambda x, p=0.5, **k: ft.dropconnect_linear(x, x, None, p, **k),
@@ -36,7 +47,17 @@ FUNCTIONS: dict[str, Call] = {
 INPLACE = {
     name: FUNCTIONS[name]
     for name in FUNCTIONS
-    if not name.startswith(("embedding", "zoneout", "softmax", "dropconnect"))
+    if not name.startswith(
+        (
+            "embedding",
+            "zoneout",
+            "softmax",
+            "dropconnect",
+            "dropout_add",
+            "bias_act",
+            "drop_connect",
+        )
+    )
 }
 """Those that take ``inplace=True``."""
 
@@ -65,11 +86,17 @@ MODULES: dict[str, Call] = {
     "AlphaDropout": _on(lambda **k: ft.AlphaDropout(0.5, **k)),
     "FeatureAlphaDropout": _on(lambda **k: ft.FeatureAlphaDropout(0.5, **k)),
     "GaussianDropout": _on(lambda **k: ft.GaussianDropout(0.5, **k)),
+    "GaussianNoise": _on(lambda **k: ft.GaussianNoise(0.5, **k)),
+    "DropConnect": _on(lambda **k: ft.DropConnect(0.5, **k)),
+    "AttentionDropout": _on(lambda **k: ft.AttentionDropout(0.5, **k)),
+    "DropBlock1d": _on(lambda **k: ft.DropBlock1d(0.3, 2, **k)),
     "DropBlock2d": _on(lambda **k: ft.DropBlock2d(0.3, 2, **k), lambda x: (x[None],)),
     "DropBlock3d": _on(lambda **k: ft.DropBlock3d(0.3, 2, **k), lambda x: (x[None, None],)),
     "StochasticDepth": _on(lambda **k: ft.StochasticDepth(0.5, **k)),
     "VariationalDropout": _on(lambda **k: ft.VariationalDropout(0.5, **k)),
     "Zoneout": _on(lambda **k: ft.Zoneout(0.5, **k), lambda x: (x, x * 2)),
+    "DropoutAdd": _on(lambda **k: ft.DropoutAdd(0.5, **k), lambda x: (x, x * 2)),
+    "BiasActDropout": _on(lambda **k: ft.BiasActDropout("gelu", 0.5, **k), lambda x: (x, x[0])),
     "SoftmaxDropout": _on(lambda **k: ft.SoftmaxDropout(0.5, **k)),
     "DropConnectLinear": _on(lambda **k: ft.DropConnectLinear(4, 4, **k)),
 }

@@ -14,19 +14,20 @@ modules of this package have PyTorch's names, signatures, errors and warnings. U
 
 from ._enable import disable, enable
 from ._replace import Report, replace, restore
+from .activations import bias_act_dropout
 from .alpha import alpha_dropout, feature_alpha_dropout
 from .attention import scaled_dot_product_attention
 from .attention_interface import register_attention
 from .attention_module import MultiheadAttention
-from .blocks import drop_block2d, drop_block3d
+from .blocks import drop_block1d, drop_block2d, drop_block3d
 from .family_modules import (
+    DropBlock1d,
     DropBlock2d,
     DropBlock3d,
-    EmbeddingDropout,
     GaussianDropout,
+    GaussianNoise,
     StochasticDepth,
     VariationalDropout,
-    Zoneout,
 )
 from .functional import dropout, dropout1d, dropout2d, dropout3d
 from .linear import dropconnect_linear
@@ -39,25 +40,39 @@ from .modules import (
     FeatureAlphaDropout,
 )
 from .montecarlo import MonteCarloResult, mc_dropout
-from .noise import gaussian_dropout
+from .noise import gaussian_dropout, gaussian_noise
 from .norms import max_norm_
-from .recurrent import zoneout
-from .shared import drop_path, embedding_dropout, variational_dropout
+from .pair_modules import BiasActDropout, DropoutAdd, Zoneout
+from .pairs import dropout_add, zoneout
+from .shared import drop_path, variational_dropout
 from .softmax import softmax_dropout
-from .weight_modules import DropConnectLinear, SoftmaxDropout
+from .weight_modules import (
+    AttentionDropout,
+    DropConnect,
+    DropConnectLinear,
+    EmbeddingDropout,
+    SoftmaxDropout,
+)
+from .weights import attention_dropout, drop_connect, embedding_dropout
 
 __all__ = [
     "AlphaDropout",
+    "AttentionDropout",
+    "BiasActDropout",
+    "DropBlock1d",
     "DropBlock2d",
     "DropBlock3d",
+    "DropConnect",
     "DropConnectLinear",
     "Dropout",
     "Dropout1d",
     "Dropout2d",
     "Dropout3d",
+    "DropoutAdd",
     "EmbeddingDropout",
     "FeatureAlphaDropout",
     "GaussianDropout",
+    "GaussianNoise",
     "MonteCarloResult",
     "MultiheadAttention",
     "Report",
@@ -66,19 +81,25 @@ __all__ = [
     "VariationalDropout",
     "Zoneout",
     "alpha_dropout",
+    "attention_dropout",
+    "bias_act_dropout",
     "disable",
+    "drop_block1d",
     "drop_block2d",
     "drop_block3d",
+    "drop_connect",
     "drop_path",
     "dropconnect_linear",
     "dropout",
     "dropout1d",
     "dropout2d",
     "dropout3d",
+    "dropout_add",
     "embedding_dropout",
     "enable",
     "feature_alpha_dropout",
     "gaussian_dropout",
+    "gaussian_noise",
     "max_norm_",
     "mc_dropout",
     "register_attention",

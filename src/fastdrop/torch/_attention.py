@@ -14,11 +14,13 @@ import torch
 from torch import Tensor
 
 from fastdrop._rng import Key
+from fastdrop.variants import DROPOUT
 
 from . import _tiles
 from ._autograd import drawn, intercepted, is_ordinary
-from ._draw import DROPOUT, Draw
-from ._ops import dense, words_of
+from ._derivatives import dense
+from ._draw import Draw
+from ._ops import words_of
 from ._private import is_legacy_batchedtensor, transforms_active
 from ._seen import EVERYTHING, Band
 

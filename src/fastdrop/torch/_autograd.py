@@ -3,7 +3,8 @@
 Three ways lead to the same values. The common one (`_Drawn`, `_DrawnInPlace`) costs as little as a
 Python autograd function can. Inside the transforms of `torch.func` the key has
 to be a tensor, which vmap may batch (`_Transformed`). Whatever traces or intercepts operators
-(`torch.compile`, FakeTensor, tensor subclasses) sees those of `_ops`.
+(`torch.compile`, FakeTensor, tensor subclasses) sees those of `_ops`. All serve every variant, to
+every order, by `_derivatives`.
 """
 
 from __future__ import annotations
@@ -15,9 +16,12 @@ from typing import Any, TypeAlias
 import torch
 from torch.compiler import is_compiling
 
+from fastdrop.variants import DROPOUT, Variant
+
 from . import _ops
 from ._bridge import PLAIN, WATCHED, drawn_pair, idle_modes, tensor_size
-from ._draw import DROPOUT, Draw, Form, Rule
+from ._derivatives import gradients, tangent
+from ._draw import NAMED, Draw, Form, compute, is_act
 from ._private import (
     FakeTensor,
     TransformType,
@@ -37,8 +41,11 @@ def _whole(draw: Draw | Pair) -> Draw:
 
 def is_ordinary(x: torch.Tensor) -> bool:
     """Whether nothing but autograd looks at what happens to `x`."""
-    if is_compiling() or type(x) not in PLAIN or any(watched() for watched in WATCHED):
+    if is_compiling() or type(x) not in PLAIN:
         return False
+    for watched in WATCHED:  # a loop takes half the time of any()
+        if watched():
+            return False
     return not len_torch_function_stack() or idle_modes()
 
 
@@ -62,128 +69,182 @@ def keepable(x: torch.Tensor) -> torch.Tensor:
 
 
 class _Drawn(torch.autograd.Function):
-    """A draw of a tensor, without the detours that `torch.func` would need.
+    """A draw of tensors, without the detours that `torch.func` would need.
 
-    In the common case the draw is the pair of p and seed of plain dropout, on contiguous tensors.
+    In the common case the draw is the pair of p and seed of plain dropout, on a contiguous tensor.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, draw: Draw | Pair) -> torch.Tensor:
-        y = drawn_pair(x, draw)
+    def forward(
+        ctx: Any,
+        x: torch.Tensor,
+        draw: Draw | Pair,
+        other: torch.Tensor | None = None,
+        bias: torch.Tensor | None = None,
+    ) -> Any:
+        y: Any = drawn_pair(x, draw)
         if y is None:
             draw = _whole(draw)
-            y = new(x, draw)
-            if not y.is_contiguous():
-                draw = draw._replace(strides=y.stride())
+            y = new(x, draw, other, bias)
+            if is_act(draw.variant):
+                ctx.save_for_backward(x, other, bias)
+                ctx.save_for_forward(x, other, bias)
+            if not x.is_contiguous():
+                first = y[0] if isinstance(y, tuple) else y
+                draw = draw._replace(strides=first.stride())
         ctx.draw = draw
         return y
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
+    def backward(ctx: Any, gradient: torch.Tensor, *others: torch.Tensor) -> tuple[Any, ...]:
         y = drawn_pair(gradient, ctx.draw)
         if y is not None:
             return y, None
         draw = _whole(ctx.draw)
-        strided = gradient.layout is torch.strided
-        if strided and draw.strides is not None and 0 in gradient.stride():
-            # Expanded, as by sum(): it has no order of its own, and takes the input's.
-            like = gradient.new_empty_strided(gradient.shape, draw.strides)
-            gradient = like.copy_(gradient)
-        return _ops.by_layout(lambda g: derivative(g, draw), gradient), None
+        upper = tuple([_ordered(g, draw.strides) for g in (gradient, *others)])
+        operands = ctx.saved_tensors or None
+        x, other, bias = gradients(draw.variant, _again(draw), upper, draw.act, operands)
+        return x, None, other, bias
 
     @staticmethod
-    def jvp(ctx: Any, tangent: torch.Tensor, _: None) -> torch.Tensor:
-        return derivative(tangent, _whole(ctx.draw))
+    def jvp(ctx: Any, x: torch.Tensor, _: None, *others: torch.Tensor | None) -> Any:
+        draw = _whole(ctx.draw)
+        other, bias = others or (None, None)
+        operands = ctx.saved_tensors or None
+        return tangent(draw.variant, _again(draw), (x, other, bias), draw.act, operands)
+
+
+def _ordered(gradient: torch.Tensor, strides: tuple[int, ...] | None) -> torch.Tensor:
+    """An expanded gradient, as of sum(), has no order of its own, and takes the result's."""
+    if strides is None or gradient.layout is not torch.strided or 0 not in gradient.stride():
+        return gradient
+    like = gradient.new_empty_strided(gradient.shape, strides)
+    return like.copy_(gradient)
 
 
 class _DrawnInPlace(_Drawn):
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, draw: Draw | Pair) -> torch.Tensor:
+    def forward(ctx: Any, x: torch.Tensor, draw: Draw | Pair) -> torch.Tensor:  # type: ignore[override]
         draw = _whole(draw)
         ctx.draw = draw if x.is_contiguous() else draw._replace(strides=x.stride())
-        draw.rule.into(x, x, draw)
+        compute(draw, (x,), (x,))
         ctx.mark_dirty(x)
         return x
 
 
 class _Transformed(torch.autograd.Function):
-    """The same with a key that is a tensor, for `torch.func`."""
+    """The same with a key that is a tensor, for `torch.func`: of the arguments of `draw_op`."""
 
     @staticmethod
     def forward(
-        x: torch.Tensor, key: torch.Tensor, p: float, rule: str, form: Form
-    ) -> torch.Tensor:
-        return _ops.draw_op(x, key, p, rule, form)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:  # noqa: ARG004
-        _, key, p, rule, form = inputs
-        ctx.save_for_backward(key)
-        ctx.save_for_forward(key)
-        ctx.rest = (p, Rule.by_name[rule].derivative.name, form)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        (key,) = ctx.saved_tensors
-        found = _ops.by_layout(lambda g: _Transformed.apply(g, key, *ctx.rest), gradient)
-        return found, None, None, None, None
-
-    @staticmethod
-    def jvp(ctx: Any, tangent: torch.Tensor, *_: None) -> torch.Tensor:
-        (key,) = ctx.saved_tensors
-        result: torch.Tensor = _Transformed.apply(tangent, key, *ctx.rest)
-        return result
-
-    @staticmethod
-    def vmap(
-        info: Any,
-        in_dims: tuple[int | None, ...],
         x: torch.Tensor,
         key: torch.Tensor,
         p: float,
-        rule: str,
+        variant: str,
         form: Form,
-    ) -> tuple[torch.Tensor, int]:
-        x, key, shape = _ops.batched(info.batch_size, in_dims, x, key, form)
-        return _Transformed.apply(x, key, p, rule, shape), 0
+        other: torch.Tensor | None,
+        bias: torch.Tensor | None,
+        act: str,
+    ) -> Any:
+        return _ops.draw_any(x, key, p, NAMED[variant], form, other, bias, act)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:  # noqa: ARG004
+        _ops.Kept.keep(ctx, inputs)
+        ctx.save_for_forward(*ctx.to_save)
+
+    @staticmethod
+    def backward(ctx: Any, *upper: torch.Tensor) -> tuple[Any, ...]:
+        return _ops.Kept(ctx, transformed).gradients(upper)
+
+    @staticmethod
+    def jvp(ctx: Any, x: torch.Tensor, *others: Any) -> Any:
+        kept = _ops.Kept(ctx, transformed)
+        given = (x, others[4], others[5])
+        return tangent(kept.variant, kept.again, given, kept.act, kept.operands)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[Any, Any]:
+        x, key, p, name, *rest = inputs
+        named = (x, key, p, NAMED[name], *rest)
+        return _ops.batched(info.batch_size, in_dims, named, transformed)
 
 
-def _with_tangent(
-    x: torch.Tensor, key: torch.Tensor, p: float, rule: str, form: Form = None
-) -> torch.Tensor:
-    result: torch.Tensor = _Transformed.apply(x, key, p, rule, form)
-    return result
+def transformed(
+    x: torch.Tensor,
+    key: torch.Tensor,
+    p: float,
+    variant: Variant,
+    form: Form = None,
+    other: torch.Tensor | None = None,
+    bias: torch.Tensor | None = None,
+    act: str = "none",
+) -> Any:
+    """`_ops.draw_any` inside of transforms."""
+    return _Transformed.apply(x, key, p, variant.function, form, other, bias, act)
 
 
-_ops.tangents_by(_ops.draw_op, _with_tangent)
+def _with_tangents(x: torch.Tensor, key: torch.Tensor, p: float, name: str, *rest: Any) -> Any:
+    return transformed(x, key, p, NAMED[name], *rest)
+
+
+_ops.tangents_by(_ops.draw_op, _with_tangents)
+_ops.tangents_by(_ops.draw_two_op, _with_tangents)
 
 # Function.apply of PyTorch looks for transforms, which `is_ordinary` has done.
-apply: Callable[[torch.Tensor, Draw | Pair], torch.Tensor] = super(_Drawn, _Drawn).apply
+apply: Callable[..., Any] = super(_Drawn, _Drawn).apply
 apply_in_place = super(_DrawnInPlace, _DrawnInPlace).apply
 
 
-def new(x: torch.Tensor, draw: Draw) -> torch.Tensor:
-    """A draw of an ordinary tensor, not recorded."""
+def new(
+    x: torch.Tensor,
+    draw: Draw,
+    other: torch.Tensor | None = None,
+    bias: torch.Tensor | None = None,
+) -> Any:
+    """A draw of ordinary tensors, not recorded."""
     y = torch.empty_like(x)
-    draw.rule.into(x, y, draw)
-    return y
+    reads = (x,) if other is None else (x, other)
+    if draw.variant.results == 1:
+        if x.numel():
+            compute(draw, reads, (y,), bias)
+        return y
+    both = y, torch.empty_like(x)
+    if x.numel():
+        compute(draw, reads, both, bias)
+    return both
 
 
-def drawn(x: torch.Tensor, draw: Draw) -> torch.Tensor:
-    """A draw of an ordinary tensor that `_bridge.taken` takes."""
-    if records(x):
-        return apply(x, draw)
-    return new(x, draw)
+def drawn(
+    x: torch.Tensor,
+    draw: Draw,
+    other: torch.Tensor | None = None,
+    bias: torch.Tensor | None = None,
+) -> Any:
+    """A draw of ordinary tensors that `_bridge.taken` takes."""
+    if other is None and bias is None:
+        return apply(x, draw) if records(x) else new(x, draw)
+    if any(records(given) for given in (x, other, bias) if given is not None):
+        return apply(x, draw, other, bias)
+    return new(x, draw, other, bias)
 
 
-def derivative(x: torch.Tensor, draw: Draw) -> torch.Tensor:
-    """What becomes of a tangent or gradient, which may be of any kind that PyTorch hands out."""
-    p, seed, stream, offset, rule, form, _ = draw
-    rule = rule.derivative
-    draw = Draw(p, seed, stream, offset, rule, form)
-    if is_ordinary(x) and tensor_size(x) >= 0:
-        return drawn(x, draw)
-    return intercepted(x, _ops.key_tensor((seed, stream, offset)), p, rule, form)
+def _again(draw: Draw) -> Callable[..., Any]:
+    """A draw with the same decisions of gradients or tangents, of any kind that PyTorch has."""
+
+    def again(
+        variant: Variant,
+        x: torch.Tensor,
+        other: torch.Tensor | None = None,
+        bias: torch.Tensor | None = None,
+    ) -> Any:
+        given = [tensor for tensor in (x, other, bias) if tensor is not None]
+        if all(is_ordinary(tensor) and tensor_size(tensor) >= 0 for tensor in given):
+            return drawn(x, draw._replace(variant=variant, strides=None), other, bias)
+        key = _ops.key_tensor((draw.seed, draw.stream, draw.offset))
+        return intercepted(x, key, draw.p, variant, draw.form, other, bias, draw.act)
+
+    return again
 
 
 def _functionalized() -> bool:
@@ -195,10 +256,16 @@ def _functionalized() -> bool:
 
 
 def intercepted(
-    x: torch.Tensor, key: torch.Tensor, p: float, rule: Rule, form: Form
-) -> torch.Tensor:
+    x: torch.Tensor,
+    key: torch.Tensor,
+    p: float,
+    variant: Variant,
+    form: Form,
+    other: torch.Tensor | None = None,
+    bias: torch.Tensor | None = None,
+    act: str = "none",
+) -> Any:
     """A draw where more than autograd looks on."""
-    call = _Transformed.apply if transforms_active() and not _functionalized() else _ops.draw_op
+    draw = transformed if transforms_active() and not _functionalized() else _ops.draw_any
     with outside(x):
-        result: torch.Tensor = call(x, key, p, rule.name, form)
-    return result
+        return draw(x, key, p, variant, form, other, bias, act)

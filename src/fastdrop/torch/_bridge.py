@@ -99,7 +99,7 @@ def readable(x: torch.Tensor) -> torch.Tensor:
     RuntimeError
         The storage of `x` has been freed.
     """
-    if has_memory(x):
+    if tensor_size(x) > 0 or has_memory(x):
         return x
     check_stored(x)
     return x.resolve_neg().clone()
@@ -272,6 +272,10 @@ def array_of(x: torch.Tensor) -> Array:
     return np.asarray(_Memory(x))
 
 
+SMALL: Final = 4096
+"""Fewer elements than this are computed by one thread, and stored in the cache."""
+
+
 @contextmanager
 def limits(fresh: bool) -> Iterator[None]:
     """Let backends use PyTorch's threads only, and know whether results are in new memory."""
@@ -283,17 +287,21 @@ def limits(fresh: bool) -> Iterator[None]:
         _limit_threads(before)
 
 
-@contextmanager
 def operands(
-    x: torch.Tensor, y: torch.Tensor, mask_shape: tuple[int, ...] | None
-) -> Iterator[tuple[str, Array, Array, tuple[int, ...]]]:
-    """Kind, arrays and the mask's shape as backends take them, used with PyTorch's threads only.
+    reads: Sequence[torch.Tensor],
+    writes: Sequence[torch.Tensor],
+    mask_shape: tuple[int, ...] | None,
+) -> tuple[str, tuple[Array, ...], tuple[Array, ...], tuple[int, ...] | None]:
+    """Kind, arrays and the mask's shape as backends take them.
 
-    `y` is `x` itself or new.
+    All tensors have one shape. The first that is written is the first that is read, or new.
     """
+    x, y = reads[0], writes[0]
     kind = KINDS[x.dtype]
-    array = array_of(readable(x))
-    result = array if y is x else array_of(y)
-    shape = _arrays.storage_shape(tuple(x.shape) if mask_shape is None else mask_shape, array)
-    with limits(fresh=y is not x):
-        yield kind, _arrays.storage(array, kind), _arrays.storage(result, kind), shape
+    sources = [array_of(readable(read)) for read in reads]
+    results = [sources[0] if y is x else array_of(y), *[array_of(more) for more in writes[1:]]]
+    shape = None if mask_shape is None else _arrays.storage_shape(mask_shape, sources[0])
+    if x.dim() > _arrays.FLAT_AXES:
+        sources = [_arrays.storage(array, kind) for array in sources]
+        results = [_arrays.storage(array, kind) for array in results]
+    return kind, tuple(sources), tuple(results), shape

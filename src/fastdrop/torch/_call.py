@@ -11,11 +11,13 @@ import math
 import torch
 
 from fastdrop._rng import Key
+from fastdrop.variants import DROPOUT, Variant
 
 from ._autograd import apply_in_place, drawn, intercepted, is_ordinary, records
 from ._bridge import check_stored, has_memory, kind_of, readable, taken, tensor_size
-from ._draw import DROPOUT, Draw, Form, Rule, decisions, positions, shape_of
+from ._draw import Draw, Form, compute, decisions, is_drawn, positions, shape_of
 from ._keys import key_for, word_for
+from ._ops import key_tensor
 from ._private import (
     forward_ad,
     is_functional_tensor,
@@ -25,7 +27,7 @@ from ._private import (
 )
 from ._seeding import AnyGenerator, Seed, words_for
 
-__all__ = ["call", "call_both", "check_writable", "key_for", "word_for"]
+__all__ = ["call", "call_both", "call_several", "check_writable", "key_for", "word_for"]
 
 
 def call(
@@ -34,7 +36,7 @@ def call(
     inplace: bool,
     generator: AnyGenerator,
     seed: Seed,
-    rule: Rule = DROPOUT,
+    variant: Variant = DROPOUT,
     form: Form = None,
 ) -> torch.Tensor | None:
     """A draw of `x`, or None where `x` is of no kind that is computed here."""
@@ -45,9 +47,9 @@ def call(
                 check_written(x)
             shape = None if form is None else shape_of(form, x.shape)
             n = size if shape is None else math.prod(shape)
-            draw = Draw(p, *words_for(n, generator, seed), rule, shape)
+            draw = Draw(p, *words_for(n, generator, seed), variant, shape)
             return _in_place(x, draw) if inplace else drawn(x, draw)
-    return _unusual(x, p, inplace, generator, seed, rule, form)
+    return _unusual(x, p, inplace, generator, seed, variant, form)
 
 
 def check_writable(x: torch.Tensor) -> None:
@@ -98,7 +100,7 @@ def _in_place(x: torch.Tensor, draw: Draw) -> torch.Tensor:
             return apply_in_place(x, draw)
         # Views and tangents follow rules of their own, which are copy_'s too.
         return x.copy_(drawn(x, draw))
-    draw.rule.into(x, x, draw)
+    compute(draw, (x,), (x,))
     if not x.is_inference():
         torch.autograd.graph.increment_version(x)
     return x
@@ -110,7 +112,7 @@ def _unusual(
     inplace: bool,
     generator: AnyGenerator,
     seed: Seed,
-    rule: Rule,
+    variant: Variant,
     form: Form,
 ) -> torch.Tensor | None:
     if not isinstance(x, torch.Tensor):
@@ -122,45 +124,83 @@ def _unusual(
             "generator and seed have to be left out for a tensor that PyTorch's own operator takes "
             f"({kind_of(x)}): it knows neither"
         )
-    if not is_ordinary(x) or is_legacy_batchedtensor(x) or is_functional_tensor(x):
+    if not _is_direct(x):
         if inplace and not torch.compiler.is_compiling():
             check_written(x)
-        y = intercepted(x, key_for(x, form, generator, seed), p, rule, form)
+        y = intercepted(x, key_for(x, form, generator, seed), p, variant, form)
         return x.copy_(y) if inplace else y
     if x.numel() == 0:
         return x
     (alive,) = unwrap_dead_wrappers((x,))
     if alive is not x:
-        return call(alive, p, inplace, generator, seed, rule, form)
+        return call(alive, p, inplace, generator, seed, variant, form)
     if inplace:
         check_written(x)
     if not has_memory(x):
-        plain = call(readable(x), p, False, generator, seed, rule, form)
+        plain = call(readable(x), p, False, generator, seed, variant, form)
         return x.copy_(plain) if inplace and plain is not None else plain
     # Another backend than C is in use: the same ways lead to it.
     shape = shape_of(form, x.shape)
-    draw = Draw(p, *words_for(positions(x, shape), generator, seed), rule, shape)
+    draw = Draw(p, *words_for(positions(x, shape), generator, seed), variant, shape)
     return _in_place(x, draw) if inplace else drawn(x, draw)
 
 
 def call_both(
-    one: tuple[torch.Tensor, Rule],
-    other: tuple[torch.Tensor, Rule],
+    one: tuple[torch.Tensor, Variant],
+    other: tuple[torch.Tensor, Variant],
     p: float,
     generator: AnyGenerator,
     seed: Seed,
 ) -> tuple[torch.Tensor, torch.Tensor] | None:
-    """Two tensors of one shape by two rules and one mask, or None as in `call`."""
-    (x, rule), (y, other_rule) = one, other
+    """Two tensors of one shape by two variants and one mask, or None as in `call`."""
+    (x, variant), (y, other_variant) = one, other
     if not taken(x) or not taken(y):
         return None
     n = decisions(x, None)
     if is_ordinary(x) and is_ordinary(y):
         check_stored(x, y)
         key = Key(*words_for(n, generator, seed)) if n else Key(0)
-        first = call(x, p, False, None, key, rule)
-        second = call(y, p, False, None, key, other_rule)
+        first = call(x, p, False, None, key, variant)
+        second = call(y, p, False, None, key, other_variant)
         return None if first is None or second is None else (first, second)
     # The one that more than autograd looks at decides what kind of key it is.
     word = key_for(y if is_ordinary(x) else x, None, generator, seed)
-    return intercepted(x, word, p, rule, None), intercepted(y, word, p, other_rule, None)
+    return intercepted(x, word, p, variant, None), intercepted(y, word, p, other_variant, None)
+
+
+def call_several(
+    x: torch.Tensor,
+    other: torch.Tensor | None,
+    bias: torch.Tensor | None,
+    p: float,
+    generator: AnyGenerator,
+    seed: Seed,
+    variant: Variant,
+    act: str = "none",
+) -> torch.Tensor:
+    """A variant of several operands, which are of a kind that is computed here.
+
+    Nothing is drawn where the variant draws nothing, and where `x` is empty.
+    """
+    given = [tensor for tensor in (x, other, bias) if tensor is not None]
+    drawing = is_drawn(variant) and x.numel() != 0
+    if all(map(_is_direct, given)):
+        alive = map(readable, unwrap_dead_wrappers(tuple(given)))
+        x = next(alive)
+        other, bias = (None if tensor is None else next(alive) for tensor in (other, bias))
+        words = words_for(x.numel(), generator, seed) if drawing else (0, 0, 0)
+        direct: torch.Tensor = drawn(x, Draw(p, *words, variant, act=act), other, bias)
+        return direct
+    if drawing:
+        # One that more than autograd looks at decides what kind of key it is.
+        like = other if other is not None and _is_direct(x) and not _is_direct(other) else x
+        word = key_for(like, None, generator, seed)
+    else:
+        word = key_tensor((0, 0, 0))
+    y: torch.Tensor = intercepted(x, word, p, variant, None, other, bias, act)
+    return y
+
+
+def _is_direct(x: torch.Tensor) -> bool:
+    """Whether nothing but autograd looks at what happens to the elements of `x`."""
+    return is_ordinary(x) and not is_legacy_batchedtensor(x) and not is_functional_tensor(x)

@@ -1,43 +1,91 @@
-"""What names a mask, and what can be done with one: a rule for each kind of dropout.
+"""What names a mask, and what is computed with one: the declarations of `variants`, on tensors.
 
-A `Draw` is all that `backward` keeps of a call. A `Rule` says how values are computed from a draw,
-and which rule is its derivative. All rules act on each element by itself, as a line in its value:
-the derivative's rule is then its own derivative, and one autograd function serves all rules, to
-any order.
+A `Draw` is all that `backward` keeps of a call of most variants: no tensor. `compute` computes it
+again, of the same operands or of gradients. `_derivatives` says which variant a derivative is.
 """
 
 from __future__ import annotations
 
-import functools
+import dataclasses
 import math
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeAlias
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
 
 from fastdrop import backends, variants
-from fastdrop._plan import make_plan
+from fastdrop._bias import lengthened
+from fastdrop._plan import Rate, factor_rate
 from fastdrop._rng import Key
-from fastdrop.backends.call import Call, room_for, steps_of
-from fastdrop.pipeline import apply, apply_blocks
+from fastdrop.backends.call import Call, steps_of
+from fastdrop.pipeline import apply
 from fastdrop.variants import Variant
 
 from . import _bridge
+
+if TYPE_CHECKING:
+    from fastdrop._arrays import Array
+
+# --- variants by name ----------------------------------------------------------------------------
+
+_EVALUATION: Final = "_evaluation"
+
+
+def _evaluation(variant: Variant) -> Variant:
+    """What is computed where nothing is drawn, as a variant that draws nothing."""
+    evaluation = variant.evaluation
+    assert evaluation is not None
+    same = variant.gradient == "same"
+    return dataclasses.replace(
+        variant,
+        function=variant.function + _EVALUATION,
+        operation=evaluation.operation,
+        rate=lambda p, kind: Rate(None, evaluation.numbers(p, kind)),
+        evaluation=None,
+        gradient="same" if same else variant.gradient + _EVALUATION,
+    )
+
+
+KEPT: Final = dataclasses.replace(variants.DROPOUT_STANDARD, function="kept", evaluation=None)
+"""Kept elements as they are: nothing is scaled."""
+
+_DRAWING: Final = [v for v in variants.VARIANTS if v is not variants.DROPOUT_STANDARD]
+
+NAMED: Final[dict[str, Variant]] = {
+    variant.function: variant
+    for variant in (*_DRAWING, *[_evaluation(v) for v in _DRAWING if v.evaluation], KEPT)
+}
+"""Operators know variants by these names; "zoneout_evaluation" is what zoneout's evaluation is."""
+
+
+def evaluation_of(variant: Variant) -> Variant:
+    """What a variant computes where nothing is drawn."""
+    return NAMED[variant.function + _EVALUATION]
+
+
+def is_drawn(variant: Variant) -> bool:
+    """Whether the values depend on a key."""
+    return not variant.function.endswith(_EVALUATION)
+
+
+# --- draws ---------------------------------------------------------------------------------------
 
 
 class Draw(NamedTuple):
     """A call's probability, its place in the random stream, and what is done there."""
 
     p: float
+    """Or the deviation of noise."""
     seed: int
     stream: int
     offset: int
-    rule: Rule
+    variant: Variant
     form: tuple[int, ...] | None = None
     """The mask's shape, 1 along axes that share decisions; None is the tensor's own shape."""
     strides: tuple[int, ...] | None = None
     """The result's, where they are not those of C order: for gradients that have no order."""
+    act: str = "none"
 
     @property
     def key(self) -> Key:
@@ -45,72 +93,87 @@ class Draw(NamedTuple):
         return Key(self.seed, self.stream, self.offset)
 
 
-Into: TypeAlias = Callable[[torch.Tensor, torch.Tensor, Draw], None]
+Operands: TypeAlias = "tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]"
+"""What variants read: one or two tensors of one shape, and the bias of an activation."""
 
 
-class Rule:
-    """One kind of dropout: how it is computed, and what its derivative is."""
-
-    __slots__ = ("derivative", "into", "name")
-
-    by_name: dict[str, Rule] = {}  # noqa: RUF012 - operators know rules by name
-
-    def __init__(self, name: str, into: Into, derivative: Rule | None = None) -> None:
-        self.name = name
-        self.into = into  # computes the draw of a tensor into a second one, or into itself
-        self.derivative = derivative or self
-        self.by_name[name] = self
+def is_act(variant: Variant) -> bool:
+    """Whether it is an activation, or the slope of one: not linear, and with a bias."""
+    return variant.operation.startswith("act")
 
 
-def _dropout_into(x: torch.Tensor, y: torch.Tensor, draw: Draw) -> None:
-    p, seed, stream, offset, _, form, _ = draw
-    if _bridge.dropout_tensor(x, y, p, seed, stream, offset, form):
+def compute(
+    draw: Draw,
+    reads: Sequence[torch.Tensor],
+    writes: Sequence[torch.Tensor],
+    bias: torch.Tensor | None = None,
+) -> None:
+    """The values of a draw of tensors of one shape and dtype; the first may be written to."""
+    p, seed, stream, offset, variant, form, _, _ = draw
+    if (
+        variant.rate is factor_rate
+        and variant.operation == "scale"
+        and _bridge.dropout_tensor(reads[0], writes[0], p, seed, stream, offset, form)
+    ):
         return
-    _variant_into(variants.DROPOUT, x, y, draw)
+    shape = form[:-1] if form is not None and variant.operation.startswith("noise") else form
+    call = draw, *_bridge.operands(reads, writes, shape)
+    if reads[0].numel() < _bridge.SMALL:
+        _compute(*call, reads[0], bias)
+    else:
+        with _bridge.limits(fresh=writes[0] is not reads[0]):
+            _compute(*call, reads[0], bias)
 
 
-def _variant_into(variant: Variant, x: torch.Tensor, y: torch.Tensor, draw: Draw) -> None:
-    with _bridge.operands(x, y, draw.form) as (kind, source, target, shape):
-        rate = variant.rate(draw.p, kind)
-        apply(variant, (source,), (target,), kind, rate, draw.key, shape)
+def _compute(
+    draw: Draw,
+    kind: str,
+    sources: tuple[Array, ...],
+    results: tuple[Array, ...],
+    decisions: tuple[int, ...] | None,
+    x: torch.Tensor,
+    bias: torch.Tensor | None,
+) -> None:
+    variant, extra = draw.variant, None
+    rate = variant.rate(draw.p, kind)
+    if is_act(variant):
+        # To add -0.0 changes nothing, not even another -0.0.
+        added = x.new_full((1,), -0.0) if bias is None else _bridge.readable(bias)
+        extra = draw.act, lengthened(_bridge.array_of(added), sources[0], kind)
+    if not is_drawn(variant):
+        call = Call(variant.operation, kind, sources, results, rate.numbers)
+        if extra is not None:
+            call = call._replace(act=extra[0], bias=extra[1])
+        backends.active().run(call)
+    elif decisions in (None, sources[0].shape) or _can_share(variant):
+        apply(variant, sources, results, kind, rate, draw.key, decisions, extra)
+    else:
+        for part, key in _alone(decisions, sources[0].shape, draw.key):
+            read, written = ([array[part] for array in arrays] for arrays in (sources, results))
+            apply(variant, tuple(read), tuple(written), kind, rate, key, None, extra)
 
 
-def _dropped_into(x: torch.Tensor, y: torch.Tensor, draw: Draw) -> None:
-    """Dropped elements as they are, the others 0."""
-    with _bridge.operands(x, y, draw.form) as (kind, source, target, shape):
-        n = math.prod(shape)
-        bits, backend = room_for(n), backends.active()
-        backend.mask_packed(bits, n, draw.key, make_plan(draw.p, kind))
-        mask, steps = np.invert(bits, out=bits), steps_of(shape)
-        backend.run(Call("scale", kind, (source,), (target,), (1.0,), steps=steps, mask=mask))
+def _can_share(variant: Variant) -> bool:
+    """Whether backends take elements of it that share a decision."""
+    return variant.operation in ("scale", "affine", "noise_factor", "noise_add")
 
 
-def _gaussian_into(x: torch.Tensor, y: torch.Tensor, draw: Draw) -> None:
-    """The form is that of the positions: two for each variate, along a last axis of its own."""
-    form = None if draw.form is None else draw.form[:-1]
-    _variant_into(variants.GAUSSIAN_DROPOUT, x, y, draw._replace(form=form))
+def _alone(
+    decisions: tuple[int, ...], lengths: tuple[int, ...], key: Key
+) -> Iterator[tuple[Any, Key]]:
+    """The parts of arrays in which no two elements share a decision, by index, and their keys.
+
+    As vmap has them: what is shared are some of the first axes.
+    """
+    axes = 1 + max((i for i, n in enumerate(decisions) if n != lengths[i]), default=-1)
+    steps = steps_of(decisions)[:axes]
+    for index in np.ndindex(*lengths[:axes]):
+        start = sum(i * step for i, step in zip(index, steps, strict=True))
+        # With an ellipsis it is an array that is indexed, and not a number.
+        yield (*index, ...), Key(key.seed, key.stream, (key.offset + start) % 2**64)
 
 
-def _blocks_into(axes: int, x: torch.Tensor, y: torch.Tensor, draw: Draw) -> None:
-    """The form is that of the blocks' corners."""
-    form, lengths = draw.form or (), tuple(x.shape[-axes:])
-    block = lengths[0] - form[-axes] + 1
-    with _bridge.operands(x, y, (*form[:-axes], *lengths)) as (kind, source, target, shape):
-        apply_blocks(source, target, kind, draw.p, lengths, block, draw.key, shape)
-
-
-DROPOUT = Rule("dropout", _dropout_into)
-KEPT = Rule("kept", functools.partial(_variant_into, variants.DROPOUT_STANDARD))
-LOST = Rule("lost", _dropped_into)
-ALPHA_GRADIENT = Rule(
-    "alpha_gradient", functools.partial(_variant_into, variants.ALPHA_DROPOUT_BACKWARD)
-)
-GAUSSIAN = Rule("gaussian", _gaussian_into)
-ALPHA = Rule("alpha", functools.partial(_variant_into, variants.ALPHA_DROPOUT), ALPHA_GRADIENT)
-DROP_BLOCK = {
-    axes: Rule(f"drop_block{axes}d", functools.partial(_blocks_into, axes)) for axes in (2, 3)
-}
-
+# --- forms ---------------------------------------------------------------------------------------
 
 Form: TypeAlias = "Sequence[int] | None"
 """The mask's shape as calls and operators give it, for tensors of any size: see `shape_of`."""
@@ -142,3 +205,44 @@ def decisions(x: torch.Tensor, form: Form) -> int:
 def positions(x: torch.Tensor, shape: tuple[int, ...] | None) -> int:
     """The same for a mask's shape, as `shape_of` gives it."""
     return x.numel() if shape is None else math.prod(shape)
+
+
+class _Lengths(NamedTuple):
+    """What declarations ask of an array to say what is decided as one."""
+
+    shape: tuple[int, ...]
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+
+_LONG: Final = 1 << 40  # longer than any block
+
+_forms: dict[tuple[object, ...], tuple[int, ...]] = {}
+
+
+def form_of(
+    variant: Variant, x: torch.Tensor, option: tuple[object, ...], argument: str
+) -> tuple[int, ...] | None:
+    """The form that the declaration's decisions have for tensors with as many axes as `x`.
+
+    Raises what the declaration says of the tensor, which the caller knows as `argument`.
+    """
+    if variant.decisions is None:
+        if variant.operation.startswith("noise"):
+            return (*(-1,) * x.dim(), 2)  # of positions: two for each variate
+        return None
+    known = (variant.function, x.dim(), option)
+    # By the types that options have: 1.0, which is no axis, equals 1.
+    remembers = not torch.compiler.is_compiling() and type(option[0] if option else 0) in (int, str)
+    if remembers:
+        form = _forms.get(known)
+        if form is not None:
+            return form
+    variant.decisions(_Lengths(tuple(x.shape)), *option, argument=argument)
+    shape = variant.decisions(_Lengths((_LONG,) * x.dim()), *option, argument=argument)
+    form = tuple([n - _LONG - 1 if n > 1 else 1 for n in shape])
+    if remembers:
+        _forms[known] = form
+    return form

@@ -1,23 +1,35 @@
-"""What the functions have in common that PyTorch has nothing like."""
+"""The work of functions that PyTorch has nothing like, from their declarations: `pipeline.run`'s.
+
+The argument and its dtype are checked, then p, the option and the flag; then a call draws and
+computes. Errors name arguments as the functions of `fastdrop.torch` do.
+"""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from typing import ParamSpec
+from collections.abc import Callable, Sequence
+from typing import Final, ParamSpec
 
+import torch
 from torch import Tensor
 from torch.overrides import handle_torch_function
 
 from fastdrop import _arrays
+from fastdrop.variants import Variant
 
-from ._bridge import kind_of, overridden
-from ._call import call
-from ._draw import DROPOUT, Rule
+from ._bridge import KINDS, kind_of, overridden, taken
+from ._call import call, call_several
+from ._draw import evaluation_of, form_of, is_act
 from ._seeding import AnyGenerator, Seed
-from .functional import probability
+from .functional import number, probability
 
 _Arguments = ParamSpec("_Arguments")
+
+_LARGE: Final = 2.0**100
+"""Less than this every dtype takes as a deviation."""
+
+_PYTORCHS: Final = {"x": "input", "w": "weight"}
+"""Arguments that PyTorch calls otherwise than the declarations do."""
 
 
 def overridable(function: Callable[_Arguments, Tensor]) -> Callable[_Arguments, Tensor]:
@@ -55,17 +67,100 @@ def drops(x: object, p: float, training: bool, function: str, argument: str = "i
     return dropping
 
 
-def drop(
-    x: Tensor,
+def run(
+    variant: Variant,
+    input: object,
     p: float,
+    training: bool,
     inplace: bool,
     generator: AnyGenerator,
     seed: Seed,
-    form: tuple[int, ...],
-    rule: Rule = DROPOUT,
-    argument: str = "input",
+    *option: object,
 ) -> Tensor:
-    y = call(x, float(p), inplace, generator, seed, rule, form)
+    """The work of a function of one tensor.
+
+    `option` is what the variant's decisions depend on.
+    """
+    name = variant.operands[0]
+    name = _PYTORCHS.get(name, name)
+    if not isinstance(input, Tensor):
+        raise not_taken(input, name)
+    if variant.operation == "noise_add":
+        p, limit = number(p, variant.function, "std"), _LARGE
+    else:
+        p, limit = probability(p, variant.function), 1.0
+    if variant.operation.startswith("noise") and not (_is_number(p) and 0 <= p < limit):
+        # It has errors of its own. Asked where it may have one: compilers cannot follow it.
+        variant.rate(p, KINDS.get(input.dtype, "float64"))
+    form = None if input.is_nested else form_of(variant, input, option, name)
+    if not _arrays.check_flag(training, "training") or p == 0.0:
+        return input
+    y = None if input.is_nested else call(input, float(p), inplace, generator, seed, variant, form)
     if y is None:
-        raise not_taken(x, argument)
+        raise not_taken(input, name)
     return y
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, float | int | torch.SymFloat) and not isinstance(value, bool)
+
+
+def run_several(
+    variant: Variant,
+    operands: Sequence[object],
+    p: float,
+    training: bool,
+    generator: AnyGenerator,
+    seed: Seed,
+    bias: object = None,
+    act: str = "none",
+) -> Tensor:
+    """The work of a function of two tensors, or of one and the bias of an activation."""
+    names = [_PYTORCHS.get(name, name) for name in variant.operands]
+    x = operands[0]
+    if not isinstance(x, Tensor):
+        raise not_taken(x, names[0])
+    p = float(probability(p, variant.function))
+    training = _arrays.check_flag(training, "training")
+    if not taken(x):
+        raise not_taken(x, names[0])
+    tensors = [x]
+    for other, name in zip(operands[1:], names[1:], strict=True):
+        shape = tuple(x.shape)
+        words = f"{_arrays.whose(names[0])} shape {shape}"
+        tensors.append(_like(other, x, shape, name, names[0], words))
+    values = None
+    if is_act(variant) and bias is not None:
+        if x.dim() == 0:
+            raise ValueError(
+                f"{names[0]} has to have at least 1 axis where there is a bias, but got shape ()"
+            )
+        length = tuple(x.shape[-1:])
+        words = f"the shape {length} of {_arrays.whose(names[0])} last axis"
+        values = _like(bias, x, length, "bias", names[0], words)
+    if torch.is_autocast_enabled("cpu"):
+        # As PyTorch's sums are there: of the wider dtype. A bias follows what it is added to.
+        dtype = functools.reduce(torch.promote_types, [tensor.dtype for tensor in tensors])
+        tensors = [tensor.to(dtype) for tensor in tensors]
+        values = None if values is None else values.to(dtype)
+    if variant.operation == "select" and p == 0.0:
+        return tensors[0]
+    if not training or p == 0.0:
+        variant = evaluation_of(variant)
+    x, other_tensor = tensors[0], tensors[1] if len(tensors) > 1 else None
+    return call_several(x, other_tensor, values, p, generator, seed, variant, act)
+
+
+def _like(
+    value: object, x: Tensor, shape: tuple[int, ...], argument: str, of: str, words: str
+) -> Tensor:
+    """`value` as a tensor of that shape and the dtype of `x`, but for what autocast casts."""
+    if not isinstance(value, Tensor) or not taken(value):
+        raise not_taken(value, argument)
+    if value.dtype != x.dtype and not torch.is_autocast_enabled("cpu"):
+        raise TypeError(
+            f"{argument} has to have {_arrays.whose(of)} dtype {x.dtype}, but got {value.dtype}"
+        )
+    if tuple(value.shape) != shape:
+        raise ValueError(f"{argument} has to have {words}, but got {tuple(value.shape)}")
+    return value

@@ -20,10 +20,11 @@ import torch
 from torch import Tensor
 from torch.compiler import is_exporting
 
+from fastdrop.variants import ALPHA_DROPOUT, DROPOUT, Variant
+
 from ._autograd import apply
 from ._bridge import PLAIN, drawn_tensor, taken
 from ._call import call
-from ._draw import ALPHA, DROPOUT, Rule
 from ._private import (
     FakeTensor,
     FunctionalTensor,
@@ -83,7 +84,7 @@ def _shared(x: Tensor) -> tuple[int, ...] | None:
     return (*x.shape[:2], *(1,) * (x.dim() - 2)) if x.dim() >= 2 else None
 
 
-def drop(x: Tensor, p: float, inplace: bool, rule: Rule, features: bool) -> Tensor | None:
+def drop(x: Tensor, p: float, inplace: bool, variant: Variant, features: bool) -> Tensor | None:
     """A draw of `x`, or None where it is PyTorch's."""
     if not 0.0 < p < 1.0 or not is_ours(x) or x.numel() == 0:
         return None
@@ -91,7 +92,7 @@ def drop(x: Tensor, p: float, inplace: bool, rule: Rule, features: bool) -> Tens
     if features and form is None:
         return None
     with below(x):
-        return call(x, p, inplace, None, None, rule, form)
+        return call(x, p, inplace, None, None, variant, form)
 
 
 def _dropout(inplace: bool) -> Callable[[Function], Function]:
@@ -116,10 +117,10 @@ def _dropout(inplace: bool) -> Callable[[Function], Function]:
     return make
 
 
-def _variant(inplace: bool, rule: Rule, features: bool) -> Callable[[Function], Function]:
+def _dropping(inplace: bool, variant: Variant, features: bool) -> Callable[[Function], Function]:
     def make(original: Function) -> Function:
         def kernel(x: Tensor, p: float, train: bool) -> Tensor:
-            y = drop(x, p, inplace, rule, features) if train else None
+            y = drop(x, p, inplace, variant, features) if train else None
             return original(x, p, train) if y is None else y
 
         return kernel
@@ -155,11 +156,11 @@ def at_both(operator: str, make: Callable[[Function], Function]) -> tuple[Kernel
 DROPOUT_KERNELS: Final = (
     *at_both("dropout", _dropout(False)),
     *at_both("dropout_", _dropout(True)),
-    *at_both("feature_dropout", _variant(False, DROPOUT, True)),
-    *at_both("feature_dropout_", _variant(True, DROPOUT, True)),
-    *at_both("alpha_dropout", _variant(False, ALPHA, False)),
-    *at_both("alpha_dropout_", _variant(True, ALPHA, False)),
-    *at_both("feature_alpha_dropout", _variant(False, ALPHA, True)),
-    *at_both("feature_alpha_dropout_", _variant(True, ALPHA, True)),
+    *at_both("feature_dropout", _dropping(False, DROPOUT, True)),
+    *at_both("feature_dropout_", _dropping(True, DROPOUT, True)),
+    *at_both("alpha_dropout", _dropping(False, ALPHA_DROPOUT, False)),
+    *at_both("alpha_dropout_", _dropping(True, ALPHA_DROPOUT, False)),
+    *at_both("feature_alpha_dropout", _dropping(False, ALPHA_DROPOUT, True)),
+    *at_both("feature_alpha_dropout_", _dropping(True, ALPHA_DROPOUT, True)),
 )
 """Operators with the schema of `dropout`."""

@@ -8,11 +8,13 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
+from fastdrop.variants import DROPOUT
+
 from ._attending import call_of, computed
 from ._autograd import apply, is_ordinary
 from ._bridge import PLAIN, drawn_tensor
 from ._call import call, call_both
-from ._draw import DROPOUT, KEPT, Draw
+from ._draw import KEPT, Draw, compute
 from ._kernels import TRACED, Function, Kernel, at_both, below, is_ours, unrecorded
 from ._private import forward_ad
 from ._seeding import WORD
@@ -101,7 +103,8 @@ def _draw_(x: Tensor, p: float, generator: torch.Generator | None) -> Tensor | N
     if not _may_be_drawn(x, p):
         return None
     if generator is not None or drawn_tensor(x.fill_(1.0), 1.0 - p, True, WORD, apply) is None:
-        DROPOUT.into(x.fill_(1.0), x, Draw(1.0 - p, WORD.draw(generator), 0, 0, DROPOUT))
+        x.fill_(1.0)
+        compute(Draw(1.0 - p, WORD.draw(generator), 0, 0, DROPOUT), (x,), (x,))
     return x.sign_()
 
 

@@ -17,11 +17,13 @@ from torch.nn import functional as F  # noqa: N812 - its usual name
 from fastdrop import backends
 from fastdrop._plan import make_plan
 from fastdrop._rng import Key
+from fastdrop.variants import DROPOUT
 
 from . import _bridge
 from ._autograd import drawn, intercepted, is_ordinary
-from ._draw import DROPOUT, Draw
-from ._ops import dense, tangents_by, words_of
+from ._derivatives import dense
+from ._draw import Draw
+from ._ops import tangents_by, words_of
 
 if TYPE_CHECKING:
     from fastdrop._arrays import Array

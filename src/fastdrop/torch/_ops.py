@@ -1,8 +1,9 @@
 """The operators that tracers see: `torch.compile`, `torch.export`, FakeTensor, subclasses.
 
 ``fastdrop::key`` draws from a generator as an eager call does, so that a compiled function gives
-the masks that the same function gives in eager mode. ``fastdrop::draw`` is a pure function of
-tensor and key; what a compiler keeps for the backward pass is the key, 24 bytes.
+the masks that the same function gives in eager mode. ``fastdrop::draw``, and ``fastdrop::draw_two``
+of two results, are pure functions of tensors and key; what a compiler keeps for the backward pass
+is the key, 24 bytes, and the operands of an activation.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from typing import Any, Final
 import torch
 from torch.fx.experimental.proxy_tensor import ProxyTorchDispatchMode
 
-from ._bridge import readable
-from ._draw import Draw, Form, Rule, decisions, shape_of
+from fastdrop.variants import Variant
+
+from ._derivatives import gradients
+from ._draw import NAMED, Draw, Form, compute, decisions, is_act, shape_of
 from ._private import (
     CustomOpDef,
     disable_dynamo,
@@ -92,24 +95,6 @@ def _(
     return mode.__torch_dispatch__(function, types, arguments, {})
 
 
-# --- gradients ---------------------------------------------------------------------------------
-
-
-def dense(gradient: torch.Tensor) -> torch.Tensor:
-    """A gradient that may be sparse, as that of an embedding is, for what reads all of it."""
-    return gradient if gradient.layout is torch.strided else gradient.to_dense()
-
-
-def by_layout(
-    function: Callable[[torch.Tensor], torch.Tensor], gradient: torch.Tensor
-) -> torch.Tensor:
-    """A function of each element, 0 at 0, of a gradient that may be sparse and stays so."""
-    if gradient.layout is torch.strided:
-        return function(gradient)
-    y = function(gradient.to_dense())
-    return y.sparse_mask(gradient.coalesce()) if gradient.layout is torch.sparse_coo else y
-
-
 # --- tangents ------------------------------------------------------------------------------------
 
 
@@ -132,71 +117,162 @@ def tangents_by(operator: CustomOpDef, function: Callable[..., torch.Tensor]) ->
 
 @torch.library.custom_op("fastdrop::draw", mutates_args=(), device_types="cpu")
 def draw_op(
-    x: torch.Tensor, key: torch.Tensor, p: float, rule: str, form: Sequence[int] | None = None
+    x: torch.Tensor,
+    key: torch.Tensor,
+    p: float,
+    variant: str,
+    form: Sequence[int] | None = None,
+    other: torch.Tensor | None = None,
+    bias: torch.Tensor | None = None,
+    act: str = "none",
 ) -> torch.Tensor:
-    """The values that the rule gives for `x` at `key`; the form is as `_draw.shape_of` says."""
+    """What the variant of that name gives for its operands at `key`; `_draw` says what they are."""
     y = torch.empty_like(x)
     if x.numel():
-        kind = Rule.by_name[rule]
-        kind.into(readable(x), y, Draw(p, *words_of(key), kind, shape_of(form, x.shape)))
+        draw = Draw(p, *words_of(key), NAMED[variant], shape_of(form, x.shape), None, act)
+        compute(draw, (x,) if other is None else (x, other), (y,), bias)
     return y
 
 
+@torch.library.custom_op("fastdrop::draw_two", mutates_args=(), device_types="cpu")
+def draw_two_op(
+    x: torch.Tensor, key: torch.Tensor, p: float, variant: str, form: Sequence[int] | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same of a variant with two results."""
+    a, b = torch.empty_like(x), torch.empty_like(x)
+    if x.numel():
+        draw = Draw(p, *words_of(key), NAMED[variant], shape_of(form, x.shape))
+        compute(draw, (x,), (a, b))
+    return a, b
+
+
 @draw_op.register_fake
-def _(
-    x: torch.Tensor,
-    key: torch.Tensor,  # noqa: ARG001
-    p: float,  # noqa: ARG001
-    rule: str,  # noqa: ARG001
-    form: Sequence[int] | None = None,  # noqa: ARG001
-) -> torch.Tensor:
+def _(x: torch.Tensor, *_: object) -> torch.Tensor:
     return torch.empty_like(x)
 
 
-def _keep(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:  # noqa: ARG001
-    _, key, p, rule, form = inputs
-    ctx.save_for_backward(key)
-    ctx.rest = (p, Rule.by_name[rule].derivative.name, form)
+@draw_two_op.register_fake
+def _(x: torch.Tensor, *_: object) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.empty_like(x), torch.empty_like(x)
 
 
-def _backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-    (key,) = ctx.saved_tensors
-    found = by_layout(lambda g: draw_op(g, key, *ctx.rest), gradient)
-    return found, None, None, None, None
+def draw_any(
+    x: torch.Tensor,
+    key: torch.Tensor,
+    p: float,
+    variant: Variant,
+    form: Form,
+    other: torch.Tensor | None = None,
+    bias: torch.Tensor | None = None,
+    act: str = "none",
+) -> Any:
+    """By the operator that has as many results as the variant."""
+    if variant.results == 2:
+        return draw_two_op(x, key, p, variant.function, form)
+    if other is None and bias is None and not is_act(variant):
+        return draw_op(x, key, p, variant.function, form)
+    return draw_op(x, key, p, variant.function, form, other, bias, act)
+
+
+def _with_defaults(inputs: Sequence[Any]) -> list[Any]:
+    """The arguments of `draw_op`, or of `draw_two_op`, which has the first of them."""
+    defaults: list[Any] = [None, None, None, "none"]
+    return [*inputs, *defaults[len(inputs) - 4 :]]
+
+
+class Kept:
+    """What is kept of a draw by key, on the `ctx` of whatever differentiates it."""
+
+    @staticmethod
+    def keep(ctx: Any, inputs: tuple[Any, ...]) -> None:
+        """Of the arguments of `draw_op`, with or without those that have a default."""
+        x, key, p, name, form, other, bias, act = _with_defaults(inputs)
+        variant = NAMED[name]
+        operands = (x, other, bias) if is_act(variant) else ()
+        ctx.save_for_backward(key, *operands)
+        ctx.rest = (variant, p, form, act)
+
+    def __init__(self, ctx: Any, draw: Callable[..., Any]) -> None:
+        self.key, *operands = ctx.saved_tensors
+        self.variant, self.p, self.form, self.act = ctx.rest
+        self.operands: Any = tuple(operands) or None
+        self.draw = draw
+
+    def again(
+        self,
+        variant: Variant,
+        x: torch.Tensor,
+        other: torch.Tensor | None = None,
+        bias: torch.Tensor | None = None,
+    ) -> Any:
+        """A draw with the same decisions."""
+        return self.draw(x, self.key, self.p, variant, self.form, other, bias, self.act)
+
+    def gradients(self, upper: tuple[torch.Tensor, ...]) -> tuple[Any, ...]:
+        """For each argument of `draw_op`."""
+        x, other, bias = gradients(self.variant, self.again, upper, self.act, self.operands)
+        return x, None, None, None, None, other, bias, None
+
+
+def _backward(ctx: Any, *upper: torch.Tensor) -> tuple[Any, ...]:
+    return Kept(ctx, draw_any).gradients(upper)
+
+
+def _backward_of_two(ctx: Any, *upper: torch.Tensor) -> tuple[Any, ...]:
+    return _backward(ctx, *upper)[:5]
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: object) -> None:  # noqa: ARG001
+    Kept.keep(ctx, inputs)
 
 
 draw_op.register_autograd(_backward, setup_context=_keep)
+draw_two_op.register_autograd(_backward_of_two, setup_context=_keep)
+
+
+# --- batches -------------------------------------------------------------------------------------
 
 
 def batched(
-    batch: int,
-    in_dims: tuple[int | None, ...],
-    x: torch.Tensor,
-    key: torch.Tensor,
-    form: Form,
-) -> tuple[torch.Tensor, torch.Tensor, tuple[int, ...] | None]:
-    """What `draw_op` has to be called with for a batch, which becomes the first axis.
+    batch: int, in_dims: tuple[int | None, ...], inputs: tuple[Any, ...], draw: Callable[..., Any]
+) -> tuple[Any, Any]:
+    """A draw of a batch, which becomes the first axis, and where its results have it.
 
     A key for each sample comes of vmap's randomness "different": then the first of the keys draws
     decisions for all samples, one after the other. A key without a batch ("same", or a seed that
     the caller gave) draws one mask, which the samples share.
     """
-    x_dim, key_dim = in_dims[0], in_dims[1]
-    x = x.expand(batch, *x.shape) if x_dim is None else x.movedim(x_dim, 0)
+    x, key, p, variant, form, other, bias, act = inputs
+    x_dim, key_dim, other_dim, bias_dim = (in_dims[i] for i in (0, 1, 5, 6))
+    dtype = x.dtype
+    x = _first(batch, x, x_dim)
+    if other is not None:
+        other = _first(batch, other, other_dim)
+    if bias is not None and bias_dim is not None:
+        # Each sample has its own: added before, in the type that the sum is computed in.
+        wide = torch.float64 if dtype is torch.float64 else torch.float32
+        rows = bias.movedim(bias_dim, 0).to(wide)
+        x = x.to(wide) + rows.view(batch, *(1,) * (x.dim() - 2), -1)
+        other = None if other is None else other.to(wide)
+        bias = None
     if key_dim is None:
-        return x, key, (1, *((-1,) * (x.dim() - 1) if form is None else form))
-    return x, key.select(key_dim, 0), None if form is None else (batch, *form)
+        form = (1, *((-1,) * (x.dim() - 1) if form is None else form))
+    else:
+        key = key.select(key_dim, 0)
+        form = None if form is None else (batch, *form)
+    y = draw(x, key, p, variant, form, other, bias, act)
+    return (y, (0, 0)) if isinstance(y, tuple) else (y.to(dtype), 0)
 
 
-@draw_op.register_vmap
-def _(
-    info: Any,
-    in_dims: tuple[int | None, ...],
-    x: torch.Tensor,
-    key: torch.Tensor,
-    p: float,
-    rule: str,
-    form: Sequence[int] | None = None,
-) -> tuple[torch.Tensor, int]:
-    x, key, shape = batched(info.batch_size, in_dims, x, key, form)
-    return draw_op(x, key, p, rule, shape), 0
+def _first(batch: int, x: torch.Tensor, dim: int | None) -> torch.Tensor:
+    return x.expand(batch, *x.shape) if dim is None else x.movedim(dim, 0)
+
+
+def _of_batch(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[Any, Any]:
+    inputs = tuple(_with_defaults(inputs))
+    dims = (*in_dims, *(None,) * (len(inputs) - len(in_dims)))
+    return batched(info.batch_size, dims, (*inputs[:3], NAMED[inputs[3]], *inputs[4:]), draw_any)
+
+
+draw_op.register_vmap(_of_batch)
+draw_two_op.register_vmap(_of_batch)

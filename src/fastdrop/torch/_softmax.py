@@ -15,11 +15,13 @@ from torch import Tensor
 from fastdrop._plan import make_plan
 from fastdrop._rng import Key
 from fastdrop.softmax import SoftmaxCall
+from fastdrop.variants import DROPOUT
 
 from . import _bridge
 from ._autograd import drawn, intercepted, is_ordinary
-from ._draw import DROPOUT, Draw
-from ._ops import dense, tangents_by, words_of
+from ._derivatives import dense
+from ._draw import Draw
+from ._ops import tangents_by, words_of
 from ._tiles import compute_dtype
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from fastdrop.variants import ALPHA_DROPOUT
+
 from ._bridge import overridden
 from ._call import call
-from ._draw import ALPHA
 from ._seeding import AnyGenerator, Seed
 from .functional import hand_over, probability
 
@@ -69,7 +70,7 @@ def alpha_dropout(
         return hand_over(alpha_dropout, input, p, training, inplace, generator, seed)
     p = probability(p, "alpha_dropout")
     if training is True and p != 0.0:
-        y = call(input, float(p), inplace, generator, seed, ALPHA)
+        y = call(input, float(p), inplace, generator, seed, ALPHA_DROPOUT)
         if y is not None:
             return y
     elif isinstance(input, Tensor) and (training is False or training is True):
@@ -130,7 +131,7 @@ def feature_alpha_dropout(
             return input
         if training is True and input.dim() >= 2:
             form = (-1, -1) + (1,) * (input.dim() - 2)
-            y = call(input, float(p), inplace, generator, seed, ALPHA, form)
+            y = call(input, float(p), inplace, generator, seed, ALPHA_DROPOUT, form)
             if y is not None:
                 return y
     operator = _features_ if inplace else _features

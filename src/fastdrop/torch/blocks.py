@@ -4,14 +4,60 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from fastdrop import _arrays
-from fastdrop.decisions import check_block_size
+from fastdrop.variants import DROP_BLOCK1D, DROP_BLOCK2D, DROP_BLOCK3D
 
-from ._draw import DROP_BLOCK
-from ._family import drop, drops, not_taken, overridable
+from ._family import overridable, run
 from ._seeding import AnyGenerator, Seed
 
-__all__ = ["drop_block2d", "drop_block3d"]
+__all__ = ["drop_block1d", "drop_block2d", "drop_block3d"]
+
+
+@overridable
+def drop_block1d(
+    input: Tensor,
+    p: float = 0.5,
+    block_size: int = 7,
+    training: bool = True,
+    inplace: bool = False,
+    *,
+    generator: AnyGenerator = None,
+    seed: Seed = None,
+) -> Tensor:
+    """Drop blocks of neighbours in sequences: DropBlock.
+
+    Parameters
+    ----------
+    input : Tensor
+        Of shape (N, C, L), or (C, L) for a single sample. Dtypes as for `dropout`; only tensors in
+        the CPU's memory.
+    p, block_size, training, inplace, generator, seed
+        As for `drop_block2d`.
+
+    Returns
+    -------
+    Tensor
+        As for `dropout`.
+
+    Raises
+    ------
+    ValueError
+        `input` has not 2 or 3 axes; otherwise as for `drop_block2d`.
+    TypeError, RuntimeError
+        As for `drop_block2d`.
+
+    Notes
+    -----
+    Source: Ghiasi, Lin and Le, "DropBlock", NeurIPS 2018, section 3, on sequences.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import fastdrop.torch
+    >>> y = fastdrop.torch.drop_block1d(torch.ones(2, 18), 0.25, block_size=2, seed=1)
+    >>> bool((y.sum() - 36).abs() < 1e-4)
+    True
+    """
+    return run(DROP_BLOCK1D, input, p, training, inplace, generator, seed, block_size)
 
 
 @overridable
@@ -70,7 +116,7 @@ def drop_block2d(
     >>> bool((y.sum() - 36).abs() < 1e-4)
     True
     """
-    return _drop_blocks(input, 2, p, block_size, training, inplace, generator, seed)
+    return run(DROP_BLOCK2D, input, p, training, inplace, generator, seed, block_size)
 
 
 @overridable
@@ -118,24 +164,4 @@ def drop_block3d(
     >>> bool((y.sum() - 125).abs() < 1e-4)
     True
     """
-    return _drop_blocks(input, 3, p, block_size, training, inplace, generator, seed)
-
-
-def _drop_blocks(
-    input: Tensor,
-    axes: int,
-    p: float,
-    block_size: int,
-    training: bool,
-    inplace: bool,
-    generator: AnyGenerator,
-    seed: Seed,
-) -> Tensor:
-    block_size = check_block_size(block_size)
-    if not isinstance(input, Tensor):
-        raise not_taken(input, "input")
-    _arrays.check_rank(input, axes + 1, axes + 2)  # type: ignore[arg-type] # only its shape
-    form = (*(-1,) * (input.dim() - axes), *(-block_size,) * axes)
-    if not drops(input, p, training, f"drop_block{axes}d"):
-        return input
-    return drop(input, p, inplace, generator, seed, form, DROP_BLOCK[axes])
+    return run(DROP_BLOCK3D, input, p, training, inplace, generator, seed, block_size)

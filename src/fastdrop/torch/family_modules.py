@@ -1,28 +1,27 @@
-"""Modules of the family beyond PyTorch's own. None has buffers, and only one has a parameter."""
+"""Modules of the family beyond PyTorch's own. None has parameters or buffers."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
-from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812 - its usual name
+from torch import Tensor
 
 from fastdrop import _arrays
-from fastdrop._plan import check_noise_p
+from fastdrop._plan import check_deviation, check_noise_p
 from fastdrop.decisions import PathMode, check_block_size, check_path_mode
 
-from . import blocks, noise, recurrent, shared
+from . import blocks, noise, shared
 from ._seeding import AnyGenerator, Seed
 from .modules import Drops, Simple
 
 __all__ = [
+    "DropBlock1d",
     "DropBlock2d",
     "DropBlock3d",
-    "EmbeddingDropout",
     "GaussianDropout",
+    "GaussianNoise",
     "StochasticDepth",
     "VariationalDropout",
-    "Zoneout",
 ]
 
 
@@ -131,6 +130,61 @@ class GaussianDropout(Simple):
         check_noise_p(p)
 
 
+class GaussianNoise(Drops):
+    """Addition of Gaussian noise: see `fastdrop.torch.gaussian_noise`.
+
+    Parameters
+    ----------
+    std : float
+        Standard deviation of the noise: finite, at least 0. May be assigned later.
+    inplace, generator, seed
+        As for `Dropout`.
+
+    Raises
+    ------
+    ValueError
+        `std` is negative or not finite; otherwise as for `Dropout`.
+    TypeError
+        As for `Dropout`.
+
+    Notes
+    -----
+    Source: Bishop, "Training with Noise is Equivalent to Tikhonov Regularization", Neural
+    Computation 7 (1995).
+
+    Examples
+    --------
+    >>> import torch
+    >>> import fastdrop.torch
+    >>> noise = fastdrop.torch.GaussianNoise(1.0, seed=1)
+    >>> noise
+    GaussianNoise(std=1.0, inplace=False)
+    >>> noise(torch.zeros(4))
+    tensor([-0.7620, -0.0378,  0.7137, -0.7090])
+    """
+
+    _shown = ("std", "inplace")
+
+    def __init__(
+        self,
+        std: float,
+        inplace: bool = False,
+        *,
+        generator: AnyGenerator = None,
+        seed: Seed = None,
+    ) -> None:
+        """Make the module; see the class."""
+        check_deviation(std, "std", "float64")
+        self._start(None, generator, seed)
+        self.std, self.inplace = std, inplace
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Add noise in training; in evaluation return the input itself."""
+        return noise.gaussian_noise(
+            input, self.std, self.training, self.inplace, generator=self._source
+        )
+
+
 class VariationalDropout(Drops):
     """Dropout of features in all time steps: see `fastdrop.torch.variational_dropout`.
 
@@ -217,6 +271,30 @@ class _DropBlock(Drops):
         return result
 
 
+class DropBlock1d(_DropBlock):
+    """Dropout of blocks in sequences: see `fastdrop.torch.drop_block1d`.
+
+    Parameters
+    ----------
+    p, block_size, inplace, generator, seed
+        As for `DropBlock2d`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `DropBlock2d`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import fastdrop.torch
+    >>> fastdrop.torch.DropBlock1d(0.25, 2)
+    DropBlock1d(p=0.25, block_size=2, inplace=False)
+    """
+
+    _function = staticmethod(blocks.drop_block1d)
+
+
 class DropBlock2d(_DropBlock):
     """Dropout of blocks in images: see `fastdrop.torch.drop_block2d`.
 
@@ -274,109 +352,3 @@ class DropBlock3d(_DropBlock):
     """
 
     _function = staticmethod(blocks.drop_block3d)
-
-
-class EmbeddingDropout(Drops, nn.Embedding):
-    """`torch.nn.Embedding` that drops whole words: see `fastdrop.torch.embedding_dropout`.
-
-    Its state is that of `torch.nn.Embedding`: the weight, and that of a generator of its own.
-
-    Parameters
-    ----------
-    num_embeddings, embedding_dim : int
-        As for `torch.nn.Embedding`: how many words, and how many features each has.
-    p : float, default 0.5
-        Probability of dropping a word, in the whole batch, from 0 to 1. May be assigned later.
-    generator, seed
-        As for `Dropout`.
-    **keywords : object
-        As for `torch.nn.Embedding`, but for `max_norm` and `sparse`.
-
-    Raises
-    ------
-    ValueError
-        `max_norm` or `sparse` is given: both act on the table of all words, and not on the one
-        that is looked up here; otherwise as for `Dropout`.
-    TypeError
-        As for `Dropout`.
-
-    Notes
-    -----
-    Source: Merity, Keskar and Socher, "Regularizing and Optimizing LSTM Language Models", ICLR
-    2018, section 4.3.
-
-    Examples
-    --------
-    >>> import torch
-    >>> import fastdrop.torch
-    >>> words = fastdrop.torch.EmbeddingDropout(4, 3, 0.5, seed=3)
-    >>> (words(torch.tensor([[0, 1], [2, 3]])) != 0).all(-1)
-    tensor([[False,  True],
-            [ True, False]])
-    """
-
-    _without: Final = ("max_norm", "sparse")
-
-    def __init__(
-        self,
-        num_embeddings: int,
-        embedding_dim: int,
-        p: float = 0.5,
-        *,
-        generator: AnyGenerator = None,
-        seed: Seed = None,
-        **keywords: Any,
-    ) -> None:
-        """Make the module; see the class."""
-        for name in self._without:
-            if keywords.get(name):
-                raise ValueError(f"{name} has to be left out, but got {keywords[name]!r}")
-        self._start(p, generator, seed, num_embeddings, embedding_dim, **keywords)
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Look words up, in training in a table from which some have been dropped."""
-        table = shared.embedding_dropout(self.weight, self.p, self.training, generator=self._source)
-        return F.embedding(
-            input, table, self.padding_idx, scale_grad_by_freq=self.scale_grad_by_freq
-        )
-
-
-class Zoneout(Drops):
-    """Elements of a recurrent state keep their old value: see `fastdrop.torch.zoneout`.
-
-    Parameters
-    ----------
-    p : float, default 0.5
-        Probability of keeping the old value, from 0 to 1. May be assigned later.
-    generator, seed
-        As for `Dropout`.
-
-    Raises
-    ------
-    ValueError, TypeError
-        As for `Dropout`.
-
-    Notes
-    -----
-    Source: Krueger et al., "Zoneout", ICLR 2017, section 3.
-
-    Examples
-    --------
-    >>> import torch
-    >>> import fastdrop.torch
-    >>> zoneout = fastdrop.torch.Zoneout(0.5, seed=1)
-    >>> zoneout(torch.ones(4), torch.zeros(4))
-    tensor([0., 0., 1., 0.])
-    >>> zoneout.eval()(torch.ones(4), torch.zeros(4))
-    tensor([0.5000, 0.5000, 0.5000, 0.5000])
-    """
-
-    def __init__(
-        self, p: float = 0.5, *, generator: AnyGenerator = None, seed: Seed = None
-    ) -> None:
-        """Make the module; see the class."""
-        self._start(p, generator, seed)
-
-    def forward(self, h_new: Tensor, h_old: Tensor) -> Tensor:
-        """The next state; in evaluation its mean."""
-        return recurrent.zoneout(h_new, h_old, self.p, self.training, generator=self._source)

@@ -48,17 +48,23 @@ class Drops(Leaf):
     _shown: ClassVar[tuple[str, ...]] = ("p",)
 
     def _start(
-        self, p: float, generator: AnyGenerator, seed: Seed, *arguments: Any, **keywords: Any
+        self,
+        p: float | None,
+        generator: AnyGenerator,
+        seed: Seed,
+        *arguments: Any,
+        **keywords: Any,
     ) -> None:
         """Check what all of these modules are made with, then make PyTorch's part, and keep it.
 
-        In that order, because PyTorch's part may draw weights.
+        In that order, because PyTorch's part may draw weights. What drops nothing has no p.
         """
-        if p < 0 or p > 1 or p != p:
+        if p is not None and (p < 0 or p > 1 or p != p):
             functional.refuse(p)
         source = source_of(generator, seed)
         super().__init__(*arguments, **keywords)
-        self.p = p
+        if p is not None:
+            self.p = p
         self._source = source
         self._own = source is not None
 

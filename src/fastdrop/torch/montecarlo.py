@@ -5,22 +5,20 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 
 from fastdrop import _arrays
-from fastdrop.montecarlo import _TOLERANCE
+from fastdrop._samples import Library, Result, Samples
 
 from ._replace import _check_model
 from ._seeding import forked
 from ._switches import Switches, Undo, drawn_state, switches, training
 
 
-@dataclass(frozen=True, eq=False)
-class MonteCarloResult:
+class MonteCarloResult(Result[Tensor]):
     """What `mc_dropout` found; `entropy` and `mutual_information` only for probabilities.
 
     Parameters
@@ -48,11 +46,13 @@ class MonteCarloResult:
     (10, torch.Size([2, 3]), None)
     """
 
-    mean: Tensor
-    std: Tensor
-    samples: int
-    entropy: Tensor | None
-    mutual_information: Tensor | None
+
+_LIBRARY: Final = Library[Tensor](
+    zeros_like=torch.zeros_like,
+    sqrt=torch.sqrt,
+    entropy=lambda probabilities: torch.special.entr(probabilities).sum(-1),
+    positive=lambda values: values.clamp(min=0),
+)
 
 
 def mc_dropout(
@@ -133,7 +133,7 @@ def mc_dropout(
     _check_model(model)
     samples = _arrays.check_count(samples, "samples")
     probabilities = _arrays.check_flag(probabilities, "probabilities")
-    moments, entropies = _Moments(), _Moments()
+    drawn = Samples(_LIBRARY, "model's result", probabilities)
     found = switches(model)
     with (
         nullcontext() if seed is None else forked(seed),
@@ -143,20 +143,12 @@ def mc_dropout(
         before = drawn_state(model)
         for n in range(samples):
             value = model(x) if n else _first(model, x, found, without_likely)
-            value = _as_float64(value)
-            moments.add(value)
-            if probabilities:
-                _check_probabilities(value)
-                entropies.add(_entropy(value))
+            drawn.add(_as_float64(value))
         drew = drawn_state(model) != before
-    std = moments.std()
+    result = MonteCarloResult(*drawn.result())
+    std = result.std
     _warn(found, drew, samples, certain=std.numel() > 0 and not std.any())
-    entropy = information = None
-    if probabilities:
-        entropy = _entropy(moments.mean)
-        # Never negative, but for rounding.
-        information = (entropy - entropies.mean).clamp(min=0)
-    return MonteCarloResult(moments.mean, std, samples, entropy, information)
+    return result
 
 
 def _first(model: nn.Module, x: Any, found: Switches, without_likely: Callable[[], None]) -> object:
@@ -202,41 +194,3 @@ def _as_float64(value: object) -> Tensor:
         came = value.dtype if isinstance(value, Tensor) else type(value).__name__
         raise TypeError(f"model's result has to be a tensor of real numbers, but got {came}")
     return value.to(torch.float64)
-
-
-class _Moments:
-    """Mean and standard deviation of tensors that come one after another, after Welford."""
-
-    def __init__(self) -> None:
-        self._count = 0
-        self._squares = self.mean = torch.zeros(0)
-
-    def add(self, value: Tensor) -> None:
-        if not self._count:
-            self.mean, self._squares = torch.zeros_like(value), torch.zeros_like(value)
-        elif value.shape != self.mean.shape:
-            raise ValueError(
-                "model's result has to have the same shape for every sample, "
-                f"but got {tuple(value.shape)} after {tuple(self.mean.shape)}"
-            )
-        self._count += 1
-        difference = value - self.mean
-        self.mean += difference / self._count
-        self._squares += difference * (value - self.mean)
-
-    def std(self) -> Tensor:
-        return (self._squares / self._count).sqrt()
-
-
-def _check_probabilities(value: Tensor) -> None:
-    words = "model's result has to be probabilities, which are not negative and sum to 1 along the "
-    if value.dim() == 0:
-        raise ValueError(f"{words}last axis, but got a single number")
-    # Written so that a nan fails too.
-    if not ((value >= 0).all() and ((value.sum(-1) - 1).abs() <= _TOLERANCE).all()):
-        raise ValueError(f"{words}last axis, but got other numbers")
-
-
-def _entropy(probabilities: Tensor) -> Tensor:
-    """Along the last axis, in nats; what is impossible counts for nothing."""
-    return torch.special.entr(probabilities).sum(-1)

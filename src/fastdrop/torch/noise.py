@@ -1,16 +1,15 @@
-"""Gaussian dropout of tensors."""
+"""Gaussian noise, multiplied with tensors and added to them."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
-from fastdrop._plan import check_noise_p
+from fastdrop.variants import GAUSSIAN_DROPOUT, GAUSSIAN_NOISE
 
-from ._draw import GAUSSIAN
-from ._family import drop, drops, overridable
+from ._family import overridable, run
 from ._seeding import AnyGenerator, Seed
 
-__all__ = ["gaussian_dropout"]
+__all__ = ["gaussian_dropout", "gaussian_noise"]
 
 
 @overridable
@@ -60,9 +59,58 @@ def gaussian_dropout(
     >>> fastdrop.torch.gaussian_dropout(torch.ones(4), 0.2, seed=1)
     tensor([0.6190, 0.9811, 1.3568, 0.6455])
     """
-    drawn = drops(input, p, training, "gaussian_dropout")
-    if p == 1.0:
-        check_noise_p(p)
-    if not drawn:
-        return input
-    return drop(input, p, inplace, generator, seed, (*(-1,) * input.dim(), 2), GAUSSIAN)
+    return run(GAUSSIAN_DROPOUT, input, p, training, inplace, generator, seed)
+
+
+@overridable
+def gaussian_noise(
+    input: Tensor,
+    std: float,
+    training: bool = True,
+    inplace: bool = False,
+    *,
+    generator: AnyGenerator = None,
+    seed: Seed = None,
+) -> Tensor:
+    """Add Gaussian noise: ``input + std * z``, z a standard normal variate for each element.
+
+    The gradient is that of the result, as it is.
+
+    Parameters
+    ----------
+    input : Tensor
+        Of any shape and strides. Dtypes as for `dropout`; only tensors in the CPU's memory.
+    std : float
+        Standard deviation of the noise: finite, at least 0.
+    training, inplace, generator, seed
+        As for `dropout`; the noise takes two positions of the stream for each element.
+
+    Returns
+    -------
+    Tensor
+        As for `dropout`; `input` itself also where `std` is 0.
+
+    Raises
+    ------
+    ValueError
+        `std` is negative, or not finite in float32 (for float64 in float64); otherwise as for
+        `dropout`.
+    TypeError
+        A tensor that is not computed here, or an argument of the wrong type.
+    RuntimeError
+        As for `dropout`.
+
+    Notes
+    -----
+    Source: Bishop, "Training with Noise is Equivalent to Tikhonov Regularization", Neural
+    Computation 7 (1995). The formula is that of `fastdrop.gaussian_noise`, and so are the bits for
+    one seed.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import fastdrop.torch
+    >>> fastdrop.torch.gaussian_noise(torch.zeros(4), 1.0, seed=1)
+    tensor([-0.7620, -0.0378,  0.7137, -0.7090])
+    """
+    return run(GAUSSIAN_NOISE, input, std, training, inplace, generator, seed)

@@ -1,16 +1,16 @@
-"""Decisions shared along axes: samples, time steps, rows of a table."""
+"""Decisions shared along axes: samples, time steps."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
-from fastdrop import _arrays
-from fastdrop.decisions import PathMode, check_path_mode, path_shape
+from fastdrop.decisions import PathMode
+from fastdrop.variants import DROP_PATH, VARIATIONAL_DROPOUT
 
-from ._family import drop, drops, not_taken, overridable
+from ._family import overridable, run
 from ._seeding import AnyGenerator, Seed
 
-__all__ = ["drop_path", "embedding_dropout", "variational_dropout"]
+__all__ = ["drop_path", "variational_dropout"]
 
 
 @overridable
@@ -64,12 +64,7 @@ def drop_path(
             [2., 2., 2.],
             [0., 0., 0.]])
     """
-    mode = check_path_mode(mode)
-    if not drops(input, p, training, "drop_path"):
-        return input
-    path_shape(input, mode)  # type: ignore[arg-type] # only its shape counts: is there an axis?
-    form = (-1 if mode == "row" else 1, *(1,) * (input.dim() - 1))[: input.dim()]
-    return drop(input, p, inplace, generator, seed, form)
+    return run(DROP_PATH, input, p, training, inplace, generator, seed, mode)
 
 
 @overridable
@@ -122,63 +117,4 @@ def variational_dropout(
             [0., 2., 2., 0.],
             [0., 2., 2., 0.]])
     """
-    time_axis = _arrays.check_axis(time_axis, "time_axis")
-    if not drops(input, p, training, "variational_dropout"):
-        return input
-    axis = _arrays.axis_in(time_axis, tuple(input.shape), "time_axis", "x")
-    form = tuple(1 if i == axis else -1 for i in range(input.dim()))
-    return drop(input, p, inplace, generator, seed, form)
-
-
-@overridable
-def embedding_dropout(
-    table: Tensor,
-    p: float = 0.5,
-    training: bool = True,
-    *,
-    generator: AnyGenerator = None,
-    seed: Seed = None,
-) -> Tensor:
-    """Drop whole rows of a table of embeddings: words, everywhere in the batch.
-
-    Parameters
-    ----------
-    table : Tensor
-        Of shape (words, features). Dtypes as for `dropout`; only tensors in the CPU's memory.
-    p, training, generator, seed
-        As for `dropout`; the mask takes one position for each row.
-
-    Returns
-    -------
-    Tensor
-        The table to look words up in; in evaluation `table` itself.
-
-    Raises
-    ------
-    ValueError
-        `table` has not 2 axes; otherwise as for `dropout`.
-    TypeError
-        A tensor that is not computed here, or an argument of the wrong type.
-
-    Notes
-    -----
-    Source: Merity, Keskar and Socher, "Regularizing and Optimizing LSTM Language Models", ICLR
-    2018, section 4.3.
-
-    Examples
-    --------
-    >>> import torch
-    >>> import fastdrop.torch
-    >>> fastdrop.torch.embedding_dropout(torch.ones(4, 3), 0.5, seed=3)
-    tensor([[0., 0., 0.],
-            [2., 2., 2.],
-            [2., 2., 2.],
-            [0., 0., 0.]])
-    """
-    if not isinstance(table, Tensor):
-        raise not_taken(table, "table")
-    _arrays.check_rank(table, 2, 2, "table")  # type: ignore[arg-type] # only its shape
-    if not drops(table, p, training, "embedding_dropout", "table"):
-        return table
-    form = (-1, 1)
-    return drop(table, p, False, generator, seed, form, argument="table")
+    return run(VARIATIONAL_DROPOUT, input, p, training, inplace, generator, seed, time_axis)

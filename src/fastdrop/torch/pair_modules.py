@@ -1,0 +1,157 @@
+"""Modules of dropout in one pass with a second tensor, or with bias and activation."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from fastdrop._bias import Activation, check_activation
+
+from . import activations, pairs
+from ._seeding import AnyGenerator, Seed
+from .modules import Drops
+
+__all__ = ["BiasActDropout", "DropoutAdd", "Zoneout"]
+
+
+class DropoutAdd(Drops):
+    """Dropout of a sub-layer's output, and the addition to its input, in one pass.
+
+    See `fastdrop.torch.dropout_add`.
+
+    Parameters
+    ----------
+    p : float, default 0.5
+        Probability of dropping an element, from 0 to 1. May be assigned later.
+    generator, seed
+        As for `Dropout`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `Dropout`.
+
+    Notes
+    -----
+    Source: Vaswani et al., "Attention Is All You Need", NIPS 2017, section 5.4.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import fastdrop.torch
+    >>> drop = fastdrop.torch.DropoutAdd(0.5, seed=1)
+    >>> drop
+    DropoutAdd(p=0.5)
+    >>> drop(torch.ones(6), torch.full((6,), 10.0))
+    tensor([10., 10., 12., 10., 10., 12.])
+    """
+
+    def __init__(
+        self, p: float = 0.5, *, generator: AnyGenerator = None, seed: Seed = None
+    ) -> None:
+        """Make the module; see the class."""
+        self._start(p, generator, seed)
+
+    def forward(self, input: Tensor, residual: Tensor) -> Tensor:
+        """The sum, in training with dropout of `input`."""
+        return pairs.dropout_add(input, residual, self.p, self.training, generator=self._source)
+
+
+class BiasActDropout(Drops):
+    """Bias, activation and dropout in one pass, after the product of a linear layer.
+
+    See `fastdrop.torch.bias_act_dropout`.
+
+    Parameters
+    ----------
+    act : {"none", "relu", "gelu", "gelu_tanh", "silu"}, default "none"
+        The activation. May be assigned later.
+    p : float, default 0.5
+        Probability of dropping an element, from 0 to 1. May be assigned later.
+    generator, seed
+        As for `Dropout`.
+
+    Raises
+    ------
+    ValueError
+        An unknown `act`; otherwise as for `Dropout`.
+    TypeError
+        As for `Dropout`.
+
+    Notes
+    -----
+    Source: Hendrycks and Gimpel, "Gaussian Error Linear Units (GELUs)", arXiv:1606.08415 (2016),
+    section 2; Srivastava et al., "Dropout", JMLR 15 (2014), section 4.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import fastdrop.torch
+    >>> layer = fastdrop.torch.BiasActDropout("relu", 0.5, seed=1)
+    >>> layer
+    BiasActDropout(act=relu, p=0.5)
+    >>> layer(torch.ones(2, 3), torch.tensor([1.0, -2.0, 1.0]))
+    tensor([[0., 0., 4.],
+            [0., 0., 4.]])
+    """
+
+    _shown = ("act", "p")
+
+    def __init__(
+        self,
+        act: Activation = "none",
+        p: float = 0.5,
+        *,
+        generator: AnyGenerator = None,
+        seed: Seed = None,
+    ) -> None:
+        """Make the module; see the class."""
+        act = check_activation(act)
+        self._start(p, generator, seed)
+        self.act: Activation = act
+
+    def forward(self, input: Tensor, bias: Tensor | None = None) -> Tensor:
+        """The activation of the sum, in training with dropout."""
+        return activations.bias_act_dropout(
+            input, bias, self.act, self.p, self.training, generator=self._source
+        )
+
+
+class Zoneout(Drops):
+    """Elements of a recurrent state keep their old value: see `fastdrop.torch.zoneout`.
+
+    Parameters
+    ----------
+    p : float, default 0.5
+        Probability of keeping the old value, from 0 to 1. May be assigned later.
+    generator, seed
+        As for `Dropout`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `Dropout`.
+
+    Notes
+    -----
+    Source: Krueger et al., "Zoneout", ICLR 2017, section 3.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import fastdrop.torch
+    >>> zoneout = fastdrop.torch.Zoneout(0.5, seed=1)
+    >>> zoneout(torch.ones(4), torch.zeros(4))
+    tensor([0., 0., 1., 0.])
+    >>> zoneout.eval()(torch.ones(4), torch.zeros(4))
+    tensor([0.5000, 0.5000, 0.5000, 0.5000])
+    """
+
+    def __init__(
+        self, p: float = 0.5, *, generator: AnyGenerator = None, seed: Seed = None
+    ) -> None:
+        """Make the module; see the class."""
+        self._start(p, generator, seed)
+
+    def forward(self, h_new: Tensor, h_old: Tensor) -> Tensor:
+        """The next state; in evaluation its mean."""
+        return pairs.zoneout(h_new, h_old, self.p, self.training, generator=self._source)

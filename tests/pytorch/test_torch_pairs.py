@@ -1,0 +1,462 @@
+"""Variants of several operands: NumPy's bits, one draw, and every kind of derivative."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+from test_torch_state import Operators  # noqa: E402
+from torch import nn  # noqa: E402
+from torch.autograd import gradcheck, gradgradcheck  # noqa: E402
+
+import fastdrop  # noqa: E402
+import fastdrop.torch as ft  # noqa: E402
+from fastdrop import backends  # noqa: E402
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*"),
+]
+
+KEY = fastdrop.Key(5, 6, 7)
+SEVERAL = {
+    "zoneout": (2, {}),
+    "dropout_add": (2, {}),
+    **{
+        f"bias_act_dropout {act}": (1, {"act": act})
+        for act in ("none", "relu", "gelu", "gelu_tanh", "silu")
+    },
+}
+"""The number of operands of the input's shape, and options."""
+
+
+class Case(NamedTuple):
+    """A function on tensors and on arrays, with a bias where it takes one."""
+
+    name: str
+    keywords: dict[str, Any]
+    operands: tuple["torch.Tensor", ...]
+
+    def torch(self, *operands: Any, **more: Any) -> "torch.Tensor":
+        keywords = {"p": 0.4, "seed": KEY, **self.keywords, **more}
+        return getattr(ft, self.name)(*(operands or self.operands), **keywords)
+
+    def numpy(self, *, training: bool = True) -> np.ndarray:
+        arrays = [stored(x) for x in self.operands]
+        return getattr(fastdrop, self.name)(
+            *arrays, p=0.4, training=training, rng=KEY if training else None, **self.keywords
+        )
+
+
+def stored(x: "torch.Tensor") -> np.ndarray:
+    x = x.detach().contiguous()
+    if x.dtype is torch.bfloat16:
+        ml_dtypes = pytest.importorskip("ml_dtypes")
+        return x.view(torch.uint16).numpy().view(ml_dtypes.bfloat16)
+    return x.numpy()
+
+
+def same(y: "torch.Tensor", wanted: np.ndarray) -> bool:
+    return stored(y).tobytes() == wanted.tobytes()
+
+
+def case(
+    name: str,
+    dtype: "torch.dtype" = torch.float32,
+    shape: tuple[int, ...] = (2, 3, 4, 5),
+    bias: bool = True,
+) -> Case:
+    generator = torch.Generator().manual_seed(1)
+    n, keywords = SEVERAL[name]
+    shapes = [shape] * n + [shape[-1:]] * (bias and n == 1)
+    tensors = [
+        torch.randn(s, generator=generator, dtype=torch.float64).mul(2).to(dtype) for s in shapes
+    ]
+    tensors[0].view(-1)[:2] = -0.0
+    return Case(name.partition(" ")[0], keywords, tuple(tensors))
+
+
+every = pytest.mark.parametrize("name", SEVERAL)
+DTYPES = [torch.float32, torch.float64, torch.float16, torch.bfloat16]
+
+
+@pytest.mark.usefixtures("impl")
+@pytest.mark.parametrize("dtype", DTYPES)
+@every
+def test_values_are_those_of_numpy(name: str, dtype: "torch.dtype") -> None:
+    for bias in (True, False):
+        given = case(name, dtype, bias=bias)
+        for training in (True, False):
+            wanted = given.numpy(training=training)
+            assert same(given.torch(training=training), wanted)
+
+
+LAYOUTS: dict[str, Callable[["torch.Tensor"], "torch.Tensor"]] = {
+    "channels last": lambda x: x.contiguous(memory_format=torch.channels_last),
+    "transposed": lambda x: x.transpose(0, 3).contiguous().transpose(0, 3),
+    "every second": lambda x: x.repeat_interleave(2, 1)[:, ::2],
+    "negated": lambda x: torch.complex(torch.zeros_like(x), -x).conj().imag,
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@every
+def test_layouts(name: str, layout: str) -> None:
+    """Of the operands and the gradient, each by itself and all together."""
+    given = case(name)
+    wanted, change = given.numpy(), LAYOUTS[layout]
+    n, _ = SEVERAL[name]
+    for which in ([0], [n - 1], list(range(n))):
+        operands = [change(x) if i in which else x for i, x in enumerate(given.operands)]
+        operands = [x.detach().requires_grad_() for x in operands]
+        y = given.torch(*operands)
+        assert same(y, wanted)
+        assert y.stride() == torch.empty_like(operands[0]).stride()
+        upper = torch.randn(y.shape, generator=torch.Generator().manual_seed(2))
+        found = torch.autograd.grad(y, operands, change(upper), retain_graph=True)
+        for gradient, expected in zip(found, torch.autograd.grad(y, operands, upper), strict=True):
+            assert torch.allclose(gradient, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("around", ["nothing", "operators"])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("training", [True, False])
+@every
+def test_gradients_are_those_of_numpy(
+    name: str, training: bool, dtype: "torch.dtype", around: str
+) -> None:
+    given = case(name, dtype)
+    operands = [x.requires_grad_() for x in given.operands]
+    upper = torch.randn_like(operands[0])
+    keywords = {"p": 0.4, "training": training, "rng": KEY if training else None}
+    dy = stored(upper)
+    if given.name == "zoneout":
+        wanted = fastdrop.zoneout_backward(dy, **keywords)
+    elif given.name == "dropout_add":
+        wanted = (fastdrop.dropout(dy, **keywords), dy)
+    else:
+        arrays = [stored(x) for x in operands]
+        wanted = fastdrop.bias_act_dropout_backward(dy, *arrays, **given.keywords, **keywords)
+    if around == "nothing":
+        y = given.torch(training=training)
+    else:
+        with Operators():
+            y = given.torch(training=training)
+    found = torch.autograd.grad(y, operands, upper)
+    assert same(found[0], wanted[0])
+    if given.name == "bias_act_dropout":  # a sum: PyTorch's
+        atol = 1e-12 if dtype is torch.float64 else 1e-5 if dtype is torch.float32 else 0.15
+        np.testing.assert_allclose(
+            found[1].double(), wanted[1].astype(np.float64), atol=atol, rtol=atol
+        )
+    else:
+        assert same(found[1], wanted[1])
+
+
+@pytest.mark.parametrize("training", [True, False])
+@every
+def test_derivatives(name: str, training: bool) -> None:
+    given = case(name, torch.float64, (2, 3))
+    operands = [(x + 0.1).detach().requires_grad_() for x in given.operands]
+
+    def call(*operands: Any) -> "torch.Tensor":
+        return given.torch(*operands, training=training)
+
+    assert gradcheck(
+        call,
+        operands,
+        check_forward_ad=True,
+        check_batched_grad=True,
+        check_batched_forward_grad=True,
+    )
+    assert gradgradcheck(
+        lambda *operands: call(*operands) ** 2,
+        operands,
+        check_fwd_over_rev=True,
+        check_rev_over_rev=True,
+    )
+
+
+@every
+def test_third_derivatives(name: str) -> None:
+    given = case(name, torch.float64, (2, 3))
+    operands = [(x + 0.1).detach().requires_grad_() for x in given.operands]
+
+    def slope(*operands: Any) -> "torch.Tensor":
+        y = (given.torch(*operands) ** 3).sum()
+        return torch.autograd.grad(y, operands[0], create_graph=True)[0]
+
+    assert gradgradcheck(slope, operands)
+
+
+@every
+def test_one_call_of_the_kernel_each_way(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = case(name)
+    operands = [x.requires_grad_() for x in given.operands]
+    backend, seen = backends.active(), []
+    run = backend.run
+    monkeypatch.setattr(backend, "run", lambda call: seen.append(call.operation) or run(call))
+    y = given.torch()
+    assert len(seen) == 1
+    if given.name == "dropout_add":  # whose gradient is plain dropout, with a way of its own
+        return
+    torch.autograd.grad(y, operands, torch.ones_like(y))
+    assert len(seen) == 2
+
+
+# --- who else looks on ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dims", [(0, 0), (1, None), (None, 2)])
+@every
+def test_vmap_of_a_given_seed(name: str, dims: tuple[Any, ...]) -> None:
+    """Each sample is what it is by itself: the mask is shared."""
+    for dtype in (torch.float32, torch.float16):
+        given = case(name, dtype, (3, 4))
+        batched = [
+            x if d is None else torch.stack([x, -x, x * 2], min(d, x.dim()))
+            for x, d in zip(given.operands, dims, strict=True)
+        ]
+        in_dims = tuple(
+            None if d is None else min(d, x.dim())
+            for x, d in zip(given.operands, dims, strict=True)
+        )
+        y = torch.func.vmap(given.torch, in_dims)(*batched)
+        for i in range(3):
+            sample = [
+                x if d is None else x.select(d, i) for x, d in zip(batched, in_dims, strict=True)
+            ]
+            assert torch.equal(y[i], given.torch(*sample))
+
+
+@every
+def test_vmap_in_vmap(name: str) -> None:
+    given = case(name, shape=(6,))
+    ones = [torch.ones(5, 4, 64) + i for i in range(2)]
+
+    def rows(outer: str, inner: str) -> int:
+        once = torch.func.vmap(lambda *x: given.torch(*x, p=0.5, seed=None), randomness=inner)
+        y = torch.func.vmap(once, randomness=outer)(*ones)
+        return len({row.numpy().tobytes() for row in y.reshape(20, 64)})
+
+    assert rows("different", "different") == 20
+    assert rows("same", "different") == 4
+    assert rows("different", "same") == 5
+    assert rows("same", "same") == 1
+
+
+@every
+def test_transforms(name: str) -> None:
+    given = case(name, torch.float64, (2, 3))
+    operands = [x.requires_grad_() for x in given.operands]
+    upper = torch.randn_like(operands[0])
+    wanted = torch.autograd.grad(given.torch(*operands), operands, upper)
+    plain = [x.detach() for x in operands]
+    _, back = torch.func.vjp(given.torch, *plain)
+    assert all(map(torch.equal, back(upper), wanted))
+    tangents = [torch.randn_like(x) for x in plain]
+    _, forward = torch.func.jvp(given.torch, tuple(plain), tuple(tangents))
+    inner = sum((t * g).sum() for t, g in zip(tangents, wanted, strict=True))
+    assert torch.allclose((forward * upper).sum(), inner)
+    per_sample = torch.func.vmap(
+        torch.func.grad(lambda *x: given.torch(*x, seed=None).sum()), randomness="different"
+    )(*[x[None].expand(4, *x.shape) for x in plain])
+    assert per_sample.shape == (4, 2, 3)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@every
+def test_compiled_as_eager(name: str, training: bool) -> None:
+    torch._dynamo.reset()
+    given = case(name)
+    operands = [x.requires_grad_() for x in given.operands]
+
+    def call(*operands: Any) -> "torch.Tensor":
+        return given.torch(*operands, training=training, seed=None)
+
+    compiled = torch.compile(call, backend="aot_eager", fullgraph=True)
+    results = []
+    for function in (call, compiled):
+        torch.manual_seed(1)
+        y = function(*operands)
+        results.append((y, *torch.autograd.grad(y.square().sum(), operands)))
+    assert all(map(torch.equal, *results))
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("dynamic", [False, True])
+@every
+def test_inductor(name: str, dynamic: bool) -> None:
+    torch._dynamo.reset()
+    given = case(name)
+    operands = [x.requires_grad_() for x in given.operands]
+
+    def call(*operands: Any) -> "torch.Tensor":
+        return given.torch(*[x * 2 for x in operands], seed=None) + 1
+
+    results = []
+    for function in (call, torch.compile(call, fullgraph=True, dynamic=dynamic)):
+        torch.manual_seed(1)
+        y = function(*operands)
+        results.append((y, *torch.autograd.grad(y.square().sum(), operands)))
+    for one, other in zip(*results, strict=True):
+        assert torch.allclose(one, other, atol=1e-5)
+
+
+@pytest.mark.heavy
+@every
+def test_opcheck(name: str) -> None:
+    given = case(name, torch.float64, (3, 4))
+    x, other = (x.requires_grad_() for x in given.operands)
+    act = given.keywords.get("act")
+    two = (None, other, act) if act else (other, None, "none")
+    for variant in (given.name, f"{given.name}_evaluation"):
+        arguments = (x, torch.tensor([5, 0, 0]), 0.5, variant, None, *two)
+        outcome = torch.library.opcheck(torch.ops.fastdrop.draw, arguments)
+        assert set(outcome.values()) == {"SUCCESS"}
+    arguments = (x, torch.tensor([5, 0, 0]), 0.5, "zoneout_backward", None)
+    outcome = torch.library.opcheck(torch.ops.fastdrop.draw_two, arguments)
+    assert set(outcome.values()) == {"SUCCESS"}
+
+
+MODULES: dict[str, Callable[[], nn.Module]] = {
+    "zoneout": lambda: ft.Zoneout(0.4),
+    "dropout_add": lambda: ft.DropoutAdd(0.4),
+    "bias_act_dropout gelu": lambda: ft.BiasActDropout("gelu", 0.4),
+}
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("name", MODULES)
+def test_export(name: str, strict: bool) -> None:
+    given, module = case(name), MODULES[name]()
+    exported = torch.export.export(module, given.operands, strict=strict)
+    assert "fastdrop.draw.default" in [str(node.target) for node in exported.graph.nodes]
+    torch.manual_seed(1)
+    y = exported.module()(*given.operands)
+    torch.manual_seed(1)
+    assert torch.equal(y, module(*given.operands))
+
+
+@every
+def test_fake_tensors(name: str) -> None:
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    given = case(name)
+    mode = FakeTensorMode()
+    fakes = [mode.from_tensor(x) for x in given.operands]
+    for around in (mode, torch.no_grad()):
+        with around:
+            y = given.torch(*fakes)
+        assert y.shape == given.operands[0].shape
+        assert y.dtype == given.operands[0].dtype
+
+
+def test_autocast() -> None:
+    """Tensors of two dtypes, as operators beside these leave them there."""
+    for name in SEVERAL:
+        given = case(name)
+        x, other = given.operands
+        with torch.autocast("cpu", torch.bfloat16):
+            y = given.torch(x.bfloat16(), other)
+        if name.startswith("bias"):
+            wanted = given.torch(x.bfloat16(), other.bfloat16())
+        else:
+            wanted = given.torch(x.bfloat16().float(), other)
+        assert y.dtype is wanted.dtype
+        assert torch.equal(y, wanted)
+
+
+# --- what is drawn, and what is not --------------------------------------------------------------
+
+
+@every
+def test_what_is_drawn(name: str) -> None:
+    given = case(name)
+    generator, twin = fastdrop.Generator(3), fastdrop.Generator(3)
+    y = given.torch(generator=generator, seed=None)
+    assert torch.equal(y, given.torch(seed=twin.reserve(120)))
+    assert generator.offset == twin.offset
+    before = torch.get_rng_state()
+    given.torch(seed=None, training=False)
+    given.torch(seed=None, p=0.0)
+    empty = [x[:0] if x.dim() > 1 else x for x in given.operands]
+    y = given.torch(*empty, seed=None)
+    assert y.shape == empty[0].shape
+    assert torch.equal(torch.get_rng_state(), before)
+    given.torch(seed=None)
+    assert not torch.equal(torch.get_rng_state(), before)
+
+
+@every
+def test_p_1(name: str) -> None:
+    given = case(name)
+    x, other = given.operands
+    x[0] = torch.nan
+    y = given.torch(x, other, p=1.0)
+    assert torch.equal(y, torch.zeros_like(x) if name.startswith("bias") else other)
+
+
+def test_zoneout_keeps_signs_and_payloads() -> None:
+    new, old = torch.full((100,), -0.0), torch.full((100,), -torch.inf)
+    y = ft.zoneout(new, old, 0.5, seed=1)
+    keep = torch.from_numpy(fastdrop.dropout_mask(100, 0.5, rng=1))
+    assert torch.equal(y[keep].signbit(), torch.ones(int(keep.sum()), dtype=torch.bool))
+    assert (y[~keep] == -torch.inf).all()
+    assert ft.zoneout(new, old, 0.0) is new
+
+
+def test_activations_are_pytorchs_within_rounding() -> None:
+    x, bias = torch.randn(50, 40, dtype=torch.float64), torch.randn(40, dtype=torch.float64)
+    F = nn.functional  # noqa: N806
+    theirs = {
+        "none": lambda z: z,
+        "relu": F.relu,
+        "gelu": F.gelu,
+        "gelu_tanh": lambda z: F.gelu(z, approximate="tanh"),
+        "silu": F.silu,
+    }
+    for act, function in theirs.items():
+        y = ft.bias_act_dropout(x, bias, act, 0.3, seed=1)
+        assert torch.allclose(y, ft.dropout(function(x + bias), 0.3, seed=1), atol=1e-12)
+        assert torch.allclose(
+            ft.bias_act_dropout(x, bias, act, training=False), function(x + bias), atol=1e-12
+        )
+
+
+# --- errors --------------------------------------------------------------------------------------
+
+X, ROW = torch.ones(2, 3, 4), torch.ones(4)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda: ft.dropout_add(X, X[0]), ValueError, "residual has to have input's shape"),
+        (lambda: ft.dropout_add(X, X.double()), TypeError, "residual has to have input's dtype"),
+        (lambda: ft.dropout_add(X, 1.0), TypeError, "residual has to be a strided tensor"),
+        (lambda: ft.dropout_add(1.0, X), TypeError, "input has to be a strided tensor"),
+        (lambda: ft.dropout_add(X, X, -1), ValueError, "between 0 and 1, but got -1"),
+        (lambda: ft.dropout_add(X, X, 0.5, 2), TypeError, "training has to be True or False"),
+        (lambda: ft.bias_act_dropout(X, X), ValueError, r"bias has to have the shape \(4,\) of"),
+        (lambda: ft.bias_act_dropout(X, ROW.half()), TypeError, "bias has to have input's dtype"),
+        (lambda: ft.bias_act_dropout(X, [1.0]), TypeError, "bias has to be a strided tensor"),
+        (lambda: ft.bias_act_dropout(X, ROW, "tanh"), ValueError, "act has to be"),
+        (
+            lambda: ft.bias_act_dropout(X.sum(), ROW),
+            ValueError,
+            "input has to have at least 1 axis",
+        ),
+        (lambda: ft.bias_act_dropout(X.long()), TypeError, "input has to be a strided tensor"),
+        (lambda: ft.BiasActDropout("tanh"), ValueError, "act has to be"),
+        (lambda: ft.BiasActDropout("relu", 2), ValueError, "between 0 and 1, but got 2"),
+        (lambda: ft.DropoutAdd(-1), ValueError, "between 0 and 1, but got -1"),
+    ],
+)
+def test_errors(call: Any, error: type, words: str) -> None:
+    state = torch.get_rng_state()
+    with pytest.raises(error, match=words):
+        call()
+    assert torch.equal(torch.get_rng_state(), state)

@@ -1,0 +1,172 @@
+"""The same set of functions and modules as for NumPy; errors name arguments as signatures do."""
+
+import inspect
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+import fastdrop  # noqa: E402
+import fastdrop.torch as ft  # noqa: E402
+from fastdrop import layers, variants  # noqa: E402
+from fastdrop.torch._draw import NAMED  # noqa: E402
+
+# Names of `fastdrop` that `fastdrop.torch` has not, and why.
+LEFT_OUT = {
+    "alpha_dropout_backward": "autograd",
+    "bias_act_dropout_backward": "autograd",
+    "dropconnect_linear_backward": "autograd",
+    "feature_alpha_dropout_backward": "autograd",
+    "softmax_dropout_backward": "autograd",
+    "zoneout_backward": "autograd",
+    "dropout_": "`inplace=True`",
+    "apply_mask": "`torch.where`: a mask that is there is PyTorch's to apply",
+    "dropout_mask": "no mask is ever made; where one is wanted, NumPy's serves",
+    "dropout_samples": '`torch.func.vmap` with randomness="different"',
+    "sparsity": "a measurement of activations, which takes tensors' arrays",
+    "Generator": "`fastdrop.Generator` itself, as `generator=`",
+    "Key": "`fastdrop.Key` itself, as `seed=`",
+    "Sparsity": "what `sparsity` returns",
+    "backend": "one for both",
+    "default_generator": "PyTorch's default generator",
+    "get_include": "one for both",
+    "get_num_threads": "`torch.get_num_threads`",
+    "layers": "modules",
+    "manual_seed": "`torch.manual_seed`",
+    "set_backend": "one for both",
+    "set_num_threads": "`torch.set_num_threads`",
+    "show_config": "one for both",
+}
+
+# Layers whose module has PyTorch's name, or torchvision's.
+RENAMED = {
+    "DropBlock1D": "DropBlock1d",
+    "DropBlock2D": "DropBlock2d",
+    "DropBlock3D": "DropBlock3d",
+    "DropPath": "StochasticDepth",
+    "Layer": "Dropout",  # the base of layers; that of modules is PyTorch's
+    "SpatialDropout1D": "Dropout1d",
+    "SpatialDropout2D": "Dropout2d",
+    "SpatialDropout3D": "Dropout3d",
+}
+
+
+def test_functions_are_those_of_numpy() -> None:
+    assert set(fastdrop.__all__) - set(ft.__all__) == set(LEFT_OUT)
+
+
+def test_modules_are_the_layers() -> None:
+    assert {RENAMED.get(name, name) for name in layers.__all__} <= set(ft.__all__)
+
+
+def test_every_variant_has_a_function_or_is_a_gradient() -> None:
+    for variant in variants.VARIANTS:
+        assert hasattr(ft, variant.function) or variant.function.endswith("_backward")
+        assert NAMED[variant.function].function == variant.function
+
+
+X = torch.ones(2, 3, 4, 5)
+
+
+def calls(name: str) -> list[Callable[[], Any]]:
+    """Calls of a function with each argument wrong in its turn."""
+    function = getattr(ft, name)
+    wrong: dict[str, list[Any]] = {
+        "training": ["yes", 2],
+        "block_size": [0, "x"],
+        "mode": ["rows"],
+        "time_axis": [4, "x"],
+        "dim": [4, "x"],
+        "act": ["tanh"],
+        "std": [-1.0, "x"],
+        "scale": [float("nan")],
+        "per_sample": ["x"],
+        "c": [-1.0],
+    }
+    parameters = inspect.signature(function).parameters
+    tensors = TENSORS[name]
+    found: list[Callable[[], Any]] = []
+
+    def with_(argument: str, value: Any) -> Callable[[], Any]:
+        more = {"training": True} if "training" in parameters else {}
+        given = {**more, **OTHERS.get(name, {}), **tensors, argument: value}
+        return lambda: function(**given)
+
+    for argument in parameters:
+        if argument in tensors:
+            values: list[Any] = ["x", tensors[argument].long()]
+            values += [torch.ones(())] if name not in ANY_RANK else []
+            values += [tensors[argument][:, :1, :1].double()] if argument in SECOND else []
+        else:
+            values = wrong.get(argument, [])
+        found += [with_(argument, value) for value in values]
+    return found
+
+
+SECOND = ("h_old", "residual")
+ANY_RANK = (
+    "dropout_add",
+    "zoneout",
+    "gaussian_dropout",
+    "gaussian_noise",
+    "drop_connect",
+    "attention_dropout",
+    "max_norm_",
+)
+TENSORS: dict[str, dict[str, Any]] = {
+    "attention_dropout": {"weights": X},
+    "bias_act_dropout": {"input": X, "bias": torch.ones(5)},
+    "drop_block1d": {"input": X[0]},
+    "drop_block2d": {"input": X},
+    "drop_block3d": {"input": X},
+    "drop_connect": {"weight": X},
+    "drop_path": {"input": X},
+    "dropconnect_linear": {"input": X, "weight": torch.ones(2, 5), "bias": torch.ones(2)},
+    "dropout_add": {"input": X, "residual": X},
+    "embedding_dropout": {"table": X[0, 0]},
+    "gaussian_dropout": {"input": X},
+    "gaussian_noise": {"input": X},
+    "max_norm_": {"tensor": X},
+    "softmax_dropout": {"scores": X},
+    "variational_dropout": {"input": X},
+    "zoneout": {"h_new": X, "h_old": X},
+}
+OTHERS: dict[str, dict[str, Any]] = {"gaussian_noise": {"std": 0.5}, "max_norm_": {"c": 1.0}}
+
+# Their errors are PyTorch's own, compared with it elsewhere.
+PYTORCHS = {
+    "alpha_dropout",
+    "dropout",
+    "dropout1d",
+    "dropout2d",
+    "dropout3d",
+    "feature_alpha_dropout",
+    "scaled_dot_product_attention",
+}
+WITHOUT_TENSORS = {"disable", "enable", "mc_dropout", "register_attention", "replace", "restore"}
+
+
+def test_the_table_is_complete() -> None:
+    functions = {name for name in ft.__all__ if not inspect.isclass(getattr(ft, name))}
+    assert functions == {*TENSORS, *PYTORCHS, *WITHOUT_TENSORS}
+
+
+@pytest.mark.parametrize("name", TENSORS)
+def test_errors_name_arguments_of_the_signature(name: str) -> None:
+    parameters = inspect.signature(getattr(ft, name)).parameters
+    state = torch.get_rng_state()
+    for call in calls(name):
+        with pytest.raises((TypeError, ValueError)) as caught:
+            call()
+        words = str(caught.value)
+        found = re.match(r"(\w+) has to (be|have|name) ", words) or re.search(
+            r"argument '(\w+)' must be ", words
+        )
+        assert found, words
+        assert found[1] in parameters, words
+        others = re.findall(r"\b(\w+)'s? (?:shape|dtype|last axis)|axis of (\w+)", words)
+        assert all((a or b) in parameters for a, b in others), words
+    assert torch.equal(torch.get_rng_state(), state)
+    assert (X == 1).all()
