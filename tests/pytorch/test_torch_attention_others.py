@@ -14,6 +14,7 @@ from torch._subclasses import FakeTensorMode  # noqa: E402
 from torch.nn import functional as F  # noqa: E402, N812
 from torch.nn.attention.bias import causal_lower_right, causal_upper_left  # noqa: E402
 from torch.overrides import TorchFunctionMode  # noqa: E402
+from torch.testing._internal.two_tensor import TwoTensor  # noqa: E402
 from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 
 import fastdrop  # noqa: E402
@@ -291,6 +292,27 @@ def test_vmap_of_gradients() -> None:
         found = torch.func.vmap(gradients)(upper)
         one_by_one = [gradients(u) for u in upper]
         assert_close(list(found), [torch.stack(x) for x in zip(*one_by_one, strict=True)], 1e-13)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_classes_that_take_operators_apart(masked: bool) -> None:
+    """Are offered PyTorch's operator; by a generator or a seed they are offered ours."""
+    q, k, v, mask = tensors((2, 3, 5, 8), (2, 3, 6, 8), (2, 3, 6, 8), (2, 3, 5, 6))
+    seen = mask.detach() > 0 if masked else None
+    twins = [TwoTensor(x.detach(), x.detach() * 2).requires_grad_() for x in (q, k, v)]
+    y = attend(*twins, seen, 0.3, seed=KEY)
+    assert type(y) is TwoTensor
+    found = torch.autograd.grad(y.sum(), twins)
+    for part, factor in (("a", 1), ("b", 2)):
+        plain = [(x.detach() * factor).requires_grad_() for x in (q, k, v)]
+        wanted = attend(*plain, seen, 0.3, seed=KEY)
+        assert torch.equal(getattr(y, part), wanted)
+        gradients = torch.autograd.grad(wanted.sum(), plain)
+        assert_close([getattr(x, part) for x in found], list(gradients), 1e-13)
+    generator = fastdrop.Generator(1)
+    attend(*twins, seen, 0.3, generator=generator)
+    assert generator.offset > 0
+    assert type(attend(*twins, seen, 0.3)) is TwoTensor
 
 
 class Passing(TorchDispatchMode):

@@ -197,7 +197,7 @@ def computed(call: Call, generator: AnyGenerator = None, seed: Seed = None) -> T
     """
     tensors = [_autocast(x) for x in call.tensors]
     call = call._replace(query=tensors[0], key=tensors[1], value=tensors[2], mask=tensors[3])
-    if not _fits(call):
+    if not _fits(call, named=generator is not None or seed is not None):
         return None
     if call.scale is None:
         scale = call.query.shape[-1] ** -0.5
@@ -215,10 +215,11 @@ def _autocast(x: Any) -> Any:
     return x.to(torch.get_autocast_dtype("cpu"))
 
 
-def _is_known(x: Tensor) -> bool:
+def _is_known(x: Tensor, named: bool) -> bool:
     """Whether an operator of ours means something to the tensor's class.
 
-    A class that takes operators apart, such as a distributed tensor, knows PyTorch's alone. What
+    A class that takes operators apart may know PyTorch's alone, so that it is offered ours only
+    where the call is `named` by a generator or a seed, for which PyTorch's has no arguments. What
     compilers put in place of tensors knows all, as long as it is used inside of its mode.
     """
     if type(x) in PLAIN:
@@ -226,16 +227,16 @@ def _is_known(x: Tensor) -> bool:
     if type(x) in _TRACED:
         return is_compiling() or len_torch_dispatch_stack() > 0
     plain = torch.Tensor.__torch_dispatch__
-    return getattr(type(x), "__torch_dispatch__", plain) is plain
+    return named or getattr(type(x), "__torch_dispatch__", plain) is plain
 
 
-def _fits(call: Call) -> bool:
+def _fits(call: Call, named: bool) -> bool:
     """Whether the arguments are such as are computed here; PyTorch knows what to say to others."""
     query, key, value, mask = call.tensors
     for x in (query, key, value):
         if not isinstance(x, Tensor) or not taken(x) or x.is_nested or x.dim() < 2:
             return False
-        if x.dtype is not query.dtype or x.numel() == 0 or not _is_known(x):
+        if x.dtype is not query.dtype or x.numel() == 0 or not _is_known(x, named):
             return False
     if key.shape[-1] != query.shape[-1] or value.shape[-2] != key.shape[-2]:
         return False
@@ -243,7 +244,7 @@ def _fits(call: Call) -> bool:
         return False
     if mask is None:
         return True
-    if not isinstance(mask, Tensor) or mask.device.type != "cpu" or not _is_known(mask):
+    if not isinstance(mask, Tensor) or mask.device.type != "cpu" or not _is_known(mask, named):
         return False
     return mask.layout is torch.strided and mask.dtype in (torch.bool, torch.float32, query.dtype)
 
