@@ -208,3 +208,15 @@ def test_wrong_numbers() -> None:
             attend(q, q, q, dropout_p=0.3, sliding_window=window)
     with pytest.raises(TypeError, match="training has to be True or False, but got str"):
         attend(q, q, q, dropout_p=0.3, training="no")
+
+
+def test_windows_without_dropout_under_a_mode() -> None:
+    """Nothing is drawn, so that a seed is of no concern to whoever computes it."""
+    q, k, v = (x.detach() for x in tensors((2, 3, 5, 4), (2, 3, 5, 4), (2, 3, 5, 4)))
+    wanted = attend(q, k, v, sliding_window=(1, 0))
+    with torch.device("cpu"):
+        found = attend(q, k, v, sliding_window=(1, 0), seed=KEY)
+    assert torch.allclose(found, wanted)
+    with torch.device("cpu"):
+        found = attend(q, k, v, dropout_p=0.3, sliding_window=(1, 0), training=False, seed=KEY)
+    assert torch.allclose(found, wanted)

@@ -19,7 +19,7 @@ from fastdrop.variants import Variant
 
 from ._bridge import KINDS, kind_of, overridden, taken
 from ._call import call, call_several
-from ._draw import evaluation_of, form_of, is_act
+from ._draw import evaluation_of, form_of
 from ._seeding import AnyGenerator, Seed
 from .functional import number, probability
 
@@ -126,18 +126,14 @@ def run_several(
         raise not_taken(x, names[0])
     tensors = [x]
     for other, name in zip(operands[1:], names[1:], strict=True):
-        shape = tuple(x.shape)
-        words = f"{_arrays.whose(names[0])} shape {shape}"
-        tensors.append(_like(other, x, shape, name, names[0], words))
+        tensors.append(_like(other, x, name, names[0]))
     values = None
-    if is_act(variant) and bias is not None:
+    if bias is not None:
         if x.dim() == 0:
             raise ValueError(
                 f"{names[0]} has to have at least 1 axis where there is a bias, but got shape ()"
             )
-        length = tuple(x.shape[-1:])
-        words = f"the shape {length} of {_arrays.whose(names[0])} last axis"
-        values = _like(bias, x, length, "bias", names[0], words)
+        values = _like(bias, x, "bias", names[0], last=True)
     if torch.is_autocast_enabled("cpu"):
         # As PyTorch's sums are there: of the wider dtype. A bias follows what it is added to.
         dtype = functools.reduce(torch.promote_types, [tensor.dtype for tensor in tensors])
@@ -151,16 +147,21 @@ def run_several(
     return call_several(x, other_tensor, values, p, generator, seed, variant, act)
 
 
-def _like(
-    value: object, x: Tensor, shape: tuple[int, ...], argument: str, of: str, words: str
-) -> Tensor:
-    """`value` as a tensor of that shape and the dtype of `x`, but for what autocast casts."""
+def _like(value: object, x: Tensor, argument: str, of: str, last: bool = False) -> Tensor:
+    """`value` as a tensor of the shape of `x`, or of its `last` axis, and of its dtype.
+
+    Autocast casts what is of another dtype.
+    """
     if not isinstance(value, Tensor) or not taken(value):
         raise not_taken(value, argument)
     if value.dtype != x.dtype and not torch.is_autocast_enabled("cpu"):
         raise TypeError(
             f"{argument} has to have {_arrays.whose(of)} dtype {x.dtype}, but got {value.dtype}"
         )
-    if tuple(value.shape) != shape:
+    shape = x.shape[-1:] if last else x.shape
+    if value.shape != shape:
+        whose = _arrays.whose(of)
+        words = f"the shape {tuple(shape)} of {whose} last axis"
+        words = words if last else f"{whose} shape {tuple(shape)}"
         raise ValueError(f"{argument} has to have {words}, but got {tuple(value.shape)}")
     return value
