@@ -399,6 +399,20 @@ def test_p_1(name: str) -> None:
     assert torch.equal(y, torch.zeros_like(x) if name.startswith("bias") else other)
 
 
+@every
+def test_operands_that_are_inference_tensors(name: str) -> None:
+    given = case(name)
+    with torch.inference_mode():
+        twins = [x.clone() for x in given.operands]
+    for i, x in enumerate(given.operands):
+        learned = x.detach().requires_grad_()
+        found = []
+        for others in (given.operands, twins):
+            operands = [learned if j == i else y for j, y in enumerate(others)]
+            found.append(torch.autograd.grad(given.torch(*operands).sum(), learned)[0])
+        assert torch.equal(*found)
+
+
 def test_zoneout_keeps_signs_and_payloads() -> None:
     new, old = torch.full((100,), -0.0), torch.full((100,), -torch.inf)
     y = ft.zoneout(new, old, 0.5, seed=1)

@@ -150,18 +150,18 @@ class _Transformed(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:  # noqa: ARG004
-        _ops.Kept.keep(ctx, inputs)
+        _ops.Saved.keep(ctx, inputs)
         ctx.save_for_forward(*ctx.to_save)
 
     @staticmethod
     def backward(ctx: Any, *upper: torch.Tensor) -> tuple[Any, ...]:
-        return _ops.Kept(ctx, transformed).gradients(upper)
+        return _ops.Saved(ctx, transformed).gradients(upper)
 
     @staticmethod
     def jvp(ctx: Any, x: torch.Tensor, *others: Any) -> Any:
-        kept = _ops.Kept(ctx, transformed)
+        saved = _ops.Saved(ctx, transformed)
         given = (x, others[4], others[5])
-        return tangent(kept.variant, kept.again, given, kept.act, kept.operands)
+        return tangent(saved.variant, saved.again, given, saved.act, saved.operands)
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[Any, Any]:

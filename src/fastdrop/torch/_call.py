@@ -13,9 +13,9 @@ import torch
 from fastdrop._rng import Key
 from fastdrop.variants import DROPOUT, Variant
 
-from ._autograd import apply_in_place, drawn, intercepted, is_ordinary, records
+from ._autograd import apply_in_place, drawn, intercepted, is_ordinary, keepable, records
 from ._bridge import check_stored, has_memory, kind_of, readable, taken, tensor_size
-from ._draw import Draw, Form, compute, decisions, is_drawn, positions, shape_of
+from ._draw import Draw, Form, compute, decisions, is_act, is_drawn, positions, shape_of
 from ._keys import key_for, word_for
 from ._ops import key_tensor
 from ._private import (
@@ -186,6 +186,8 @@ def call_several(
     drawing = is_drawn(variant) and x.numel() != 0
     if all(map(_is_direct, given)):
         alive = map(readable, unwrap_dead_wrappers(tuple(given)))
+        if is_act(variant):  # which keeps its operands
+            alive = map(keepable, alive)
         x = next(alive)
         other, bias = (None if tensor is None else next(alive) for tensor in (other, bias))
         words = words_for(x.numel(), generator, seed) if drawing else (0, 0, 0)

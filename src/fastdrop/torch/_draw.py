@@ -219,6 +219,7 @@ class _Lengths(NamedTuple):
 
 _LONG: Final = 1 << 40  # longer than any block
 
+_FORMS: Final = 256  # so many are remembered at most
 _forms: dict[tuple[object, ...], tuple[int, ...]] = {}
 
 
@@ -244,5 +245,7 @@ def form_of(
     shape = variant.decisions(_Lengths((_LONG,) * x.dim()), *option, argument=argument)
     form = tuple([n - _LONG - 1 if n > 1 else 1 for n in shape])
     if remembers:
+        if len(_forms) >= _FORMS:
+            _forms.clear()
         _forms[known] = form
     return form

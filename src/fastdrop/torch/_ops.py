@@ -180,8 +180,8 @@ def _with_defaults(inputs: Sequence[Any]) -> list[Any]:
     return [*inputs, *defaults[len(inputs) - 4 :]]
 
 
-class Kept:
-    """What is kept of a draw by key, on the `ctx` of whatever differentiates it."""
+class Saved:
+    """What is saved of a draw by key, on the `ctx` of whatever differentiates it."""
 
     @staticmethod
     def keep(ctx: Any, inputs: tuple[Any, ...]) -> None:
@@ -215,7 +215,7 @@ class Kept:
 
 
 def _backward(ctx: Any, *upper: torch.Tensor) -> tuple[Any, ...]:
-    return Kept(ctx, draw_any).gradients(upper)
+    return Saved(ctx, draw_any).gradients(upper)
 
 
 def _backward_of_two(ctx: Any, *upper: torch.Tensor) -> tuple[Any, ...]:
@@ -223,7 +223,7 @@ def _backward_of_two(ctx: Any, *upper: torch.Tensor) -> tuple[Any, ...]:
 
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: object) -> None:  # noqa: ARG001
-    Kept.keep(ctx, inputs)
+    Saved.keep(ctx, inputs)
 
 
 draw_op.register_autograd(_backward, setup_context=_keep)
