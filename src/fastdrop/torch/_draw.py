@@ -188,10 +188,9 @@ def shape_of(form: Form, lengths: Sequence[int]) -> tuple[int, ...] | None:
     """
     if form is None:
         return None
-    if min(form, default=0) >= -1:
-        if len(form) == len(lengths):  # the common case, and zip is quicker
-            return tuple([n if n >= 0 else m for n, m in zip(form, lengths, strict=True)])
-        return tuple([n if n >= 0 else lengths[i] for i, n in enumerate(form)])
+    shape = [m if n == -1 else n for n, m in zip(form, lengths, strict=False)]
+    if not shape or min(shape) >= 0:
+        return (*shape, *form[len(shape) :])
     blocks: dict[int, int] = {}
     for n, length in zip(form, lengths, strict=False):
         if n < 0:
