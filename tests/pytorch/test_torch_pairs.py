@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 from test_torch_state import Operators  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.autograd import gradcheck, gradgradcheck  # noqa: E402
+from torch.testing._internal.two_tensor import TwoTensor  # noqa: E402
 
 import fastdrop  # noqa: E402
 import fastdrop.torch as ft  # noqa: E402
@@ -352,6 +353,21 @@ def test_fake_tensors(name: str) -> None:
             y = given.torch(*fakes)
         assert y.shape == given.operands[0].shape
         assert y.dtype == given.operands[0].dtype
+
+
+@every
+def test_classes_that_take_operators_apart(name: str) -> None:
+    given = case(name)
+    twins = [TwoTensor(x, x * 2).requires_grad_() for x in given.operands]
+    y = given.torch(*twins)
+    assert type(y) is TwoTensor
+    found = torch.autograd.grad(y.sum(), twins)
+    for part, factor in (("a", 1), ("b", 2)):
+        plain = [(x * factor).requires_grad_() for x in given.operands]
+        wanted = given.torch(*plain)
+        assert torch.equal(getattr(y, part), wanted)
+        for x, gradient in zip(found, torch.autograd.grad(wanted.sum(), plain), strict=True):
+            assert torch.equal(getattr(x, part), gradient)
 
 
 def test_autocast() -> None:
