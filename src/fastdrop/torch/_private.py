@@ -47,6 +47,7 @@ __all__ = [
     "is_functional_tensor",
     "is_functorch_wrapped_tensor",
     "is_fwd_grad_enabled",
+    "is_key_included",
     "is_legacy_batchedtensor",
     "len_torch_dispatch_stack",
     "len_torch_function_stack",
@@ -124,6 +125,9 @@ try:
 
     # The base of PyTorch's dropout modules, by which those that are not ours are found.
     from torch.nn.modules.dropout import _DropoutNd as DropoutNd
+
+    # Whether a tracer records operators before autograd: its mode counts among no others.
+    from torch._C import _dispatch_tls_is_dispatch_key_included as is_key_included
 
     # Whose class of all arguments takes part in a call.
     from torch.overrides import _get_overloaded_args as get_overloaded_args
