@@ -24,11 +24,12 @@ def test_attention() -> None:
         torch.randn(2, 3, n, width, requires_grad=True) for n, width in ((8, 4), (6, 4), (6, 5))
     )
     shapes = query.shape, key.shape, value.shape
-    expected = flops(lambda: F.scaled_dot_product_attention(query, key, value, dropout_p=0.5), False)
+    given = query, key, value
+    expected = flops(lambda: F.scaled_dot_product_attention(*given, dropout_p=0.5), False)
     assert expected == flop_counter.sdpa_flop_count(*shapes)
 
     def ours() -> "torch.Tensor":
-        return ft.scaled_dot_product_attention(query, key, value, dropout_p=0.5)
+        return ft.scaled_dot_product_attention(*given, dropout_p=0.5)
 
     assert flops(ours, False) == expected
     upper = torch.Size((2, 3, 8, 5))
