@@ -23,7 +23,7 @@ from fastdrop.torch._attending import PYTORCHS  # noqa: E402
 pytestmark = [
     # PyTorch's forward mode and compilers use what PyTorch deprecates.
     pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*"),
-    pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:.torch.jit"),
 ]
 
 attend = ft.scaled_dot_product_attention

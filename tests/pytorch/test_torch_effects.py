@@ -23,7 +23,7 @@ from fastdrop.torch import _recompute  # noqa: E402
 pytestmark = [
     pytest.mark.filterwarnings("ignore:dropout2d"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*"),
-    pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:.torch.jit"),
     pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning"),
 ]
 

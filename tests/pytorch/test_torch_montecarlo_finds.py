@@ -14,7 +14,7 @@ import fastdrop  # noqa: E402
 import fastdrop.torch as ft  # noqa: E402
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:.torch.jit"),
     pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning"),
 ]
 

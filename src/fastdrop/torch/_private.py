@@ -1,7 +1,7 @@
 """All of PyTorch that fastdrop uses and that is not public, with what replaces it where it is gone.
 
 The other modules take private names from here and from nowhere else (a test sees to it), so that a
-new PyTorch is looked at in one place. PyTorch 2.8 and 2.13 have all of them. Where a later one has
+new PyTorch is looked at in one place. PyTorch 2.8, 2.13 and 2.14 have all of them. Where a later one has
 lost a name for which there is a replacement of the same meaning, that is used; without the others
 fastdrop cannot work, and the import says which is missing.
 
@@ -9,17 +9,24 @@ Attributes of objects cannot be listed by import. They are: `Tensor._base`, `Ten
 `Node._sequence_nr`, `Library._destroy`, `forward_ad._current_level` (below 0 where no forward-mode
 AD is going on), and DLPack's `Tensor.__dlpack_c_exchange_api__`, new in PyTorch 2.10, without which
 `_bridge` asks the tensors themselves.
+
+Nor can what `_recompute` reads off the stack: names of functions and of their variables in
+`torch.utils.checkpoint`. `knows_checkpoints` says whether they are there.
 """
 
 from __future__ import annotations
 
+import inspect
 import sys
+from collections.abc import Iterator
+from types import CodeType, FunctionType
 from typing import Any
 
 import torch
 from torch.autograd import forward_ad
 
 __all__ = [
+    "RUNS_CHECKPOINTS",
     "CustomOpDef",
     "DeviceContext",
     "DisableFuncTorch",
@@ -49,6 +56,7 @@ __all__ = [
     "is_fwd_grad_enabled",
     "is_key_included",
     "is_legacy_batchedtensor",
+    "knows_checkpoints",
     "len_torch_dispatch_stack",
     "len_torch_function_stack",
     "make_autograd_impl",
@@ -207,3 +215,40 @@ def reset_code_caches() -> None:
     """Forget compiled code, where the compiler has been imported."""
     if "torch._dynamo" in sys.modules:
         torch._dynamo.reset_code_caches()
+
+
+RUNS_CHECKPOINTS = ("checkpoint", "_checkpoint_impl")
+"""The function that runs a part that may be computed again: the second from PyTorch 2.14 on."""
+
+
+def knows_checkpoints() -> bool:
+    """Whether `torch.utils.checkpoint` has the functions and variables that `_recompute` reads."""
+    found = set()
+    for name, member in vars(torch.utils.checkpoint).items():
+        function = inspect.unwrap(member) if callable(member) else None
+        if (
+            not isinstance(function, FunctionType)
+            or function.__module__ != "torch.utils.checkpoint"
+        ):
+            continue
+        code = function.__code__
+        if name in RUNS_CHECKPOINTS and "gen" in _variables(code):
+            found.add("runs")
+        if "new_frame" in _variables(code):
+            found.add("makes records")
+    hook = getattr(torch.utils.checkpoint, "_checkpoint_hook", object)
+    for code in _inner(getattr(hook.__init__, "__code__", None)):
+        if code.co_name == "pack_hook" and "frame" in code.co_freevars:
+            found.add("saves")
+        if code.co_name == "unpack_hook" and {"frame", "gid"} <= _variables(code):
+            found.add("computes again")
+    return found == {"runs", "makes records", "saves", "computes again"}
+
+
+def _variables(code: CodeType) -> set[str]:
+    return {*code.co_varnames, *code.co_cellvars, *code.co_freevars}
+
+
+def _inner(code: CodeType | None) -> Iterator[CodeType]:
+    constants = () if code is None else code.co_consts
+    return (constant for constant in constants if isinstance(constant, CodeType))
