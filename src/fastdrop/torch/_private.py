@@ -1,9 +1,9 @@
 """All of PyTorch that fastdrop uses and that is not public, with what replaces it where it is gone.
 
 The other modules take private names from here and from nowhere else (a test sees to it), so that a
-new PyTorch is looked at in one place. PyTorch 2.8, 2.13 and 2.14 have all of them. Where a later one has
-lost a name for which there is a replacement of the same meaning, that is used; without the others
-fastdrop cannot work, and the import says which is missing.
+new PyTorch is looked at in one place. PyTorch 2.8, 2.13 and 2.14 have all of them. Where a later
+one has lost a name for which there is a replacement of the same meaning, that is used; without the
+others fastdrop cannot work, and the import says which is missing.
 
 Attributes of objects cannot be listed by import. They are: `Tensor._base`, `Tensor._is_zerotensor`,
 `Node._sequence_nr`, `Library._destroy`, `forward_ad._current_level` (below 0 where no forward-mode
