@@ -17,7 +17,7 @@ from fastdrop.torch import _tiles  # noqa: E402
 from fastdrop.torch._seen import CAUSAL, EVERYTHING  # noqa: E402
 
 # PyTorch's forward mode uses what PyTorch deprecates.
-pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit")
 
 attend = ft.scaled_dot_product_attention
 KEY = fastdrop.Key(5, 6, 4097)

@@ -16,7 +16,7 @@ from fastdrop.torch.attention_module import _with  # noqa: E402
 pytestmark = [
     # PyTorch's compilers use what PyTorch deprecates.
     pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*"),
-    pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:.torch.jit"),
 ]
 
 SETTINGS: dict[str, dict[str, Any]] = {

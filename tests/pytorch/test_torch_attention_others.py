@@ -24,7 +24,7 @@ from fastdrop.torch._attending import PYTORCHS  # noqa: E402
 pytestmark = [
     # PyTorch's forward mode and compilers use what PyTorch deprecates.
     pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*"),
-    pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:.torch.jit"),
 ]
 
 attend = ft.scaled_dot_product_attention
@@ -198,8 +198,10 @@ def test_classes_that_compute_themselves_have_no_seed() -> None:
 def test_fake_tensors_outside_their_mode() -> None:
     with FakeTensorMode():
         q = torch.empty(2, 3, 5, 8)
-    y = attend(q, q, q, dropout_p=0.3)
-    assert (type(y), y.shape) == (type(q), q.shape)
+    generators = [{"generator": make()} for make in (torch.Generator, fastdrop.Generator)]
+    for own in ({}, {"seed": 1}, *generators):
+        y = attend(q, q, q, dropout_p=0.3, **own)
+        assert (type(y), y.shape, y.fake_mode) == (type(q), q.shape, q.fake_mode)
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from fastdrop.torch import _recompute  # noqa: E402
 pytestmark = [
     pytest.mark.filterwarnings("ignore:dropout2d"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*"),
-    pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:.torch.jit"),
     pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning"),
 ]
 
@@ -41,6 +41,10 @@ def _nothing_compiled() -> Iterator[None]:
     torch._dynamo.reset()
     yield
     torch._dynamo.reset()
+
+
+def attention(x: "torch.Tensor", **keywords: Any) -> "torch.Tensor":
+    return ft.scaled_dot_product_attention(x, x, x, dropout_p=0.5, **keywords)
 
 
 def numbers(*shape: int) -> "torch.Tensor":
@@ -300,6 +304,27 @@ def test_numbers_name_nothing_in_other_processes(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert "draws from a generator of the process that traced it" in done.stderr
+
+
+@pytest.mark.parametrize("keywords", OWN)
+@pytest.mark.parametrize("name", [*FUNCTIONS, "attention"])
+def test_graphs_recorded_before_autograd(name: str, keywords: str) -> None:
+    """Their mode counts among no others: what is written behind its back is not in the graph."""
+    function = FUNCTIONS.get(name, attention)
+    own, again = OWN[keywords](), OWN[keywords]()
+    torch.manual_seed(1)
+    graph = make_fx(lambda x: function(x, **own), pre_dispatch=True)(numbers())
+    torch.manual_seed(1)
+    for generator in own.values():
+        if isinstance(generator, torch.Generator):
+            generator.manual_seed(3)
+        elif isinstance(generator, fastdrop.Generator):
+            generator.state = fastdrop.Generator(3).state
+    for _ in range(2):
+        state = torch.get_rng_state()
+        y = graph(numbers())
+        torch.set_rng_state(state)
+        assert torch.equal(y, function(numbers(), **again))
 
 
 # --- vmap ----------------------------------------------------------------------------------------

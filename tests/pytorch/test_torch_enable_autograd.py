@@ -15,7 +15,7 @@ from torch.utils.checkpoint import checkpoint  # noqa: E402
 import fastdrop.torch as ft  # noqa: E402
 
 # PyTorch's own tangents use what PyTorch deprecates.
-pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit")
 
 
 @pytest.fixture(autouse=True, params=[True, False], ids=["bernoulli", "no bernoulli"])

@@ -14,7 +14,7 @@ import fastdrop  # noqa: E402
 import fastdrop.torch as ft  # noqa: E402
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:.torch.jit"),
     pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning"),
 ]
 
@@ -65,6 +65,18 @@ class Helped(nn.Module):
         return F.dropout1d(x[None], 0.5, self.training)[0]
 
 
+class Skeleton(nn.Module):
+    """Its `forward` leaves the work to what is derived from it."""
+
+    def forward(self, x: "torch.Tensor") -> "torch.Tensor":
+        return self.work(x)
+
+
+class Derived(Skeleton):
+    def work(self, x: "torch.Tensor") -> "torch.Tensor":
+        return F.dropout(x, 0.5, self.training)
+
+
 def between(module: nn.Module) -> nn.Sequential:
     return nn.Sequential(nn.Linear(8, 8), module, nn.BatchNorm1d(8), nn.Linear(8, 2)).eval()
 
@@ -85,6 +97,7 @@ FOUND = {
     "function": lambda: between(Functional()),
     "passed on": lambda: between(PassedOn()),
     "in a method": lambda: between(Helped()),
+    "in a method of a derived class": lambda: between(Derived()),
     "fx": lambda: fx.symbolic_trace(between(nn.Dropout(0.5))),
     "compiled": lambda: torch.compile(between(Functional()), backend="eager"),
     "parametrized": lambda: between(nn.utils.parametrizations.weight_norm(WeightDrop())),

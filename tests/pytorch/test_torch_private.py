@@ -4,6 +4,7 @@ import ast
 import importlib.util
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from types import ModuleType
 
@@ -11,7 +12,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from fastdrop.torch import _private  # noqa: E402 - only where there is PyTorch
+import fastdrop.torch as ft  # noqa: E402 - only where there is PyTorch
+from fastdrop.torch import _private, _recompute  # noqa: E402
 
 PACKAGE = Path(_private.__file__).parent
 
@@ -102,7 +104,7 @@ def test_transforms_active_without_its_name(monkeypatch: pytest.MonkeyPatch) -> 
     assert seen == [(False, False), (True, True), (True, True)]
 
 
-@pytest.mark.filterwarnings("ignore:.torch.jit.trace. is:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.torch.jit.trace. is")
 def test_tracing_state_without_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     again = reload_without(monkeypatch, "torch._C", "_get_tracing_state")
     seen = []
@@ -153,3 +155,23 @@ def test_legacy_batches_without_their_name(monkeypatch: pytest.MonkeyPatch) -> N
 def test_what_nothing_replaces_is_named(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     with pytest.raises(ImportError, match=rf"PyTorch {torch.__version__.split('+')[0]}.*{name}"):
         reload_without(monkeypatch, "torch._C", name)
+
+
+@pytest.mark.parametrize(
+    "names",
+    ["", "_checkpoint_hook", "checkpoint _checkpoint_impl"],
+)
+def test_checkpoints_that_are_built_otherwise(names: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An own generator would draw another mask in the backward pass: that is an error then."""
+    with monkeypatch.context() as without:
+        for name in names.split():
+            without.delattr(torch.utils.checkpoint, name, raising=False)
+        known = _private.knows_checkpoints()
+    assert known == (not names)
+    monkeypatch.setattr(_recompute, "_KNOWN", known)
+    x = torch.ones(16, requires_grad=True)
+    for own in ({}, {"seed": 1}, {"generator": torch.Generator()}):
+        drop = ft.Dropout(0.5, **own)
+        error = pytest.raises(NotImplementedError, match=r"inside of torch\.utils\.checkpoint")
+        with nullcontext() if known or not own else error:
+            torch.utils.checkpoint.checkpoint(drop, x, use_reentrant=False).sum().backward()

@@ -156,6 +156,17 @@ def test_modules_of_other_libraries(home: Any, settings: Any, shape: Any, wanted
     assert (model(x) == 77).all()
 
 
+@pytest.mark.parametrize(("home", "settings", "shape", "wanted"), SWAPPED)
+def test_what_is_not_computed_here_is_theirs(
+    home: Any, settings: Any, shape: Any, wanted: Any
+) -> None:
+    del wanted
+    model = nn.Sequential(foreign(*home, not_called, **settings))
+    assert ft.replace(model).replaced == ("0",)
+    assert (model(torch.ones(shape, dtype=torch.int64)) == 77).all()
+    assert model(torch.ones(shape, device="meta")).is_meta
+
+
 @pytest.mark.parametrize(
     ("home", "settings", "why"),
     [

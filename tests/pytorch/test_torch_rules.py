@@ -18,7 +18,7 @@ import fastdrop.torch as ft  # noqa: E402
 pytestmark = [
     pytest.mark.filterwarnings("ignore:dropout2d"),
     # PyTorch's forward-mode rules use what PyTorch deprecates.
-    pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:.torch.jit"),
 ]
 
 

@@ -242,3 +242,19 @@ def test_distributed_data_parallel(seeds: tuple[int, int]) -> None:
 def test_fastdrop_does_not_import_torch() -> None:
     code = "import sys, fastdrop, fastdrop.layers; print('torch' in sys.modules)"
     assert output(code) == "False"
+
+
+def test_the_compiler_is_not_imported() -> None:
+    """It takes longer than the rest of PyTorch; who compiles imports it."""
+    code = """
+    import sys
+    import torch
+    import fastdrop.torch as ft
+    x = torch.ones(2, 4, 4, requires_grad=True)
+    y = ft.scaled_dot_product_attention(x, ft.dropout(x), x, x.detach(), 0.5)
+    y.sum().backward()
+    with ft.enable():
+        torch.nn.Dropout(0.5)(x)
+    print("torch._dynamo" in sys.modules)
+    """
+    assert output(code) == "False"

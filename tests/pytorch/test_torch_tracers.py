@@ -17,7 +17,7 @@ import fastdrop.torch as ft  # noqa: E402
 pytestmark = [
     # PyTorch's compilers use what PyTorch deprecates.
     pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*"),
-    pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:.torch.jit"),
 ]
 
 

@@ -12,6 +12,7 @@ modules of this package have PyTorch's names, signatures, errors and warnings. U
 `torch.func.grad` does not go together with it.
 """
 
+from . import _flops as _flops
 from ._enable import disable, enable
 from ._replace import Report, replace, restore
 from .activations import bias_act_dropout

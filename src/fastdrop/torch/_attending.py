@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode, has_torch_function
 from fastdrop._plan import check_factor
 
 from ._attention import attended, attention_op, composed
-from ._autograd import is_ordinary, keepable
+from ._autograd import is_ordinary, keepable, outside
 from ._bridge import PLAIN, check_stored, readable, taken
 from ._call import word_for
 from ._ops import key_tensor
@@ -43,7 +43,6 @@ from ._seeding import AnyGenerator, Seed
 from ._seen import CAUSAL, EVERYTHING, Band
 
 PYTORCHS: Final = scaled_dot_product_attention
-_TRACED: Final = (FakeTensor, FunctionalTensor)
 
 
 class Call(NamedTuple):
@@ -203,7 +202,8 @@ def computed(call: Call, generator: AnyGenerator = None, seed: Seed = None) -> T
         scale = call.query.shape[-1] ** -0.5
     else:
         scale = check_factor(call.scale, "scale", "float64")
-    return _attend(call, scale, generator, seed)
+    with outside(call.query):
+        return _attend(call, scale, generator, seed)
 
 
 def _autocast(x: Any) -> Any:
@@ -220,11 +220,11 @@ def _is_known(x: Tensor, named: bool) -> bool:
 
     A class that takes operators apart may know PyTorch's alone, so that it is offered ours only
     where the call is `named` by a generator or a seed, for which PyTorch's has no arguments. What
-    compilers put in place of tensors knows all, as long as it is used inside of its mode.
+    compilers put in place of tensors knows all, a FunctionalTensor inside of its mode alone.
     """
-    if type(x) in PLAIN:
+    if type(x) in PLAIN or type(x) is FakeTensor:
         return True
-    if type(x) in _TRACED:
+    if type(x) is FunctionalTensor:
         return is_compiling() or len_torch_dispatch_stack() > 0
     plain = torch.Tensor.__torch_dispatch__
     return named or getattr(type(x), "__torch_dispatch__", plain) is plain

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Final
 
@@ -26,11 +27,13 @@ from fastdrop import _arrays
 from ._private import (
     DeviceContext,
     DisableTorchFunction,
+    DispatchKey,
     forward_ad,
     get_function_stack_at,
     get_tracing_state,
     increment_version,
     is_functional_tensor,
+    is_key_included,
     is_legacy_batchedtensor,
     len_torch_dispatch_stack,
     len_torch_function_stack,
@@ -138,6 +141,7 @@ WATCHED: Final = (
     transforms_active,
     len_torch_dispatch_stack,
     get_tracing_state,
+    partial(is_key_included, DispatchKey.PreDispatch),
 )
 """Functions of PyTorch of which one is true where more than autograd sees what is done."""
 

@@ -1,25 +1,32 @@
 """All of PyTorch that fastdrop uses and that is not public, with what replaces it where it is gone.
 
 The other modules take private names from here and from nowhere else (a test sees to it), so that a
-new PyTorch is looked at in one place. PyTorch 2.8 and 2.13 have all of them. Where a later one has
-lost a name for which there is a replacement of the same meaning, that is used; without the others
-fastdrop cannot work, and the import says which is missing.
+new PyTorch is looked at in one place. PyTorch 2.8, 2.13 and 2.14 have all of them. Where a later
+one has lost a name for which there is a replacement of the same meaning, that is used; without the
+others fastdrop cannot work, and the import says which is missing.
 
 Attributes of objects cannot be listed by import. They are: `Tensor._base`, `Tensor._is_zerotensor`,
 `Node._sequence_nr`, `Library._destroy`, `forward_ad._current_level` (below 0 where no forward-mode
 AD is going on), and DLPack's `Tensor.__dlpack_c_exchange_api__`, new in PyTorch 2.10, without which
 `_bridge` asks the tensors themselves.
+
+Nor can what `_recompute` reads off the stack: names of functions and of their variables in
+`torch.utils.checkpoint`. `knows_checkpoints` says whether they are there.
 """
 
 from __future__ import annotations
 
+import inspect
 import sys
+from collections.abc import Iterator
+from types import CodeType, FunctionType
 from typing import Any
 
 import torch
 from torch.autograd import forward_ad
 
 __all__ = [
+    "RUNS_CHECKPOINTS",
     "CustomOpDef",
     "DeviceContext",
     "DisableFuncTorch",
@@ -47,7 +54,9 @@ __all__ = [
     "is_functional_tensor",
     "is_functorch_wrapped_tensor",
     "is_fwd_grad_enabled",
+    "is_key_included",
     "is_legacy_batchedtensor",
+    "knows_checkpoints",
     "len_torch_dispatch_stack",
     "len_torch_function_stack",
     "make_autograd_impl",
@@ -124,6 +133,9 @@ try:
 
     # The base of PyTorch's dropout modules, by which those that are not ours are found.
     from torch.nn.modules.dropout import _DropoutNd as DropoutNd
+
+    # Whether a tracer records operators before autograd: its mode counts among no others.
+    from torch._C import _dispatch_tls_is_dispatch_key_included as is_key_included
 
     # Whose class of all arguments takes part in a call.
     from torch.overrides import _get_overloaded_args as get_overloaded_args
@@ -203,3 +215,40 @@ def reset_code_caches() -> None:
     """Forget compiled code, where the compiler has been imported."""
     if "torch._dynamo" in sys.modules:
         torch._dynamo.reset_code_caches()
+
+
+RUNS_CHECKPOINTS = ("checkpoint", "_checkpoint_impl")
+"""The function that runs a part that may be computed again: the second from PyTorch 2.14 on."""
+
+
+def knows_checkpoints() -> bool:
+    """Whether `torch.utils.checkpoint` has the functions and variables that `_recompute` reads."""
+    found = set()
+    for name, member in vars(torch.utils.checkpoint).items():
+        function = inspect.unwrap(member) if callable(member) else None
+        if (
+            not isinstance(function, FunctionType)
+            or function.__module__ != "torch.utils.checkpoint"
+        ):
+            continue
+        code = function.__code__
+        if name in RUNS_CHECKPOINTS and "gen" in _variables(code):
+            found.add("runs")
+        if "new_frame" in _variables(code):
+            found.add("makes records")
+    hook = getattr(torch.utils.checkpoint, "_checkpoint_hook", object)
+    for code in _inner(getattr(hook.__init__, "__code__", None)):
+        if code.co_name == "pack_hook" and "frame" in code.co_freevars:
+            found.add("saves")
+        if code.co_name == "unpack_hook" and {"frame", "gid"} <= _variables(code):
+            found.add("computes again")
+    return found == {"runs", "makes records", "saves", "computes again"}
+
+
+def _variables(code: CodeType) -> set[str]:
+    return {*code.co_varnames, *code.co_cellvars, *code.co_freevars}
+
+
+def _inner(code: CodeType | None) -> Iterator[CodeType]:
+    constants = () if code is None else code.co_consts
+    return (constant for constant in constants if isinstance(constant, CodeType))

@@ -19,7 +19,13 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import torch
 
-from ._private import current_graph_task_id, get_sequence_nr, top_saved_tensors_default_hooks
+from ._private import (
+    RUNS_CHECKPOINTS,
+    current_graph_task_id,
+    get_sequence_nr,
+    knows_checkpoints,
+    top_saved_tensors_default_hooks,
+)
 
 Words: TypeAlias = "tuple[int, int, int]"
 """Seed, stream and offset."""
@@ -30,6 +36,7 @@ KEPT: Final = 1 << 15
 """So many keys are remembered at least, of each thread."""
 
 _CHECKPOINT: Final = "torch.utils.checkpoint"
+_KNOWN: Final = knows_checkpoints()
 _COMPILED: Final = "torch._functorch._aot_autograd.runtime_wrappers"
 
 
@@ -115,7 +122,7 @@ def again(who: Who, by_default: bool) -> Words | None:
     hooks: Any = top_saved_tensors_default_hooks(True)
     if hooks is None and current_graph_task_id() == -1:
         return None
-    region = _look_around(hooks)
+    region = _look_around(hooks, by_default)
     if region is None or (by_default and not region.compiled):
         return None
     if _thread.run != region.run:
@@ -157,18 +164,29 @@ def _first(who: Who, region: _Region) -> tuple[_Notes, int] | None:
     return others[0] if others else None
 
 
-def _look_around(hooks: Any) -> _Region | None:
+def _look_around(hooks: Any, by_default: bool) -> _Region | None:
     """Note where checkpoints begin that run just now; return what is computed again, if it is.
 
     Of several regions around, the innermost decides.
+
+    Raises
+    ------
+    NotImplementedError
+        A checkpoint of a PyTorch that is built otherwise, which would draw another mask.
     """
     if hooks is not None:
         _begin(_record_of(hooks[0]))
     for frame in _frames():
         name, module = frame.f_code.co_name, frame.f_globals.get("__name__")
         if module == _CHECKPOINT:
+            if not _KNOWN and not by_default:
+                raise NotImplementedError(
+                    "a generator or seed of one's own inside of torch.utils.checkpoint has to be "
+                    f"left out with PyTorch {torch.__version__}: fastdrop.torch does not know how "
+                    "this version computes again"
+                )
             local = frame.f_locals
-            if name == "checkpoint" and "gen" in local and local["gen"].gi_frame is not None:
+            if name in RUNS_CHECKPOINTS and getattr(local.get("gen"), "gi_frame", None) is not None:
                 _begin(local["gen"].gi_frame.f_locals.get("new_frame"))
             elif name == "unpack_hook":
                 record = local["frame"]

@@ -22,6 +22,7 @@ from typing import Any, Final
 from torch import Tensor, nn
 
 from . import alpha, attention_module, blocks, functional, shared
+from ._bridge import taken
 
 MARK: Final = "_fastdrop_replaced"
 """Where in a module's ``__dict__`` its `Swap` stands."""
@@ -104,25 +105,25 @@ _FORWARDS: Final = {original: original.forward for original in KNOWN}
 
 
 def _drop_path(self: Any, x: Tensor) -> Any:
-    if _holds(self) and self.scale_by_keep:
+    if _holds(self) and self.scale_by_keep and taken(x):
         return shared.drop_path(x, self.drop_prob, self.training)
     return _as_it_was(self, x)
 
 
 def _stochastic_depth(self: Any, input: Tensor) -> Any:
-    if _holds(self):
+    if _holds(self) and taken(input):
         return shared.drop_path(input, self.p, self.training, mode=self.mode)
     return _as_it_was(self, input)
 
 
 def _drop_block2d(self: Any, input: Tensor) -> Any:
-    if _holds(self) and self.block_size % 2:
+    if _holds(self) and self.block_size % 2 and taken(input):
         return blocks.drop_block2d(input, self.p, self.block_size, self.training, self.inplace)
     return _as_it_was(self, input)
 
 
 def _drop_block3d(self: Any, input: Tensor) -> Any:
-    if _holds(self) and self.block_size % 2:
+    if _holds(self) and self.block_size % 2 and taken(input):
         return blocks.drop_block3d(input, self.p, self.block_size, self.training, self.inplace)
     return _as_it_was(self, input)
 

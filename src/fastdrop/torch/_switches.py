@@ -85,19 +85,21 @@ def _drops(module: nn.Module) -> bool:
 
 
 def _asks(kind: type[nn.Module]) -> bool:
-    """Whether the class that says what a module does speaks of `training` and of dropout.
+    """Whether the classes that say what a module does speak of `training` and of dropout.
 
-    By what names its methods use: libraries have modules for stochastic depth and DropBlock of
-    their own, and attention passes a probability on to a function.
+    By what names their methods use: libraries have modules for stochastic depth and DropBlock of
+    their own, and attention passes a probability on to a function. A class may leave parts of its
+    `forward` to those that are derived from it.
     """
     home = next((c for c in kind.__mro__ if "forward" in vars(c)), nn.Module)
     if home.__module__.startswith("torch.nn."):
         return False
     names: set[str] = set()
-    for member in vars(home).values():
-        function = inspect.unwrap(member) if callable(member) else None
-        if isinstance(function, FunctionType) and function.__name__ != "__init__":
-            names.update(_names(function.__code__))
+    for speaking in kind.__mro__[: kind.__mro__.index(home) + 1]:
+        for member in vars(speaking).values():
+            function = inspect.unwrap(member) if callable(member) else None
+            if isinstance(function, FunctionType) and function.__name__ != "__init__":
+                names.update(_names(function.__code__))
     if "training" not in names:
         return False
     return any(_DROPS.search(name) or name in _DRAWS for name in (kind.__name__, *names))

@@ -8,11 +8,11 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - its usual name
-from torch.nn.attention.bias import CausalBias, CausalVariant
 
 from fastdrop._arrays import check_flag
 
 from ._attending import PYTORCHS, Call, attention, by_pytorch
+from ._bridge import PLAIN
 from ._seeding import AnyGenerator, Seed
 from ._seen import EVERYTHING, Band
 from .functional import number, probability, wrong_type
@@ -150,14 +150,14 @@ def scaled_dot_product_attention(
         p = 0.0
     low, high = _window(sliding_window)
     mask: Any = attn_mask
-    if isinstance(mask, CausalBias):
+    if _is_causal_bias(mask):
         if is_causal:
             refused: Tensor = PYTORCHS(query, key, value, mask, p, True)
             return refused
         # PyTorch sees its own class itself, unless it cannot know its own function any more.
         patched = F.scaled_dot_product_attention is not PYTORCHS
         if p != 0.0 or patched or sliding_window is not None:
-            lower_right = mask.variant == CausalVariant.LOWER_RIGHT
+            lower_right = mask.variant.name == "LOWER_RIGHT"
             shift = mask.seq_len_kv - mask.seq_len_q if lower_right else 0
             low = None if low is None else low + shift
             high = shift if high is None else min(high + shift, shift)
@@ -168,6 +168,15 @@ def scaled_dot_product_attention(
     if p == 0.0 and call.is_pytorchs:
         return by_pytorch(call)
     return attention(call, generator, seed)
+
+
+def _is_causal_bias(mask: Any) -> bool:
+    """Asked of other classes alone: the module of this one imports PyTorch's compiler."""
+    if mask is None or type(mask) in PLAIN:
+        return False
+    from torch.nn.attention.bias import CausalBias
+
+    return isinstance(mask, CausalBias)
 
 
 def _not_a_window(came: object) -> TypeError:
