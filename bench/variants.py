@@ -13,7 +13,7 @@ import numpy as np
 import fastdrop
 from fastdrop._arrays import Array
 from fastdrop._throughput import P
-from fastdrop.variants import VARIANTS
+from fastdrop.variants import BY_FUNCTION
 
 from . import measure
 from .measure import QUICK
@@ -64,10 +64,6 @@ class Case(NamedTuple):
         return self.ours.partition("(")[0]
 
 
-DECLARED = {variant.function: variant for variant in reversed(VARIANTS)}
-"""The declarations by function; of `dropout`'s two, the one that scales in training."""
-
-
 def _case(
     what: str,
     function: str,
@@ -77,7 +73,7 @@ def _case(
     act: str | None = None,
 ) -> Case:
     """The case of a declared variant: its operands are ``x`` and ``h``, a bias is ``b``."""
-    variant = DECLARED[function]
+    variant = BY_FUNCTION[function]
     arguments = list("xh"[: len(variant.operands)])
     if act is not None:
         arguments += ["b", repr(act)]

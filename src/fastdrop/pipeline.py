@@ -145,8 +145,7 @@ def apply(
         n, steps = math.prod(decisions), steps_of(decisions)
         if plan is not None:
             mask = room_for(n)
-    # A normal variate takes two positions.
-    key = resolve(rng, n if plan is not None else 2 * n)
+    key = resolve(rng, variant.positions * n)
     _compute(Call(variant.operation, kind, reads, writes, numbers, key, plan, steps, mask), act)
 
 

@@ -31,8 +31,11 @@ from ._plan import (
 )
 from .backends.call import Operation
 
-Decisions: TypeAlias = Callable[..., tuple[int, ...]]
-"""From an array and the variant's option, which it checks, to the shape of the decisions."""
+Decisions: TypeAlias = Callable[..., tuple[int, ...] | None]
+"""From an array and the variant's option, which it checks, to the shape of the decisions.
+
+None is a decision for each element.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,8 @@ class Variant:
     """From p and the dtype to the threshold of decisions and the numbers of the operation."""
     decisions: Decisions | None = None
     """What is decided as one; None for each element by itself."""
+    positions: int = 1
+    """How many positions of the stream a decision takes."""
     evaluation: Evaluation | None = None
     """None for the input itself."""
     gradient: str = "same"
@@ -69,6 +74,10 @@ class Variant:
     """Where a decision drops a block: how many axes blocks have."""
     repeats: bool = False
     """Whether ``rng`` has to give the same key in every training call, as a gradient needs it."""
+
+    def __reduce__(self) -> str:
+        """By its name: pickles and copies of what refers to a declaration refer to the same one."""
+        return next(name for name, value in globals().items() if value is self)
 
 
 def _spatial(axes: int) -> Decisions:
@@ -83,8 +92,8 @@ def _corners(axes: int) -> Decisions:
     )
 
 
-def _noise_shape(x: Array, noise_shape: object) -> tuple[int, ...]:
-    return check_noise_shape(noise_shape, x.shape)
+def _noise_shape(x: Array, noise_shape: object = None) -> tuple[int, ...] | None:
+    return None if noise_shape is None else check_noise_shape(noise_shape, x.shape)
 
 
 def _all_but_time(x: Array, time_axis: object) -> tuple[int, ...]:
@@ -208,6 +217,7 @@ GAUSSIAN_DROPOUT: Final = Variant(
     "Srivastava et al. 2014",
     operation="noise_factor",
     rate=deviation_rate,
+    positions=2,
     layer="GaussianDropout",
 )
 GAUSSIAN_NOISE: Final = Variant(
@@ -215,6 +225,7 @@ GAUSSIAN_NOISE: Final = Variant(
     "Bishop 1995",
     operation="noise_add",
     rate=noise_rate,
+    positions=2,
     gradient="identity",
     layer="GaussianNoise",
 )
@@ -268,3 +279,5 @@ BIAS_ACT_DROPOUT_BACKWARD: Final = Variant(
 )
 
 VARIANTS: Final = tuple(value for value in globals().values() if isinstance(value, Variant))
+BY_FUNCTION: Final = {variant.function: variant for variant in reversed(VARIANTS)}
+"""The declaration of a function; of `dropout`'s two, the one that scales in training."""

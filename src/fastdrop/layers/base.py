@@ -18,14 +18,14 @@ from fastdrop.stream import VERSION
 
 
 class Draw(NamedTuple):
-    """A mask by its key, and the input it was for. No key: it was an evaluation."""
+    """A call of `forward` by the key of its mask. No key: it was an evaluation."""
 
     shape: tuple[int, ...]
-    mask_shape: tuple[int, ...]
+    """Of the output."""
     p: float
     key: Key | None
-    needed: tuple[Any, ...] = ()
-    """What else `backward` needs of the inputs and arguments."""
+    needed: tuple[Any, ...]
+    """What else `backward` needs: the variant, or the caller's arrays where it reads them again."""
 
 
 @dataclass(slots=True)
@@ -36,8 +36,6 @@ class Memory:
     """What `backward` needs."""
     held: Draw | None = None
     """What the next time step needs."""
-    inputs: tuple[Any, ...] = ()
-    """The caller's arrays, where `backward` computes with them again."""
 
 
 @dataclass(frozen=True, slots=True)
