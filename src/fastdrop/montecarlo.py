@@ -1,4 +1,4 @@
-"""Many samples of dropout: of an array, and of what a network makes of its input.
+"""Monte Carlo dropout: samples of an array, and statistics of a network's samples.
 
 Sample k draws from stream + k, so that it is the same whatever the number of samples.
 """
@@ -98,7 +98,7 @@ def dropout_samples(
     key = resolve(rng, array.size)
     if array.size:
         if array.ndim >= _arrays.FLAT_AXES:
-            # Here, because `storage` would take a single sample's axis away too.
+            # Squeeze here: `storage` would also remove the axis of samples if there is one sample.
             ones = [d for d, n in enumerate(array.shape) if n == 1]
             array = array.squeeze(tuple(ones))
             target = target.squeeze(tuple(d + 1 for d in ones))
@@ -278,7 +278,7 @@ class _Moments:
                 f"but got {value.shape} after {self.mean.shape}"
             )
         self._count += 1
-        # What is infinite or nan in a sample is so in the result, without a warning.
+        # An inf or nan of a sample propagates to the result, without a warning.
         with np.errstate(invalid="ignore", over="ignore"):
             difference = value - self.mean
             self.mean += difference / self._count
@@ -298,6 +298,6 @@ def _check_probabilities(value: Array) -> None:
 
 
 def _entropy(probabilities: Array) -> Array:
-    """Along the last axis, in nats; what is impossible counts for nothing."""
+    """Entropy along the last axis in nats, with 0 log 0 = 0."""
     logarithms = np.log(probabilities, out=np.zeros(probabilities.shape), where=probabilities > 0)
     return np.asarray(0.0 - (probabilities * logarithms).sum(axis=-1))

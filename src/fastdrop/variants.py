@@ -1,10 +1,10 @@
 """The variants of dropout, each as one declaration: read this first.
 
-A variant is what it reads, what is decided as one, what is computed of kept and of dropped
-elements, how its gradient is computed, and what evaluation computes. `pipeline` does the work of a
+A declaration says which operands a variant reads, which elements share a decision, the operation on
+kept and dropped elements, the gradient, and the evaluation. `pipeline` does the work of a
 public function from its declaration; signatures and docstrings stand with the functions.
-`backends.call` lists the operations, `decisions` the shapes of what is decided. Algorithms of their
-own (softmax, products with a mask for each sample, norms, Monte Carlo) are not here.
+`backends.call` lists the operations, `decisions` computes the shapes of shared decisions. Softmax,
+products with a mask for each sample, norms and Monte Carlo are algorithms of their own, not here.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ None is a decision for each element.
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What is computed where nothing is drawn: an operation, and its numbers from p and dtype."""
+    """The operation of an evaluation, and its numbers for p and a dtype."""
 
     operation: Operation
     numbers: Callable[[float, str], tuple[float, ...]]
@@ -60,7 +60,7 @@ class Variant:
     rate: Callable[[Any, str], Rate] = factor_rate
     """From p and the dtype to the threshold of decisions and the numbers of the operation."""
     decisions: Decisions | None = None
-    """What is decided as one; None for each element by itself."""
+    """The shape of shared decisions; None for a decision for each element."""
     positions: int = 1
     """How many positions of the stream a decision takes."""
     evaluation: Evaluation | None = None
@@ -76,7 +76,7 @@ class Variant:
     """Whether ``rng`` has to give the same key in every training call, as a gradient needs it."""
 
     def __reduce__(self) -> str:
-        """By its name: pickles and copies of what refers to a declaration refer to the same one."""
+        """Pickle and copy by name: a declaration exists once."""
         return next(name for name, value in globals().items() if value is self)
 
 
@@ -148,7 +148,7 @@ ATTENTION_DROPOUT: Final = Variant(
     "attention_dropout", "Vaswani et al. 2017", operands=("weights",), layer="AttentionDropout"
 )
 
-# --- the same by blocks: what is kept is multiplied with the number of all over that of kept ------
+# --- the same by blocks: kept elements are scaled by the number of all over that of kept ones -----
 
 DROP_BLOCK1D: Final = Variant(
     "drop_block1d",

@@ -1,4 +1,4 @@
-"""Layers of Gaussian noise, multiplied and added."""
+"""Layers of Gaussian noise, multiplicative and additive."""
 
 from __future__ import annotations
 
