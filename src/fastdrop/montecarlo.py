@@ -278,7 +278,7 @@ class _Moments:
                 f"but got {value.shape} after {self.mean.shape}"
             )
         self._count += 1
-        # An inf or nan of a sample propagates to the result, without a warning.
+        # What is infinite or nan in a sample is so in the result, without a warning.
         with np.errstate(invalid="ignore", over="ignore"):
             difference = value - self.mean
             self.mean += difference / self._count
@@ -298,6 +298,6 @@ def _check_probabilities(value: Array) -> None:
 
 
 def _entropy(probabilities: Array) -> Array:
-    """Entropy along the last axis in nats, with 0 log 0 = 0."""
+    """Along the last axis, in nats; what is impossible counts for nothing."""
     logarithms = np.log(probabilities, out=np.zeros(probabilities.shape), where=probabilities > 0)
     return np.asarray(0.0 - (probabilities * logarithms).sum(axis=-1))
