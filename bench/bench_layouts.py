@@ -1,7 +1,7 @@
-"""Memory that is not in the order of the elements, and decisions shared by short rows.
+"""Memory that is not in C order, and decisions shared by short rows.
 
-The mask follows the logical order, so that its bits have to be brought to what lies in another. The
-limit, NumPy's multiplication over the same arrays, takes the elements as they lie.
+The mask follows the logical order, so its bits are permuted to the order of memory. The limit,
+NumPy's multiplication over the same arrays, takes the elements in the order of memory.
 """
 
 import numpy as np

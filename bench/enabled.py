@@ -1,11 +1,11 @@
-"""What `fastdrop.torch.enable` costs a call, and what it spares a model: ratios to PyTorch's own.
+"""The cost of `fastdrop.torch.enable` for a call, and its gain for a model, relative to PyTorch.
 
     python -m bench.enabled                 calls
     python -m bench.enabled --models        training steps of a GPT, BERT and GPT-2 (Transformers)
     python -m bench.enabled --quick         some seconds: shows that it runs, nothing more
 
-One thread, whose own time is measured, so that others do not count who want the processor. What is
-compared is measured in turn (A B A B ...) in one process; medians.
+One thread; its CPU time is measured, so that other processes do not count. Rows are measured in
+turn (A B A B ...) in one process; medians.
 """
 
 import argparse

@@ -18,9 +18,9 @@ from fastdrop._selfcheck import Implementation, implementations
 from fastdrop._throughput import Row, cpu_name, medians
 
 from .peers import MissingError, torch_family_names, version_of
-from .variants import CASES, FAMILY, Case, Variant, names_for, work
+from .variants import Case, family, names_for, work
 
-HEAD = "| variant | function | layer | backward | Gel/s | of the limit | times PyTorch's way |"
+HEAD = "| function | what is measured | Gel/s | of the limit | times PyTorch's way |"
 
 
 def measured(case: Case, one: Implementation, seconds: float) -> tuple[float, float, float | None]:
@@ -40,25 +40,17 @@ def measured(case: Case, one: Implementation, seconds: float) -> tuple[float, fl
     return ours, limit, theirs[0] if theirs else None
 
 
-def names(variant: Variant) -> list[str]:
-    """The cells that say what a variant is called, and how its gradient is had."""
-    backward = variant.backward if " " in variant.backward else f"`{variant.backward}`"
-    layer = f"`{variant.layer}`" if variant.layer else ""
-    return [f"`{variant.function}`", layer, backward]
-
-
 def short(value: float) -> str:
     """Two digits, and all that stand before the point."""
     return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
 
 
-def line(variant: Variant, one: Implementation, seconds: float) -> str:
+def line(case: Case, one: Implementation, seconds: float) -> str:
     """A row of the table."""
-    case = next(case for case in CASES if case.what == variant.case)
     ours, limit, theirs = measured(case, one, seconds)
     cells = [
-        variant.name,
-        *names(variant),
+        f"`{case.function}`",
+        case.what,
         short(work(case) / ours / 1e9),
         short(limit / ours),
         "" if theirs is None else short(theirs / ours),
@@ -69,9 +61,9 @@ def line(variant: Variant, one: Implementation, seconds: float) -> str:
 def table(one: Implementation, seconds: float) -> Iterator[str]:
     """The table, a line at a time."""
     yield HEAD
-    yield "|---|---|---|---|---:|---:|---:|"
-    for variant in FAMILY:
-        yield line(variant, one, seconds)
+    yield "|---|---|---:|---:|---:|"
+    for case in family():
+        yield line(case, one, seconds)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

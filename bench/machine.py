@@ -1,4 +1,4 @@
-"""What saved figures say of the machine and the versions: all that they depend on, and no paths."""
+"""The machine and versions that saved figures depend on, without paths."""
 
 import importlib.metadata
 import platform

@@ -1,4 +1,4 @@
-"""The same work done with others' tools: a statement and its names for each.
+"""Other libraries' dropout: a statement and its names for each.
 
 Each runs on one thread, as fastdrop does by default in the benchmarks.
 """
@@ -19,13 +19,13 @@ BLOCK = 7
 
 
 class MissingError(Exception):
-    """Why somebody's tool cannot run here."""
+    """Why a library cannot run here."""
 
 
 class Peer(NamedTuple):
-    """Somebody's way to the result; ``extend`` makes the names that its statement needs.
+    """One library's dropout; ``extend`` makes the names that its statement needs.
 
-    It raises `MissingError` where the tool cannot run.
+    It raises `MissingError` where the library cannot run.
     """
 
     who: str

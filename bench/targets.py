@@ -28,7 +28,7 @@ MULTIPLY_OUT_OF_PLACE = "np.multiply(x, s, out=y)"
 SOFTMAX = "fastdrop.softmax_dropout(x, p, rng=rng, out=y)"
 PRODUCT = "fastdrop.dropconnect_linear(x, w, None, p, rng=rng, out=y)"
 
-# What is to be reached, by what is measured, with AVX-512 and with AVX2.
+# The target of each figure, with AVX-512 and with AVX2.
 GOALS: dict[str, tuple[float | None, float | None]] = {
     "in place, 64 K": (0.75, 0.42),
     "in place, 1 M": (0.92, 0.52),
@@ -56,7 +56,7 @@ AT_MOST = ("a call on 16", "memory")
 
 
 class Figure(NamedTuple):
-    """A measured figure, and what it was made of; none where it cannot be had here."""
+    """A measured figure, and the speeds behind it; None where it cannot be measured here."""
 
     what: str
     value: float | None

@@ -13,6 +13,7 @@ import numpy as np
 import fastdrop
 from fastdrop._arrays import Array
 from fastdrop._throughput import P
+from fastdrop.variants import BY_FUNCTION
 
 from . import measure
 from .measure import QUICK
@@ -57,15 +58,31 @@ class Case(NamedTuple):
     in_place: bool = False
     """Whether it is measured in place too: whether x stays what it is, however often."""
 
+    @property
+    def function(self) -> str:
+        """The public function that is called."""
+        return self.ours.partition("(")[0]
 
-class Variant(NamedTuple):
-    """A row of the table: what a variant is called, how its gradient is had, and its case."""
 
-    name: str
-    function: str
-    layer: str | None
-    backward: str
-    case: str
+def _case(
+    what: str,
+    function: str,
+    shape: tuple[int, ...],
+    torch: str | None = None,
+    *options: str,
+    act: str | None = None,
+) -> Case:
+    """The case of a declared variant: its operands are ``x`` and ``h``, a bias is ``b``."""
+    variant = BY_FUNCTION[function]
+    arguments = list("xh"[: len(variant.operands)])
+    if act is not None:
+        arguments += ["b", repr(act)]
+    arguments += ["p", *options, "rng=key" if variant.repeats else "rng=rng"]
+    if variant.results == 1:
+        arguments.append("out={}")
+    in_place = variant.operation in ("scale", "affine") and not variant.repeats
+    limit = MULTIPLY if len(variant.operands) == 1 else "np.add(x, h, out={})"
+    return Case(what, f"{function}({', '.join(arguments)})", shape, torch, limit, in_place)
 
 
 def _noise(shape: str) -> str:
@@ -74,10 +91,7 @@ def _noise(shape: str) -> str:
 
 
 _DROPOUT = "F.dropout(t, p, True)"
-_BIAS_ACT = "bias_act_dropout(x, b, '{}', p, rng=rng, out={{}})"
-_BIAS_ACT_BACKWARD = "bias_act_dropout_backward(x, h, b, '{}', p, rng=key, out={{}})"
-_PRODUCT = "dropconnect_linear(a, w, None, p, rng=rng, out=c)"
-_PRODUCT_BACKWARD = "dropconnect_linear_backward(c, a, w, p, rng=key)"
+_PER_FEATURE = _noise("(t.shape[0], 1, t.shape[2])")
 _ACTIVATIONS = {
     "relu": "F.relu(t + b_torch)",
     "gelu": "F.gelu(t + b_torch)",
@@ -86,157 +100,63 @@ _ACTIVATIONS = {
 }
 
 CASES = [
-    Case("plain", "dropout(x, p, rng=rng, out={})", MATRIX, _DROPOUT, in_place=True),
-    Case("weights", "drop_connect(x, p, rng=rng, out={})", MATRIX, _DROPOUT, in_place=True),
-    Case("attention", "attention_dropout(x, p, rng=rng, out={})", SCORES, _DROPOUT, in_place=True),
-    Case(
-        f"{SAMPLES} samples",
-        f"dropout_samples(x[0], p, {SAMPLES}, rng=rng, out={{}})",
-        STACK,
-        "F.dropout(t[0].expand(t.shape), p, True)",
-        "np.multiply(x[0], s, out={})",
-    ),
+    _case("plain", "dropout", MATRIX, _DROPOUT),
+    _case("weights", "drop_connect", MATRIX, _DROPOUT),
+    _case("attention", "attention_dropout", SCORES, _DROPOUT),
     # Decisions shared along axes.
-    Case(
-        "channels of sequences",
-        "dropout1d(x, p, rng=rng, out={})",
-        SIGNALS,
-        "F.dropout1d(t, p, True)",
-        in_place=True,
+    _case("channels of sequences", "dropout1d", SIGNALS, "F.dropout1d(t, p, True)"),
+    _case("channels, 16 elements", "dropout1d", SMALL, "F.dropout1d(t, p, True)"),
+    _case("channels of images", "dropout2d", IMAGES, "F.dropout2d(t, p, True)"),
+    _case(
+        "channels of images, last", "dropout2d", IMAGES_LAST, None, "data_format='channels_last'"
     ),
-    Case(
-        "channels, 16 elements",
-        "dropout1d(x, p, rng=rng, out={})",
-        SMALL,
-        "F.dropout1d(t, p, True)",
-        in_place=True,
-    ),
-    Case(
-        "channels of images",
-        "dropout2d(x, p, rng=rng, out={})",
-        IMAGES,
-        "F.dropout2d(t, p, True)",
-        in_place=True,
-    ),
-    Case(
-        "channels of images, last",
-        "dropout2d(x, p, data_format='channels_last', rng=rng, out={})",
-        IMAGES_LAST,
-        in_place=True,
-    ),
-    Case(
-        "channels of volumes",
-        "dropout3d(x, p, rng=rng, out={})",
-        VOLUMES,
-        "F.dropout3d(t, p, True)",
-        in_place=True,
-    ),
-    *(
-        Case(
-            f"features of {what}",
-            "variational_dropout(x, p, rng=rng, out={})",
-            shape,
-            _noise("(t.shape[0], 1, t.shape[2])"),
-            in_place=True,
-        )
-        for what, shape in (
-            ("sequences", SEQUENCES),
-            ("short sequences", SHORT_SEQUENCES),
-            ("shorter sequences", SHORTER_SEQUENCES),
-            ("pairs", PAIRS),
-        )
-    ),
-    Case(
-        "paths",
-        "drop_path(x, p, rng=rng, out={})",
-        IMAGES,
-        _noise("(t.shape[0], 1, 1, 1)"),
-        in_place=True,
-    ),
-    Case(
-        "rows of a table",
-        "embedding_dropout(x, p, rng=rng, out={})",
-        TABLE,
-        _noise("(t.shape[0], 1)"),
-        in_place=True,
-    ),
+    _case("channels of volumes", "dropout3d", VOLUMES, "F.dropout3d(t, p, True)"),
+    _case("features of sequences", "variational_dropout", SEQUENCES, _PER_FEATURE),
+    _case("features of short sequences", "variational_dropout", SHORT_SEQUENCES, _PER_FEATURE),
+    _case("features of shorter sequences", "variational_dropout", SHORTER_SEQUENCES, _PER_FEATURE),
+    _case("features of pairs", "variational_dropout", PAIRS, _PER_FEATURE),
+    _case("paths", "drop_path", IMAGES, _noise("(t.shape[0], 1, 1, 1)")),
+    _case("rows of a table", "embedding_dropout", TABLE, _noise("(t.shape[0], 1)")),
     # Blocks.
-    Case(
-        "blocks of sequences",
-        f"drop_block1d(x, p, {BLOCK}, rng=rng, out={{}})",
-        SIGNALS,
-        in_place=True,
-    ),
-    Case(
-        "blocks of images",
-        f"drop_block2d(x, p, {BLOCK}, rng=rng, out={{}})",
-        IMAGES,
-        TORCH_BLOCKS,
-        in_place=True,
-    ),
-    Case(
-        "blocks of large images",
-        f"drop_block2d(x, p, {BLOCK}, rng=rng, out={{}})",
-        LARGE_IMAGES,
-        in_place=True,
-    ),
-    Case(
-        "blocks of volumes",
-        f"drop_block3d(x, p, {BLOCK}, rng=rng, out={{}})",
-        VOLUMES,
-        in_place=True,
-    ),
+    _case("blocks of sequences", "drop_block1d", SIGNALS, None, str(BLOCK)),
+    _case("blocks of images", "drop_block2d", IMAGES, TORCH_BLOCKS, str(BLOCK)),
+    _case("blocks of large images", "drop_block2d", LARGE_IMAGES, None, str(BLOCK)),
+    _case("blocks of volumes", "drop_block3d", VOLUMES, None, str(BLOCK)),
     # What computes more than a product.
-    Case(
-        "alpha",
-        "alpha_dropout(x, p, rng=rng, out={})",
-        MATRIX,
-        "F.alpha_dropout(t, p, True)",
-        in_place=True,
-    ),
-    Case("alpha, gradient", "alpha_dropout_backward(x, p, rng=key, out={})", MATRIX),
-    Case(
+    _case("alpha", "alpha_dropout", MATRIX, "F.alpha_dropout(t, p, True)"),
+    _case("alpha, gradient", "alpha_dropout_backward", MATRIX),
+    _case(
         "alpha of channels",
-        "feature_alpha_dropout(x, p, rng=rng, out={})",
+        "feature_alpha_dropout",
         IMAGES,
         "F.feature_alpha_dropout(t, p, True)",
-        in_place=True,
     ),
-    Case(
-        "addition",
-        "dropout_add(x, h, p, rng=rng, out={})",
-        MATRIX,
-        "F.dropout(t, p, True) + h_torch",
-        "np.add(x, h, out={})",
-    ),
-    Case(
-        "zoneout",
-        "zoneout(x, h, p, rng=rng, out={})",
-        MATRIX,
-        "torch.where(torch.rand_like(t) < p, h_torch, t)",
-        "np.add(x, h, out={})",
-    ),
-    Case(
+    _case("alpha of channels, gradient", "feature_alpha_dropout_backward", IMAGES),
+    _case("addition", "dropout_add", MATRIX, "F.dropout(t, p, True) + h_torch"),
+    _case("zoneout", "zoneout", MATRIX, "torch.where(torch.rand_like(t) < p, h_torch, t)"),
+    _case("zoneout, gradients", "zoneout_backward", MATRIX),
+    _case(
         "noise, multiplied",
-        "gaussian_dropout(x, p, rng=rng, out={})",
+        "gaussian_dropout",
         MATRIX,
         "t * (1 + (p / (1 - p)) ** 0.5 * torch.randn_like(t))",
     ),
-    Case(
-        "noise, added",
-        "gaussian_noise(x, 0.1, rng=rng, out={})",
-        MATRIX,
-        "t + 0.1 * torch.randn_like(t)",
-    ),
-    Case("zoneout, gradients", "zoneout_backward(x, p, rng=key)", MATRIX),
+    _case("noise, added", "gaussian_noise", MATRIX, "t + p * torch.randn_like(t)"),
     *(
-        Case(f"bias and {act}", _BIAS_ACT.format(act), MATRIX, f"F.dropout({theirs}, p, True)")
+        _case(
+            f"bias and {act}",
+            "bias_act_dropout",
+            MATRIX,
+            f"F.dropout({theirs}, p, True)",
+            act=act,
+        )
         for act, theirs in _ACTIVATIONS.items()
     ),
     *(
-        Case(f"bias and {act}, gradients", _BIAS_ACT_BACKWARD.format(act), MATRIX)
+        _case(f"bias and {act}, gradients", "bias_act_dropout_backward", MATRIX, act=act)
         for act in _ACTIVATIONS
     ),
+    # Algorithms of their own.
     Case(
         "softmax",
         "softmax_dropout(x, p, scale=0.125, rng=rng, out={})",
@@ -247,6 +167,27 @@ CASES = [
         "softmax, gradient",
         "softmax_dropout_backward(x, h, p, scale=0.125, rng=key, out={})",
         SCORES,
+    ),
+    Case(
+        "product",
+        "dropconnect_linear(a, w, None, p, rng=rng, out=c)",
+        PRODUCT,
+        TORCH_PRODUCT,
+        "np.matmul(a, w.T, out=c)",
+    ),
+    Case(
+        "product, gradients",
+        "dropconnect_linear_backward(c, a, w, p, rng=key)",
+        PRODUCT,
+        None,
+        "(c @ w, c.T @ a)",
+    ),
+    Case(
+        "samples of one array",
+        f"dropout_samples(x[0], p, {SAMPLES}, rng=rng, out={{}})",
+        STACK,
+        "F.dropout(t[0].expand(t.shape), p, True)",
+        "np.multiply(x[0], s, out={})",
     ),
     # Every norm is above the limit, which falls from call to call.
     *(
@@ -259,65 +200,17 @@ CASES = [
         )
         for what, axis in (("rows", 1), ("columns", 0))
     ),
-    Case("product", _PRODUCT, PRODUCT, TORCH_PRODUCT, "np.matmul(a, w.T, out=c)"),
-    Case("product, gradients", _PRODUCT_BACKWARD, PRODUCT, None, "(c @ w, c.T @ a)"),
 ]
 
-THE_SAME = "the same call"
 
-FAMILY = [
-    Variant("plain", "dropout", "Dropout", THE_SAME, "plain"),
-    Variant("spatial", "dropout2d", "SpatialDropout2D", THE_SAME, "channels of images"),
-    Variant(
-        "variational (locked)",
-        "variational_dropout",
-        "VariationalDropout",
-        THE_SAME,
-        "features of sequences",
-    ),
-    Variant("stochastic depth", "drop_path", "DropPath", THE_SAME, "paths"),
-    Variant("embedding", "embedding_dropout", "EmbeddingDropout", THE_SAME, "rows of a table"),
-    Variant("DropBlock", "drop_block2d", "DropBlock2D", THE_SAME, "blocks of images"),
-    Variant("alpha", "alpha_dropout", "AlphaDropout", "alpha_dropout_backward", "alpha"),
-    Variant(
-        "alpha, whole channels",
-        "feature_alpha_dropout",
-        "FeatureAlphaDropout",
-        "feature_alpha_dropout_backward",
-        "alpha of channels",
-    ),
-    Variant("DropConnect", "drop_connect", "DropConnect", THE_SAME, "weights"),
-    Variant(
-        "DropConnect per sample",
-        "dropconnect_linear",
-        "DropConnectLinear",
-        "dropconnect_linear_backward",
-        "product",
-    ),
-    Variant("attention weights", "attention_dropout", "AttentionDropout", THE_SAME, "attention"),
-    Variant(
-        "softmax, dropout",
-        "softmax_dropout",
-        "SoftmaxDropout",
-        "softmax_dropout_backward",
-        "softmax",
-    ),
-    Variant("dropout, addition", "dropout_add", "DropoutAdd", "dropout", "addition"),
-    *(
-        Variant(
-            f"bias, {act}, dropout",
-            "bias_act_dropout",
-            "BiasActDropout",
-            "bias_act_dropout_backward",
-            f"bias and {act}",
-        )
-        for act in _ACTIVATIONS
-    ),
-    Variant("zoneout", "zoneout", "Zoneout", "zoneout_backward", "zoneout"),
-    Variant("Gaussian", "gaussian_dropout", "GaussianDropout", THE_SAME, "noise, multiplied"),
-    Variant("Gaussian noise", "gaussian_noise", "GaussianNoise", "dy itself", "noise, added"),
-    Variant("Monte Carlo samples", "dropout_samples", None, THE_SAME, f"{SAMPLES} samples"),
-]
+def family() -> Iterator[Case]:
+    """The rows of the table: the first case of a function, with activations that of each.
+
+    Gradients, twins for sequences and volumes, and norms are measured but have no row.
+    """
+    for function, cases in itertools.groupby(CASES, lambda case: case.function):
+        if not function.endswith(("1d", "3d", "_backward", "norm_")):
+            yield from itertools.islice(cases, None if function == "bias_act_dropout" else 1)
 
 
 def _filled(name: str, shape: tuple[int, ...], seed: int) -> Array:

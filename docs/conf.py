@@ -19,7 +19,9 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
     "matplotlib.sphinxext.plot_directive",
+    "sphinx_design",
     "public_names",
+    "variant_table",
 ]
 exclude_patterns = ["_ext", "figures"]
 html_theme = "furo"

@@ -15,24 +15,7 @@ pytest.importorskip("bench.measure")
 import fastdrop
 from bench import family, targets, variants
 from bench.peers import PEERS
-
-# A benchmark of these would be one of their neighbour, or of what the caller passes.
-WITHOUT_A_ROW = {
-    "dropout_",
-    "dropout_mask",
-    "dropout1d",
-    "dropout3d",
-    "drop_block1d",
-    "drop_block3d",
-    "mc_dropout",
-}
-LAYERS_WITHOUT_A_ROW = {
-    "Layer",
-    "SpatialDropout1D",
-    "SpatialDropout3D",
-    "DropBlock1D",
-    "DropBlock3D",
-}
+from fastdrop.variants import VARIANTS
 
 
 def saved_run() -> dict[str, object]:
@@ -132,35 +115,28 @@ def test_peak_memory_of_a_call() -> None:
     assert 1 < targets.peak_memory(one, 1, 1 << 20) < 200
 
 
-def test_the_family_is_whole() -> None:
-    """Every function that drops something and every layer has a row, with names that exist."""
-    cases = {case.what for case in variants.CASES}
-    assert len(cases) == len(variants.CASES)
-    others = {"zoneout", "gaussian_noise"}
-    dropping = {name for name in fastdrop.__all__ if "drop" in name or name in others}
-    forward = {name for name in dropping if not name.endswith("_backward")}
-    assert {row.function for row in variants.FAMILY} == forward - WITHOUT_A_ROW
-    layers = {row.layer for row in variants.FAMILY if row.layer}
-    assert layers == set(fastdrop.layers.__all__) - LAYERS_WITHOUT_A_ROW
-    for row in variants.FAMILY:
-        assert row.case in cases
-        own = f"{row.function}_backward"
-        expected = own if own in fastdrop.__all__ else {"the same call", "dropout", "dy itself"}
-        assert row.backward in expected
+def test_every_declared_function_is_measured() -> None:
+    names = [case.what for case in variants.CASES]
+    assert len(names) == len(set(names))
+    measured = {case.function for case in variants.CASES}
+    assert measured >= {variant.function for variant in VARIANTS}
+    assert measured <= set(fastdrop.__all__)
 
 
 @pytest.mark.heavy
 def test_a_row_of_the_family() -> None:
-    row = next(row for row in variants.FAMILY if row.function == "zoneout")
-    cells = family.line(row, _selfcheck.implementations()[0], 0.0).strip("| ").split(" | ")
-    assert cells[:4] == ["zoneout", "`zoneout`", "`Zoneout`", "`zoneout_backward`"]
-    assert all(float(cell) > 0 for cell in cells[4:])
+    case = next(case for case in variants.family() if case.function == "zoneout")
+    cells = family.line(case, _selfcheck.implementations()[0], 0.0).strip("| ").split(" | ")
+    assert cells[:2] == ["`zoneout`", "zoneout"]
+    assert all(float(cell) > 0 for cell in cells[2:])
 
 
-def test_the_readme_has_every_row_of_the_family() -> None:
-    readme = Path(__file__).parents[1] / "README.md"
-    if not readme.exists():
+def test_the_documentation_has_every_row_of_the_family() -> None:
+    page = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+    if not page.exists():
         pytest.skip("an installed fastdrop is tested apart from its repository")
-    rows = [line.split(" | ")[:4] for line in readme.read_text(encoding="utf-8").splitlines()]
-    for row in variants.FAMILY:
-        assert ["| " + row.name, *family.names(row)] in rows
+    tables = page.read_text(encoding="utf-8").split(family.HEAD)[1:]
+    assert tables
+    for table in tables:
+        rows = [line.split(" | ")[:2] for line in table.partition("\n\n")[0].splitlines()[2:]]
+        assert rows == [[f"| `{case.function}`", case.what] for case in variants.family()]

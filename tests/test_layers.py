@@ -287,3 +287,23 @@ def test_a_result_that_does_not_fit_into_memory_changes_nothing(call: Any) -> No
         call(layer, huge)
     assert layer.generator.offset == 0
     assert call(layer, X).shape == X.shape
+
+
+@pytest.mark.parametrize(
+    ("layer", "inputs"),
+    [
+        (layers.AlphaDropout(0.5, rng=1), 1),
+        (layers.BiasActDropout("relu", 0.5, rng=1), 1),
+        (layers.DropoutAdd(0.5, rng=1), 2),
+        (layers.GaussianNoise(0.5, rng=1), 1),
+        (layers.Zoneout(0.5, rng=1), 2),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_every_kind_of_layer_allocates_before_it_draws(layer: Any, inputs: int) -> None:
+    huge = np.broadcast_to(np.float32(1), (2**45,))
+    with pytest.raises(MemoryError):
+        layer(*[huge] * inputs)
+    assert layer.generator.offset == 0
+    assert layer(*[X] * inputs).shape == X.shape
+    assert layer.generator.offset == 4096

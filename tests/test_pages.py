@@ -44,7 +44,7 @@ def test_code(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     found = blocks(page)
     for module in OPTIONAL:
         if any(
-            re.search(rf"^(>>> )?(import|from) {module}\b", code, re.MULTILINE)
+            re.search(rf"^(>>> )?(import|from) (fastdrop\.)?{module}\b", code, re.MULTILINE)
             for _, _, code in found
         ):
             pytest.importorskip(module)
@@ -68,7 +68,9 @@ def test_nothing_is_left_out() -> None:
         assert len(BLOCK.findall(text)) == len(re.findall(r"```py", text)), page
 
 
-DIRECTIVES = {"toctree", "eval-rst", "literalinclude", "figure", "note"}
+DIRECTIVES = {
+    "eval-rst", "figure", "grid", "grid-item-card", "literalinclude", "note", "toctree",
+}  # fmt: skip
 
 
 @pytest.fixture

@@ -53,7 +53,7 @@ def missing(variant: Variant) -> list[str]:
         found.append(f"no layer {variant.layer}")
     for path, text in (
         ("docs/dropout.md", f"`{variant.function}`"),
-        ("bench/variants.py", f"{variant.function}("),
+        ("bench/variants.py", f'"{variant.function}"'),
     ):
         if text not in (REPOSITORY / path).read_text(encoding="utf-8"):
             found.append(f"no row in {path}")

@@ -1,6 +1,6 @@
-/* The oracle: one element at a time, straight from stream.h, on any target. It shares none of
- * the vector bodies that draw, so that a test against it means something. */
-/* A register is one number: loops over registers, unrolled, would be a megabyte of code. */
+/* The oracle: one element at a time, straight from stream.h, on any target. It shares no drawing
+ * code with the vector bodies, so that a comparison with it is a real test. */
+/* A register holds one number here: unrolling the loops over registers would give a megabyte. */
 #if !defined(FD_ROLLED)
 #define FD_ROLLED
 #endif
@@ -41,7 +41,7 @@ static void put_bf16(char *y, const char *x, uint32_t keep, double scale) {
 
 typedef void put_fn(char *y, const char *x, uint32_t keep, double scale);
 
-/* Calls back for each of n elements with its keep bit, in order of position. */
+/* Call back for each of n elements with its keep bit, in order of position. */
 FD_INLINE void draw(const char *x, char *y, size_t n, size_t size, const fd_draw *d, double scale,
                     put_fn *put) {
     uint64_t s0[FD_LANES], s1[FD_LANES], position = d->position;
@@ -80,7 +80,7 @@ FD_INLINE void apply_to_rows(const char *x, char *y, size_t n, size_t size, cons
     }
 }
 
-/* There is no portable store that bypasses the cache: the stream kernels are the plain ones. */
+/* C has no portable non-temporal store: the streaming kernels are the plain ones. */
 #define FD_SCALAR(dtype, size) \
     static void dropout_##dtype(const void *x, void *y, size_t n, const fd_draw *d, \
                                 double scale) { \
@@ -128,7 +128,7 @@ static void unpack_bool(const uint8_t *bits, uint8_t *mask, size_t n) {
     for (size_t i = 0; i < n; i++) { mask[i] = bits[i >> 3] >> (i & 7) & 1; }
 }
 
-/* From the last byte down, so that what is read has not been written. */
+/* From the last byte down, so that no byte is read after it was written. */
 static void spread_bits(uint8_t *bits, size_t n, size_t distance) {
     for (size_t bit = 8 * n; bit-- > distance;) {
         size_t from = bit - distance;
@@ -179,7 +179,7 @@ static void fields(uint16_t *out, size_t n, const fd_draw *d) {
     }
 }
 
-/* The keep bits of a block, as bytes of bits once they are in memory. */
+/* The keep bits of a block, packed in memory. */
 static void draw_block(uint64_t words[FD_STEPS], const fd_block *block) {
     memset(words, 0, FD_STEPS * sizeof *words);
     for (unsigned j = 0; j < FD_LANES; j++) {
@@ -194,7 +194,8 @@ static void draw_block(uint64_t words[FD_STEPS], const fd_block *block) {
     for (unsigned t = 0; t < FD_STEPS; t++) { words[t] = fd_swap_if_big(words[t]); }
 }
 
-/* What computes is written once, on each vocabulary; its oracle is the NumPy backend. */
+/* Arithmetic kernels are the shared bodies on the scalar vocabulary; their oracle is the NumPy
+ * backend. */
 #define FD_BODIES "functions.h"
 #include "../kernels/formats.h"
 #undef FD_BODIES

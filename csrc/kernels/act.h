@@ -23,7 +23,7 @@ FD_INLINE void FD_CAT(slope_word, D)(const fd_operands *at, uint64_t w, const vo
     }
 }
 
-/* With a constant `act`, each call is a loop of its own. */
+/* `act` is a constant in each call, so that each activation gets a loop of its own. */
 FD_INLINE void FD_CAT(act_loop, D)(fd_operands at, int inputs, size_t n, const fd_keep *keep,
                                    FD_CAT(word_fn, D) * word, double scale, fd_act act) {
     fd_act_context c = {scale, act};

@@ -1,4 +1,4 @@
-/* The activations and their slopes; what each line is for stands with the NumPy reference. */
+/* The activations and their derivatives; backends/numpy/functions.py explains each line. */
 
 FD_INLINE VR V(abs)(VR x) { return V(xor)(x, V(and)(x, V(set)(-0.0))); }
 
@@ -24,7 +24,7 @@ FD_INLINE VR V(exp_half_square)(VR a) {
     return e;
 }
 
-/* Phi(-a) = *e * *r, where a = |x|, cut off, is what is returned. */
+/* Phi(-a) = *e * *r for a = |x|, clamped; returns a. */
 FD_INLINE VR V(tail)(VR x, VR *e, VR *r) {
     VR a = V(min)(CONSTANT(FARTHEST), V(abs)(x));
     VR q = V(div)(V(set)(1), V(add)(a, CONSTANT(TAIL_CENTRE)));
@@ -34,7 +34,7 @@ FD_INLINE VR V(tail)(VR x, VR *e, VR *r) {
     return a;
 }
 
-/* The larger is x where that is a nan, and it may be -0.0, which becomes +0.0. */
+/* max() returns a nan as it is, and may return -0.0, which the addition turns into +0.0. */
 FD_INLINE VR V(relu)(VR x) { return V(add)(V(max)(V(set)(0), x), V(set)(0)); }
 FD_INLINE VR V(relu_slope)(VR x) { return V(select)(V(lt)(V(set)(0), x), V(set)(1), V(relu)(x)); }
 
@@ -69,7 +69,7 @@ FD_INLINE VR V(gelu_tanh_slope)(VR x) {
     return V(mirrored)(x, V(mul)(V(mul)(e, d), rest));
 }
 
-/* By name; with a constant name they are one of the above. */
+/* Dispatch by name. Callers pass a constant, so that the switch folds away. */
 FD_INLINE VR V(activation)(fd_act act, VR x) {
     switch (act) {
     case FD_ACT_RELU:

@@ -1,4 +1,4 @@
-/* Alpha dropout's: y = keep ? x * scale + shift : dropped. Product and sum are each rounded. */
+/* Alpha dropout: y = keep ? x * scale + shift : dropped. Product and sum are each rounded. */
 
 FD_INLINE void FD_CAT(affine_word, D)(const fd_operands *at, uint64_t w, const void *context) {
     const fd_affine *map = context;

@@ -1,4 +1,5 @@
-/* Every body, on the vocabulary included before; then the table. FD_ISA_NAME is the set's name. */
+/* All kernel bodies, on the vocabulary included before, and the table of them. FD_ISA_NAME is the
+ * name of the instruction set. */
 #include "lanes.h"
 #include "draw.h"
 #include "real.h"

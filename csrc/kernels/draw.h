@@ -1,7 +1,7 @@
 /* Keep bits from the generator, a word of 64 to each of its steps. */
 
-/* Of a pair of steps, in which the two halves of the state change their roles and no register is
- * copied. */
+/* The even and the odd step of a pair: the two halves of the state swap roles, so that no register
+ * is copied. */
 FD_INLINE uint64_t draw_even_word(lanes *l, vu threshold) {
     vm k[FD_REGS];
     FD_UNROLL
@@ -16,7 +16,7 @@ FD_INLINE uint64_t draw_odd_word(lanes *l, vu threshold) {
     return vm_bits(k);
 }
 
-/* `count` steps from step `first` of a block on. */
+/* `count` steps, starting at step `first` of a block. */
 FD_NOINLINE void draw_words(uint64_t *w, unsigned first, unsigned count, const fd_block *block) {
     if (block->threshold > INT16_MAX) {
         memset(w, 0, count * sizeof *w);
@@ -33,7 +33,7 @@ FD_NOINLINE void draw_words(uint64_t *w, unsigned first, unsigned count, const f
     if (count) { *w = draw_even_word(&l, threshold); }
 }
 
-/* All of them, as bytes of bits once they are in memory. */
+/* A whole block, as packed bits in memory. */
 FD_INLINE void draw_block(uint64_t words[FD_STEPS], const fd_block *block) {
     draw_words(words, 0, FD_STEPS, block);
 }

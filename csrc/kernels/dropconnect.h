@@ -1,8 +1,8 @@
 /* A linear layer whose connections are dropped: a mask for each sample, drawn a tile at a time.
  *
  * A tile is the weights of some outputs and at most FD_CHUNK inputs, packed, with the mask's bits
- * for one sample. Where a chunk is all inputs, the positions of a tile are one run of the stream,
- * and the block that it begins in is entered once for several thousand decisions. */
+ * for one sample. Where one chunk holds all inputs, the positions of a tile are contiguous, so that
+ * starting in the middle of a block (which costs time) happens once per tile. */
 
 enum { FD_CAT(TILE, D) = FD_TILE_BYTES / (int)sizeof(NUMBER) };
 
@@ -11,7 +11,7 @@ typedef struct FD_CAT(tile, D) {
     size_t stride; /* of its rows, in packed numbers */
 } FD_CAT(tile, D);
 
-/* Packs n columns of `count` rows of a matrix that is `width` wide. */
+/* Pack n columns of `count` rows of a matrix of `width` columns. */
 FD_INLINE void FD_CAT(pack_tile, D)(FD_CAT(tile, D) * tile, const char *matrix, size_t width,
                                     size_t row, size_t count, size_t column, size_t n) {
     tile->stride = fd_packed(n);
@@ -36,7 +36,7 @@ FD_INLINE void FD_CAT(gradients, D)(NUMBER *to, const fd_linear *l, size_t sampl
     for (size_t r = 0; r < count; r++) { to[r] *= (NUMBER)l->scale; }
 }
 
-/* The outputs of the region for its samples. */
+/* Forward: the outputs of the region for its samples. */
 static void FD_CAT(dropconnect, D)(const fd_linear *l, const fd_region *b) {
     FD_CAT(tile, D) w;
     FD_ALIGN64 NUMBER x[FD_CHUNK], sums[FD_TILE_ROWS], bias[FD_TILE_ROWS];

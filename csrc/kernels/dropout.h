@@ -3,9 +3,9 @@
 
 enum { FD_CAT(size, D) = FD_SIZE, FD_CAT(chunk, D) = FD_FIELDS * FD_SIZE };
 
-/* Asks for the elements of `steps` steps well ahead of time. Between the loads of this loop lies
- * more arithmetic than in a plain multiplication, so that the core alone looks too few lines ahead:
- * at memory speed this is a fifth of the throughput. */
+/* Prefetch the elements of `steps` steps. The arithmetic between two loads of this loop keeps the
+ * hardware prefetcher from running far enough ahead: without this, a fifth of the throughput at
+ * memory speed is lost on some processors. */
 FD_INLINE void FD_CAT(prefetch, D)(const char *x, int steps) {
     FD_UNROLL
     for (int i = 0; i < FD_SIZE * steps; i++) { FD_PREFETCH((uintptr_t)x + FD_AHEAD + 64 * i); }
@@ -22,8 +22,8 @@ FD_INLINE void FD_CAT(word, D)(const char *x, char *y, uint64_t w, FD_CAT(vs, D)
 }
 #endif
 
-/* `count` elements from place `first` of a step on. The copies keep the vector code to whole
- * steps: no read or write touches an element that is not the caller's. */
+/* `count` elements, starting at place `first` of a step. Partial steps go through copies: no load
+ * or store touches memory outside the caller's array. */
 FD_NOINLINE void FD_CAT(word_part, D)(const char *x, char *y, unsigned first, size_t count,
                                       uint64_t w, double scale) {
     FD_ALIGN64 char buffer[FD_STEP * FD_SIZE];
@@ -56,7 +56,7 @@ static void FD_CAT(apply_bits_stream, D)(const void *xv, void *yv, size_t n, con
     const char *x = xv;
     char *y = yv;
     size_t gap = (size_t)(-(uintptr_t)y & 63), head = gap / FD_SIZE;
-    /* An element that straddles cache lines never lets y be aligned. */
+    /* y can never be aligned where an element straddles cache lines. */
     if (!FD_HAS_STREAM || gap % FD_SIZE || n < head + FD_STEP) {
         FD_CAT(bits_run, D)(x, y, n, bits, bit0, scale, 0);
         return;
@@ -69,8 +69,8 @@ static void FD_CAT(apply_bits_stream, D)(const void *xv, void *yv, size_t n, con
     fd_stream_end();
 }
 
-/* The same under words that are made of rows. The two loops are apart for the sake of the short
- * one's registers. */
+/* The same, with the mask words made from rows. Long and short rows have separate loops, because
+ * the loop for short rows needs the registers. */
 FD_INLINE void FD_CAT(rows_run, D)(const char *x, char *y, size_t n, row_words r, double scale,
                                    int are_long, int nt) {
     FD_CAT(vs, D) s = FD_CAT(vs_set, D)(scale);
@@ -118,13 +118,13 @@ static void FD_CAT(apply_rows_stream, D)(const void *xv, void *yv, size_t n, con
     fd_stream_end();
 }
 
-/* One step: the registers' fields against the threshold, and what is kept times the scale. */
+/* One step: compare the fields with the threshold, multiply the kept elements by the scale. */
 FD_INLINE void FD_CAT(step, D)(const char *x, char *y, int i, vu r, vu threshold, FD_CAT(vs, D) s) {
     int at = i * FD_CAT(chunk, D);
     FD_CAT(apply, D)(x + at, y + at, vm_draw(r, threshold), s, 0);
 }
 
-/* A whole block: the loop that everything is about. */
+/* A whole block: the hot loop. */
 FD_INLINE void FD_CAT(block, D)(const char *x, char *y, const lanes *from, vu threshold,
                                 FD_CAT(vs, D) s) {
     lanes l = *from;
@@ -146,7 +146,7 @@ FD_INLINE void FD_CAT(block, D)(const char *x, char *y, const lanes *from, vu th
     }
 }
 
-/* `count` elements from place `first` of a block on, both within the block. */
+/* `count` elements, starting at place `first`, all within one block. */
 FD_NOINLINE void FD_CAT(block_part, D)(const char *x, char *y, unsigned first, size_t count,
                                        const lanes *from, vu threshold, double scale) {
     lanes l = *from;
@@ -198,9 +198,9 @@ static void FD_CAT(dropout, D)(const void *xv, void *yv, size_t n, const fd_draw
     }
 }
 
-/* Out of place past the cache: stores that bypass it need whole lines of y, whose elements begin in
- * the middle of a step. So each step becomes a word of bits, and two neighbours make the word that
- * is applied, one step late. */
+/* Out of place past the cache: non-temporal stores need whole cache lines of y, and a line may
+ * begin in the middle of a step. Each step becomes a word of keep bits, and two neighbouring words
+ * make the one that is applied, one step late. */
 static void FD_CAT(dropout_stream, D)(const void *xv, void *yv, size_t n, const fd_draw *d,
                                       double scale) {
     const char *x = xv;

@@ -1,5 +1,5 @@
-/* exp(x) for x <= 0: -inf gives 0, nan gives nan. 25 operations (binary64: 35), of `count`
- * registers at once, so that one look at all of them can tell that fewer do.
+/* exp(x) for x <= 0: -inf gives 0, nan gives nan. 25 operations (binary64: 35) on `count` registers
+ * at once, so that one test for all of them can choose a shorter sequence.
  *
  * The product of n and the high part of ln 2 is exact, so that it may be fused with the sum. */
 #define EACH \
@@ -37,7 +37,7 @@ FD_INLINE void V(exp_each)(VR *x, int count, int normal) {
     FD_CAT(k, R) far[4];
     VR magic = V(set)(FD_CAT(FD_MAGIC, FD_F) - (normal ? 64 : 0)), k[4], r[4];
     if (!normal) {
-        /* What is 0 is not computed: an underflow takes some processors a hundred cycles. */
+        /* Mask results that are 0: an underflow takes some processors a hundred cycles. */
         EACH { far[i] = V(lt)(x[i], CONSTANT(EXP_LOWEST)); }
         EACH { x[i] = V(select)(far[i], V(set)(0), x[i]); }
     }
@@ -55,8 +55,8 @@ FD_INLINE VR V(exp)(VR x) {
     return x;
 }
 
-/* Of four registers, and shorter where all of them are normal numbers, which is the usual case. A
- * nan that is among them stays in `least`, or has no say. */
+/* Four registers, with a shorter sequence where all results are normal numbers, the usual case. A
+ * nan either stays in `least` or is ignored there. */
 FD_INLINE void V(exp_four)(VR *x) {
     VR least = V(min)(x[1], x[0]);
     least = V(min)(x[2], least);

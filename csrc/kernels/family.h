@@ -1,4 +1,4 @@
-/* The bodies that compute, written on the arithmetic vocabulary; included once for each dtype. */
+/* All element-wise kernels on the arithmetic vocabulary; included once for each dtype. */
 #include "walk.h"
 
 #include "add.h"

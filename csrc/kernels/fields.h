@@ -1,6 +1,6 @@
-/* The fields themselves, for what is made of them other than decisions. */
+/* The raw fields of the stream, for the C API and for normal variates. */
 
-/* From any position on: whole steps are stored as they are, in the order of positions. */
+/* Fields from any position; whole steps are stored as they are, in the order of positions. */
 static void fields(uint16_t *out, size_t n, const fd_draw *d) {
     for (uint64_t position = d->position; n;) {
         unsigned first = position % FD_BLOCK, skip = first % FD_STEP;

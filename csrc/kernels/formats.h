@@ -1,6 +1,6 @@
-/* Includes FD_BODIES once for each compute type: R is its name, FD_NUMBER C's, f and F what the
- * names of its constants end with, FD_EXPONENT the place of its exponent, FD_UPPER_HALF the bits
- * that are left of a number whose square is exact, FD_NORMAL_EXP what exp of is still normal. */
+/* Includes FD_BODIES once for each compute type: R is its name, FD_NUMBER C's, f and F the
+ * suffixes of its constants, FD_EXPONENT the position of its exponent, FD_UPPER_HALF the mask of a
+ * significand short enough for an exact square, FD_NORMAL_EXP the least x with a normal exp(x). */
 #define R r32
 #define FD_NUMBER float
 #define FD_f f32

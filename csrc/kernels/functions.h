@@ -2,8 +2,7 @@
  * operations in the same order; included once for each compute type R. */
 #include "../coefficients.h"
 
-/* A constant, a polynomial of x, and that of `count` numbers x, by their names in coefficients.h.
- */
+/* By their names in coefficients.h: a constant, a polynomial of x, and of `count` registers x. */
 #define CONSTANT(name) V(set)(FD_CAT(FD_##name, FD_F))
 #define POLYNOMIAL(name, x) \
     V(polynomial)(FD_CAT(fd_##name, FD_f), \

@@ -40,7 +40,7 @@ FD_INLINE vu lane_next(vu *s0, vu s1) {
     return r;
 }
 
-/* One step of all lanes in the plain order, for where a step is not one of a pair. */
+/* One step of all lanes that is not half of a pair: s0 and s1 keep their roles. */
 FD_INLINE void lanes_next(lanes *l, vu *r) {
     FD_UNROLL
     for (int i = 0; i < FD_REGS; i++) {
@@ -51,7 +51,7 @@ FD_INLINE void lanes_next(lanes *l, vu *r) {
     }
 }
 
-/* Where the lanes stand after `steps` steps. */
+/* Advance the lanes by `steps` steps. */
 FD_INLINE void lanes_skip(lanes *l, unsigned steps) {
     vu unused[FD_REGS];
     while (steps--) { lanes_next(l, unused); }

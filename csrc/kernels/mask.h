@@ -1,4 +1,4 @@
-/* Bodies that handle masks alone. */
+/* Kernels that read and write masks only. */
 
 static void mask_bits(uint8_t *bits, size_t n, const fd_draw *d) {
     fd_bit_writer writer = {bits, 0, 0};

@@ -11,8 +11,8 @@ FD_INLINE VR FD_CAT(noise_term, D)(VR x, VR z, VR deviation) {
     return V(add)(x, V(mul)(deviation, z));
 }
 
-/* 64 elements. The variates are made first: their polynomials need the registers, and the compute
- * type may be wider than they are. */
+/* 64 elements. Compute the variates first: their polynomials need all registers, and the compute
+ * type may be wider than binary32. */
 FD_INLINE void FD_CAT(noise_step, D)(const char *x, char *y, const char *fields, VR deviation,
                                      FD_CAT(noise_fn, D) * noise) {
     FD_ALIGN64 char z[FD_STEP * 4];
@@ -24,8 +24,7 @@ FD_INLINE void FD_CAT(noise_step, D)(const char *x, char *y, const char *fields,
     }
 }
 
-/* What is left at the end goes through copies, so that no read or write touches an element that is
- * not the caller's. */
+/* The tail goes through copies: no load or store touches memory outside the caller's array. */
 FD_INLINE void FD_CAT(noise_walk, D)(const char *x, char *y, size_t n, const char *fields,
                                      double deviation, FD_CAT(noise_fn, D) * noise) {
     VR d = V(set)(deviation);

@@ -31,7 +31,7 @@ static double FD_CAT(squares, D)(const void *x, size_t n) {
         FD_UNROLL
         for (int i = 0; i < 16 / VN; i++) { places[i] = V(set)(0); }
         for (; run >= FD_STEP; run -= FD_STEP, at += FD_STEP * FD_SIZE) {
-            /* Of the next row, while this one is at work. */
+            /* Prefetch the next row. */
             for (int i = 0; i < FD_STEP * FD_SIZE; i += 64) {
                 FD_PREFETCH((uintptr_t)at + FD_AHEAD + (uintptr_t)i);
             }
@@ -46,7 +46,7 @@ static double FD_CAT(squares, D)(const void *x, size_t n) {
     return sum;
 }
 
-/* Place j of every column: of rows j, j + 16, j + 32, ..., four of them at a time. */
+/* Partial sum j of every column: rows j, j + 16, j + 32, ..., four of them at a time. */
 FD_INLINE void FD_CAT(column_place, D)(const char *x, ptrdiff_t step, size_t j, size_t n,
                                        size_t width, NUMBER *place) {
     static const char nothing[FD_STRIP * FD_SIZE];
@@ -73,9 +73,9 @@ FD_INLINE void FD_CAT(column_place, D)(const char *x, ptrdiff_t step, size_t j, 
     }
 }
 
-/* Of at most FD_SQUARES rows. Places are summed by halves: j and j + 8, then j and j + 4, and so
- * on. They are computed in an order in which five are enough at any time: two that are to be summed
- * stand at the end. */
+/* Sums of at most FD_SQUARES rows. The 16 partial sums are added by halves: j and j + 8, then j and
+ * j + 4, and so on. They are computed in an order in which five of them are live at any time: the
+ * two to be added next are at the end of the stack. */
 FD_INLINE void FD_CAT(add_column_squares, D)(const char *x, ptrdiff_t step, size_t n, size_t width,
                                              double *sums) {
     static const uint8_t order[16] = {0, 8, 4, 12, 2, 10, 6, 14, 1, 9, 5, 13, 3, 11, 7, 15};
@@ -103,7 +103,7 @@ static void FD_CAT(column_squares, D)(const void *x, ptrdiff_t step, size_t n, s
     }
 }
 
-/* n numbers times a factor each, or all times the first. */
+/* Multiply n numbers by a factor each, or all of them by the first factor. */
 #define SCALED(i) V(mul)(LOAD(at + (i) * FD_SIZE), same ? factor : UNPACK(factors + (i)))
 FD_INLINE void FD_CAT(scale_all, D)(char *at, size_t n, const NUMBER *factors, const int same) {
     VR factor = V(set)(*factors);
@@ -116,7 +116,7 @@ FD_INLINE void FD_CAT(scale_all, D)(char *at, size_t n, const NUMBER *factors, c
         return;
     }
     size_t i = 0, last = n - VN;
-    VR end = SCALED(last); /* before some of these are overwritten */
+    VR end = SCALED(last); /* computed before the loop overwrites some of these elements */
     for (; i + FD_STEP <= n; i += FD_STEP) {
         FD_UNROLL
         for (int k = 0; k < FD_STEP; k += VN) { STORE(at + (i + k) * FD_SIZE, SCALED(i + k)); }
@@ -125,7 +125,7 @@ FD_INLINE void FD_CAT(scale_all, D)(char *at, size_t n, const NUMBER *factors, c
     STORE(at + last * FD_SIZE, end);
 }
 
-/* In long runs hardly a store crosses the end of a line of the cache. */
+/* In long runs, align the stores so that few of them cross a cache line. */
 FD_INLINE void FD_CAT(scale_run, D)(char *at, size_t n, const NUMBER *factors, const int same) {
     enum { LINE = 64 / FD_SIZE };
     size_t head = (0 - (uintptr_t)at) % 64 / FD_SIZE;

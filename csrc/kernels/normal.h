@@ -18,7 +18,7 @@ FD_INLINE v_r32 normal(v_r32 word) {
     return r32_xor(z, r32_and(t, r32_bits(0x80000000)));
 }
 
-/* 64 of them, of twice as many fields. */
+/* 64 variates, from 128 fields. */
 FD_INLINE void normal_step(char *z, const char *fields) {
     for (int i = 0; i < FD_STEP / FD_N_r32; i++) {
         int place = i * FD_N_r32 * 4;

@@ -1,10 +1,10 @@
-/* Parts of products with masks: packing, and two loops over packed numbers; included for each D.
+/* Parts of matrix products with masks: packing and two inner loops; included for each dtype D.
  *
  * Packed numbers are in the compute type, in rows of a multiple of FD_STEP that end in zeros, so
- * that the loops have no tails: what is kept of a zero is a zero, whatever the bits there. No term
- * is contracted and every sum has one order, so that all instruction sets give the same bits. */
+ * that the loops have no tails: a zero stays zero whatever its keep bit. No term is contracted (no
+ * FMA) and every sum has one order, so that all instruction sets give the same bits. */
 
-/* n elements into a packed row. */
+/* Pack n elements into a row. */
 FD_INLINE void FD_CAT(widen, D)(NUMBER *to, const char *from, size_t n) {
     FD_ALIGN64 char copy[FD_STEP * FD_SIZE];
     for (; n; from += FD_STEP * FD_SIZE, to += FD_STEP) {
@@ -18,7 +18,7 @@ FD_INLINE void FD_CAT(widen, D)(NUMBER *to, const char *from, size_t n) {
     }
 }
 
-/* n elements of a packed row, rounded. */
+/* Unpack n elements of a row, rounded. */
 FD_INLINE void FD_CAT(narrow, D)(char *to, const NUMBER *from, size_t n) {
     FD_ALIGN64 char copy[FD_STEP * FD_SIZE];
     for (; n; from += FD_STEP, to += FD_STEP * FD_SIZE) {
@@ -32,7 +32,7 @@ FD_INLINE void FD_CAT(narrow, D)(char *to, const NUMBER *from, size_t n) {
     }
 }
 
-/* Rows of packed numbers with the bits that keep them: element i of row r is at `at[r * stride +
+/* Rows of packed numbers with their keep bits: element i of row r is at `at[r * stride +
  * i]`, its bit at `bit + r * bit_stride + i`. */
 typedef struct FD_CAT(rows, D) {
     const NUMBER *at;
@@ -41,8 +41,8 @@ typedef struct FD_CAT(rows, D) {
     size_t bit, bit_stride;
 } FD_CAT(rows, D);
 
-/* The sums over i of x[i] times what is kept of row r, for `count` rows at once: term i is added to
- * place i % 32, then the upper half of the places to the lower until one is left. */
+/* Dot products of x with the kept elements of `count` rows: term i is added to partial sum i % 32,
+ * then the partial sums are added by halves until one is left. */
 FD_INLINE void FD_CAT(dot, D)(NUMBER *sums, const NUMBER *x, size_t n, FD_CAT(rows, D) w,
                               const int count) {
     enum { REGS = FD_PLACES / VN };
@@ -99,7 +99,7 @@ FD_INLINE void FD_CAT(dots, D)(NUMBER *sums, const NUMBER *x, size_t n, FD_CAT(r
     }
 }
 
-/* Adds to `to`, of n numbers, factor[r] times what is kept of row r, row after row. */
+/* Add factor[r] times the kept elements of row r to the n numbers at `to`, row after row. */
 FD_INLINE void FD_CAT(add_rows, D)(NUMBER *to, size_t n, FD_CAT(rows, D) a, const NUMBER *factor,
                                    size_t count) {
     enum { REGS = 4 }; /* enough to hide an addition's latency, few enough for any processor */

@@ -1,4 +1,4 @@
-/* What bodies that compute are written on, and how they walk.
+/* The arithmetic vocabulary, which element-wise kernels are written on, and their operands.
  *
  * simd/<isa>_real.h defines, for R = r32 (binary32) and r64 (binary64), the types v_R (FD_N_R
  * numbers) and k_R (a mask of as many), and */
@@ -21,9 +21,9 @@
  * r32_signed                       the numbers that the bit patterns are as signed integers, rounded
  * r32_octave                       of a row of 32 numbers, in each place that at the lowest five bits
  *                                  of v's exponent; shorter where the last argument, a constant,
- *                                  says that r32_usual was true of v */
+ *                                  says that r32_usual(v) was true */
 // clang-format on
-/* Nothing here may be contracted. */
+/* No product and sum may be contracted to an FMA. */
 #ifndef FD_REAL_H
 #define FD_REAL_H
 
@@ -37,13 +37,13 @@ typedef struct fd_operands {
     char *out[2];
 } fd_operands;
 
-/* What the loops of act.h are told. */
+/* The arguments of the loops in act.h. */
 typedef struct fd_act_context {
     double scale;
     fd_act act;
 } fd_act_context;
 
-/* In the bodies, for the dtype D with the compute type R: */
+/* Names used in the bodies, for the dtype D and its compute type R: */
 #define V(op) FD_CAT(R, op)
 #define VR FD_CAT(v, R)
 #define VN FD_CAT(FD_N, R)

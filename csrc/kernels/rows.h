@@ -1,9 +1,9 @@
-/* The keep bits of 64 elements at a time where rows of elements share a decision each: made in
- * registers, between the words that are applied, so that they cost hardly any time of their own. */
+/* The keep bits of 64 elements at a time where each row of elements shares one decision. They are
+ * made in registers, between two words that are applied, which hides nearly all of their cost. */
 #ifndef FD_ROWS_H
 #define FD_ROWS_H
 
-/* A copy of what is needed of fd_rows, because behind its pointer a store might change it. */
+/* A local copy of fd_rows: a store through another pointer could alias the original. */
 typedef struct row_words {
     const uint8_t *bits, *end;
     const uint64_t *words;
@@ -17,7 +17,7 @@ FD_INLINE uint64_t row_bit(const row_words *r) {
     return 0 - (uint64_t)(r->bits[r->bit >> 3] >> (r->bit & 7) & 1);
 }
 
-/* From element `first` of row 0 on. */
+/* Start at element `first` of row 0. */
 FD_INLINE row_words row_words_at(const fd_rows *rows, size_t first) {
     row_words r = {rows->bits, rows->end, rows->words, rows->run, 0, 0, 0, rows->times, 0};
     r.bit = first / r.run;
@@ -34,8 +34,8 @@ FD_INLINE row_words row_words_at(const fd_rows *rows, size_t first) {
     return r;
 }
 
-/* Rows of at least 64: a word meets two of them at most. Only the bits of rows that are met by the
- * first `count` elements are looked at. */
+/* Rows of at least 64 elements: a word spans two of them at most. Only the bits of rows that the
+ * first `count` elements belong to are read. */
 FD_INLINE uint64_t long_row_word(row_words *r, size_t count) {
     uint64_t w = r->late;
     if (r->left < count) {
@@ -48,7 +48,7 @@ FD_INLINE uint64_t long_row_word(row_words *r, size_t count) {
     return w;
 }
 
-/* Shorter rows: a table has as many of them as fit into a word, for all that they can be. */
+/* Shorter rows: a table maps the bits of the rows in a word to the word. */
 FD_INLINE uint64_t short_row_word(row_words *r) {
     uint64_t w = r->late;
     unsigned fill = (unsigned)r->left;

@@ -1,16 +1,16 @@
-/* Softmax of a row of scores and its gradient, by runs of at most 4096 elements; what each kernel
- * gives stands in kernel.h.
+/* Softmax of a row of scores and its gradient, by runs of at most 4096 elements; kernel.h says what
+ * each kernel computes.
  *
- * Sums have the order of sums.h; what takes no part is +0.0. */
+ * Sums have the order of sums.h; masked scores give +0.0. */
 
-/* The registers that hold 16 places. */
+/* The registers that hold 16 partial sums. */
 #define PLACES (16 / VN)
 
-/* What is read and written from element number `i` of a run on: 64 elements, at the end by way of
- * `copies`, so that nothing is touched that is not the caller's. */
+/* The 64 elements of a run from element `i` on. The tail goes through `copies`: no load or store
+ * touches memory outside the caller's arrays. */
 typedef struct FD_CAT(softmax_step, D) {
-    size_t n;            /* 1..64 of them are there */
-    uint64_t take, keep; /* bits: which take part, and which are kept */
+    size_t n;            /* how many of the 64 exist */
+    uint64_t take, keep; /* bits: unmasked scores, and kept weights */
     const char *x, *add, *dy;
     char *y, *weights;
     FD_ALIGN64 char copies[5][FD_STEP * FD_SIZE];
@@ -48,8 +48,8 @@ FD_INLINE void FD_CAT(softmax_end, D)(const FD_CAT(softmax_step, D) * at, const 
     if (at->weights) { memcpy(run->weights + i * FD_SIZE, at->weights, at->n * FD_SIZE); }
 }
 
-/* Calls `step` for each 64 elements, inlined for what is common (all take part, nothing is added)
- * and for the rest. */
+/* Call `step` for each 64 elements, inlined once for the common case (no score masked, no additive
+ * mask) and once for the rest. */
 typedef void FD_CAT(softmax_fn, D)(const FD_CAT(softmax_step, D) * at, int masked, void *context);
 FD_INLINE void FD_CAT(softmax_walk, D)(const fd_softmax_run *run, int writes,
                                        FD_CAT(softmax_fn, D) * step, void *context) {
@@ -79,7 +79,7 @@ typedef struct FD_CAT(softmax_state, D) {
     VR most[4], sum[PLACES], product[PLACES];
 } FD_CAT(softmax_state, D);
 
-/* exp of the scores in four registers of the step, `apart` from each other. */
+/* exp of the scores in four registers of the step, `apart` registers from each other. */
 FD_INLINE void FD_CAT(softmax_exp, D)(const FD_CAT(softmax_step, D) * at, int masked, int first,
                                       int apart, const FD_CAT(softmax_state, D) * s, VR *e) {
     FD_UNROLL
@@ -90,7 +90,7 @@ FD_INLINE void FD_CAT(softmax_exp, D)(const FD_CAT(softmax_step, D) * at, int ma
     V(exp_four)(e);
 }
 
-/* dy of what takes part and is kept, scaled. */
+/* dy of unmasked and kept weights, scaled. */
 FD_INLINE VR FD_CAT(softmax_dy, D)(const FD_CAT(softmax_step, D) * at, int i,
                                    const FD_CAT(softmax_state, D) * s) {
     return V(keep)(V(mask)(at->keep & at->take, i),
@@ -103,7 +103,7 @@ FD_INLINE void FD_CAT(largest_step, D)(const FD_CAT(softmax_step, D) * at, int m
     FD_UNROLL
     for (int i = 0; i < FD_STEP / VN; i++) {
         VR z = FD_CAT(softmax_score, D)(at, masked, i, s->scale);
-        s->most[i % 4] = V(max)(z, s->most[i % 4]); /* passes over a nan */
+        s->most[i % 4] = V(max)(z, s->most[i % 4]); /* ignores a nan */
     }
 }
 

@@ -1,9 +1,9 @@
-/* Bodies that work on the words of a packed mask, for DropBlock: plain C, which compilers turn into
- * the vectors of each instruction set. */
+/* DropBlock's kernels on the words of a packed mask: plain C, which compilers vectorise for each
+ * instruction set. */
 
 enum { FD_SPREAD_WORDS = 16 };
 
-/* Bytes index..index+7 of n; those that do not exist are zero. */
+/* Bytes index..index+7 of n; bytes outside are zero. */
 FD_NOINLINE uint64_t word_within(const uint8_t *bits, size_t n, ptrdiff_t index) {
     uint64_t w = 0;
     for (int i = 0; i < 8; i++) {
@@ -13,15 +13,15 @@ FD_NOINLINE uint64_t word_within(const uint8_t *bits, size_t n, ptrdiff_t index)
     return w;
 }
 
-/* What the 8 bytes from `at` on receive from `skip` bytes and `shift` bits before them. */
+/* The 8 bytes at `at` of the mask shifted up by `skip` bytes and `shift` bits. */
 static uint64_t received(const uint8_t *bits, size_t n, size_t at, size_t skip, unsigned shift) {
     ptrdiff_t from = (ptrdiff_t)at - (ptrdiff_t)skip;
     return word_within(bits, n, from) << shift |
            word_within(bits, n, from - 8) >> 1 >> (63 - shift);
 }
 
-/* Some words from `at` on, with at - skip >= 8. They are read before they are written: a constant
- * number of them stays in registers, and compilers need not fear that the loop feeds itself. */
+/* Several words at `at`, with at - skip >= 8. All are read before any is written: a constant number
+ * of them stays in registers, and the compiler sees no loop-carried dependence. */
 FD_INLINE void spread_words(uint8_t *bits, size_t at, size_t skip, unsigned shift, size_t count) {
     uint64_t words[FD_SPREAD_WORDS];
     const uint8_t *from = bits + at - skip;
@@ -32,7 +32,7 @@ FD_INLINE void spread_words(uint8_t *bits, size_t at, size_t skip, unsigned shif
     for (size_t i = 0; i < count; i++) { fd_store64(bits + at + 8 * i, words[i]); }
 }
 
-/* From the end down, so that what is read has not been written. */
+/* From the end down, so that no word is read after it was written. */
 static void spread_bits(uint8_t *bits, size_t n, size_t distance) {
     size_t skip = distance / 8, at = n / 8 * 8;
     unsigned shift = distance % 8;

@@ -1,9 +1,9 @@
-/* The order that sums have, and so the same bits, in all instruction sets; included once for each
- * compute type R. Of each 64 numbers, place j = 0..15 takes (e[j] + e[j + 16]) + (e[j + 32] +
- * e[j + 48]), and after a run of them (4096 of a softmax, 256 squares) the places are added by
- * halves, and that to the rest in binary64. What the last 64 lack is +0.0. */
+/* One order of summation for all instruction sets, hence the same bits; included once for each
+ * compute type R. Partial sum j = 0..15 takes (e[j] + e[j + 16]) + (e[j + 32] + e[j + 48]) of each
+ * 64 numbers. After a run (4096 numbers of a softmax, 256 squares) the partial sums are added by
+ * halves, and the result to a total in binary64. The last 64 are padded with +0.0. */
 
-/* The registers that hold 16 places. */
+/* The registers that hold 16 partial sums. */
 #define PLACES (16 / VN)
 
 FD_INLINE VR V(four)(const VR *e) { return V(add)(V(add)(e[0], e[1]), V(add)(e[2], e[3])); }

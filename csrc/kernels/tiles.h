@@ -1,4 +1,4 @@
-/* What bodies that multiply matrices with masks share, whatever the dtype. */
+/* Sizes and types of the tiled matrix products with masks, for every dtype. */
 #ifndef FD_TILES_H
 #define FD_TILES_H
 
@@ -12,13 +12,13 @@ FD_INLINE v_r64 r64_unpack(const double *p) { return r64_load_f64((const char *)
 FD_INLINE void r32_pack(float *p, v_r32 v) { r32_store_f32((char *)p, v); }
 FD_INLINE void r64_pack(double *p, v_r64 v) { r64_store_f64((char *)p, v); }
 
-/* In the bodies: a number of the compute type, and registers of them in memory. */
+/* Names used in the bodies: a number of the compute type, and a register of them in memory. */
 #define NUMBER FD_CAT(n, R)
 #define PACK(p, v) V(pack)(p, v)
 #define UNPACK(p) V(unpack)(p)
 
-/* Rows that share the loads of what they are multiplied with: 8 sums to hide an addition's latency,
- * but no more than there are registers for. */
+/* Rows that share each load of x: 8 sums hide the latency of an addition, if there are registers
+ * enough. */
 #define FD_DOT_ROWS (VN >= 8 ? VN / 4 : 1)
 
 enum {
@@ -30,7 +30,7 @@ enum {
 
 static void mask_bits(uint8_t *bits, size_t n, const fd_draw *d);
 
-/* The bits of a tile for one sample; how far its rows are apart in them. */
+/* Draw the keep bits of a tile for one sample; returns the distance of two rows in bits. */
 FD_INLINE size_t draw_tile(const fd_linear *l, size_t sample, size_t output, size_t outputs,
                            size_t input, size_t n, uint8_t *bits) {
     fd_draw d = l->draw;

@@ -1,3 +1,3 @@
-/* Everything that a vector instruction set has for one dtype. */
+/* All kernels of a vector instruction set for one dtype. */
 #include "dropout.h"
 #include "family.h"

@@ -1,8 +1,7 @@
-/* Walks n elements of dtype D, 64 at a time with the word of their keep bits; included for each D.
- */
+/* Loops over n elements of dtype D, 64 at a time with their keep bits; included for each D. */
 
-/* Each is inlined into a loop of its own, with its `context` in registers. `word` is told where 64
- * elements of each operand are. */
+/* Each `word` function is inlined into a loop of its own, with `context` in registers. It gets the
+ * addresses of 64 elements of each operand. */
 typedef void FD_CAT(word_fn, D)(const fd_operands *at, uint64_t w, const void *context);
 
 FD_INLINE void FD_CAT(advance, D)(fd_operands *at, int inputs, int outputs) {
@@ -10,8 +9,8 @@ FD_INLINE void FD_CAT(advance, D)(fd_operands *at, int inputs, int outputs) {
     for (int i = 0; i < outputs; i++) { at->out[i] += FD_STEP * FD_SIZE; }
 }
 
-/* The bits are read in whole words. What is left at the end goes through copies, so that no read or
- * write touches an element that is not the caller's. */
+/* The bits are read in whole words. The tail goes through copies: no load or store touches memory
+ * outside the caller's arrays. */
 FD_INLINE void FD_CAT(walk_bits, D)(fd_operands at, int inputs, int outputs, size_t n,
                                     const uint8_t *bits, FD_CAT(word_fn, D) * word,
                                     const void *context) {
@@ -30,8 +29,8 @@ FD_INLINE void FD_CAT(walk_bits, D)(fd_operands at, int inputs, int outputs, siz
 }
 
 #if defined(FD_VL)
-/* A block whose bits are drawn where they are needed: the generator's arithmetic hides behind the
- * memory's time. */
+/* A block whose bits are drawn word by word in the loop: the generator's arithmetic overlaps with
+ * memory accesses. */
 FD_INLINE void FD_CAT(walk_block, D)(fd_operands at, int inputs, int outputs, const fd_block *block,
                                      FD_CAT(word_fn, D) * word, const void *context) {
     vu threshold = vu_fields((int16_t)block->threshold);
@@ -46,8 +45,8 @@ FD_INLINE void FD_CAT(walk_block, D)(fd_operands at, int inputs, int outputs, co
 }
 #endif
 
-/* The bits of a block are drawn first where `word` computes so much that this costs next to nothing
- * and its loop has no register to spare. */
+/* A block whose bits are drawn first: for a `word` that needs all registers, and computes so much
+ * that a pass for the bits costs little. */
 FD_INLINE void FD_CAT(walk, D)(fd_operands at, int inputs, int outputs, size_t n,
                                const fd_keep *keep, int computes, FD_CAT(word_fn, D) * word,
                                const void *context) {

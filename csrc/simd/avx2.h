@@ -80,7 +80,7 @@ FD_INLINE __m256i fd_keep32(uint64_t w, int i) {
     __m256i v = _mm256_set1_epi32((int)(uint32_t)(i & 4 ? w >> 32 : w));
     return _mm256_cmpeq_epi32(_mm256_and_si256(v, bit), bit);
 }
-/* Without unpacking fields first: this is what makes a given mask cost no time in binary32. */
+/* Expanding bits directly, without unpacking fields first, hides the cost of a given mask. */
 #define FD_WORD_F32
 FD_INLINE void word_f32(const char *x, char *y, uint64_t w, vs_f32 s, int nt) {
     FD_UNROLL

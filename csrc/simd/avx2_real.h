@@ -1,4 +1,4 @@
-/* Arithmetic vocabulary of AVX2 with FMA: what simd/real.h says, on 8 binary32 or 4 binary64
+/* Arithmetic vocabulary of AVX2 with FMA: what kernels/real.h says, on 8 binary32 or 4 binary64
  * numbers. A mask is a register whose lanes are all ones or all zeros. */
 #ifndef FD_SIMD_REAL_H
 #define FD_SIMD_REAL_H

@@ -1,4 +1,5 @@
-/* Arithmetic vocabulary of AVX-512: what simd/real.h says, on 16 binary32 or 8 binary64 numbers. */
+/* Arithmetic vocabulary of AVX-512: what kernels/real.h says, on 16 binary32 or 8 binary64 numbers.
+ */
 #ifndef FD_SIMD_REAL_H
 #define FD_SIMD_REAL_H
 

@@ -1,5 +1,5 @@
-/* Arithmetic vocabulary of plain C: what simd/real.h says, on one number at a time, for any target.
- */
+/* Arithmetic vocabulary of plain C, for any target: what kernels/real.h says, on one number at a
+ * time. */
 #ifndef FD_SIMD_REAL_H
 #define FD_SIMD_REAL_H
 

@@ -1,5 +1,6 @@
-/* Arithmetic vocabulary on 128-bit vector extensions, for SSE2, NEON and the rest: what simd/real.h
- * says, on 4 binary32 or 2 binary64 numbers. A mask's lanes are all ones or all zeros. */
+/* Arithmetic vocabulary on 128-bit vector extensions, for SSE2, NEON and the rest: what
+ * kernels/real.h says, on 4 binary32 or 2 binary64 numbers. A mask's lanes are all ones or zeros.
+ */
 #ifndef FD_SIMD_REAL_H
 #define FD_SIMD_REAL_H
 

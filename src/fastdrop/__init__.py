@@ -86,7 +86,7 @@ __all__ = [
     "zoneout_backward",
 ]
 
-# A backend that was asked for and cannot run is an error now, not at the first call.
+# Load the backend that was asked for: where it cannot run, fail at import, not at a later call.
 if _os.environ.get(_backends.VARIABLE):
     _backends.active()
 

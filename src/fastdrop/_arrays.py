@@ -1,6 +1,6 @@
 """What fastdrop accepts: dtypes, layouts, overlap, shapes, masks and flags.
 
-What callers pass is made plain arrays by `_convert`; no other module raises about arrays. Every
+`_convert` makes plain arrays of arguments; these two modules raise all errors about arrays. Every
 check runs before anything is written and before a generator moves. Messages read
 ``<argument> has to be <expected>, but got <what came>``.
 """
@@ -30,8 +30,8 @@ HALF_KINDS: Final = ("float16", "bfloat16")
 # NumPy's limit on axes, and the elements an array can have.
 _MAX_AXES = 64
 _MAX_ELEMENTS = sys.maxsize
-# `ndarray.flat`, by which the Python backends read strided arrays, takes only so many. Arrays with
-# more reach the backends without their axes of length 1; the rest cannot be more in any memory.
+# The most axes of `ndarray.flat`, by which the Python backends read strided arrays. Arrays with
+# more lose their axes of length 1: 33 longer axes would be more elements than any memory holds.
 FLAT_AXES = 32
 
 # bfloat16 comes from ml_dtypes, which fastdrop does not import: its dtype is added when first met.
@@ -131,7 +131,7 @@ def _as_input_like(value: npt.ArrayLike, x: Array, argument: str, of: str) -> Ar
 
 
 def check_written(array: Array, argument: str) -> None:
-    """What every array that is written to has to be, in place or as `out`."""
+    """Raise unless `array` can be written: writeable, and without elements that share memory."""
     if not array.flags.writeable:
         raise ValueError(f"{argument} has to be writeable, but got a read-only array")
     if overlaps_itself(array):
@@ -165,7 +165,7 @@ def check_out(out: object, x: Array, argument: str = "x") -> Array:
 
 
 def check_overlap(out: Array, x: Array, argument: str) -> None:
-    """`out` and an operand of the same shape and dtype may be the same memory, or apart."""
+    """Raise where `out` overlaps an operand of its shape and dtype in part."""
     if overlap(out, x) and not same_layout(out, x):
         raise ValueError(
             f"out has to be {argument} itself or share no memory with it, "
@@ -207,7 +207,7 @@ def _check_form(
 
 
 def check_rank(array: Array, least: int, most: int | None, argument: str = "x") -> None:
-    """The number of axes: from `least` to `most`, where None stands for any number."""
+    """Raise unless `array` has `least` to `most` axes; None is no upper limit."""
     if least <= array.ndim <= (array.ndim if most is None else most):
         return
     if most is None:
@@ -228,7 +228,7 @@ def axis_of(axis: int, array: Array, argument: str, of: str = "x") -> int:
 
 
 def axis_in(axis: int, shape: tuple[int, ...], argument: str, of: str) -> int:
-    """The same of what has that shape."""
+    """`axis` counted from the front, for an array of `shape`."""
     if not -len(shape) <= axis < len(shape):
         raise ValueError(
             f"{argument} has to be an axis of {of}, which has shape {shape}, but got {axis}"
@@ -377,7 +377,7 @@ def score_mask(mask: npt.ArrayLike, scores: Array) -> Array:
 
 
 def check_apart(read: Array, written: Array, argument: str) -> None:
-    """An operand of another shape, which is read while `written` is written, must not lie in it."""
+    """Raise where an operand of another shape overlaps `written`."""
     if overlap(read, written):
         raise ValueError(
             f"{argument} has to share no memory with the array that is written, "

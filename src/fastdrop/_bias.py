@@ -1,4 +1,4 @@
-"""What bias and activation of a fused call have to be, and the bias as backends take it."""
+"""Checks of bias and activation, and the repeated bias that backends read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Activation: TypeAlias = Literal["none", "relu", "gelu", "gelu_tanh", "silu"]
 
 ACTIVATIONS = ("none", "relu", "gelu", "gelu_tanh", "silu")
 
-# How far a lengthened bias goes on after its end: no operation reads more of it at once.
+# Elements by which a bias is lengthened: operations read at most so many at once.
 _LONGER = 4096
 
 
@@ -43,9 +43,9 @@ def as_bias(bias: npt.ArrayLike, x: Array) -> Array:
 
 
 def lengthened(bias: Array | None, x: Array, kind: str) -> Bias:
-    """`bias`, or what changes nothing, again and again, as an operation on `x` reads it."""
+    """`bias` repeated, so that a run of `x` reads it without wrapping around; -0.0 for None."""
     if bias is None or bias.size == 0:
-        bias = np.full(1, -0.0, x.dtype)  # to add it changes nothing, not even another -0.0
+        bias = np.full(1, -0.0, x.dtype)  # the neutral element of addition: -0.0 + -0.0 is -0.0
     longer = np.empty(bias.size + min(_LONGER, x.size), bias.dtype)
     whole = longer.size // bias.size * bias.size
     longer[:whole].reshape(-1, bias.size)[...] = bias

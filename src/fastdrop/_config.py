@@ -31,7 +31,7 @@ ISA_NAMES = ("avx512", "avx2", "neon", "vec128", "scalar")
 
 def _usable_cpus() -> int:
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))  # what taskset, cpusets and batch systems leave us
+        return len(os.sched_getaffinity(0))  # respects taskset, cpusets and batch systems
     return os.cpu_count() or 1
 
 

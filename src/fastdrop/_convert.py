@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-# What `numpy.asarray` looks for in an object that is neither an array nor a sequence.
+# The attributes that `numpy.asarray` looks for in an object that is no array and no sequence.
 _NUMPY_PROTOCOLS = ("__array__", "__array_interface__", "__array_struct__")
 
 # DLPack's numbers of the devices whose memory the CPU reads: CPU, pinned for CUDA and for ROCm,
@@ -52,7 +52,7 @@ def itself(value: object, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 def check_unmasked(value: object, argument: str) -> None:
     """Refuse a masked array, and lists and tuples that hold one."""
-    # Who has a masked array has imported its module, which NumPy does at first use.
+    # numpy.ma is imported lazily: where it is not, there can be no masked array.
     masked = sys.modules.get("numpy.ma")
     if masked is None or not _holds(value, masked.MaskedArray, set()):
         return
@@ -81,7 +81,7 @@ def _holds(value: object, kind: type, seen: set[int]) -> bool:
     if not isinstance(value, list | tuple) or id(value) in seen:
         return False
     seen.add(id(value))
-    # By types first: a list of a million numbers has one.
+    # Look at the set of types first: a list of a million numbers has one type.
     types = [t for t in set(map(type, value)) if issubclass(t, (kind, list, tuple))]
     return bool(types) and any(_holds(v, kind, seen) for v in value if type(v) in types)
 

@@ -43,7 +43,7 @@ def overlaps_itself(array: Array) -> bool:
 
 
 def overlap(a: Array, b: Array) -> bool:
-    """Whether any byte belongs to both; True where that takes too long to find out."""
+    """Whether two arrays share a byte; True where the search would take too long."""
     try:
         # NumPy's annotation knows two of the values that it takes.
         return np.shares_memory(a, b, max_work=_OVERLAP_WORK)  # type: ignore[arg-type]

@@ -17,7 +17,7 @@ _LARGEST_BINARY64 = (2 - 2.0**-52) * 2.0**1023
 
 
 class Plan(NamedTuple):
-    """What every backend is told of ``p``.
+    """``p`` as backends take it.
 
     A block's threshold is ``threshold``, or one more where the block's threshold word is below
     ``fraction``; an element is dropped where its signed 16-bit field is below the block's
@@ -30,7 +30,7 @@ class Plan(NamedTuple):
 
 
 class Affine(NamedTuple):
-    """What alpha dropout does: ``x * scale + shift`` to a kept element, ``dropped`` for another.
+    """Coefficients of alpha dropout: ``x * scale + shift`` where kept, ``dropped`` elsewhere.
 
     Scale and shift are rounded to the compute type, ``dropped`` to the type of the array.
     """
@@ -93,7 +93,7 @@ def make_plan(p: float, kind: str, mode: str = "inverted") -> Plan:
     return _plan(check_p(p), kind, check_mode(mode) == "inverted")
 
 
-@functools.lru_cache(maxsize=64)  # a program uses few rates, each in every step
+@functools.lru_cache(maxsize=64)  # a program uses few rates, in every step
 def _plan(p: float, kind: str, inverted: bool) -> Plan:
     if p == 1:
         # Nothing is kept, so nothing is scaled; 1 / (1 - p) would divide by zero.
@@ -118,14 +118,14 @@ def make_block_plan(p: float, lengths: tuple[int, ...], block: int) -> Plan:
     return make_plan(_nearest(numerator, denominator, 53), "float64", "standard")
 
 
-@functools.lru_cache(maxsize=1024)  # of small arrays few numbers come again and again
+@functools.lru_cache(maxsize=1024)  # small arrays give few different counts
 def kept_scale(size: int, kept: int, kind: str) -> float:
-    """``size / kept``: what makes up for all that was dropped, where the number is known."""
+    """``size / kept``: the scale where the number of kept elements is known."""
     return _rounded(_nearest(size, kept, 53), kind)
 
 
 def evaluation_scale(p: float, kind: str) -> float:
-    """What mode "standard" multiplies with in evaluation: 1 - p."""
+    """1 - p in the compute type: the factor of evaluation in mode "standard"."""
     return _rounded(_keep_probability(check_p(p)), kind)
 
 
@@ -135,7 +135,7 @@ def dropped_scale(p: float, kind: str) -> float:
 
 
 def make_affine(p: float, kind: str) -> Affine:
-    """What alpha dropout with probability ``p`` does to the elements."""
+    """The coefficients of alpha dropout."""
     p = check_p(p)
     # Everything is dropped to +0.0 at 1, where the formula would divide by zero.
     return Affine(1.0, 0.0, 0.0) if p == 1 else _affine(p, kind)
@@ -150,7 +150,7 @@ def check_noise_p(p: object) -> float:
 
 
 def dropout_deviation(p: float, kind: str) -> float:
-    """What Gaussian dropout's noise deviates: sqrt(p / (1 - p)) in binary64, then rounded."""
+    """The noise's standard deviation: sqrt(p / (1 - p)) in binary64, then rounded."""
     return _rounded(float(_noise_deviation(check_noise_p(p))), kind)
 
 
@@ -162,11 +162,11 @@ def check_deviation(value: object, argument: str, kind: str) -> float:
     return number
 
 
-# --- from p and dtype to what a call is told ------------------------------------------------------
+# --- rates: from p and dtype to the numbers of a call ---------------------------------------------
 
 
 class Rate(NamedTuple):
-    """What a variant makes of p: the threshold of its decisions, and its operation's numbers."""
+    """A variant's numbers for one p and dtype: the threshold, and those of the operation."""
 
     plan: Plan | None
     numbers: tuple[float, ...]
@@ -176,7 +176,7 @@ _Value = TypeVar("_Value")
 
 
 def _remembered(function: Callable[[float, str], _Value]) -> Callable[[Any, str], _Value]:
-    """The function, with a memory for numbers that are floats: a program uses few rates."""
+    """Cache `function` for arguments of type float; a program uses few rates."""
     memory = functools.lru_cache(maxsize=64)(function)
 
     @functools.wraps(function)
@@ -188,44 +188,44 @@ def _remembered(function: Callable[[float, str], _Value]) -> Callable[[Any, str]
 
 @_remembered
 def factor_rate(p: float, kind: str) -> Rate:
-    """What is kept is divided by 1 - p."""
+    """Kept elements are multiplied by 1 / (1 - p)."""
     plan = make_plan(p, kind)
     return Rate(plan, (plan.scale,))
 
 
 @_remembered
 def standard_rate(p: float, kind: str) -> Rate:
-    """What is kept stays as it is."""
+    """Kept elements are multiplied by 1."""
     plan = make_plan(p, kind, "standard")
     return Rate(plan, (plan.scale,))
 
 
 @_remembered
 def plain_rate(p: float, kind: str) -> Rate:
-    """Decisions alone."""
+    """Decisions without a scale."""
     return Rate(make_plan(p, kind), ())
 
 
 @_remembered
 def affine_rate(p: float, kind: str) -> Rate:
-    """Alpha dropout."""
+    """The coefficients of alpha dropout."""
     return Rate(make_plan(p, kind), tuple(make_affine(p, kind)))
 
 
 @_remembered
 def affine_slope_rate(p: float, kind: str) -> Rate:
-    """Its gradient."""
+    """The slope of alpha dropout, for its gradient."""
     return Rate(make_plan(p, kind), (make_affine(p, kind).scale,))
 
 
 def block_rate(p: float, _kind: str) -> Rate:
-    """DropBlock: what its decisions are drawn with depends on the array's shape, too."""
+    """DropBlock: p itself, because the threshold of its seeds also depends on the array's shape."""
     return Rate(None, (check_p(p),))
 
 
 @_remembered
 def deviation_rate(p: float, kind: str) -> Rate:
-    """Noise that has dropout's variance."""
+    """Noise with dropout's variance."""
     return Rate(None, (dropout_deviation(p, kind),))
 
 
@@ -241,12 +241,12 @@ def no_scale(_p: float, _kind: str) -> tuple[float, ...]:
 
 
 def evaluation_scales(p: float, kind: str) -> tuple[float, ...]:
-    """1 - p."""
+    """The factor 1 - p of an evaluation."""
     return (evaluation_scale(p, kind),)
 
 
 def both_scales(p: float, kind: str) -> tuple[float, ...]:
-    """1 - p and p."""
+    """The factors 1 - p and p of an evaluation."""
     return evaluation_scale(p, kind), dropped_scale(p, kind)
 
 
@@ -287,7 +287,7 @@ def _nearest(numerator: int, denominator: int, digits: int) -> float:
     return math.ldexp(kept, excess - shift)
 
 
-# --- alpha dropout, and the noise that has dropout's variance -------------------------------------
+# --- alpha dropout, and noise with dropout's variance ---------------------------------------------
 
 # -scale * alpha of SELU, in binary64: what its output tends to for large negative input.
 _SATURATION: Final = Fraction(1.7580993408473766)

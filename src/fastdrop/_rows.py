@@ -1,4 +1,4 @@
-"""What the softmax is taken of: rows of scores, and what takes part in each."""
+"""Rows of scores for a softmax: their positions in the stream, and causal masking."""
 
 from typing import NamedTuple
 
@@ -8,12 +8,12 @@ from ._arrays import Array
 class Rows(NamedTuple):
     """How a backend is to read a two-dimensional array of scores.
 
-    Of a score z = x * scale, the additive mask added to it, and of what takes part in its row, the
-    softmax is taken. What takes no part is +0.0, and so is all of a row whose scores are -inf.
+    The softmax of each row is taken over its unmasked scores z = x * scale + additive mask. Masked
+    scores give +0.0, and so does every score of a row in which all are -inf.
 
     Every ``group`` rows are a group. Score i of row r of group g is at position
-    ``g * group_positions + r * row_positions + i`` from the key's offset on. In the first row of a
-    group ``visible`` scores take part, and in each later one, one more.
+    ``g * group_positions + r * row_positions + i`` from the key's offset on. The first
+    ``visible`` scores are unmasked in the first row of a group, and one more in each later row.
     """
 
     scale: float
@@ -27,6 +27,6 @@ class Rows(NamedTuple):
 
 
 def plain_rows(x: Array, scale: float, mask: Array | None) -> Rows:
-    """The rows of `x`, which number their scores one after the other and are seen in full."""
+    """The rows of `x`, with consecutive positions and no score masked."""
     rows, n = x.shape
     return Rows(scale, mask, max(rows, 1), rows * n, n, n)

@@ -98,7 +98,7 @@ CASES = (
         0x712CB973,
         (0x7F753B65, 0xF69C18DF, 0x8F696B43, 0x4334935B),
     ),
-    # One field in 65,536 shows which of two thresholds its block has: here are one of each.
+    # Only one field value in 65,536 tells a block's two thresholds apart: these keys cover both.
     Case(
         2026, 2**63, 16200, 0.1, 100, 0x56F3A028, (0x72CEF8B3, 0xF909B630, 0xB627F7FA, 0x3D001846)
     ),
@@ -169,7 +169,7 @@ def _mistakes_in_results(case: Case, key: Key, kind: str, expected: int) -> Iter
     if checksum(out) != expected:
         yield f"a bool mask applied, {kind}"
     if x.dtype == kind:
-        # The public functions have a compiled way of their own to the kernels.
+        # Also check the public functions: they reach the kernels through the compiled front.
         if checksum(dropout(x, case.p, rng=key)) != expected:
             yield f"fastdrop.dropout, {kind}"
         if checksum(dropout_(x, case.p, rng=key)) != expected:

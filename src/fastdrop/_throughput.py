@@ -28,20 +28,20 @@ from .elementwise import dropout
 SIZES = {"64 K": 1 << 16, "1 M": 1 << 20, "16 M": 1 << 24}
 P = 0.1
 
-# Shorter than this, a sample would show the clock rather than the call.
+# Shorter samples would measure the clock's resolution rather than the call.
 _SAMPLE_SECONDS = 3e-4
 
-# A row runs before its sample: so many calls and so long, but hardly longer than this. The row
-# before it has left its own data in the caches, which three passes bring back, and on a virtual
-# machine choosing an instruction set empties them too. Without this, whatever follows NumPy's
-# dropout by hand is half as fast.
+# Warm-up before each sample: at least so many calls and so long, at most so long. The row before
+# left its own data in the caches, and three passes bring back this row's; on a virtual machine,
+# choosing an instruction set (CPUID) empties the caches too. Without a warm-up, the row after
+# NumPy's dropout by hand is half as fast.
 _WARM_UP_CALLS = 4
 _WARM_UP_SECONDS = 1e-3
 _WARM_UP_AT_MOST = 1e-2
 
 
 class Row(NamedTuple):
-    """A statement to measure, and what has to be in use for it."""
+    """A statement to measure, and the implementation to measure it with."""
 
     label: str
     timer: Timer

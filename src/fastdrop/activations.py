@@ -11,7 +11,7 @@ from ._rng import RNGLike
 from .pipeline import run
 from .variants import BIAS_ACT_DROPOUT, BIAS_ACT_DROPOUT_BACKWARD
 
-# Rows that are summed in the compute type before the rest is summed in float64.
+# Rows summed in the compute type; sums of so many rows are then added in float64.
 _ROWS = 128
 
 

@@ -1,8 +1,8 @@
 """Dropout of contiguous blocks: DropBlock.
 
 Seeds are drawn, one decision for each place where the lowest corner of a block can lie, and each
-drops the block at it. What is kept is multiplied with the number of all elements over the number
-of those that are kept, which depends on the mask alone.
+drops the block at it. Kept elements are scaled by the number of all elements over the number of
+kept ones, which depends on the mask alone.
 """
 
 from __future__ import annotations

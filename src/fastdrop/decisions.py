@@ -1,4 +1,4 @@
-"""What is decided as one: the shape of the decisions for an array, 1 along axes that share them.
+"""Shared decisions: the shape of the decisions for an array, 1 along axes that share them.
 
 The decisions, in C order, are the positions in the stream.
 """

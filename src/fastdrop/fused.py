@@ -1,4 +1,4 @@
-"""Dropout in one pass with what stands next to it in a network."""
+"""Fused operations of two inputs: dropout + residual addition, and zoneout."""
 
 from __future__ import annotations
 

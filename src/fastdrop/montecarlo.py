@@ -1,4 +1,4 @@
-"""Many samples of dropout: of an array, and of what a network makes of its input.
+"""Monte Carlo dropout: samples of an array, and statistics of a network's samples.
 
 Sample k draws from stream + k, so that it is the same whatever the number of samples.
 """
@@ -95,7 +95,7 @@ def dropout_samples(
     key = resolve(rng, array.size)
     if array.size:
         if array.ndim >= _arrays.FLAT_AXES:
-            # Here, because `storage` would take a single sample's axis away too.
+            # Squeeze here: `storage` would also remove the axis of samples if there is one sample.
             ones = [d for d, n in enumerate(array.shape) if n == 1]
             array = array.squeeze(tuple(ones))
             target = target.squeeze(tuple(d + 1 for d in ones))

@@ -1,4 +1,4 @@
-"""Gaussian noise, multiplied and added."""
+"""Gaussian noise, multiplicative and additive."""
 
 from __future__ import annotations
 

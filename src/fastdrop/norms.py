@@ -91,7 +91,7 @@ def max_norm_(w: Array, c: float, axis: int | tuple[int, ...] | None = 1) -> Arr
 
 
 def limit_norms(array: Array, kind: str, limit: float, axes: tuple[int, ...]) -> None:
-    """The same for an array, or what stores one, that has been checked."""
+    """`max_norm_` for a checked array, or the 16-bit storage of one."""
     if not array.size:
         return
     backend = backends.active()
@@ -108,10 +108,10 @@ def limit_norms(array: Array, kind: str, limit: float, axes: tuple[int, ...]) ->
 
 
 def _matrices(array: Array, axes: tuple[int, ...]) -> Array | None:
-    """`array` as matrices whose columns are the groups along `axes`, where it lies so in memory.
+    """`array` as matrices whose columns are the groups along `axes`, if memory allows it.
 
-    A view of three axes: matrices, in any order; the numbers of a group, in C order; and
-    neighbours in memory, which may be a single one where the numbers of a group are neighbours.
+    The view has three axes: matrices, in any order; the numbers of a group, in C order; and groups
+    that are adjacent in memory (one group where its own numbers are adjacent).
     """
     first, end = axes[0], axes[-1] + 1
     if array.flags.c_contiguous and end - first == len(axes):
@@ -142,7 +142,7 @@ def _matrices(array: Array, axes: tuple[int, ...]) -> Array | None:
 
 
 def _joined(axes: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Fewer axes over the same places in the same order: an axis joins the one that it fills."""
+    """Merge axes that step evenly through memory: fewer axes over the same elements in order."""
     joined: list[tuple[int, int]] = []
     for stride, length in axes:
         if joined and joined[-1][0] == stride * length:

@@ -27,10 +27,10 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def compiled(front: str, *variants: Variant) -> Callable[[_Function], _Function]:
-    """Put a function of the compiled core before the one that is decorated.
+    """Put a function of the compiled core in front of the decorated one.
 
-    It takes the common case, and calls the decorated one for every other. Without the compiled core
-    there is nothing to put before it.
+    It computes the common case, and calls the decorated function for every other. Without a
+    compiled core the decorated function is left alone.
     """
 
     def decorate(general: _Function) -> _Function:
@@ -106,7 +106,7 @@ def run(
 
 
 def _activation(act: tuple[object, npt.ArrayLike | None], x: Array) -> tuple[str, Array | None]:
-    """An activation and its bias, if they are what they have to be for `x`."""
+    """Check an activation and its bias for `x`."""
     name, bias = act
     values = None if bias is None else as_bias(bias, x)
     return check_activation(name), values
@@ -146,8 +146,7 @@ def apply(
         n, steps = math.prod(decisions), steps_of(decisions)
         if plan is not None:
             mask = room_for(n)
-    # A normal variate takes two positions.
-    key = resolve(rng, n if plan is not None else 2 * n)
+    key = resolve(rng, variant.positions * n)
     _compute(Call(variant.operation, kind, reads, writes, numbers, key, plan, steps, mask), act)
 
 
@@ -161,10 +160,10 @@ def apply_blocks(
     rng: RNGLike,
     mask_shape: tuple[int, ...],
 ) -> None:
-    """The same for blocks, which the spatial axes have `lengths` for.
+    """Reserve positions and drop blocks; `lengths` are those of the spatial axes.
 
     A decision is drawn for each place of a block's lowest corner. The mask is 1 along axes that
-    share it. What is kept is multiplied with the number of all elements over that of the kept ones.
+    share it. Kept elements are scaled by the number of all elements over that of kept ones.
     """
     n = math.prod(mask_shape)
     planes = n // math.prod(lengths)

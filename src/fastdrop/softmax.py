@@ -234,7 +234,7 @@ class SoftmaxCall(NamedTuple):
 
     @property
     def is_last(self) -> bool:
-        """Whether the rows lie in the order in which the decisions are numbered."""
+        """Whether the rows come in the order of the decisions' positions."""
         return self.axis == self.scores.ndim - 1
 
     def check_mask_apart(self, target: Array) -> None:
@@ -247,14 +247,14 @@ class SoftmaxCall(NamedTuple):
         return array if self.is_last else np.moveaxis(array, self.axis, -1)
 
     def by_rows(self, array: Array) -> _ByRows:
-        """The array itself where its rows lie so, or a copy."""
+        """The array itself where its rows are contiguous, or a copy."""
         moved = self._moved(array)
         if moved.flags.c_contiguous:
             return _ByRows(moved, False)
         return _ByRows(moved.copy(order="C"), True)
 
     def result_for(self, target: Array, *operands: _ByRows) -> Array:
-        """Where the rows of the result go: `target` itself, or memory that is there, or new."""
+        """The memory for the rows of the result: `target`, existing scratch, or new memory."""
         moved = self._moved(target)
         if moved.flags.c_contiguous:
             return moved
@@ -264,7 +264,7 @@ class SoftmaxCall(NamedTuple):
         return np.empty(moved.shape, moved.dtype)
 
     def put(self, result: Array, target: Array) -> None:
-        """Bring the rows of the result to where they belong, if they are not there."""
+        """Copy the rows of the result to `target` where they were computed elsewhere."""
         moved = self._moved(target)
         if not moved.flags.c_contiguous:
             moved[...] = result
@@ -296,7 +296,7 @@ class SoftmaxCall(NamedTuple):
         mask = self._moved(self.mask)
         if mask.dtype != np.bool_:
             mask = mask.view(_arrays.storage(self.scores, self.kind).dtype)
-        # Not all of NumPy takes as many axes as an array can have.
+        # Some NumPy functions take fewer axes than an array can have.
         long = tuple(n for n in mask.shape[:-1] if n != 1)
         return mask.reshape(*(long or (1,)), mask.shape[-1])
 

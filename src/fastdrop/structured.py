@@ -1,6 +1,6 @@
 """Dropout with decisions that are shared along axes.
 
-Every function here is `dropout` with a mask of a certain shape: `decisions` has the shapes.
+Each function is `dropout` with a smaller mask; `decisions` computes its shape.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """The variants of dropout, each as one declaration: read this first.
 
-A variant is what it reads, what is decided as one, what is computed of kept and of dropped
-elements, how its gradient is computed, and what evaluation computes. `pipeline` does the work of a
+A declaration says which operands a variant reads, which elements share a decision, the operation on
+kept and dropped elements, the gradient, and the evaluation. `pipeline` does the work of a
 public function from its declaration; signatures and docstrings stand with the functions.
-`backends.call` lists the operations, `decisions` the shapes of what is decided. Algorithms of their
-own (softmax, products with a mask for each sample, norms, Monte Carlo) are not here.
+`backends.call` lists the operations, `decisions` computes the shapes of shared decisions. Softmax,
+products with a mask for each sample, norms and Monte Carlo are algorithms of their own, not here.
 """
 
 from __future__ import annotations
@@ -31,15 +31,16 @@ from ._plan import (
 )
 from .backends.call import Operation
 
-Decisions: TypeAlias = Callable[..., tuple[int, ...]]
+Decisions: TypeAlias = Callable[..., tuple[int, ...] | None]
 """From an array and the variant's option, which it checks, to the shape of the decisions.
 
-With `argument`, errors call the array so."""
+None is a decision for each element. With `argument`, errors call the array so.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What is computed where nothing is drawn: an operation, and its numbers from p and dtype."""
+    """The operation of an evaluation, and its numbers for p and a dtype."""
 
     operation: Operation
     numbers: Callable[[float, str], tuple[float, ...]]
@@ -59,7 +60,9 @@ class Variant:
     rate: Callable[[Any, str], Rate] = factor_rate
     """From p and the dtype to the threshold of decisions and the numbers of the operation."""
     decisions: Decisions | None = None
-    """What is decided as one; None for each element by itself."""
+    """The shape of shared decisions; None for a decision for each element."""
+    positions: int = 1
+    """How many positions of the stream a decision takes."""
     evaluation: Evaluation | None = None
     """None for the input itself."""
     gradient: str = "same"
@@ -71,6 +74,10 @@ class Variant:
     """Where a decision drops a block: how many axes blocks have."""
     repeats: bool = False
     """Whether ``rng`` has to give the same key in every training call, as a gradient needs it."""
+
+    def __reduce__(self) -> str:
+        """Pickle and copy by name: a declaration exists once."""
+        return next(name for name, value in globals().items() if value is self)
 
 
 def _spatial(axes: int) -> Decisions:
@@ -85,8 +92,8 @@ def _corners(axes: int) -> Decisions:
     )
 
 
-def _noise_shape(x: Array, noise_shape: object) -> tuple[int, ...]:
-    return check_noise_shape(noise_shape, x.shape)
+def _noise_shape(x: Array, noise_shape: object = None) -> tuple[int, ...] | None:
+    return None if noise_shape is None else check_noise_shape(noise_shape, x.shape)
 
 
 def _all_but_time(x: Array, time_axis: object, argument: str = "x") -> tuple[int, ...]:
@@ -141,7 +148,7 @@ ATTENTION_DROPOUT: Final = Variant(
     "attention_dropout", "Vaswani et al. 2017", operands=("weights",), layer="AttentionDropout"
 )
 
-# --- the same by blocks: what is kept is multiplied with the number of all over that of kept ------
+# --- the same by blocks: kept elements are scaled by the number of all over that of kept ones -----
 
 DROP_BLOCK1D: Final = Variant(
     "drop_block1d",
@@ -210,6 +217,7 @@ GAUSSIAN_DROPOUT: Final = Variant(
     "Srivastava et al. 2014",
     operation="noise_factor",
     rate=deviation_rate,
+    positions=2,
     layer="GaussianDropout",
 )
 GAUSSIAN_NOISE: Final = Variant(
@@ -217,6 +225,7 @@ GAUSSIAN_NOISE: Final = Variant(
     "Bishop 1995",
     operation="noise_add",
     rate=noise_rate,
+    positions=2,
     gradient="identity",
     layer="GaussianNoise",
 )
@@ -271,3 +280,5 @@ BIAS_ACT_DROPOUT_BACKWARD: Final = Variant(
 )
 
 VARIANTS: Final = tuple(value for value in globals().values() if isinstance(value, Variant))
+BY_FUNCTION: Final = {variant.function: variant for variant in reversed(VARIANTS)}
+"""The declaration of a function; of `dropout`'s two, the one that scales in training."""

@@ -1,6 +1,6 @@
 """Dropout on weights: of connections, of an embedding table, of attention.
 
-These are `dropout` under the name of what it is applied to, with the mask that belongs to it.
+Each function is `dropout`, named after its operand, with the mask that suits it.
 """
 
 from __future__ import annotations

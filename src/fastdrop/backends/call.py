@@ -1,4 +1,4 @@
-"""What a backend is asked for: one element-wise operation on arrays, under decisions.
+"""A call of a backend: one element-wise operation on arrays, under decisions.
 
 The caller has checked everything and holds all memory that is written. The C struct that the
 compiled backend fills has the same parts.
@@ -49,7 +49,7 @@ noise_add     x          y       deviation               x + deviation * z, z no
 Each product and sum is rounded in the compute type: float64 for float64, float32 otherwise.
 """
 
-# Elements at a time where an array is not contiguous: whole blocks of the stream.
+# Elements per part of an array that is not contiguous: whole blocks of the stream.
 _BUFFER = 16 * 4096
 
 
@@ -57,7 +57,7 @@ class Bias(NamedTuple):
     """A bias that is added to rows of ``n`` elements.
 
     ``values`` has ``n`` + 4096 elements (or as many more as the operation has, if these are fewer),
-    in which those of the bias come again and again. The first element stands in ``column``.
+    in which the bias repeats. The first element stands in ``column``.
     """
 
     values: Array
@@ -121,12 +121,12 @@ def room_for(n: int) -> Array:
 
 
 def shared_noise(call: Call, run: Callable[[Call], None]) -> Array:
-    """What a call that shares normal variates multiplies with, or adds, in the compute type.
+    """The factors or terms of a call that shares normal variates, in the compute type.
 
     Of the operands' shape. ``run`` computes the same operation where no variate is shared.
     """
     kind = "float64" if call.kind == "float64" else "float32"
-    # 1 * factor and -0.0 + term are the factor and the term themselves, with their signs.
+    # 1 * factor and -0.0 + term give factor and term, signs of zero included.
     start = 1.0 if call.operation == "noise_factor" else -0.0
     noise = np.full(mask_shape(call), start, kind)
     run(call._replace(kind=kind, reads=(noise,), writes=(noise,), steps=None))

@@ -1,4 +1,4 @@
-"""What a backend has to define."""
+"""The interface of a backend."""
 
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -112,10 +112,10 @@ class Backend(Protocol):
         """Multiply each ``w[i, :, j]`` whose L2 norm passes the limit with ``limit / norm``.
 
         The three axes of w have any strides, but the numbers of the last one are neighbours in
-        memory. What is within the limit, or has an inf or a nan, stays as it is. The squares are
+        memory. Groups within the limit, or with an inf or a nan, are left alone. The squares are
         summed in float64, in one order in all backends, which the NumPy backend states.
         """
 
 
 OPERATIONS = tuple(name for name in vars(Backend) if not name.startswith("_"))
-"""The names of all of them."""
+"""The names of all operations."""

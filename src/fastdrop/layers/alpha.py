@@ -1,36 +1,11 @@
 """Layers of alpha dropout."""
 
-from __future__ import annotations
+from fastdrop.variants import ALPHA_DROPOUT, FEATURE_ALPHA_DROPOUT
 
-from collections.abc import Callable
-from typing import ClassVar
-
-from fastdrop import alpha, decisions
-from fastdrop._arrays import Array
-from fastdrop._rng import RNGLike
-
-from .base import Draw
 from .masked import MaskedLayer
 
 
-class _AlphaDropout(MaskedLayer):
-    """A layer with a function of its own for each of `forward` and `backward`."""
-
-    _forward: ClassVar[Callable[..., Array]]
-    _backward: ClassVar[Callable[..., Array]]
-
-    def __init__(self, p: float = 0.5, *, rng: RNGLike = None) -> None:
-        super().__init__(p, rng)
-
-    def _applied(self, array: Array, draw: Draw, out: Array | None = None) -> Array:
-        training = draw.key is not None
-        return type(self)._forward(array, draw.p, training, rng=draw.key, out=out)
-
-    def _gradient(self, dy: Array, draw: Draw) -> Array:
-        return dy if draw.key is None else type(self)._backward(dy, draw.p, rng=draw.key)
-
-
-class AlphaDropout(_AlphaDropout):
+class AlphaDropout(MaskedLayer):
     """Dropout for networks of SELUs, which keeps mean 0 and variance 1.
 
     Parameters
@@ -63,14 +38,10 @@ class AlphaDropout(_AlphaDropout):
     array([0.   , 0.   , 0.886, 0.   ])
     """
 
-    _forward = staticmethod(alpha.alpha_dropout)
-    _backward = staticmethod(alpha.alpha_dropout_backward)
-
-    def _mask_shape(self, x: Array) -> tuple[int, ...]:
-        return x.shape
+    _variant = ALPHA_DROPOUT
 
 
-class FeatureAlphaDropout(_AlphaDropout):
+class FeatureAlphaDropout(MaskedLayer):
     """Alpha dropout of whole channels.
 
     Parameters
@@ -103,8 +74,4 @@ class FeatureAlphaDropout(_AlphaDropout):
             [ 0.779,  0.779]]])
     """
 
-    _forward = staticmethod(alpha.feature_alpha_dropout)
-    _backward = staticmethod(alpha.feature_alpha_dropout_backward)
-
-    def _mask_shape(self, x: Array) -> tuple[int, ...]:
-        return decisions.feature_shape(x)
+    _variant = FEATURE_ALPHA_DROPOUT

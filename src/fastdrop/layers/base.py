@@ -1,4 +1,4 @@
-"""What all layers share, and the context in which Monte Carlo dropout runs them."""
+"""The base class of layers, and the context in which Monte Carlo dropout runs them."""
 
 from __future__ import annotations
 
@@ -18,34 +18,32 @@ from fastdrop.stream import VERSION
 
 
 class Draw(NamedTuple):
-    """A mask by its key, and the input it was for. No key: it was an evaluation."""
+    """A call of `forward` by the key of its mask. No key: it was an evaluation."""
 
     shape: tuple[int, ...]
-    mask_shape: tuple[int, ...]
+    """Of the output."""
     p: float
     key: Key | None
-    needed: tuple[Any, ...] = ()
-    """What else `backward` needs of the inputs and arguments."""
+    needed: tuple[Any, ...]
+    """What else `backward` needs: the variant, or the caller's arrays where it reads them again."""
 
 
 @dataclass(slots=True)
 class Memory:
-    """What a layer knows of the inputs it has met."""
+    """A layer's memory of its calls."""
 
     last: Draw | None = None
-    """What `backward` needs."""
+    """The last `forward`, which `backward` answers."""
     held: Draw | None = None
-    """What the next time step needs."""
-    inputs: tuple[Any, ...] = ()
-    """The caller's arrays, where `backward` computes with them again."""
+    """The mask that the next time step uses."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Sampling:
     """One sample of Monte Carlo dropout: what every layer uses while it is drawn.
 
-    A layer's own generator, switch and memory are not touched, so that nothing has to be put back,
-    whatever happens in between, and other threads see nothing of it.
+    A layer's own generator, switch and memory stay untouched: nothing has to be restored after an
+    exception, and other threads do not notice.
     """
 
     generator: Generator
@@ -140,7 +138,7 @@ class Layer(ABC):
         return _arrays.itself(dy, array), last
 
     def __copy__(self) -> Self:
-        # What `backward` of one of them needs is not what the other has met last.
+        # The copies have separate memories: `backward` of each answers its own last forward.
         twin = object.__new__(type(self))
         twin.__dict__.update(self.__dict__, _own_memory=replace(self._own_memory))
         return twin

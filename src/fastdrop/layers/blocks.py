@@ -1,41 +1,20 @@
 """Layers that drop blocks."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Mapping
-from typing import ClassVar
-
-from fastdrop import blocks, decisions
-from fastdrop._arrays import Array
 from fastdrop._rng import RNGLike
+from fastdrop.decisions import check_block_size
+from fastdrop.variants import DROP_BLOCK1D, DROP_BLOCK2D, DROP_BLOCK3D
 
-from .base import Draw
 from .configured import Option
 from .masked import MaskedLayer
 
 
 class _DropBlock(MaskedLayer):
-    """DropBlock with so many spatial axes; the shape of its mask is that of the blocks' corners."""
+    """DropBlock, with however many spatial axes."""
 
-    _axes: ClassVar[int]
-    _function: ClassVar[Callable[..., Array]]
-    _options: ClassVar[Mapping[str, Option]] = {"block_size": Option(7, decisions.check_block_size)}
+    block_size = Option(check_block_size, "Length of a block along each axis.", 7)
 
     def __init__(self, p: float = 0.5, block_size: int = 7, *, rng: RNGLike = None) -> None:
-        super().__init__(p, rng, block_size=block_size)
-
-    @property
-    def block_size(self) -> int:
-        """Length of a block along each axis."""
-        block_size: int = self._values["block_size"]
-        return block_size
-
-    def _mask_shape(self, x: Array) -> tuple[int, ...]:
-        return decisions.corner_shape(x, self._axes, self.block_size)
-
-    def _applied(self, array: Array, draw: Draw, out: Array | None = None) -> Array:
-        function, training = type(self)._function, draw.key is not None
-        return function(array, draw.p, self.block_size, training, rng=draw.key, out=out)
+        self._configure(rng, p=p, block_size=block_size)
 
 
 class DropBlock1D(_DropBlock):
@@ -72,8 +51,7 @@ class DropBlock1D(_DropBlock):
            [1.6, 1.6, 0. , 0. , 0. , 1.6, 1.6, 1.6]], dtype=float32)
     """
 
-    _axes = 1
-    _function = staticmethod(blocks.drop_block1d)
+    _variant = DROP_BLOCK1D
 
 
 class DropBlock2D(_DropBlock):
@@ -112,8 +90,7 @@ class DropBlock2D(_DropBlock):
     DropBlock2D(p=0.3, block_size=3)
     """
 
-    _axes = 2
-    _function = staticmethod(blocks.drop_block2d)
+    _variant = DROP_BLOCK2D
 
 
 class DropBlock3D(_DropBlock):
@@ -153,5 +130,4 @@ class DropBlock3D(_DropBlock):
     True
     """
 
-    _axes = 3
-    _function = staticmethod(blocks.drop_block3d)
+    _variant = DROP_BLOCK3D

@@ -1,68 +1,84 @@
-"""Layers with a probability and further arguments: checking, assigning, saving, showing them."""
+"""Layers with arguments: checking, showing, assigning, saving and loading them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Callable
+from typing import Any, ClassVar, Final, Generic, Never, Self, TypeVar, overload
 
 from fastdrop._plan import check_p
 from fastdrop._rng import RNGLike
 
 from .base import Layer
 
+Value = TypeVar("Value")
 
-class Option(NamedTuple):
-    """An argument of a layer's constructor beside `p`."""
 
-    default: object
-    check: Callable[[Any], object]
+class Option(Generic[Value]):
+    """An argument of a layer's constructor, and the attribute that shows it."""
+
+    def __init__(self, check: Callable[[Any], Value], doc: str, default: object = ...) -> None:
+        self.check, self.default = check, default  # without a default, `repr` always shows it
+        self.__doc__ = doc
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, layer: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, layer: ConfiguredLayer, owner: type) -> Value: ...
+    def __get__(self, layer: ConfiguredLayer | None, owner: type) -> Self | Value:
+        if layer is None:
+            return self
+        value: Value = layer._values[self.name]
+        return value
+
+    def __set__(self, layer: ConfiguredLayer, value: Never) -> None:
+        raise AttributeError(f"{self.name} of {type(layer).__name__} is set when it is made")
+
+
+class Assignable(Option[Value]):
+    """An argument that may be assigned later: it is checked, and holds from the next forward on."""
+
+    def __set__(self, layer: ConfiguredLayer, value: Value) -> None:
+        layer._values[self.name] = self.check(value)
+
+
+PROBABILITY: Final = Assignable(
+    check_p, "Probability of dropping; assigning checks it and holds from the next forward on."
+)
 
 
 class ConfiguredLayer(Layer):
-    """A layer with `p`, and the arguments that a subclass lists in `_options`."""
+    """A layer whose arguments are the `Option` attributes of its class."""
 
-    _options: ClassVar[Mapping[str, Option]] = {}
-
-    _p: float
+    _options: ClassVar[dict[str, Option[Any]]]
     _values: dict[str, Any]
 
-    def __init__(self, p: float, rng: RNGLike, **options: object) -> None:
-        self._apply(self._checked({"p": p, **options}))
-        super().__init__(rng)
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        members = {
+            name: value for base in reversed(cls.__mro__) for name, value in vars(base).items()
+        }
+        cls._options = {name: v for name, v in members.items() if isinstance(v, Option)}
 
-    @property
-    def p(self) -> float:
-        """Probability of dropping; assigning checks it and holds from the next forward on."""
-        return self._p
-
-    @p.setter
-    def p(self, p: float) -> None:
-        self._p = self._check_p(p)
-
-    def _check_p(self, p: object) -> float:
-        """`p`, if the layer takes it."""
-        return check_p(p)
+    def _configure(self, rng: RNGLike, **arguments: object) -> None:
+        """What every constructor does: check all arguments, then take a generator."""
+        self._apply(self._checked(arguments))
+        Layer.__init__(self, rng)
 
     def _settings(self) -> dict[str, Any]:
-        settings: dict[str, Any] = {"p": self._p}
-        for name, value in self._values.items():
-            settings[name] = list(value) if isinstance(value, tuple) else value
-        return settings
+        return {n: list(v) if isinstance(v, tuple) else v for n, v in self._values.items()}
 
     def _checked(self, settings: dict[str, Any]) -> dict[str, Any]:
-        checked: dict[str, Any] = {"p": self._check_p(settings["p"])}
-        for name, option in self._options.items():
-            checked[name] = option.check(settings[name])
-        return checked
+        return {name: option.check(settings[name]) for name, option in self._options.items()}
 
     def _apply(self, settings: dict[str, Any]) -> None:
-        self._p = settings["p"]
-        self._values = {name: settings[name] for name in self._options}
+        self._values = settings
 
     def _arguments(self) -> list[str]:
-        changed = (
+        return [
             f"{name}={value!r}"
             for name, value in self._values.items()
             if value != self._options[name].default
-        )
-        return [f"p={self._p}", *changed]
+        ]

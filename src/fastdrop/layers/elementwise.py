@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any
 
 from fastdrop import _arrays
-from fastdrop._arrays import Array, NoiseShape
+from fastdrop._arrays import NoiseShape
 from fastdrop._plan import check_mode
 from fastdrop._rng import RNGLike
 from fastdrop.elementwise import Mode
+from fastdrop.variants import (
+    ATTENTION_DROPOUT,
+    DROP_CONNECT,
+    DROPOUT,
+    DROPOUT_STANDARD,
+)
 
 from .configured import Option
 from .masked import MaskedLayer
@@ -61,10 +66,11 @@ class Dropout(MaskedLayer):
     Dropout(p=0.5)
     """
 
-    _options: ClassVar[Mapping[str, Option]] = {
-        "mode": Option("inverted", check_mode),
-        "noise_shape": Option(None, _arrays.noise_shape_form),
-    }
+    _variant = DROPOUT
+    mode = Option(check_mode, 'What is computed, "inverted" or "standard".', "inverted")
+    noise_shape = Option(
+        _arrays.noise_shape_form, "Shape of the mask, or None for the input's.", None
+    )
 
     def __init__(
         self,
@@ -74,25 +80,12 @@ class Dropout(MaskedLayer):
         noise_shape: NoiseShape | None = None,
         rng: RNGLike = None,
     ) -> None:
-        super().__init__(p, rng, mode=mode, noise_shape=noise_shape)
+        self._configure(rng, p=p, mode=mode, noise_shape=noise_shape)
 
-    @property
-    def mode(self) -> Mode:
-        """What training and evaluation compute, "inverted" or "standard"."""
-        mode: Mode = self._values["mode"]
-        return mode
-
-    @property
-    def noise_shape(self) -> tuple[int | None, ...] | None:
-        """Shape of the mask, or None for the input's."""
-        noise_shape: tuple[int | None, ...] | None = self._values["noise_shape"]
-        return noise_shape
-
-    def _dropout_mode(self) -> Mode:
-        return self.mode
-
-    def _mask_shape(self, x: Array) -> tuple[int, ...]:
-        return _arrays.check_noise_shape(self.noise_shape, x.shape)
+    def _apply(self, settings: dict[str, Any]) -> None:
+        super()._apply(settings)
+        variant = self._variant if self.mode == "inverted" else DROPOUT_STANDARD
+        self._declared = variant, (self.noise_shape,)
 
 
 class DropConnect(MaskedLayer):
@@ -130,13 +123,7 @@ class DropConnect(MaskedLayer):
            [0., 6., 0., 0.]], dtype=float32)
     """
 
-    _argument = "w"
-
-    def __init__(self, p: float = 0.5, *, rng: RNGLike = None) -> None:
-        super().__init__(p, rng)
-
-    def _mask_shape(self, x: Array) -> tuple[int, ...]:
-        return x.shape
+    _variant = DROP_CONNECT
 
 
 class AttentionDropout(MaskedLayer):
@@ -171,10 +158,4 @@ class AttentionDropout(MaskedLayer):
            [0. , 0.5, 0. , 0. ]], dtype=float32)
     """
 
-    _argument = "weights"
-
-    def __init__(self, p: float = 0.5, *, rng: RNGLike = None) -> None:
-        super().__init__(p, rng)
-
-    def _mask_shape(self, x: Array) -> tuple[int, ...]:
-        return x.shape
+    _variant = ATTENTION_DROPOUT

@@ -1,32 +1,27 @@
-"""Layers of two inputs: what stands next to dropout is in the same pass."""
+"""Fused layers: residual addition, zoneout, bias and activation."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 import numpy.typing as npt
 
-from fastdrop import _arrays, fused
+from fastdrop import _arrays
 from fastdrop._arrays import Array
 from fastdrop._bias import Activation, as_bias, check_activation
 from fastdrop._rng import RNGLike
-from fastdrop.activations import bias_act_dropout, bias_act_dropout_backward
-from fastdrop.elementwise import dropout
+from fastdrop.activations import bias_act_dropout_backward
+from fastdrop.variants import BIAS_ACT_DROPOUT, DROPOUT_ADD, ZONEOUT
 
-from .base import Draw
-from .configured import ConfiguredLayer, Option
+from .configured import PROBABILITY, Assignable
+from .masked import VariantLayer
 
 
-class _PairLayer(ConfiguredLayer):
-    """A layer that draws a decision for each element of two inputs of one shape."""
+class _PairLayer(VariantLayer):
+    """A layer of two inputs of one shape."""
+
+    p = PROBABILITY
 
     def __init__(self, p: float = 0.5, *, rng: RNGLike = None) -> None:
-        super().__init__(p, rng)
-
-    def _draw(self, array: Array) -> Draw:
-        key = self.generator.reserve(array.size) if self.training else None
-        return Draw(array.shape, array.shape, self._p, key)
+        self._configure(rng, p=p)
 
 
 class DropoutAdd(_PairLayer):
@@ -63,6 +58,8 @@ class DropoutAdd(_PairLayer):
     array([0., 0., 2., 0., 0., 2.], dtype=float32)
     """
 
+    _variant = DROPOUT_ADD
+
     def forward(self, x: npt.ArrayLike, residual: npt.ArrayLike) -> Array:
         """Drop in `x` in training, and add it to `residual`.
 
@@ -81,12 +78,7 @@ class DropoutAdd(_PairLayer):
         TypeError, ValueError
             As for `fastdrop.dropout_add`.
         """
-        array = _arrays.as_operand(x)
-        other = _arrays.as_operand_like(residual, array, "residual")
-        draw = self._draw(array)
-        y = fused.dropout_add(array, other, draw.p, draw.key is not None, rng=draw.key)
-        self._memory.last = draw
-        return y
+        return self._compute(self._declared, x, residual)
 
     def backward(self, dy: npt.ArrayLike) -> tuple[Array, Array]:
         """The gradients with respect to `x` and `residual` of the last `forward`.
@@ -110,8 +102,7 @@ class DropoutAdd(_PairLayer):
         ValueError
             `dy` has another shape than the output.
         """
-        array, last = self._answered(dy)
-        return dropout(array, last.p, last.key is not None, rng=last.key), array
+        return self._gradient(dy), self._answered(dy)[0]
 
 
 class Zoneout(_PairLayer):
@@ -150,6 +141,8 @@ class Zoneout(_PairLayer):
     array([1., 1., 0., 1., 1., 0.], dtype=float32)
     """
 
+    _variant = ZONEOUT
+
     def forward(self, h_new: npt.ArrayLike, h_old: npt.ArrayLike) -> Array:
         """Choose between the two in training, and mix them otherwise.
 
@@ -168,12 +161,7 @@ class Zoneout(_PairLayer):
         TypeError, ValueError
             As for `fastdrop.zoneout`.
         """
-        new = _arrays.as_operand(h_new, "h_new")
-        old = _arrays.as_operand_like(h_old, new, "h_old", "h_new")
-        draw = self._draw(new)
-        y = fused.zoneout(new, old, draw.p, draw.key is not None, rng=draw.key)
-        self._memory.last = draw
-        return y
+        return self._compute(self._declared, h_new, h_old)
 
     def backward(self, dy: npt.ArrayLike) -> tuple[Array, Array]:
         """The gradients with respect to `h_new` and `h_old` of the last `forward`.
@@ -197,11 +185,11 @@ class Zoneout(_PairLayer):
         ValueError
             `dy` has another shape than the output.
         """
-        array, last = self._answered(dy)
-        return fused.zoneout_backward(array, last.p, last.key is not None, rng=last.key)
+        gradients: tuple[Array, Array] = self._gradient(dy)
+        return gradients
 
 
-class BiasActDropout(ConfiguredLayer):
+class BiasActDropout(VariantLayer):
     """Bias, activation and dropout in one pass, after the matrix product of a dense layer.
 
     Parameters
@@ -242,20 +230,16 @@ class BiasActDropout(ConfiguredLayer):
     array([0., 0., 4.], dtype=float32)
     """
 
-    _options: ClassVar[Mapping[str, Option]] = {"act": Option("none", check_activation)}
+    _variant = BIAS_ACT_DROPOUT
+    p = PROBABILITY
+    act = Assignable(
+        check_activation,
+        "The activation; assigning checks it and holds from the next forward on.",
+        "none",
+    )
 
     def __init__(self, act: Activation = "none", p: float = 0.5, *, rng: RNGLike = None) -> None:
-        super().__init__(p, rng, act=act)
-
-    @property
-    def act(self) -> Activation:
-        """The activation; assigning checks it and holds from the next forward on."""
-        act: Activation = self._values["act"]
-        return act
-
-    @act.setter
-    def act(self, act: Activation) -> None:
-        self._values["act"] = check_activation(act)
+        self._configure(rng, p=p, act=act)
 
     def forward(self, x: npt.ArrayLike, bias: npt.ArrayLike | None = None) -> Array:
         """Add the bias, apply the activation, and drop in training.
@@ -277,11 +261,7 @@ class BiasActDropout(ConfiguredLayer):
         """
         array = _arrays.as_operand(x)
         values = None if bias is None else as_bias(bias, array)
-        key = self.generator.reserve(array.size) if self.training else None
-        y = bias_act_dropout(array, values, self.act, self.p, key is not None, rng=key)
-        needed = (array, values, self.act)
-        self._memory.last = Draw(array.shape, array.shape, self.p, key, needed)
-        return y
+        return self._compute((self._variant, ()), array, act=(self.act, values))
 
     def backward(self, dy: npt.ArrayLike) -> tuple[Array, Array | None]:
         """The gradients with respect to `x` and `bias` of the last `forward`.
@@ -306,7 +286,7 @@ class BiasActDropout(ConfiguredLayer):
             `dy` has another shape than the output.
         """
         array, last = self._answered(dy)
-        x, bias, act = last.needed
+        x, (act, bias) = last.needed
         return bias_act_dropout_backward(
             array, x, bias, act, last.p, last.key is not None, rng=last.key
         )

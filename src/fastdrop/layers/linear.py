@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import ClassVar
 
 import numpy.typing as npt
 
@@ -13,11 +11,7 @@ from fastdrop._arrays import Array
 from fastdrop._rng import RNGLike
 
 from .base import Draw
-from .configured import ConfiguredLayer, Option
-
-
-def _check_per_sample(value: object) -> bool:
-    return _arrays.check_flag(value, "per_sample")
+from .configured import PROBABILITY, ConfiguredLayer, Option
 
 
 class DropConnectLinear(ConfiguredLayer):
@@ -71,8 +65,12 @@ class DropConnectLinear(ConfiguredLayer):
     >>> layer.w -= 0.1 * layer.dw
     """
 
-    _options: ClassVar[Mapping[str, Option]] = {"per_sample": Option(True, _check_per_sample)}
-
+    p = PROBABILITY
+    per_sample = Option(
+        lambda flag: _arrays.check_flag(flag, "per_sample"),
+        "Whether each sample has a mask of its own.",
+        True,
+    )
     w: Array
     bias: Array | None
     dw: Array | None
@@ -94,13 +92,7 @@ class DropConnectLinear(ConfiguredLayer):
         if bias is not None:
             self.bias = _arrays.as_operand_of(bias, self.w, outputs, "bias", "w")
         self.dw = self.db = None
-        super().__init__(p, rng, per_sample=per_sample)
-
-    @property
-    def per_sample(self) -> bool:
-        """Whether each sample has a mask of its own."""
-        flag: bool = self._values["per_sample"]
-        return flag
+        self._configure(rng, p=p, per_sample=per_sample)
 
     def _arguments(self) -> list[str]:
         return [f"<w of shape {self.w.shape}>", *super()._arguments()]
@@ -132,7 +124,7 @@ class DropConnectLinear(ConfiguredLayer):
             samples = math.prod(array.shape[:-1])
             count = (samples if self.per_sample else min(samples, 1)) * weights.size
             key = self.generator.reserve(count)
-        draw = Draw((*array.shape[:-1], weights.shape[0]), array.shape, self._p, key, (array,))
+        draw = Draw((*array.shape[:-1], weights.shape[0]), self.p, key, (array,))
         y = linear.dropconnect_linear(
             array,
             weights,

@@ -1,36 +1,88 @@
-"""The layers that multiply with a mask: forward, and the same on the gradient."""
+"""Layers that compute a declared variant: forward, and its gradient under the same key."""
 
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from fastdrop import _arrays
 from fastdrop._arrays import Array
-from fastdrop.elementwise import Mode, dropout
+from fastdrop._rng import RNGLike
+from fastdrop.pipeline import run
+from fastdrop.variants import BY_FUNCTION, Variant
 
 from .base import Draw
-from .configured import ConfiguredLayer
+from .configured import PROBABILITY, ConfiguredLayer
+
+Declared: TypeAlias = tuple[Variant, tuple[object, ...]]
+"""A variant, and the option that its decisions depend on."""
 
 
-class MaskedLayer(ConfiguredLayer):
-    """A layer that is `dropout` with a mask whose shape depends on the input's.
+class VariantLayer(ConfiguredLayer):
+    """A layer that computes the variant that it declares in `_variant`."""
 
-    A subclass says in `_mask_shape` which shape the mask has.
-    """
+    _variant: ClassVar[Variant]
+    _strength: ClassVar[str] = "p"
+    """The argument that the variant's rate is made of; the others are its option."""
 
-    _argument: ClassVar[str] = "x"  # what messages call the input
+    _declared: Declared
 
-    @abstractmethod
-    def _mask_shape(self, x: Array) -> tuple[int, ...]:
-        """The shape of the mask for `x`; raises what is wrong with x's shape."""
+    def _apply(self, settings: dict[str, Any]) -> None:
+        super()._apply(settings)
+        options = (value for name, value in settings.items() if name != self._strength)
+        self._declared = self._variant, tuple(options)
 
-    def _dropout_mode(self) -> Mode:
-        return "inverted"
+    def _compute(
+        self,
+        declared: Declared,
+        *inputs: npt.ArrayLike,
+        act: tuple[object, Array | None] | None = None,
+        held: Draw | None = None,
+    ) -> Array:
+        """The output for `inputs` under a new mask, or under the one of `held`."""
+        variant, option = declared
+        names = variant.operands
+        x = _arrays.as_operand(inputs[0], names[0])
+        operands: tuple[Array, ...] = (_arrays.itself(inputs[0], x),)
+        if len(names) == 2:
+            operands += (_arrays.as_operand_like(inputs[1], x, names[1], names[0]),)
+        shape = None if variant.decisions is None else variant.decisions(x, *option)
+        training, out, draw = self.training, None, held
+        if training and x.size:
+            # Allocate first: a MemoryError must not advance the generator.
+            out = np.empty_like(x, subok=False)
+        if draw is None:
+            key = None
+            if training:
+                decisions = x.size if shape is None or not x.size else math.prod(shape)
+                key = self.generator.reserve(variant.positions * decisions)
+            needed = declared if act is None else (x, act)
+            draw = Draw(x.shape, self._values[self._strength], key, needed)
+        y: Array = run(variant, operands, draw.p, training, draw.key, out, *option, act=act)
+        self._memory.last = draw
+        return y
+
+    def _gradient(self, dy: npt.ArrayLike) -> Any:
+        """The gradient that the declaration names, or a tuple of them, for the last forward."""
+        array, last = self._answered(dy)
+        variant, option = last.needed
+        if variant.gradient == "identity":
+            return array
+        if variant.gradient != "same":
+            variant = BY_FUNCTION[variant.gradient]
+        return run(variant, (array,), last.p, last.key is not None, last.key, None, *option)
+
+
+class MaskedLayer(VariantLayer):
+    """A layer of one input that is multiplied, or mapped, element by element."""
+
+    p = PROBABILITY
+
+    def __init__(self, p: float = 0.5, *, rng: RNGLike = None) -> None:
+        self._configure(rng, p=p)
 
     def forward(self, x: npt.ArrayLike) -> Array:
         """Drop in training, and evaluate otherwise.
@@ -52,13 +104,7 @@ class MaskedLayer(ConfiguredLayer):
         ValueError
             A shape that the layer does not take.
         """
-        array = _arrays.as_operand(x, self._argument)
-        mask_shape = self._mask_shape(array)
-        y = self._result(array)
-        draw = self._draw(array, mask_shape)
-        y = self._applied(_arrays.itself(x, array), draw, y)
-        self._memory.last = draw
-        return y
+        return self._compute(self._declared, x)
 
     def backward(self, dy: npt.ArrayLike) -> Array:
         """The gradient with respect to the input of the last `forward`.
@@ -83,27 +129,5 @@ class MaskedLayer(ConfiguredLayer):
         ValueError
             `dy` has another shape than the output.
         """
-        return self._gradient(*self._answered(dy))
-
-    def _draw(self, array: Array, mask_shape: tuple[int, ...]) -> Draw:
-        """Reserve a mask for `array`, or none in evaluation."""
-        key = None
-        if self.training:
-            key = self.generator.reserve(math.prod(mask_shape) if array.size else 0)
-        return Draw(array.shape, mask_shape, self._p, key)
-
-    def _result(self, array: Array) -> Array | None:
-        """Memory for the result of training: had before a generator moves."""
-        return np.empty_like(array, subok=False) if self.training and array.size else None
-
-    def _applied(self, array: Array, draw: Draw, out: Array | None = None) -> Array:
-        # Without noise_shape, where it can be, a call is short.
-        noise_shape = None if draw.mask_shape == draw.shape else draw.mask_shape
-        training, mode = draw.key is not None, self._dropout_mode()
-        return dropout(
-            array, draw.p, training, rng=draw.key, out=out, noise_shape=noise_shape, mode=mode
-        )
-
-    def _gradient(self, dy: Array, draw: Draw) -> Array:
-        """What `backward` gives: the same again, unless a subclass says otherwise."""
-        return self._applied(dy, draw)
+        gradient: Array = self._gradient(dy)
+        return gradient

@@ -1,19 +1,17 @@
-"""Layers of Gaussian noise, multiplied and added."""
+"""Layers of Gaussian noise, multiplicative and additive."""
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
 import numpy.typing as npt
 
-from fastdrop import _arrays, noise
+from fastdrop import _arrays
 from fastdrop._arrays import Array
 from fastdrop._plan import check_deviation, check_noise_p
 from fastdrop._rng import RNGLike
+from fastdrop.variants import GAUSSIAN_DROPOUT, GAUSSIAN_NOISE
 
-from .base import Draw, Layer
-from .masked import MaskedLayer
+from .configured import PROBABILITY, Assignable
+from .masked import MaskedLayer, VariantLayer
 
 
 class GaussianDropout(MaskedLayer):
@@ -50,20 +48,11 @@ class GaussianDropout(MaskedLayer):
     array([0.619, 0.981, 1.357, 0.646])
     """
 
-    def __init__(self, p: float = 0.5, *, rng: RNGLike = None) -> None:
-        super().__init__(p, rng)
-
-    def _check_p(self, p: object) -> float:
-        return check_noise_p(p)
-
-    def _mask_shape(self, x: Array) -> tuple[int, ...]:
-        return (*x.shape, 2)  # positions of the stream
-
-    def _applied(self, array: Array, draw: Draw, out: Array | None = None) -> Array:
-        return noise.gaussian_dropout(array, draw.p, draw.key is not None, rng=draw.key, out=out)
+    _variant = GAUSSIAN_DROPOUT
+    p = Assignable(check_noise_p, str(PROBABILITY.__doc__))
 
 
-class GaussianNoise(Layer):
+class GaussianNoise(VariantLayer):
     """Addition of Gaussian noise.
 
     Parameters
@@ -96,20 +85,15 @@ class GaussianNoise(Layer):
     array([1., 1., 1., 1.])
     """
 
-    _std: float
+    _variant = GAUSSIAN_NOISE
+    _strength = "std"
+    std = Assignable(
+        lambda std: check_deviation(std, "std", "float64"),
+        "The standard deviation; assigning checks it and holds from the next forward on.",
+    )
 
     def __init__(self, std: float, *, rng: RNGLike = None) -> None:
-        self._apply(self._checked({"std": std}))
-        super().__init__(rng)
-
-    @property
-    def std(self) -> float:
-        """The standard deviation; assigning checks it and holds from the next forward on."""
-        return self._std
-
-    @std.setter
-    def std(self, std: float) -> None:
-        self._apply(self._checked({"std": std}))
+        self._configure(rng, std=std)
 
     def forward(self, x: npt.ArrayLike) -> Array:
         """Add noise in training, and nothing otherwise.
@@ -132,15 +116,8 @@ class GaussianNoise(Layer):
             `std` is not finite in float32, and x's dtype is not float64.
         """
         array = _arrays.as_operand(x)
-        check_deviation(self._std, "std", _arrays.kind_of(array.dtype))
-        y, key = None, None
-        if self.training and array.size:  # memory is had before the generator moves
-            y = np.empty(array.shape, array.dtype)
-            key = self.generator.reserve(2 * array.size)
-        x = _arrays.itself(x, array)
-        y = noise.gaussian_noise(x, self._std, key is not None, rng=key, out=y)
-        self._memory.last = Draw(array.shape, array.shape, 0.0, key)
-        return y
+        check_deviation(self.std, "std", _arrays.kind_of(array.dtype))
+        return self._compute(self._declared, _arrays.itself(x, array))
 
     def backward(self, dy: npt.ArrayLike) -> Array:
         """The gradient with respect to the input of the last `forward`.
@@ -164,16 +141,5 @@ class GaussianNoise(Layer):
         ValueError
             `dy` has another shape than the output.
         """
-        return self._answered(dy)[0]
-
-    def _settings(self) -> dict[str, Any]:
-        return {"std": self._std}
-
-    def _checked(self, settings: dict[str, Any]) -> dict[str, Any]:
-        return {"std": check_deviation(settings["std"], "std", "float64")}
-
-    def _apply(self, settings: dict[str, Any]) -> None:
-        self._std = settings["std"]
-
-    def _arguments(self) -> list[str]:
-        return [f"std={self._std}"]
+        gradient: Array = self._gradient(dy)
+        return gradient

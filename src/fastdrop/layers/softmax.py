@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 import numpy.typing as npt
 
 from fastdrop import _arrays, softmax
@@ -13,7 +10,7 @@ from fastdrop._plan import check_factor
 from fastdrop._rng import RNGLike
 
 from .base import Draw
-from .configured import ConfiguredLayer, Option
+from .configured import PROBABILITY, ConfiguredLayer, Option
 
 
 class SoftmaxDropout(ConfiguredLayer):
@@ -56,27 +53,22 @@ class SoftmaxDropout(ConfiguredLayer):
     array([[-0.75,  0.25,  1.25, -0.75]], dtype=float32)
     """
 
-    _options: ClassVar[Mapping[str, Option]] = {
-        "axis": Option(-1, lambda axis: _arrays.check_axis(axis, "axis")),
-        "scale": Option(1.0, lambda scale: check_factor(scale, "scale", "float64")),
-    }
+    p = PROBABILITY
+    axis = Option(
+        lambda axis: _arrays.check_axis(axis, "axis"),
+        "The axis that the weights sum to 1 along.",
+        -1,
+    )
+    scale = Option(
+        lambda scale: check_factor(scale, "scale", "float64"),
+        "What the scores are multiplied by.",
+        1.0,
+    )
 
     def __init__(
         self, p: float = 0.5, *, axis: int = -1, scale: float = 1.0, rng: RNGLike = None
     ) -> None:
-        super().__init__(p, rng, axis=axis, scale=scale)
-
-    @property
-    def axis(self) -> int:
-        """The axis that the weights sum to 1 along."""
-        axis: int = self._values["axis"]
-        return axis
-
-    @property
-    def scale(self) -> float:
-        """What the scores are multiplied by."""
-        scale: float = self._values["scale"]
-        return scale
+        self._configure(rng, p=p, axis=axis, scale=scale)
 
     def forward(self, scores: npt.ArrayLike, mask: npt.ArrayLike | None = None) -> Array:
         """The weights, in training with dropout.
@@ -100,12 +92,11 @@ class SoftmaxDropout(ConfiguredLayer):
         seen = None if mask is None else _arrays.score_mask(mask, array)
         _arrays.axis_of(self.axis, array, "axis", "scores")
         key = self.generator.reserve(array.size) if self.training else None
-        draw = Draw(array.shape, array.shape, self._p, key)
+        draw = Draw(array.shape, self.p, key, (array, seen))
         y = softmax.softmax_dropout(
             array, draw.p, key is not None, axis=self.axis, mask=seen, scale=self.scale, rng=key
         )
         self._memory.last = draw
-        self._memory.inputs = (array, seen)
         return y
 
     def backward(self, dy: npt.ArrayLike) -> Array:
@@ -131,7 +122,7 @@ class SoftmaxDropout(ConfiguredLayer):
             `dy` has another shape than the output.
         """
         gradient, last = self._answered(dy)
-        scores, mask = self._memory.inputs
+        scores, mask = last.needed
         return softmax.softmax_dropout_backward(
             gradient, scores, last.p, last.key is not None,
             axis=self.axis, mask=mask, scale=self.scale, rng=last.key,

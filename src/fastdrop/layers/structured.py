@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 import numpy.typing as npt
 
-from fastdrop import _arrays, decisions
+from fastdrop import _arrays
 from fastdrop._arrays import Array
 from fastdrop._rng import RNGLike
-from fastdrop.decisions import DataFormat, PathMode
+from fastdrop.decisions import DataFormat, PathMode, check_data_format, check_path_mode
+from fastdrop.variants import (
+    DROP_PATH,
+    DROPOUT,
+    DROPOUT1D,
+    DROPOUT2D,
+    DROPOUT3D,
+    EMBEDDING_DROPOUT,
+    VARIATIONAL_DROPOUT,
+)
 
 from .configured import Option
 from .masked import MaskedLayer
 
 
 class _SpatialDropout(MaskedLayer):
-    """Spatial dropout with so many spatial axes."""
+    """Spatial dropout, with however many spatial axes."""
 
-    _axes: ClassVar[int]
-    _options: ClassVar[Mapping[str, Option]] = {
-        "data_format": Option("channels_first", decisions.check_data_format)
-    }
+    data_format = Option(
+        check_data_format,
+        'Where the channels\' axis is: "channels_first" or "channels_last".',
+        "channels_first",
+    )
 
     def __init__(
         self,
@@ -31,16 +38,7 @@ class _SpatialDropout(MaskedLayer):
         data_format: DataFormat = "channels_first",
         rng: RNGLike = None,
     ) -> None:
-        super().__init__(p, rng, data_format=data_format)
-
-    @property
-    def data_format(self) -> DataFormat:
-        """Where the channels' axis is: "channels_first" or "channels_last"."""
-        data_format: DataFormat = self._values["data_format"]
-        return data_format
-
-    def _mask_shape(self, x: Array) -> tuple[int, ...]:
-        return decisions.spatial_shape(x, self._axes, self.data_format)
+        self._configure(rng, p=p, data_format=data_format)
 
 
 class SpatialDropout1D(_SpatialDropout):
@@ -77,7 +75,7 @@ class SpatialDropout1D(_SpatialDropout):
             [2., 2., 2.]]], dtype=float32)
     """
 
-    _axes = 1
+    _variant = DROPOUT1D
 
 
 class SpatialDropout2D(_SpatialDropout):
@@ -116,7 +114,7 @@ class SpatialDropout2D(_SpatialDropout):
     SpatialDropout2D(p=0.5, data_format='channels_last')
     """
 
-    _axes = 2
+    _variant = DROPOUT2D
 
 
 class SpatialDropout3D(_SpatialDropout):
@@ -153,7 +151,7 @@ class SpatialDropout3D(_SpatialDropout):
     array([0., 2., 2.], dtype=float32)
     """
 
-    _axes = 3
+    _variant = DROPOUT3D
 
 
 class VariationalDropout(MaskedLayer):
@@ -206,21 +204,11 @@ class VariationalDropout(MaskedLayer):
     >>> layer.reset()
     """
 
-    _options: ClassVar[Mapping[str, Option]] = {
-        "time_axis": Option(1, lambda axis: _arrays.check_axis(axis, "time_axis"))
-    }
+    _variant = VARIATIONAL_DROPOUT
+    time_axis = Option(lambda n: _arrays.check_axis(n, "time_axis"), "The axis of time steps.", 1)
 
     def __init__(self, p: float = 0.5, *, time_axis: int = 1, rng: RNGLike = None) -> None:
-        super().__init__(p, rng, time_axis=time_axis)
-
-    @property
-    def time_axis(self) -> int:
-        """The axis of the time steps."""
-        time_axis: int = self._values["time_axis"]
-        return time_axis
-
-    def _mask_shape(self, x: Array) -> tuple[int, ...]:
-        return decisions.variational_shape(x, self.time_axis)
+        self._configure(rng, p=p, time_axis=time_axis)
 
     def step(self, x: npt.ArrayLike) -> Array:
         """Drop in one time step, with the mask that is held, or a new one after `reset`.
@@ -243,20 +231,17 @@ class VariationalDropout(MaskedLayer):
             `x` has another shape than the mask that is held.
         """
         array = _arrays.as_operand(x)
-        memory = self._memory
-        draw = memory.held
-        if self.training and draw is not None and array.shape != draw.shape:
+        memory, training = self._memory, self.training
+        held = memory.held if training else None
+        if held is not None and array.shape != held.shape:
             raise ValueError(
-                f"x has to have the shape {draw.shape} of the mask that is held until reset(), "
+                f"x has to have the shape {held.shape} of the mask that is held until reset(), "
                 f"but got {array.shape}"
             )
-        y = self._result(array)
-        if draw is None or not self.training:
-            draw = self._draw(array, array.shape)
-        y = self._applied(_arrays.itself(x, array), draw, y)
-        memory.last = draw
-        if self.training:
-            memory.held = draw
+        # A time step has no time axis: each of its elements has a decision.
+        y = self._compute((DROPOUT, (None,)), _arrays.itself(x, array), held=held)
+        if training:
+            memory.held = memory.last
         return y
 
     def reset(self) -> None:
@@ -301,19 +286,13 @@ class DropPath(MaskedLayer):
            [1., 1.]], dtype=float32)
     """
 
-    _options: ClassVar[Mapping[str, Option]] = {"mode": Option("row", decisions.check_path_mode)}
+    _variant = DROP_PATH
+    mode = Option(
+        check_path_mode, 'What is decided at once, a sample ("row") or all ("batch").', "row"
+    )
 
     def __init__(self, p: float = 0.5, *, mode: PathMode = "row", rng: RNGLike = None) -> None:
-        super().__init__(p, rng, mode=mode)
-
-    @property
-    def mode(self) -> PathMode:
-        """What is decided at once, a sample ("row") or all of them ("batch")."""
-        mode: PathMode = self._values["mode"]
-        return mode
-
-    def _mask_shape(self, x: Array) -> tuple[int, ...]:
-        return decisions.path_shape(x, self.mode)
+        self._configure(rng, p=p, mode=mode)
 
 
 class EmbeddingDropout(MaskedLayer):
@@ -350,10 +329,4 @@ class EmbeddingDropout(MaskedLayer):
            [2., 2.]], dtype=float32)
     """
 
-    _argument = "table"
-
-    def __init__(self, p: float = 0.5, *, rng: RNGLike = None) -> None:
-        super().__init__(p, rng)
-
-    def _mask_shape(self, x: Array) -> tuple[int, ...]:
-        return decisions.row_shape(x)
+    _variant = EMBEDDING_DROPOUT

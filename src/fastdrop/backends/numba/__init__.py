@@ -1,7 +1,7 @@
 """The Numba backend: the loops of C in Python, compiled on first use, for where no C is.
 
-What is to become of the elements of a run is written once for each kind; it then serves a block
-that was just drawn as well as a mask that the caller has. Kernels are compiled when they are first
+The operation on a run of elements is written once for each kind, and serves both decisions that
+were just drawn and a mask that the caller has. Kernels are compiled when they are first
 needed and kept in Numba's cache where that can be written. They work in place on contiguous data;
 anything else goes through a small buffer. float16 and bfloat16 are converted with integer
 arithmetic, since Numba knows neither.
@@ -24,7 +24,7 @@ from fastdrop._plan import Plan
 from fastdrop.backends.call import Call, in_runs, mask_shape
 from fastdrop.stream import Key
 
-from . import jit  # first: it says what it means if Numba cannot be imported
+from . import jit  # first: it raises a clear error where Numba cannot be imported
 from .activations import act, act_slope
 from .computing import add, affine_kernel, mix, select, split
 from .drop_block import drop_block_packed
@@ -137,7 +137,7 @@ def _affine(call: Call) -> None:
 
 
 def _decisions(call: Call) -> Mask:
-    """The bytes of what is drawn for a call, or given."""
+    """The decisions of a call, drawn or given, as bytes."""
     key, plan, mask, size = call.key, call.plan, call.mask, call.reads[0].size
     if key is None:
         if mask is not None:
@@ -160,7 +160,7 @@ def _decisions(call: Call) -> Mask:
 
 
 def _given(call: Call, mask: Array) -> Mask:
-    """Decisions that are there."""
+    """Decisions of a mask that the caller has."""
     if mask.dtype == np.bool_:
         return _bytes(mask.view(np.uint8))
     if call.steps is not None:

@@ -1,4 +1,4 @@
-"""What compiles: parts of kernels, and kernels, kept in Numba's cache where that can be written."""
+"""Compiling kernels and their parts, with Numba's cache where it can be written."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -9,7 +9,7 @@ try:
 except ImportError:
     raise
 except Exception as error:
-    # What a damaged installation raises, an OSError of llvmlite for one, means the same: not here.
+    # A damaged installation may raise anything (llvmlite: OSError); treat it as not installed.
     raise ImportError(f"numba cannot be imported: {error!r}") from error
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -1,4 +1,4 @@
-"""The kernels: drawing, and what is to become of the elements, once for each kind."""
+"""The kernels: drawing, and applying decisions to the elements, for each kind."""
 
 import functools
 from collections.abc import Callable
@@ -136,7 +136,7 @@ def _apply_float16(x: Array, drawn: Array, bound: Any, scale: Any) -> None:
 _U64 = types.uint64
 _MASK = types.Array(types.uint8, 1, "C", readonly=True)
 
-# What is applied, to elements of which type, with a scale of which type.
+# The function that is applied, and the types of the elements and of the scale.
 KINDS: dict[str, tuple[Callable[..., None], Any, Any]] = {
     "float32": (_apply_float, types.float32, np.float32),
     "float64": (_apply_float, types.float64, np.float64),

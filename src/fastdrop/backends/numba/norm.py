@@ -1,4 +1,4 @@
-"""Norms that are limited, of groups of numbers.
+"""Max-norm: limiting the norms of groups of numbers.
 
 Groups are gathered as squares, some that are neighbours at a time, and summed as rows.
 """

@@ -150,7 +150,7 @@ def dropconnect(
     plan: Plan,
     shared: bool,
 ) -> None:
-    """What a linear layer gives without the dropped weights."""
+    """The output of a linear layer without the dropped weights."""
     real = KINDS[kind][2]
     masks = _Masks(key, plan, w.shape, shared)
     dot, convert = _dot_kernel(kind), _convert_kernel(kind)

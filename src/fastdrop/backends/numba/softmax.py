@@ -30,7 +30,7 @@ def _part(a: float, total: float) -> float:
 
 
 def _exponentials(kind: str) -> Callable[..., Any]:
-    """What turns a row of scores into e = exp(z - largest), and gives their sum."""
+    """The kernel that turns a row of scores into e = exp(z - largest) and returns the sum of e."""
     compute = KINDS[kind][2]
     (load, _), exp = conversions(kind), functions(compute).exp
     lowest, zero = compute(-np.inf), compute(0)
@@ -125,7 +125,7 @@ def _backward_kernel(kind: str) -> Callable[..., None]:
 
 
 class _Piece(NamedTuple):
-    """Some rows: where they are, and as many bytes or numbers of each mask."""
+    """Some rows: their range, and their masks as bytes or numbers."""
 
     part: slice
     take: Array

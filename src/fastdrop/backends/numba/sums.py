@@ -1,4 +1,4 @@
-"""The order in which all backends add up the numbers of a row."""
+"""Summation in the order that all backends share."""
 
 from typing import Any
 

@@ -1,6 +1,6 @@
 """The NumPy backend: the reference, written to be read beside the definition of the stream.
 
-`draw` is the stream, `arithmetic` what is done to kept numbers. It shares no code with the other
+`draw` is the stream, `arithmetic` computes with kept numbers. It shares no code with the other
 backends.
 
 Subnormal numbers and rounding are as in NumPy's own arithmetic: a thread that has set
@@ -68,7 +68,7 @@ def _flat(array: Array) -> Any:
 
 
 def _drawn(call: Call) -> Drawn:
-    """What is drawn for a call, or given."""
+    """The decisions or variates of a call, drawn or given."""
     key, plan, mask = call.key, call.plan, call.mask
     if key is None:
         return (lambda _: None) if mask is None else _given(call, mask)
@@ -82,7 +82,7 @@ def _drawn(call: Call) -> Drawn:
 
 
 def _given(call: Call, mask: Array) -> Drawn:
-    """Decisions that are there."""
+    """Decisions of a mask that the caller has."""
     if mask.dtype == np.bool_:
         return _bools(mask)
     if call.steps is not None:

@@ -1,4 +1,4 @@
-"""Norms that are limited, of groups of numbers."""
+"""Max-norm: limiting the norms of groups of numbers."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ _LARGEST = np.finfo(np.float64).max
 
 
 def _squares(v: Array) -> tuple[Array, Array]:
-    """The sums of the squares of the rows, and what the numbers were multiplied with for that.
+    """The sums of squares of the rows, and the scale that the numbers were multiplied by.
 
     Squares are taken of numbers as they are, and summed in their own type, 256 of them. Where that
     shows that some overflowed, or that some underflowed that matter, it is all done in float64,
@@ -33,7 +33,7 @@ def _squares(v: Array) -> tuple[Array, Array]:
 
 
 def _limit(v: Array, limit: float) -> tuple[Array, Array]:
-    """Which rows pass the limit, and what brings those to it."""
+    """Which rows exceed the limit, and the factors that bring them to it."""
     sums, scales = _squares(v)
     norms = np.sqrt(sums)
     over = (norms > limit * scales) & (norms <= _LARGEST)

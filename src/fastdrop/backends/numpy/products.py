@@ -32,7 +32,7 @@ def _sums(terms: Array) -> Array:
     places[:, :n] = terms
     places = places.reshape(rows, steps, PLACES)
     places[:, 0] += 0  # a sum begins with +0.0, and -0.0 + 0.0 is +0.0
-    # `add.accumulate` adds one after the other; `sum` in an order that depends on the shape.
+    # `add.accumulate` adds in sequence; the order of `sum` depends on the shape.
     total: Array = np.add.accumulate(places, axis=1)[:, -1]
     while total.shape[1] > 1:
         half = total.shape[1] // 2
@@ -64,7 +64,7 @@ def dropconnect(
     plan: Plan,
     shared: bool,
 ) -> None:
-    """What a linear layer gives without the dropped weights."""
+    """The output of a linear layer without the dropped weights."""
     outputs, inputs = w.shape
     with np.errstate(all="ignore"):
         for n in range(len(x)):

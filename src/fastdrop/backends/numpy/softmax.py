@@ -25,12 +25,12 @@ def _parts(number: Any, total: Array, dtype: Any) -> Array:
 
 
 class _Piece(NamedTuple):
-    """Some rows, and what is known of them."""
+    """Some rows, their exponentials and their masks."""
 
     part: slice
     e: Array  # exp(z - largest)
     total: Array
-    take: Array  # what takes part
+    take: Array  # unmasked
     keep: Array
 
 
@@ -65,7 +65,7 @@ def _pieces(x: Array, kind: str, rows: Rows, key: Key, plan: Plan) -> Iterator[_
         largest = np.fmax.reduce(z, axis=1, keepdims=True)
         e = exp(z - np.where(largest == -np.inf, z.dtype.type(0), largest))
         decisions = _decisions(rows, key, plan, part.start, part.stop, n)
-        # What is not visible is not even nan.
+        # A masked score counts for nothing, even where it is nan.
         decisions &= np.arange(n) < visible[:, None]
         yield _Piece(part, e, row_sums(e, EXPONENTIALS), take, decisions)
 

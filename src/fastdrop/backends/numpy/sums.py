@@ -1,4 +1,4 @@
-"""The order in which all backends add up the numbers of a row."""
+"""Summation in the order that all backends share: pairwise within 64, then 16 partial sums."""
 
 from typing import Any
 
