@@ -1,31 +1,16 @@
 """Cases of bad input, and what holds for each: the exact exception, its words, no effect."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 from numpy.lib.stride_tricks import as_strided
-from support import general
 
 import fastdrop
 
-# The functions as exported (compiled where the core is), and by the general path in Python.
-FRONTS: dict[str, Callable[..., Any]] = {
-    "exported": lambda function: function,
-    "python": general,
-}
-
-
-class Functions:
-    """The functions of one front; the two that are never compiled are the same in both."""
-
-    def __init__(self, front: str) -> None:
-        self.dropout = FRONTS[front](fastdrop.dropout)
-        self.dropout_ = FRONTS[front](fastdrop.dropout_)
-        self.dropout_mask = fastdrop.dropout_mask
-        self.apply_mask = fastdrop.apply_mask
+SWAPPED = np.dtype(np.float32).newbyteorder("S")
 
 
 class Scene:
@@ -37,7 +22,7 @@ class Scene:
         self._kept: list[tuple[np.ndarray, bytes]] = []
         self.x = self.keep(np.linspace(-1, 1, 12, dtype=np.float32).reshape(3, 4))
         self.out = self.keep(np.full((3, 4), 7, np.float32))
-        self.buffer = self.keep(np.linspace(1, 2, 64, dtype=np.float32))
+        self.buffer = self.keep(np.linspace(1, 2, 100, dtype=np.float32))
 
     def keep(self, array: np.ndarray) -> np.ndarray:
         self._kept.append((array, array.tobytes()))
@@ -45,6 +30,10 @@ class Scene:
 
     def full(self, dtype: Any, shape: tuple[int, ...] = (3, 4)) -> np.ndarray:
         return self.keep(np.ones(shape, dtype))
+
+    def part(self, start: int, shape: tuple[int, ...] = (3, 4)) -> np.ndarray:
+        """A part of one buffer."""
+        return self.buffer[start : start + int(np.prod(shape))].reshape(shape)
 
     def read_only(self) -> np.ndarray:
         array = self.keep(np.ones((3, 4), np.float32))
@@ -65,87 +54,79 @@ class Scene:
 
 
 UNKNOWN = "has to be an array or something that numpy.asarray makes one of, but got "
+DTYPES = "has to have dtype float16, bfloat16, float32 or float64, but got "
+PROBABILITY = "dropout probability has to be between 0 and 1, but got "
+RNG = "rng has to be None, an integer seed, a fastdrop Key or Generator"
+NATIVE = "has to be in the machine's native byte order, but got dtype"
+OVERLAPS = "itself or share no memory with it, but got an array that overlaps"
+APART = "has to share no memory with the array that is written"
+READ_ONLY = "has to be writeable, but got a read-only array"
+OWN_PLACES = "has to have each element at a place of its own in memory, but got an array that"
 
 
 class Bad(NamedTuple):
     name: str
-    call: Callable[[Any, Scene], object]
+    call: Callable[[Scene], object]
     error: type[Exception]
     words: str
 
 
-def check(case: Bad, front: str) -> None:
+def values(
+    name: str, call: Callable[[Scene, Any], object], *rows: tuple[Any, type[Exception], str]
+) -> list[Bad]:
+    """One argument with bad values: each with its error and its words."""
+    return [
+        Bad(f"{name}-{i}", lambda s, value=value: call(s, value), error, words)
+        for i, (value, error, words) in enumerate(rows)
+    ]
+
+
+def parametrize(cases: Iterable[Bad]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in cases])
+
+
+def check(case: Bad) -> None:
     """Call, and see that the exception is right and that no array and no generator changed."""
     scene = Scene()
     with pytest.raises(case.error, match=re.escape(case.words)) as caught:
-        case.call(Functions(front), scene)
+        case.call(scene)
     if case.error is not MemoryError:  # NumPy's is a subclass
         assert caught.type is case.error
     scene.check()
 
 
-def refusals(name: str, f: Any, x: str, shape: tuple[int, ...]) -> list[Bad]:
-    """What every function of one array refuses, with its own name `x` for it."""
+_Row = tuple[str, Callable[[Scene], object], type[Exception], str]
+
+
+def refusals(name: str, f: Any, x: str, shape: tuple[int, ...], out: bool = True) -> list[Bad]:
+    """What every function of an array `x`, p and a flag refuses; with `out`, if it has one."""
     n = int(np.prod(shape))
     whose = f"{x}'" if x.endswith("s") else f"{x}'s"
-    dtypes = f"{x} has to have dtype float16, bfloat16, float32 or float64, but got "
-    swapped = np.dtype(np.float32).newbyteorder("S")
     frozen = np.broadcast_to(np.float32(1), shape)
+    end = fastdrop.Key(1, 0, 2**64 - 1)
 
     def good(s: Scene) -> np.ndarray:
         return s.full(np.float32, shape)
 
-    rows: list[tuple[str, Callable[[Scene], object], type[Exception], str]] = [
-        ("dtype", lambda s: f(s.full(int, shape), rng=s.rng), TypeError, f"{dtypes}int64"),
+    ragged = [[1.0], [1.0, 2.0]]
+    rows: list[_Row] = [
+        ("dtype", lambda s: f(s.full(int, shape), rng=s.rng), TypeError, f"{x} {DTYPES}int64"),
         ("none", lambda s: f(None, rng=s.rng), TypeError, f"{x} {UNKNOWN}NoneType"),
-        (
-            "byte-order",
-            lambda s: f(s.full(swapped, shape), rng=s.rng),
-            TypeError,
-            f"{x} has to be in the machine's native byte order, but got dtype",
-        ),
-        (
-            "ragged",
-            lambda s: f([[1.0], [1.0, 2.0]], rng=s.rng),
-            ValueError,
-            f"{x} {UNKNOWN}list",
-        ),
-        (
-            "p",
-            lambda s: f(good(s), 1.5, rng=s.rng),
-            ValueError,
-            "dropout probability has to be between 0 and 1, but got 1.5",
-        ),
-        (
-            "p-in-evaluation",
-            lambda s: f(good(s), float("nan"), False, rng=s.rng),
-            ValueError,
-            "dropout probability has to be between 0 and 1, but got nan",
-        ),
-        (
-            "p-type",
-            lambda s: f(good(s), "0.5", rng=s.rng),
-            TypeError,
-            "p has to be a real number, but got str",
-        ),
+        ("order", lambda s: f(s.full(SWAPPED, shape), rng=s.rng), TypeError, f"{x} {NATIVE}"),
+        ("ragged", lambda s: f(ragged, rng=s.rng), ValueError, f"{x} {UNKNOWN}list"),
+        ("p", lambda s: f(good(s), 1.5, rng=s.rng), ValueError, f"{PROBABILITY}1.5"),
+        ("p-nan", lambda s: f(good(s), np.nan, False, rng=s.rng), ValueError, f"{PROBABILITY}nan"),
+        ("p-type", lambda s: f(good(s), "0.5", rng=s.rng), TypeError, "p has to be a real number"),
         (
             "training",
             lambda s: f(good(s), 0.5, "no", rng=s.rng),
             TypeError,
             "training has to be True or False, but got str",
         ),
-        (
-            "rng",
-            lambda s: f(good(s), rng="x"),
-            TypeError,
-            "rng has to be None, an integer seed, a fastdrop Key or Generator",
-        ),
-        (
-            "key-at-the-end",
-            lambda s: f(good(s), rng=fastdrop.Key(1, 0, 2**64 - 1)),
-            OverflowError,
-            "2**64",
-        ),
+        ("rng", lambda s: f(good(s), rng="x"), TypeError, RNG),
+        ("end", lambda s: f(good(s), rng=end), OverflowError, "2**64"),
+    ]
+    outs: list[_Row] = [
         (
             "out-type",
             lambda s: f(good(s), rng=s.rng, out=[0.0]),
@@ -168,18 +149,13 @@ def refusals(name: str, f: Any, x: str, shape: tuple[int, ...]) -> list[Bad]:
             "out-read-only",
             lambda s: f(good(s), rng=s.rng, out=frozen),
             ValueError,
-            "out has to be writeable, but got a read-only array",
+            f"out {READ_ONLY}",
         ),
         (
             "out-overlaps",
-            lambda s: f(
-                s.buffer[:n].reshape(shape), rng=s.rng, out=s.buffer[1 : n + 1].reshape(shape)
-            ),
+            lambda s: f(s.part(0, shape), rng=s.rng, out=s.part(1, shape)),
             ValueError,
-            f"out has to be {x} itself or share no memory with it, but got an array that",
+            f"out has to be {x} {OVERLAPS}",
         ),
     ]
-    return [
-        Bad(f"{name}-{what}", lambda _, s, call=call: call(s), error, words)
-        for what, call, error, words in rows
-    ]
+    return [Bad(f"{name}-{row[0]}", *row[1:]) for row in rows + (outs if out else [])]

@@ -36,6 +36,15 @@ STORAGE = {
 }
 """The dtype of the arrays that a backend is handed for each kind."""
 
+try:
+    import ml_dtypes
+
+    DTYPES: list[np.dtype[Any]] = [np.dtype(ml_dtypes.bfloat16)]
+except ImportError:  # bfloat16 by itself is tested by a backend's kinds
+    DTYPES = []
+DTYPES = [np.dtype(kind) for kind in ("float32", "float64", "float16")] + DTYPES
+"""The dtypes of arrays that the public functions take, as far as they are here."""
+
 COMPUTE = {"float32": np.float32, "float64": np.float64, "float16": np.float32}
 COMPUTE["bfloat16"] = np.float32
 

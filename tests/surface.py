@@ -1,6 +1,7 @@
 """Every public function and layer that takes arrays, with arrays that it takes.
 
-Tests of what holds everywhere go over these two tables; a test here sees that nothing is missing.
+Tests of what holds everywhere go over these two tables. What is declared comes from `cases`, and
+algorithms of their own are listed here.
 """
 
 import inspect
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from cases import FIRST, Case
 
 import fastdrop
 from fastdrop import layers
@@ -68,45 +70,35 @@ def _network(x: Any, rng: Any) -> Any:
     return fastdrop.dropout(x, 0.5, rng=rng)
 
 
-ROWS, PLANES = {"x": (4, 6)}, {"x": (2, 3, 4)}
+def small(case: Case) -> dict[str, Shape]:
+    """The operands of a case, with few elements."""
+    return {
+        name: tuple(min(n, 3 + i) for i, n in enumerate(reversed(shape)))[::-1]
+        for name, shape in case.shapes.items()
+    }
+
+
+def of_declared(case: Case) -> Operation:
+    returned = case.variant.operands[0] if case.evaluated is None else None
+    options = dict(case.options)
+    if case.rate == "std":
+        options["std"] = 0.5
+    return Operation(case.function, small(case), options, returned)
+
+
+ROWS = {"x": (4, 6)}
 OPERATIONS = [
-    Operation(fastdrop.alpha_dropout, ROWS, {}, "x"),
-    Operation(fastdrop.alpha_dropout_backward, {"dy": (4, 6)}, {}, "dy"),
+    *(of_declared(case) for case in FIRST),
     Operation(fastdrop.apply_mask, {**ROWS, "mask": (4, 6)}, {"p": 0.5}),
-    Operation(fastdrop.attention_dropout, {"weights": (4, 6)}, {}, "weights"),
-    Operation(fastdrop.bias_act_dropout, {**ROWS, "bias": (6,)}, {"act": "relu"}),
-    Operation(
-        fastdrop.bias_act_dropout_backward,
-        {"dy": (4, 6), **ROWS, "bias": (6,)},
-        {"act": "relu"},
-    ),
-    Operation(fastdrop.drop_block1d, PLANES, {"block_size": 2}, "x"),
-    Operation(fastdrop.drop_block2d, {"x": (2, 3, 4, 4)}, {"block_size": 2}, "x"),
-    Operation(fastdrop.drop_block3d, {"x": (1, 2, 3, 4, 4)}, {"block_size": 2}, "x"),
-    Operation(fastdrop.drop_connect, {"w": (4, 6)}, {}, "w"),
-    Operation(fastdrop.drop_path, ROWS, {}, "x"),
     Operation(fastdrop.dropconnect_linear, {**ROWS, "w": (3, 6), "bias": (3,)}, {}, result=(4, 3)),
     Operation(fastdrop.dropconnect_linear_backward, {"dy": (4, 3), **ROWS, "w": (3, 6)}),
-    Operation(fastdrop.dropout, ROWS, {}, "x"),
-    Operation(fastdrop.dropout1d, PLANES, {}, "x"),
-    Operation(fastdrop.dropout2d, {"x": (2, 3, 4, 4)}, {}, "x"),
-    Operation(fastdrop.dropout3d, {"x": (1, 2, 3, 4, 4)}, {}, "x"),
     Operation(fastdrop.dropout_, ROWS, {}, "x", written="x"),
-    Operation(fastdrop.dropout_add, {**ROWS, "residual": (4, 6)}),
     Operation(fastdrop.dropout_samples, ROWS, {"p": 0.5, "samples": 2}, result=(2, 4, 6)),
-    Operation(fastdrop.embedding_dropout, {"table": (4, 6)}, {}, "table"),
-    Operation(fastdrop.feature_alpha_dropout, PLANES, {}, "x"),
-    Operation(fastdrop.feature_alpha_dropout_backward, {"dy": (2, 3, 4)}, {}, "dy"),
-    Operation(fastdrop.gaussian_dropout, ROWS, {}, "x"),
-    Operation(fastdrop.gaussian_noise, ROWS, {"std": 0.5}, "x"),
     Operation(fastdrop.max_norm_, {"w": (4, 6)}, {"c": 1.0}, written="w"),
     Operation(fastdrop.mc_dropout, ROWS, {"fn": _network, "samples": 2}),
     Operation(fastdrop.softmax_dropout, {"scores": (4, 6), "mask": (4, 6)}),
     Operation(fastdrop.softmax_dropout_backward, {"dy": (4, 6), "scores": (4, 6), "mask": (4, 6)}),
     Operation(fastdrop.sparsity, {"a": (4, 6)}),
-    Operation(fastdrop.variational_dropout, PLANES, {}, "x"),
-    Operation(fastdrop.zoneout, {"h_new": (4, 6), "h_old": (4, 6)}),
-    Operation(fastdrop.zoneout_backward, {"dy": (4, 6)}),
 ]
 NO_ARRAYS = {
     "Generator", "Key", "MonteCarloResult", "Sparsity", "backend", "default_generator",
@@ -141,14 +133,14 @@ class LayerCase(NamedTuple):
         return np.ones(self.result or next(iter(self.shapes.values())), dtype)
 
 
+def layer_of(case: Case) -> LayerCase:
+    cls = getattr(layers, str(case.variant.layer))
+    options = {**case.options, **({"std": 0.5} if case.rate == "std" else {})}
+    return LayerCase(cls, small(case), options, returned=case.evaluated is None)
+
+
 LAYERS = [
-    LayerCase(layers.AlphaDropout, ROWS),
-    LayerCase(layers.AttentionDropout, ROWS),
-    LayerCase(layers.BiasActDropout, {**ROWS, "bias": (6,)}, {"act": "relu"}, returned=False),
-    LayerCase(layers.DropBlock1D, PLANES, {"block_size": 2}),
-    LayerCase(layers.DropBlock2D, {"x": (2, 3, 4, 4)}, {"block_size": 2}),
-    LayerCase(layers.DropBlock3D, {"x": (1, 2, 3, 4, 4)}, {"block_size": 2}),
-    LayerCase(layers.DropConnect, ROWS),
+    *(layer_of(case) for case in FIRST if case.variant.layer),
     LayerCase(
         layers.DropConnectLinear,
         ROWS,
@@ -156,19 +148,7 @@ LAYERS = [
         result=(4, 3),
         returned=False,
     ),
-    LayerCase(layers.DropPath, ROWS),
-    LayerCase(layers.Dropout, ROWS),
-    LayerCase(layers.DropoutAdd, {**ROWS, "residual": (4, 6)}, returned=False),
-    LayerCase(layers.EmbeddingDropout, ROWS),
-    LayerCase(layers.FeatureAlphaDropout, PLANES),
-    LayerCase(layers.GaussianDropout, ROWS),
-    LayerCase(layers.GaussianNoise, ROWS, {"std": 0.5}),
     LayerCase(layers.SoftmaxDropout, {"scores": (4, 6), "mask": (4, 6)}, returned=False),
-    LayerCase(layers.SpatialDropout1D, PLANES),
-    LayerCase(layers.SpatialDropout2D, {"x": (2, 3, 4, 4)}),
-    LayerCase(layers.SpatialDropout3D, {"x": (1, 2, 3, 4, 4)}),
-    LayerCase(layers.VariationalDropout, PLANES),
-    LayerCase(layers.Zoneout, {"h_new": (4, 6), "h_old": (4, 6)}, returned=False),
 ]
 
 # The tables as parameters of tests.

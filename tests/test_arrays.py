@@ -229,16 +229,6 @@ def test_a_broadcast_input(order: str) -> None:
 
 
 @pytest.mark.usefixtures("impl")
-def test_a_run_can_be_drawn_alone() -> None:
-    key = Key(7, 8, 123_456)
-    x = np.ones((40, 500), np.float32)
-    y = fastdrop.dropout(x, 0.4, rng=key)
-    for row in (0, 1, 17, 39):
-        part = Key(7, 8, key.offset + 500 * row + 3)
-        assert np.array_equal(fastdrop.dropout(x[row, 3:], 0.4, rng=part), y[row, 3:])
-
-
-@pytest.mark.usefixtures("impl")
 @pytest.mark.parametrize("noise", [None, (2, 1, 1, 2)])
 def test_sixty_four_axes(noise: tuple[int, ...] | None) -> None:
     x = np.ones((1,) * 60 + (2, 3, 1, 2), np.float32)[..., ::-1]

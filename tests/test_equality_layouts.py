@@ -10,7 +10,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import STORAGE, Guarded, difference, same_bits
 
-import fastdrop
 from fastdrop._plan import make_plan
 from fastdrop.stream import Key
 
@@ -304,33 +303,3 @@ def test_shared_rows_of_every_length(impl, reference, kind, run):
             impl.apply_packed(out, out, kind, packed, mask_shape, 1.5)
             check(out, wanted, kind, shape, mask_shape, misalignment, "in place")
             assert into.intact()
-
-
-RESULTS = {
-    "dropout": lambda x: fastdrop.dropout(x, 0.5),
-    "standard evaluation": lambda x: fastdrop.dropout(x, 0.5, False, mode="standard"),
-    "shared": lambda x: fastdrop.dropout(x, 0.5, noise_shape=(1, *x.shape[1:])),
-    "apply_mask": lambda x: fastdrop.apply_mask(x, np.ones(x.shape, np.bool_), 0.5),
-    "alpha": lambda x: fastdrop.alpha_dropout(x, 0.5),
-    "blocks": lambda x: fastdrop.drop_block2d(x, 0.5, 2),
-    "addition": lambda x: fastdrop.dropout_add(x, x, 0.5),
-    "activation": lambda x: fastdrop.bias_act_dropout(x, None, "relu", 0.5),
-    "zoneout": lambda x: fastdrop.zoneout(x, x, 0.5),
-    "softmax": lambda x: fastdrop.softmax_dropout(x, 0.5),
-    "layer": lambda x: fastdrop.layers.Dropout(0.5).forward(x),
-}
-
-
-@pytest.mark.parametrize("name", RESULTS)
-@pytest.mark.parametrize(
-    "x",
-    [
-        np.ones((3, 4, 5), np.float32),
-        np.ones((3, 4, 5), np.float32).T,
-        np.ones((2, 5, 6, 4), np.float32).transpose(0, 3, 1, 2),
-        np.ones((6, 8, 10), np.float32)[::2, ::-2, 1::2],
-    ],
-    ids=["in C order", "transposed", "channels last", "apart"],
-)
-def test_new_results_lie_as_those_of_numpy(x, name):
-    assert RESULTS[name](x).strides == np.multiply(x, 1).strides

@@ -1,284 +1,305 @@
-"""Bad arrays: dtypes, byte order, what `out` and an array to change in place may be."""
+"""Bad arrays, masks, shapes and generators: what has to be, what came, no effect.
+
+By `dropout`, which stands for every variant (test_refusals.py), and the functions of masks.
+"""
+
+from typing import Any
 
 import numpy as np
 import pytest
-from bad_input import FRONTS, UNKNOWN, Bad, check
+from bad_input import (
+    APART,
+    DTYPES,
+    NATIVE,
+    OVERLAPS,
+    OWN_PLACES,
+    PROBABILITY,
+    READ_ONLY,
+    RNG,
+    SWAPPED,
+    UNKNOWN,
+    Bad,
+    check,
+    parametrize,
+    values,
+)
 from support import general
 
 import fastdrop
+from fastdrop import dropout, dropout_, dropout_mask
 
-DTYPES = "x has to have dtype float16, bfloat16, float32 or float64, but got "
-BAD_DTYPES = [
-    ("int32", "int32"),
-    ("int64", "int64"),
-    ("uint8", "uint8"),
-    ("bool", "bool"),
-    ("complex64", "complex64"),
-    ("complex128", "complex128"),
-    ("object", "object"),
-    ("longdouble", str(np.dtype(np.longdouble))),
-    ("U3", "<U3"),
-    ("S2", "|S2"),
-    ("datetime64[s]", "datetime64[s]"),
-    ("V2", "|V2"),
+T, V = TypeError, ValueError
+F32 = np.float32
+MASK = np.ones((3, 4), np.bool_)
+apply_mask: Any = fastdrop.apply_mask
+
+
+def swapped(dtype: str) -> str:
+    return str(np.dtype(dtype).newbyteorder("S"))
+
+
+ARRAYS = [
+    *values(
+        "dtype",
+        lambda s, v: dropout(s.keep(np.empty((3, 4), v)), rng=s.rng),
+        *(
+            (dtype, T, f"x {DTYPES}{np.dtype(dtype)}")
+            for dtype in ("int32", "uint8", "bool", "complex64", "object", "longdouble", "U3", "V2")
+        ),
+        ("S2", T, f"x {DTYPES}|S2"),
+        ("datetime64[s]", T, f"x {DTYPES}datetime64[s]"),
+        (np.dtype("i4").newbyteorder("S"), T, f"x {DTYPES}"),
+        *((swapped(dtype), T, f"x {NATIVE} {swapped(dtype)}") for dtype in ("f2", "f4", "f8")),
+    ),
+    *values(
+        "dtype-in-place",
+        lambda s, v: dropout_(s.full(v), rng=s.rng),
+        ("int64", T, f"x {DTYPES}int64"),
+        ("complex64", T, f"x {DTYPES}complex64"),
+        (SWAPPED, T, f"x {NATIVE}"),
+    ),
+    *values(
+        "dtype-apply",
+        lambda s, v: apply_mask(s.full(v), MASK, 0.5, out=s.out),
+        ("int64", T, f"x {DTYPES}int64"),
+        ("object", T, f"x {DTYPES}object"),
+    ),
+    *values(
+        "no-array",
+        lambda s, v: dropout(v, rng=s.rng),
+        ([1, 2], T, f"x {DTYPES}int64"),
+        ([[1.0], [1.0, 2.0]], V, f"x {UNKNOWN}list"),
+        (None, T, f"x {UNKNOWN}NoneType"),
+        ("abc", T, f"x {DTYPES}<U3"),
+        (object(), T, f"x {UNKNOWN}object"),
+    ),
+    *values(
+        "evaluation",
+        lambda s, v: dropout(s.full(v), 0.5, False, rng=s.rng),
+        (int, T, f"x {DTYPES}int64"),
+    ),
+    *values(
+        "in-place",
+        lambda s, v: dropout_(v, rng=s.rng),
+        ([1.0], T, "x has to be a NumPy array to be changed in place, but got list"),
+        (F32(1), T, "x has to be a NumPy array to be changed in place, but got numpy.float32"),
+    ),
+    Bad("read-only", lambda s: dropout_(s.read_only(), rng=s.rng), V, f"x {READ_ONLY}"),
+    Bad("read-only-evaluation", lambda s: dropout_(s.read_only(), 0.5, False), V, f"x {READ_ONLY}"),
+    Bad("repeated", lambda s: dropout_(s.repeated(), rng=s.rng), V, f"x {OWN_PLACES}"),
+    Bad("sliding", lambda s: dropout_(s.sliding(), rng=s.rng), V, f"x {OWN_PLACES}"),
 ]
-
-CASES = [
-    *(
-        Bad(
-            f"dtype-{dtype}",
-            lambda f, s, d=dtype: f.dropout(s.keep(np.empty((3, 4), d)), rng=s.rng),
-            TypeError,
-            DTYPES + came,
-        )
-        for dtype, came in BAD_DTYPES
-    ),
-    *(
-        Bad(
-            f"dtype-inplace-{dtype}",
-            lambda f, s, d=dtype: f.dropout_(s.full(d), rng=s.rng),
-            TypeError,
-            DTYPES + dtype,
-        )
-        for dtype in ("int64", "bool", "complex64")
-    ),
-    *(
-        Bad(
-            f"dtype-apply-{dtype}",
-            lambda f, s, d=dtype: f.apply_mask(s.full(d), np.ones((3, 4), bool), 0.5, out=s.out),
-            TypeError,
-            DTYPES + dtype,
-        )
-        for dtype in ("int64", "object")
-    ),
-    *(
-        Bad(
-            f"byte-order-{name}",
-            lambda f, s, d=dtype: f.dropout(s.full(d), rng=s.rng),
-            TypeError,
-            f"x has to be in the machine's native byte order, but got dtype {dtype}",
-        )
-        for name, dtype in (
-            (kind, str(np.dtype(kind).newbyteorder("S"))) for kind in ("f2", "f4", "f8")
-        )
+OUT = [
+    *values(
+        "out",
+        lambda s, v: dropout(s.x, rng=s.rng, out=v),
+        ([0.0] * 12, T, "out has to be a NumPy array, but got list"),
+        (np.ones((3, 4)), T, "out has to have x's dtype float32, but got float64"),
+        (np.ones((3, 4), SWAPPED), T, f"out has to have x's dtype float32, but got {SWAPPED}"),
+        (np.ones((4, 3), F32), V, "out has to have x's shape (3, 4), but got (4, 3)"),
+        (np.ones(12, F32), V, "out has to have x's shape (3, 4), but got (12,)"),
     ),
     Bad(
-        "byte-order-integer",
-        lambda f, s: f.dropout(s.full(np.dtype("i4").newbyteorder("S")), rng=s.rng),
-        TypeError,
-        DTYPES,
-    ),
-    Bad("list-of-ints", lambda f, s: f.dropout([1, 2], rng=s.rng), TypeError, DTYPES + "int64"),
-    Bad(
-        "ragged",
-        lambda f, s: f.dropout([[1.0], [1.0, 2.0]], rng=s.rng),
-        ValueError,
-        "x has to be an array or something that numpy.asarray makes one of, but got list",
-    ),
-    Bad("none", lambda f, s: f.dropout(None, rng=s.rng), TypeError, f"x {UNKNOWN}NoneType"),
-    Bad("string", lambda f, s: f.dropout("abc", rng=s.rng), TypeError, DTYPES + "<U3"),
-    Bad("anything", lambda f, s: f.dropout(object(), rng=s.rng), TypeError, f"x {UNKNOWN}object"),
-    # evaluation checks as training does
-    Bad("eval-dtype", lambda f, s: f.dropout(s.full(int), 0.5, False), TypeError, DTYPES + "int64"),
-    Bad(
-        "eval-p",
-        lambda f, s: f.dropout(s.x, 2.0, False, rng=s.rng),
-        ValueError,
-        "dropout probability has to be between 0 and 1, but got 2.0",
-    ),
-    Bad(
-        "eval-mode",
-        lambda f, s: f.dropout(s.x, 0.5, False, mode="x"),
-        ValueError,
-        'mode has to be "inverted" or "standard", but got \'x\'',
-    ),
-    Bad(
-        "eval-rng",
-        lambda f, s: f.dropout(s.x, 0.5, False, rng="x"),
-        TypeError,
-        "rng has to be None, an integer seed, a fastdrop Key or Generator",
-    ),
-    Bad(
-        "eval-read-only",
-        lambda f, s: f.dropout_(s.read_only(), 0.5, False),
-        ValueError,
-        "x has to be writeable, but got a read-only array",
-    ),
-    Bad(
-        "eval-noise-shape",
-        lambda f, s: f.dropout(s.x, 0.5, False, noise_shape=(2, 4)),
-        ValueError,
-        "noise_shape has to be broadcastable to x's shape (3, 4), but got (2, 4)",
-    ),
-    # out
-    Bad(
-        "out-list",
-        lambda f, s: f.dropout(s.x, rng=s.rng, out=[0.0] * 12),
-        TypeError,
-        "out has to be a NumPy array, but got list",
-    ),
-    Bad(
-        "out-dtype",
-        lambda f, s: f.dropout(s.x, rng=s.rng, out=s.full(np.float64)),
-        TypeError,
-        "out has to have x's dtype float32, but got float64",
-    ),
-    Bad(
-        "out-dtype-of-half",
-        lambda f, s: f.dropout(s.full(np.float16), rng=s.rng, out=s.full(np.uint16)),
-        TypeError,
+        "out-of-half",
+        lambda s: dropout(s.full(np.float16), rng=s.rng, out=s.full(np.uint16)),
+        T,
         "out has to have x's dtype float16, but got uint16",
     ),
-    Bad(
-        "out-byte-order",
-        lambda f, s: f.dropout(s.x, rng=s.rng, out=s.full(np.dtype(np.float32).newbyteorder("S"))),
-        TypeError,
-        "out has to have x's dtype float32, but got " + str(np.dtype("f4").newbyteorder("S")),
+    *(
+        Bad(f"out-{name}", lambda s, of=of: dropout(s.x, rng=s.rng, out=of(s)), V, words)
+        for name, of, words in (
+            ("read-only", lambda s: s.read_only(), f"out {READ_ONLY}"),
+            (
+                "repeated",
+                lambda s: s.repeated(),
+                f"out {OWN_PLACES} overlaps itself (shape (3, 4), strides (0, 4))",
+            ),
+            (
+                "sliding",
+                lambda s: s.sliding(),
+                f"out {OWN_PLACES} overlaps itself (shape (3, 4), strides (4, 4))",
+            ),
+        )
     ),
-    Bad(
-        "out-shape",
-        lambda f, s: f.dropout(s.x, rng=s.rng, out=s.full(np.float32, (4, 3))),
-        ValueError,
-        "out has to have x's shape (3, 4), but got (4, 3)",
-    ),
-    Bad(
-        "out-size",
-        lambda f, s: f.dropout(s.x, rng=s.rng, out=s.full(np.float32, (12,))),
-        ValueError,
-        "out has to have x's shape (3, 4), but got (12,)",
-    ),
-    Bad(
-        "out-read-only",
-        lambda f, s: f.dropout(s.x, rng=s.rng, out=s.read_only()),
-        ValueError,
-        "out has to be writeable, but got a read-only array",
+    *(
+        Bad(
+            f"out-overlaps-{name}",
+            lambda s, of=of: (lambda x, out: dropout(x, rng=s.rng, out=out))(*of(s)),
+            V,
+            f"out has to be x {OVERLAPS}",
+        )
+        for name, of in (
+            ("a-part", lambda s: (s.buffer[:32], s.buffer[1:33])),
+            ("unaligned", lambda s: (s.buffer[:8], s.buffer.view("u1")[2:34].view(F32))),
+            ("reversed", lambda s: (s.buffer, s.buffer[::-1])),
+            ("transposed", lambda s: (s.part(0, (8, 8)), s.part(0, (8, 8)).T)),
+            ("broadcast", lambda s: (np.broadcast_to(s.buffer[:4], (3, 4)), s.part(0))),
+        )
     ),
     Bad(
         "out-is-read-only-x",
-        lambda f, s: (lambda x: f.dropout(x, rng=s.rng, out=x))(s.read_only()),
-        ValueError,
-        "out has to be writeable, but got a read-only array",
+        lambda s: (lambda x: dropout(x, rng=s.rng, out=x))(s.read_only()),
+        V,
+        f"out {READ_ONLY}",
     ),
     Bad(
-        "out-partial-overlap",
-        lambda f, s: f.dropout(s.buffer[:32], rng=s.rng, out=s.buffer[1:33]),
-        ValueError,
-        "out has to be x itself or share no memory with it, but got an array that overlaps",
-    ),
-    Bad(
-        "out-partial-overlap-unaligned",
-        lambda f, s: f.dropout(
-            s.buffer[:8], rng=s.rng, out=s.buffer.view(np.uint8)[2:34].view(np.float32)
-        ),
-        ValueError,
-        "out has to be x itself or share no memory with it, but got an array that overlaps",
-    ),
-    Bad(
-        "out-reversed",
-        lambda f, s: f.dropout(s.buffer, rng=s.rng, out=s.buffer[::-1]),
-        ValueError,
-        "out has to be x itself or share no memory with it, but got an array that overlaps",
-    ),
-    Bad(
-        "out-transposed",
-        lambda f, s: (lambda a: f.dropout(a, rng=s.rng, out=a.T))(s.buffer.reshape(8, 8)),
-        ValueError,
-        "out has to be x itself or share no memory with it, but got an array that overlaps",
-    ),
-    Bad(
-        "out-overlaps-broadcast-x",
-        lambda f, s: f.dropout(
-            np.broadcast_to(s.buffer[:4], (3, 4)), rng=s.rng, out=s.buffer[:12].reshape(3, 4)
-        ),
-        ValueError,
-        "out has to be x itself or share no memory with it, but got an array that overlaps",
-    ),
-    Bad(
-        "out-repeated",
-        lambda f, s: f.dropout(s.x, rng=s.rng, out=s.repeated()),
-        ValueError,
-        "out has to have each element at a place of its own in memory, but got an array that "
-        "overlaps itself (shape (3, 4), strides (0, 4))",
-    ),
-    Bad(
-        "out-sliding",
-        lambda f, s: f.dropout(s.x, rng=s.rng, out=s.sliding()),
-        ValueError,
-        "out has to have each element at a place of its own in memory, but got an array that "
-        "overlaps itself (shape (3, 4), strides (4, 4))",
-    ),
-    Bad(
-        "out-apply-shape",
-        lambda f, s: f.apply_mask(s.x, np.ones((3, 4), bool), 0.5, out=s.full("f4", (4, 3))),
-        ValueError,
+        "out-apply",
+        lambda s: apply_mask(s.x, MASK, 0.5, out=s.full(F32, (4, 3))),
+        V,
         "out has to have x's shape (3, 4), but got (4, 3)",
     ),
     Bad(
         "out-apply-overlaps-mask",
-        lambda f, s: (
-            lambda data: f.apply_mask(
-                s.full("f4", (8,)), data.view(np.uint8)[:1], 0.5, out=data[:8]
-            )
-        )(s.keep(np.zeros(16, np.float32))),
-        ValueError,
-        "mask has to share no memory with the array that is written, but got one that overlaps it",
+        lambda s: apply_mask(s.full(F32, (8,)), s.buffer.view(np.uint8)[:1], 0.5, out=s.buffer[:8]),
+        V,
+        f"mask {APART}, but got one that overlaps it",
     ),
-    # in place
-    Bad(
-        "inplace-list",
-        lambda f, s: f.dropout_([1.0, 2.0], rng=s.rng),
-        TypeError,
-        "x has to be a NumPy array to be changed in place, but got list",
+]
+SHAPE = "mask has to have x's shape (3, 4), but got "
+DTYPE = "mask has to have dtype bool, or uint8 for packed bits, but got "
+BYTES = "mask has to have 2 bytes for the 12 packed bits of x, but got "
+MASKS = values(
+    "mask",
+    lambda s, v: apply_mask(s.x, v, 0.5, out=s.out),
+    (np.ones((4, 3), bool), V, f"{SHAPE}(4, 3)"),
+    (np.ones((1, 4), bool), V, f"{SHAPE}(1, 4)"),
+    (np.ones((3, 4), np.int64), T, f"{DTYPE}int64"),
+    (np.ones((3, 4), F32), T, f"{DTYPE}float32"),
+    (None, T, f"mask {UNKNOWN}NoneType"),
+    ([[True], [True, False]], V, "mask has to be an array or something"),
+    (np.ones((1, 2), "u1"), V, "mask has to be 1-D where its bits are packed, but got shape (1, 2"),
+    (np.ones(1, "u1"), V, f"{BYTES}1"),
+    (np.ones(12, "u1"), V, f"{BYTES}12"),
+    (
+        np.array([255, 0b10101], "u1"),
+        V,
+        "in the last 4 bits of its last byte, which are padding, but got 0b00010101",
+    ),
+)
+LENGTHS = "shape has to be an integer or a tuple of integers, but"
+DRAWN = [
+    *values(
+        "shape",
+        lambda s, v: dropout_mask(v, rng=s.rng),
+        (3.0, T, LENGTHS),
+        (None, T, LENGTHS),
+        ("3", T, LENGTHS),
+        (True, T, LENGTHS),
+        ((3, 4.5), T, LENGTHS),
+        ((3, -4), V, "shape has to have no negative lengths, but got (3"),
+        (-1, V, "shape has to have no negative lengths, but got (-1,)"),
+        ((1,) * 65, V, "shape has to have at most 64 axes, but got 65"),
+        ((2**40, 2**40), V, "shape has to give at most"),
+        (2**70, V, "shape has to give at most"),
+        ((2**40, 0, 2**40), V, "shape has to give at most"),
+        (2**62, MemoryError, "allocate"),
+    ),
+    *values(
+        "packed",
+        lambda s, v: dropout_mask(*v, rng=s.rng),
+        (((3, 4), 1.5), V, f"{PROBABILITY}1.5"),
+        (((3, 4), np.nextafter(1.0, 2.0)), V, f"{PROBABILITY}1.0"),
+        (((3, 4), [0.5]), T, "p has to be a real number, but got list"),
     ),
     Bad(
-        "inplace-scalar",
-        lambda f, s: f.dropout_(np.float32(1), rng=s.rng),
-        TypeError,
-        "x has to be a NumPy array to be changed in place, but got numpy.float32",
+        "packed-memory",
+        lambda s: dropout_mask(2**62, rng=s.rng, packed=True),
+        MemoryError,
+        "allocate",
     ),
-    Bad(
-        "inplace-read-only",
-        lambda f, s: f.dropout_(s.read_only(), rng=s.rng),
-        ValueError,
-        "x has to be writeable, but got a read-only array",
+    *values(
+        "packed-flag",
+        lambda s, v: dropout_mask((3, 4), rng=s.rng, packed=v),
+        ("no", T, "packed has to be True or False, but got str"),
     ),
-    Bad(
-        "inplace-repeated",
-        lambda f, s: f.dropout_(s.repeated(), rng=s.rng),
-        ValueError,
-        "x has to have each element at a place of its own in memory, but got an array that",
-    ),
-    Bad(
-        "inplace-sliding",
-        lambda f, s: f.dropout_(s.sliding(), rng=s.rng),
-        ValueError,
-        "x has to have each element at a place of its own in memory, but got an array that",
-    ),
-    Bad(
-        "inplace-byte-order",
-        lambda f, s: f.dropout_(s.full(np.dtype("f8").newbyteorder("S")), rng=s.rng),
-        TypeError,
-        "x has to be in the machine's native byte order, but got dtype",
+    *(
+        bad
+        for name, call in (
+            ("drawn", lambda _, v: dropout_mask((3, 4), rng=v)),
+            ("packed", lambda _, v: dropout_mask((3, 4), rng=v, packed=True)),
+            ("in-place", lambda s, v: dropout_(s.x, rng=v)),
+        )
+        for bad in values(
+            f"rng-{name}",
+            call,
+            ("seed", T, RNG),
+            (True, T, RNG),
+            ((1, 0, 0), T, RNG),
+            (-1, V, "rng has to be between 0 and 2**64 - 1 as a seed, but got -1"),
+            (2**64, V, "rng has to be between 0 and 2**64 - 1 as a seed, but got 18446"),
+            (fastdrop.Key(1, 0, 2**64 - 11), OverflowError, "2**64"),
+        )
     ),
 ]
 
 
-@pytest.mark.parametrize("front", FRONTS)
-@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
-def test_bad_arrays(case: Bad, front: str) -> None:
-    check(case, front)
+@parametrize(ARRAYS + OUT + MASKS + DRAWN)
+def test_is_refused_without_effect(case: Bad) -> None:
+    check(case)
 
 
-@pytest.mark.parametrize("name", ["dropout", "dropout_"])
-def test_bfloat16_in_another_byte_order(name: str) -> None:
+@pytest.mark.parametrize("function", [dropout, dropout_])
+def test_bfloat16_in_another_byte_order(function: Any) -> None:
     # NumPy knows such a dtype too; its name and size are those of the native one.
-    bfloat16 = pytest.importorskip("ml_dtypes").bfloat16
-    x = np.ones(8, bfloat16)
+    x = np.ones(8, pytest.importorskip("ml_dtypes").bfloat16)
     x = x.astype(x.dtype.newbyteorder("S"))
     before, rng = x.tobytes(), fastdrop.Generator(1)
-    function = getattr(fastdrop, name)
     for front in (function, general(function)):
         with pytest.raises(TypeError, match=r"^x has to be in the machine's native byte order"):
             front(x, 0.5, rng=rng)
     assert x.tobytes() == before
     assert rng.offset == 0
+
+
+def test_an_exhausted_generator_stays_where_it_is() -> None:
+    generator = fastdrop.Generator(1, 0, 2**64 - 8)
+    x = np.ones(12, F32)
+    before = generator.state
+    key = fastdrop.Key(1, 0, 2**64 - 8)
+    for call in (
+        lambda: dropout_(x, rng=generator),
+        lambda: general(dropout_)(x, rng=generator),
+        lambda: dropout(x, rng=generator, out=x),
+        lambda: dropout(np.ones((9, 2)), rng=generator, noise_shape=(9, 1)),
+        lambda: dropout_(np.ones((9, 2)), rng=key, noise_shape=(9, 1)),
+        lambda: dropout_mask(9, rng=generator),
+    ):
+        with pytest.raises(OverflowError, match=r"2\*\*64"):
+            call()
+        assert generator.state == before
+        assert x.tolist() == [1.0] * 12
+    dropout_mask(8, rng=generator)  # exactly to the end
+    with pytest.raises(OverflowError, match=r"2\*\*64"):
+        dropout_mask(1, rng=generator)
+
+
+@pytest.mark.parametrize("front", [lambda function: function, general], ids=["compiled", "python"])
+def test_too_many_or_unknown_arguments(front: Any) -> None:
+    x = np.ones(4, F32)
+    new, in_place = front(dropout), front(dropout_)
+    for call in (
+        lambda: new(),
+        lambda: in_place(),
+        lambda: new(x, 0.5, True, 1),
+        lambda: in_place(x, 0.5, True, 1),
+        lambda: new(x, seed=1),
+        lambda: in_place(x, out=x),
+        lambda: new(x, p=0.5, x=x),
+        lambda: dropout_mask(4, 0.5, 1),  # type: ignore[misc]
+        lambda: apply_mask(x, MASK[0]),
+    ):
+        with pytest.raises(TypeError):
+            call()
+    assert x.tolist() == [1.0] * 4
+
+
+def test_numpy_generators_are_not_drawn_from_when_a_check_fails() -> None:
+    rng = np.random.default_rng(1)
+    before = rng.bit_generator.state
+    x = np.ones((3, 4), F32)
+    for kwargs in ({"p": 2.0}, {"noise_shape": (2, 4)}, {"mode": "x"}, {"out": x.T}):
+        with pytest.raises(ValueError, match="has to"):
+            dropout(x, rng=rng, **kwargs)  # type: ignore[call-overload]
+    dropout(x, 0.5, False, rng=rng)
+    dropout(x[:0], 0.5, rng=rng)
+    assert rng.bit_generator.state == before

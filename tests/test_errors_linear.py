@@ -1,217 +1,133 @@
 """Bad input of linear layers with dropped connections: what has to be, what came, no effect."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
-from bad_input import UNKNOWN, Bad, Scene, check
+from bad_input import (
+    DTYPES,
+    OWN_PLACES,
+    PROBABILITY,
+    READ_ONLY,
+    RNG,
+    UNKNOWN,
+    Bad,
+    Scene,
+    check,
+    parametrize,
+    values,
+)
 
 import fastdrop
 from fastdrop import layers
 
-ACCEPTED = "x has to have dtype float16, bfloat16, float32 or float64, but got "
+T, V = TypeError, ValueError
 F32 = np.float32
 W = np.ones((2, 4), F32)  # for a Scene's x of (3, 4)
-f, g = fastdrop.dropconnect_linear, fastdrop.dropconnect_linear_backward
 END = fastdrop.Key(1, 0, 2**64 - 1)
+f: Any = fastdrop.dropconnect_linear
+g: Any = fastdrop.dropconnect_linear_backward
+SHAPE = "w has to have the shape (outputs, 4) for x's shape (3, 4), but got "
 
 
 def y(s: Scene) -> np.ndarray:
     return s.full(F32, (3, 2))
 
 
-Row = tuple[str, Callable[[Scene], object], type[Exception], str]
-# What both functions refuse; `call` is given the operands x and w, and options.
-BOTH: list[tuple[str, Callable[[Any, Scene], object], type[Exception], str]] = [
-    ("dtype", lambda call, s: call(s.full(int), W, rng=s.rng), TypeError, f"{ACCEPTED}int64"),
-    ("none", lambda call, s: call(None, W, rng=s.rng), TypeError, f"x {UNKNOWN}NoneType"),
-    (
-        "ragged",
-        lambda call, s: call([[1.0], [1.0, 2.0]], W, rng=s.rng),
-        ValueError,
-        "x has to be an array or something that numpy.asarray makes one of, but got list",
-    ),
-    (
-        "no-axis",
-        lambda call, s: call(s.full(F32, ()), W, rng=s.rng),
-        ValueError,
-        "x has to have at least 1 axis, but got shape ()",
-    ),
-    (
-        "w-dtype",
-        lambda call, s: call(s.x, W.astype(float), rng=s.rng),
-        TypeError,
-        "w has to have x's dtype float32, but got float64",
-    ),
-    (
-        "w-inputs",
-        lambda call, s: call(s.x, W[:, :3], rng=s.rng),
-        ValueError,
-        "w has to have the shape (outputs, 4) for x's shape (3, 4), but got (2, 3)",
-    ),
-    (
-        "w-axes",
-        lambda call, s: call(s.x, W[0], rng=s.rng),
-        ValueError,
-        "w has to have the shape (outputs, 4) for x's shape (3, 4), but got (4,)",
-    ),
-    (
-        "p",
-        lambda call, s: call(s.x, W, p=1.5, rng=s.rng),
-        ValueError,
-        "dropout probability has to be between 0 and 1, but got 1.5",
-    ),
-    (
-        "p-in-evaluation",
-        lambda call, s: call(s.x, W, p=-1, training=False, rng=s.rng),
-        ValueError,
-        "dropout probability has to be between 0 and 1, but got -1",
-    ),
-    (
-        "p-type",
-        lambda call, s: call(s.x, W, p="0.5", rng=s.rng),
-        TypeError,
-        "p has to be a real number, but got str",
-    ),
-    (
-        "training",
-        lambda call, s: call(s.x, W, training="no", rng=s.rng),
-        TypeError,
-        "training has to be True or False, but got str",
-    ),
-    (
-        "per-sample",
-        lambda call, s: call(s.x, W, per_sample=2, rng=s.rng),
-        TypeError,
-        "per_sample has to be True or False, but got 2",
-    ),
-    (
-        "rng",
-        lambda call, s: call(s.x, W, rng="x"),
-        TypeError,
-        "rng has to be None, an integer seed, a fastdrop Key or Generator",
-    ),
-    (
-        "rng-in-evaluation",
-        lambda call, s: call(s.x, W, training=False, rng="x"),
-        TypeError,
-        "rng has to be None, an integer seed, a fastdrop Key or Generator",
-    ),
-    ("end", lambda call, s: call(s.x, W, rng=END), OverflowError, "24 positions from offset"),
-]
-FORWARD: list[Row] = [
-    (
-        "bias-dtype",
-        lambda s: f(s.x, W, np.ones(2), rng=s.rng, out=y(s)),
-        TypeError,
-        "bias has to have x's dtype float32, but got float64",
-    ),
-    (
-        "bias-shape",
-        lambda s: f(s.x, W, np.ones(4, F32), rng=s.rng, out=y(s)),
-        ValueError,
-        "bias has to have the shape (2,), but got (4,)",
-    ),
-    (
-        "out-type",
-        lambda s: f(s.x, W, rng=s.rng, out=[0.0]),  # type: ignore[arg-type]
-        TypeError,
-        "out has to be a NumPy array, but got list",
-    ),
-    (
-        "out-dtype",
-        lambda s: f(s.x, W, rng=s.rng, out=s.full(float, (3, 2))),
-        TypeError,
-        "out has to have x's dtype float32, but got float64",
-    ),
-    (
-        "out-shape",
-        lambda s: f(s.x, W, rng=s.rng, out=s.out),
-        ValueError,
-        "out has to have the shape (3, 2), but got (3, 4)",
-    ),
-    (
-        "out-read-only",
-        lambda s: f(s.x, W, rng=s.rng, out=np.broadcast_to(F32(1), (3, 2))),
-        ValueError,
-        "out has to be writeable, but got a read-only array",
-    ),
-    (
-        "out-overlaps-itself",
-        lambda s: f(s.x, W, rng=s.rng, out=s.sliding()[:, :2]),
-        ValueError,
-        "out has to have each element at a place of its own in memory",
-    ),
-    *(
-        (
-            f"out-overlaps-{name}",
-            call,
-            ValueError,
-            f"out has to share no memory with {name}, but got an array that overlaps it",
+def both(name: str, call: Any) -> list[Bad]:
+    """What both functions refuse; `call` has the operands x and w, and options."""
+
+    def argument(what: str, *rows: tuple[Any, type[Exception], str]) -> list[Bad]:
+        return values(
+            f"{name}-{what}", lambda s, v: call(s, s.x, W, **{"rng": s.rng, what: v}), *rows
         )
-        for name, call in (
-            (
-                "x",
-                lambda s: f(
-                    s.buffer[:12].reshape(3, 4), W, rng=s.rng, out=s.buffer[10:16].reshape(3, 2)
-                ),
-            ),
-            (
-                "w",
-                lambda s: f(
-                    s.x, s.buffer[:8].reshape(2, 4), rng=s.rng, out=s.buffer[:6].reshape(3, 2)
-                ),
-            ),
-            (
-                "bias",
-                lambda s: f(s.x, W, s.buffer[:2], rng=s.rng, out=s.buffer[:6].reshape(3, 2)),
-            ),
-        )
-    ),
-]
-BACKWARD: list[Row] = [
-    (
-        "dy-dtype",
-        lambda s: g(np.ones((3, 2)), s.x, W, rng=s.rng),
-        TypeError,
-        "dy has to have x's dtype float32, but got float64",
-    ),
-    (
-        "dy-shape",
-        lambda s: g(s.x, s.x, W, rng=s.rng),
-        ValueError,
-        "dy has to have the shape (3, 2), but got (3, 4)",
-    ),
-]
 
-
-def forward(s: Scene) -> Any:
-    return lambda x, w, **options: f(x, w, out=y(s), **options)
-
-
-def backward(s: Scene) -> Any:
-    return lambda x, w, **options: g(y(s), x, w, **options)
+    return [
+        *values(
+            f"{name}-x",
+            lambda s, v: call(s, v, W, rng=s.rng),
+            (np.ones((3, 4), int), T, f"x {DTYPES}int64"),
+            (None, T, f"x {UNKNOWN}NoneType"),
+            ([[1.0], [1.0, 2.0]], V, f"x {UNKNOWN}list"),
+            (np.ones((), F32), V, "x has to have at least 1 axis, but got shape ()"),
+        ),
+        *values(
+            f"{name}-w",
+            lambda s, v: call(s, s.x, v, rng=s.rng),
+            (W.astype(float), T, "w has to have x's dtype float32, but got float64"),
+            (W[:, :3], V, f"{SHAPE}(2, 3)"),
+            (W[0], V, f"{SHAPE}(4,)"),
+        ),
+        *argument(
+            "p",
+            (1.5, V, f"{PROBABILITY}1.5"),
+            ("0.5", T, "p has to be a real number, but got str"),
+        ),
+        *argument("training", ("no", T, "training has to be True or False, but got str")),
+        *argument("per_sample", (2, T, "per_sample has to be True or False, but got 2")),
+        *argument("rng", ("x", T, RNG), (END, OverflowError, "24 positions from offset")),
+        *values(
+            f"{name}-in-evaluation",
+            lambda s, v: call(s, s.x, W, training=False, **v),
+            ({"p": -1, "rng": 1}, V, f"{PROBABILITY}-1"),
+            ({"rng": "x"}, T, RNG),
+        ),
+    ]
 
 
 CASES = [
-    Bad(f"{name}-{what}", lambda _, s, of=of, call=call: call(of(s), s), error, words)
-    for name, of in (("forward", forward), ("backward", backward))
-    for what, call, error, words in BOTH
-] + [
-    Bad(what, lambda _, s, call=call: call(s), error, words)
-    for what, call, error, words in FORWARD + BACKWARD
+    *both("forward", lambda s, x, w, **options: f(x, w, out=y(s), **options)),
+    *both("backward", lambda s, x, w, **options: g(y(s), x, w, **options)),
+    *values(
+        "bias",
+        lambda s, v: f(s.x, W, v, rng=s.rng, out=y(s)),
+        (np.ones(2), T, "bias has to have x's dtype float32, but got float64"),
+        (np.ones(4, F32), V, "bias has to have the shape (2,), but got (4,)"),
+    ),
+    *values(
+        "out",
+        lambda s, v: f(s.x, W, rng=s.rng, out=v),
+        ([0.0], T, "out has to be a NumPy array, but got list"),
+        (np.ones((3, 2)), T, "out has to have x's dtype float32, but got float64"),
+        (np.ones((3, 4), F32), V, "out has to have the shape (3, 2), but got (3, 4)"),
+        (np.broadcast_to(F32(1), (3, 2)), V, f"out {READ_ONLY}"),
+    ),
+    Bad(
+        "out-overlaps-itself",
+        lambda s: f(s.x, W, rng=s.rng, out=s.sliding()[:, :2]),
+        V,
+        f"out {OWN_PLACES}",
+    ),
+    *(
+        Bad(
+            f"out-overlaps-{name}",
+            lambda s, call=call: call(s),
+            V,
+            f"out has to share no memory with {name}, but got an array that overlaps it",
+        )
+        for name, call in (
+            ("x", lambda s: f(s.part(0), W, rng=s.rng, out=s.part(10, (3, 2)))),
+            ("w", lambda s: f(s.x, s.part(0, (2, 4)), rng=s.rng, out=s.part(0, (3, 2)))),
+            ("bias", lambda s: f(s.x, W, s.buffer[:2], rng=s.rng, out=s.part(0, (3, 2)))),
+        )
+    ),
+    *values(
+        "dy",
+        lambda s, v: g(v, s.x, W, rng=s.rng),
+        (np.ones((3, 2)), T, "dy has to have x's dtype float32, but got float64"),
+        (np.ones((3, 4), F32), V, "dy has to have the shape (3, 2), but got (3, 4)"),
+    ),
 ]
 
 
-@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+@parametrize(CASES)
 def test_is_refused_without_effect(case: Bad) -> None:
-    check(case, "exported")
+    check(case)
 
 
 def test_the_key_of_a_gradient_has_to_be_named() -> None:
     with pytest.raises(TypeError, match="rng"):
-        g(np.ones((3, 2), F32), np.ones((3, 4), F32), W)  # type: ignore[call-arg]
+        g(np.ones((3, 2), F32), np.ones((3, 4), F32), W)
 
 
 def test_the_layer_refuses_and_stays_as_it_is() -> None:

@@ -3,129 +3,89 @@
 from typing import Any
 
 import numpy as np
-import pytest
-from bad_input import Bad, check, refusals
+from bad_input import APART, OVERLAPS, Bad, check, parametrize, refusals
 
 import fastdrop
 
-SHAPE = (3, 4)
+T, V = TypeError, ValueError
+F32 = np.float32
 forward: Any = fastdrop.softmax_dropout
 backward: Any = fastdrop.softmax_dropout_backward
 
-ARGUMENTS: list[tuple[str, dict[str, Any], type[Exception], str]] = [
-    ("axis", {"axis": 2}, ValueError, "axis has to be an axis of scores, which has shape (3, 4)"),
-    ("negative-axis", {"axis": -3}, ValueError, "axis has to be an axis of scores, which has"),
-    ("axis-type", {"axis": 0.0}, TypeError, "axis has to be an integer, but got float"),
-    ("axis-bool", {"axis": True}, TypeError, "axis has to be an integer, but got bool"),
-    (
-        "mask-dtype",
-        {"mask": np.ones(4)},
-        TypeError,
-        "mask has to have dtype bool, or scores' dtype float32 where it is added, but got float64",
-    ),
-    (
-        "mask-bytes",
-        {"mask": np.ones(4, np.uint8)},
-        TypeError,
-        "mask has to have dtype bool, or scores' dtype float32 where it is added, but got uint8",
-    ),
-    (
-        "mask-shape",
-        {"mask": np.ones(3, bool)},
-        ValueError,
-        "mask has to be broadcastable to scores' shape (3, 4), but got (3,)",
-    ),
-    (
-        "mask-axes",
-        {"mask": np.ones((1, 3, 4), bool)},
-        ValueError,
-        "mask has to be broadcastable to scores' shape (3, 4), but got (1, 3, 4)",
-    ),
-    ("mask-ragged", {"mask": [[True], [True, True]]}, ValueError, "mask has to be an array or"),
-    ("scale-type", {"scale": "2"}, TypeError, "scale has to be a real number, but got str"),
-    ("scale-bool", {"scale": True}, TypeError, "scale has to be a real number, but got bool"),
-    ("scale-nan", {"scale": np.nan}, ValueError, "scale has to be a finite number, but got nan"),
-    ("scale-inf", {"scale": -np.inf}, ValueError, "scale has to be a finite number, but got -inf"),
-    ("scale-large", {"scale": 1e39}, ValueError, "scale has to be a finite number, but got 1e+39"),
-]
+AXIS = "axis has to be an axis of scores, which has shape"
+DTYPE = "mask has to have dtype bool, or scores' dtype float32 where it is added, but got "
+SHAPE = "mask has to be broadcastable to scores' shape (3, 4), but got "
+FINITE = "scale has to be a finite number, but got "
+REPEATED = "rng has to be what gave the forward pass its mask, a Key or a seed, but got "
 
+# What both functions refuse.
+ARGUMENTS: list[tuple[str, Any, type[Exception], str]] = [
+    ("axis", 2, V, f"{AXIS} (3, 4)"),
+    ("axis", -3, V, AXIS),
+    ("axis", 0.0, T, "axis has to be an integer, but got float"),
+    ("axis", True, T, "axis has to be an integer, but got bool"),
+    ("mask", np.ones(4), T, f"{DTYPE}float64"),
+    ("mask", np.ones(4, np.uint8), T, f"{DTYPE}uint8"),
+    ("mask", np.ones(3, bool), V, f"{SHAPE}(3,)"),
+    ("mask", np.ones((1, 3, 4), bool), V, f"{SHAPE}(1, 3, 4)"),
+    ("mask", [[True], [True, True]], V, "mask has to be an array or"),
+    ("scale", "2", T, "scale has to be a real number, but got str"),
+    ("scale", True, T, "scale has to be a real number, but got bool"),
+    ("scale", np.nan, V, f"{FINITE}nan"),
+    ("scale", -np.inf, V, f"{FINITE}-inf"),
+    ("scale", 1e39, V, f"{FINITE}1e+39"),
+]
 CASES = [
-    *refusals("softmax", forward, "scores", SHAPE),
+    *refusals("softmax", forward, "scores", (3, 4)),
     *(
-        Bad(
-            f"softmax-{name}",
-            lambda _, s, options=options: forward(s.x, rng=s.rng, out=s.out, **options),
-            error,
-            words,
+        Bad(f"{name}-{argument}-{i}", lambda s, call=call, o={argument: v}: call(s, o), *error)
+        for name, call in (
+            ("forward", lambda s, options: forward(s.x, rng=s.rng, out=s.out, **options)),
+            ("backward", lambda s, options: backward(s.x, s.x, rng=1, out=s.out, **options)),
         )
-        for name, options, error, words in ARGUMENTS
+        for i, (argument, v, *error) in enumerate(ARGUMENTS)
     ),
-    *(
-        Bad(
-            f"softmax-backward-{name}",
-            lambda _, s, options=options: backward(s.x, s.x, rng=1, out=s.out, **options),
-            error,
-            words,
-        )
-        for name, options, error, words in ARGUMENTS
+    Bad("scalar", lambda s: forward(s.full(F32, ()), rng=s.rng), V, f"{AXIS} (), but got -1"),
+    Bad(
+        "out-over-mask",
+        lambda s: forward(s.x, mask=s.part(0), rng=s.rng, out=s.part(0)),
+        V,
+        f"mask {APART}",
     ),
     Bad(
-        "softmax-scalar",
-        lambda _, s: forward(s.full(np.float32, ()), rng=s.rng),
-        ValueError,
-        "axis has to be an axis of scores, which has shape (), but got -1",
-    ),
-    Bad(
-        "softmax-out-over-mask",
-        lambda _, s: forward(
-            s.x, mask=s.buffer[:12].reshape(SHAPE), rng=s.rng, out=s.buffer[:12].reshape(SHAPE)
-        ),
-        ValueError,
-        "mask has to share no memory with the array that is written",
-    ),
-    Bad(
-        "softmax-backward-dtype",
-        lambda _, s: backward(s.full(np.float64), s.x, rng=1, out=s.out),
-        TypeError,
+        "dy-dtype",
+        lambda s: backward(s.full(float), s.x, rng=1, out=s.out),
+        T,
         "dy has to have scores' dtype float32, but got float64",
     ),
     Bad(
-        "softmax-backward-shape",
-        lambda _, s: backward(s.full(np.float32, (4,)), s.x, rng=1, out=s.out),
-        ValueError,
+        "dy-shape",
+        lambda s: backward(s.full(F32, (4,)), s.x, rng=1, out=s.out),
+        V,
         "dy has to have scores' shape (3, 4), but got (4,)",
     ),
     Bad(
-        "softmax-backward-generator",
-        lambda _, s: backward(s.x, s.x, rng=s.rng, out=s.out),
-        TypeError,
-        "rng has to be what gave the forward pass its mask, a Key or a seed, but got Generator",
+        "generator",
+        lambda s: backward(s.x, s.x, rng=s.rng, out=s.out),
+        T,
+        f"{REPEATED}Generator",
+    ),
+    Bad("nothing", lambda s: backward(s.x, s.x, rng=None, out=s.out), T, f"{REPEATED}NoneType"),
+    Bad(
+        "out-overlaps-scores",
+        lambda s: backward(s.x, s.part(0), rng=1, out=s.part(1)),
+        V,
+        f"out has to be scores {OVERLAPS}",
     ),
     Bad(
-        "softmax-backward-nothing",
-        lambda _, s: backward(s.x, s.x, rng=None, out=s.out),
-        TypeError,
-        "rng has to be what gave the forward pass its mask, a Key or a seed, but got NoneType",
-    ),
-    Bad(
-        "softmax-backward-overlaps-scores",
-        lambda _, s: backward(
-            s.x, s.buffer[:12].reshape(SHAPE), rng=1, out=s.buffer[1:13].reshape(SHAPE)
-        ),
-        ValueError,
-        "out has to be scores itself or share no memory with it, but got an array that",
-    ),
-    Bad(
-        "softmax-backward-overlaps-dy",
-        lambda _, s: backward(
-            s.buffer[:12].reshape(SHAPE), s.x, rng=1, out=s.buffer[1:13].reshape(SHAPE)
-        ),
-        ValueError,
-        "out has to be dy itself or share no memory with it, but got an array that",
+        "out-overlaps-dy",
+        lambda s: backward(s.part(0), s.x, rng=1, out=s.part(1)),
+        V,
+        f"out has to be dy {OVERLAPS}",
     ),
 ]
 
 
-@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+@parametrize(CASES)
 def test_is_refused_without_effect(case: Bad) -> None:
-    check(case, "exported")
+    check(case)

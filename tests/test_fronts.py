@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cases import Case, parametrize, results
 from support import general
 
 import fastdrop
@@ -55,50 +56,36 @@ def test_compiled_and_python_fronts_agree_on_shared_decisions(
                 assert out.tobytes() == wanted.tobytes()
 
 
-SEQUENCE = np.random.default_rng(5).standard_normal((6, 3, 4, 6)).astype(np.float32)
-CASES: dict[str, tuple[Any, ...]] = {
-    "alpha_dropout": (),
-    "alpha_dropout_backward": (),
-    "attention_dropout": (),
-    "bias_act_dropout": (np.linspace(-1, 1, 6, dtype=np.float32), "gelu"),
-    "drop_block2d": (),
-    "drop_connect": (),
-    "drop_path": (),
-    "dropout": (),
-    "dropout2d": (),
-    "dropout_add": (-SEQUENCE,),
-    "feature_alpha_dropout": (),
-    "feature_alpha_dropout_backward": (),
-    "gaussian_dropout": (),
-    "gaussian_noise": (),
-    "softmax_dropout": (),
-    "variational_dropout": (),
-    "zoneout": (-SEQUENCE,),
-    "zoneout_backward": (),
-}
+@parametrize()
+def test_the_fronts_of_all_variants_agree_with_python(case: Case) -> None:
+    first = case.variant.operands[0]
 
-
-@pytest.mark.parametrize("name", CASES)
-def test_the_fronts_of_all_variants_agree_with_python(name: str) -> None:
     def answers(call: Any) -> Iterator[bytes]:
-        for dtype, order in itertools.product(
-            (np.float16, np.float32, np.float64), (np.asarray, np.transpose)
-        ):
-            x, *others = (
-                order(v.astype(dtype)) if isinstance(v, np.ndarray) else v
-                for v in (SEQUENCE, *CASES[name])
-            )
+        for dtype, order in itertools.product((np.float16, np.float32, np.float64), "CF"):
+            x = {name: v.astype(dtype, order) for name, v in case.operands().items()}
             for p, training in itertools.product((0.1, 0.5), (True, False)):
-                y = call(x, *others, p, training=training, rng=Key(1, 2, 4090))
-                yield from (part.tobytes() for part in (y if type(y) is tuple else (y,)))
-                if name.endswith("_backward"):
+                more = {case.rate: p, "training": training, **case.options}
+                yield from (
+                    part.tobytes() for part in results(call(**x, **more, rng=Key(1, 2, 4090)))
+                )
+                if not case.takes("out"):
                     continue
-                out, generator = np.empty_like(x), Generator(3, 4, 5)
-                assert call(x, *others, p, training=training, rng=generator, out=out) is out
-                yield out.tobytes() + str(generator.state).encode()
-                out[...] = x
-                call(out, *others, p, training=training, rng=Key(9), out=out)
+                out = np.empty_like(x[first])
+                rng = Key(3, 4, 5) if case.repeats else Generator(3, 4, 5)
+                assert results(call(**x, **more, rng=rng, out=out))[0] is out
+                yield out.tobytes() + str(rng).encode()
+                out[...] = x[first]
+                call(**{**x, first: out}, **more, rng=Key(9), out=out)
                 yield out.tobytes()
 
-    function: Any = getattr(fastdrop, name)
-    assert list(answers(function)) == list(answers(general(function)))
+    assert list(answers(case.function)) == list(answers(general(case.function)))
+
+
+def test_the_fronts_of_softmax_agree() -> None:
+    for axis, dtype in itertools.product((0, 1), (np.float16, np.float32, np.float64)):
+        for p, training in itertools.product((0.1, 0.5), (True, False)):
+            a, b = (
+                call(X.astype(dtype), p, training, axis=axis, rng=Key(1, 2, 4090))
+                for call in (fastdrop.softmax_dropout, general(fastdrop.softmax_dropout))
+            )
+            assert a.tobytes() == b.tobytes()

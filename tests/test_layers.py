@@ -1,119 +1,138 @@
-"""Layers: training and evaluation, regenerated gradients, streams of their own, saving, loading."""
+"""Every layer is its function, and backward that function's gradient; streams, saving, loading.
 
-import copy
+Copies are in test_copies.py. Layers that no declaration names have files of their own: softmax, the
+linear layer.
+"""
+
+from __future__ import annotations
+
 import gc
 import json
-import pickle
+import re
 import tracemalloc
 from typing import Any
 
 import numpy as np
 import pytest
+from cases import BLOCK, CASES, FIRST, Case, parametrize, results
+from surface import ALL_LAYERS, LayerCase
 
 import fastdrop
 from fastdrop import Generator, Key, layers
 from fastdrop.layers import Dropout
 
+WITH_LAYER = [case for case in CASES if case.variant.layer and case.shape]
+ONE = [case for case in FIRST if case.variant.layer]
+ALL = parametrize(WITH_LAYER)
+EACH = parametrize(ONE)
 X = np.linspace(1, 2, 600, dtype=np.float32).reshape(20, 30)
 
 
+def make(case: Case, rate: Any = 0.4, rng: Any = 1) -> Any:
+    return class_of(case)(**{case.rate: rate}, **case.options, rng=rng)
+
+
+def class_of(case: Case) -> Any:
+    assert case.variant.layer is not None
+    return getattr(layers, case.variant.layer)
+
+
+def equal(got: Any, wanted: list[Any]) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(results(got), wanted, strict=True))
+
+
+# --- Forward, backward ----------------------------------------------------------------------------
+
+
 @pytest.mark.usefixtures("impl")
-@pytest.mark.parametrize("mode", ["inverted", "standard"])
-@pytest.mark.parametrize("noise_shape", [None, (None, 1), (1, 30)])
-def test_backward_is_forward_on_the_gradient(mode: Any, noise_shape: Any) -> None:
-    layer = Dropout(0.3, mode=mode, noise_shape=noise_shape, rng=Generator(1, 2, 8192))
-    y = layer.forward(X)
-    key = Key(1, 2, 8192)
-    want = fastdrop.dropout(X, 0.3, rng=key, mode=mode, noise_shape=noise_shape)
-    assert np.array_equal(y, want)
-    dy = np.linspace(-1, 1, 600, dtype=np.float32).reshape(20, 30)
-    for _ in range(2):  # asking again changes nothing
-        dx = layer.backward(dy)
-        want = fastdrop.dropout(dy, 0.3, rng=key, mode=mode, noise_shape=noise_shape)
-        assert np.array_equal(dx, want)
-    assert layer.generator.offset == 8192 + 4096
+@ALL
+def test_forward_and_backward_are_the_function(case: Case) -> None:
+    """Also where the rate and the switch have changed in between."""
+    layer, x = make(case, rng=Generator(1, 2, 8192)), case.operands()
+    # Where no operand is needed again, the gradient may have another dtype.
+    dy = case.operands(np.float64 if len(x) == 1 else np.float32).popitem()[1]
+    dy = np.resize(dy[::-1], case.shape)
+    step = BLOCK * -(-case.positions // BLOCK)
+    for key in (Key(1, 2, 8192), Key(1, 2, 8192 + step)):
+        assert np.array_equal(layer(*x.values()), case(x, rng=key))
+        setattr(layer, case.rate, 0.8)
+        layer.eval()
+        wanted = case.gradients(x, dy, 0.4, rng=key)
+        for _ in range(2):  # asking again changes nothing
+            dx = layer.backward(dy)
+            assert equal(dx, wanted)
+            assert results(dx)[0].dtype == dy.dtype
+        setattr(layer, case.rate, 0.4)
+        layer.train()
+    assert layer.generator.offset == 8192 + 2 * step
 
 
-def test_each_forward_draws_anew() -> None:
-    layer = Dropout(0.5, rng=1)
-    first, second = layer(X), layer(X)
-    assert not np.array_equal(first, second)
-    assert layer.generator.offset == 2 * 4096
-    dx = layer.backward(np.ones_like(X))
-    assert np.array_equal(dx == 0, second == 0)
-
-
-def test_the_gradient_may_have_another_dtype() -> None:
-    layer = Dropout(0.5, rng=1)
-    y = layer(X)
-    dx = layer.backward(np.ones(X.shape))
-    assert dx.dtype == np.float64
-    assert np.array_equal(dx == 0, y == 0)
-
-
-def test_evaluation() -> None:
-    layer = Dropout(0.25, rng=1)
-    before = layer.generator.state
+@ALL
+def test_evaluation(case: Case) -> None:
+    layer, x = make(case), case.operands()
+    before, first = layer.generator.state, next(iter(x.values()))
     assert layer.eval() is layer
     assert not layer.training
-    assert layer(X) is X
-    dy = np.ones_like(X)
-    assert layer.backward(dy) is dy
-    standard = Dropout(0.25, mode="standard", rng=1).eval()
-    assert np.array_equal(standard(X), X * np.float32(0.75))
-    assert np.array_equal(standard.backward(dy), dy * np.float32(0.75))
+    y = layer(*x.values())
+    dx = layer.backward(first)
+    assert np.array_equal(y, case(x, training=False))
+    assert equal(dx, case.gradients(x, first, 0.4, training=False, rng=1))
+    if case.evaluated is None:
+        assert y is first
+        assert dx is first
     assert layer.generator.state == before
     assert layer.train() is layer
     assert layer.training
     assert layer.train(False).training is False
     assert layer.train(np.True_).training is True
+    with pytest.raises(TypeError, match="mode has to be True or False, but got str"):
+        layer.train("no")
+    assert layer.training
 
 
-def test_backward_remembers_how_its_forward_ran() -> None:
-    layer = Dropout(0.5, rng=1)
-    y = layer(X)
-    layer.p = 0.9
-    layer.eval()
-    assert np.array_equal(layer.backward(X), y)
-    assert layer(X) is X
-    layer.train()
-    assert layer.backward(X) is X
+@EACH
+def test_a_changed_rate_never_shifts_later_masks(case: Case) -> None:
+    one, other, x = make(case), make(case, 0), case.operands().values()
+    for layer in (one, other):
+        layer(*x)
+        setattr(layer, case.rate, 0.5)
+    assert np.array_equal(one(*x), other(*x))
 
 
-def test_a_changed_p_never_shifts_later_masks() -> None:
-    layers_ = [Dropout(0.5, rng=1), Dropout(0.5, rng=1)]
-    layers_[1].p = 0
-    for layer in layers_:
-        layer(X)
-        layer.p = 0.5
-    assert np.array_equal(layers_[0](X), layers_[1](X))
-
-
-@pytest.mark.parametrize("p", [0, 1])
-def test_p_at_its_ends(p: int) -> None:
-    layer = Dropout(p, rng=1)
-    assert np.array_equal(layer(X), X * (1 - p))
-    assert np.array_equal(layer.backward(X), X * (1 - p))
-    assert layer.generator.offset == 4096
-
-
-def test_an_empty_input_moves_nothing() -> None:
-    layer = Dropout(0.5, noise_shape=(1, None), rng=1)
-    x = np.ones((0, 3), np.float32)
-    assert layer(x) is x
-    assert layer.backward(x) is x
+@ALL
+def test_an_empty_input_moves_nothing(case: Case) -> None:
+    layer = make(case)
+    length = case.shape[1:]
+    if "bias" in case.shapes or "noise_shape" in case.options:
+        shape: tuple[int, ...] = (0, *length)
+    else:
+        shape = (0,) * len(case.shape)
+    x = np.ones(shape, np.float32)
+    others = [np.ones(length[-1:], np.float32)] if "bias" in case.shapes else []
+    others += [x] * (len(case.variant.operands) - 1)
+    assert layer(x, *others).shape == shape
+    assert results(layer.backward(x))[0].shape == shape
     assert layer.generator.offset == 0
 
 
-def test_what_is_not_an_array_is_converted() -> None:
-    layer = Dropout(0.0, rng=1)
-    assert layer([1.0, 2.0]).tolist() == [1.0, 2.0]
-    assert layer.backward([3.0, 4.0]).tolist() == [3.0, 4.0]
+@EACH
+def test_what_is_not_an_array_is_converted(case: Case) -> None:
+    layer, other, x = make(case), make(case), case.operands(np.float64)
+    dy = next(iter(x.values()))
+    assert np.array_equal(layer(*(v.tolist() for v in x.values())), other(*x.values()))
+    assert equal(layer.backward(dy.tolist()), results(other.backward(dy)))
 
 
-def test_no_mask_is_kept() -> None:
-    layer = Dropout(0.5, rng=1)
-    x = np.ones(1_000_000, np.float32)
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (Dropout(0.5, rng=1), (1_000_000,)),
+        # The largest mask that a layer makes.
+        (layers.DropBlock2D(0.4, block_size=3, rng=1), (20, 20, 32, 32)),
+    ],
+)
+def test_no_mask_is_kept(layer: Any, shape: tuple[int, ...]) -> None:
+    x = np.ones(shape, np.float32)
     layer(x)  # what is made once is made before counting
     gc.collect()
     tracemalloc.start()
@@ -126,18 +145,15 @@ def test_no_mask_is_kept() -> None:
     assert current < 10_000
 
 
-# streams
+# --- Streams --------------------------------------------------------------------------------------
 
 
-def test_layers_get_children_of_the_default_generator() -> None:
+@pytest.mark.parametrize("case", ALL_LAYERS)
+def test_layers_get_children_of_the_default_generator(case: LayerCase) -> None:
     fastdrop.manual_seed(5)
-    first, second = Dropout(), Dropout()
+    made = [case.make(rng=None) for _ in range(2)]
     children = Generator(5).spawn(2)
-    assert first.generator.state == children[0].state
-    assert second.generator.state == children[1].state
-    assert not np.array_equal(first(X), second(X))
-    fastdrop.manual_seed(5)
-    assert np.array_equal(Dropout()(X), Dropout(rng=children[0])(X))
+    assert [layer.generator.state for layer in made] == [child.state for child in children]
 
 
 def test_what_rng_may_be() -> None:
@@ -151,59 +167,134 @@ def test_what_rng_may_be() -> None:
     assert Dropout(rng=rng).generator.state != Dropout(rng=rng).generator.state
 
 
-# bad input
+# --- Bad input ------------------------------------------------------------------------------------
+
+# For each argument a value that is none, the error's type and words; of the rate below.
+BAD_OPTIONS: dict[str, list[tuple[Any, type[Exception], str]]] = {
+    "mode": [("x", ValueError, "mode has to be")],
+    "noise_shape": [
+        ((-1,), ValueError, "noise_shape has to have no negative lengths, but"),
+        (3, TypeError, "noise_shape has to be a tuple of integers or None, but"),
+    ],
+    "data_format": [(0.5, ValueError, "data_format has to be")],
+    "time_axis": [(0.5, TypeError, "time_axis has to be")],
+    "block_size": [(0.5, TypeError, "block_size has to be"), (0, ValueError, "block_size has to")],
+    "act": [("swish", ValueError, "act has to be")],
+    "p": [
+        (1.5, ValueError, "between 0 and 1, but got 1.5"),
+        (True, TypeError, "p has to be a real number, but got bool"),
+        (float("nan"), ValueError, "between 0 and 1, but got nan"),
+    ],
+    "std": [
+        (-1.0, ValueError, "std has to be at least 0, but got -1.0"),
+        (np.nan, ValueError, "std has to be a finite number, but got nan"),
+    ],
+}
 
 
-def test_bad_arguments() -> None:
-    for kwargs, error, words in (
-        ({"p": 1.5}, ValueError, "has to be between 0 and 1, but got 1.5"),
-        ({"p": "x"}, TypeError, "p has to be a real number, but got str"),
-        ({"p": True}, TypeError, "p has to be a real number, but got bool"),
-        ({"mode": "x"}, ValueError, 'mode has to be "inverted" or "standard", but got'),
-        ({"noise_shape": (-1,)}, ValueError, "noise_shape has to have no negative lengths, but"),
-        ({"noise_shape": 3}, TypeError, "noise_shape has to be a tuple of integers or None, but"),
-        ({"rng": "x"}, TypeError, "rng has to be None, an integer seed, a fastdrop Key or Gen"),
-    ):
-        before = fastdrop.default_generator().state
+def bad_arguments(case: Case) -> list[tuple[str, Any, type[Exception], str]]:
+    names = [*case.options, case.rate]
+    found = [(name, *row) for name in names for row in BAD_OPTIONS[name]]
+    if case.name == "gaussian_dropout":
+        found.append(("p", 1.0, ValueError, "p has to be less than 1"))
+    return found
+
+
+@ALL
+def test_bad_arguments(case: Case) -> None:
+    good = {case.rate: 0.4, **case.options}
+    rng: Any = ("rng", "x", TypeError, "rng has to be None, an integer seed, a fastdrop Key or Gen")
+    before = fastdrop.default_generator().state
+    for name, value, error, words in [*bad_arguments(case), rng]:
         with pytest.raises(error, match=words):
-            Dropout(**kwargs)
-        assert fastdrop.default_generator().state == before
+            class_of(case)(**{**good, name: value})
+    assert fastdrop.default_generator().state == before
 
 
-def test_p_is_checked_when_it_is_assigned() -> None:
-    layer = Dropout(0.5, rng=1)
-    for p, error in ((-0.1, ValueError), (float("nan"), ValueError), ("0.5", TypeError)):
-        with pytest.raises(error):
-            layer.p = p
-        assert layer.p == 0.5
-    with pytest.raises(TypeError, match="mode has to be True or False, but got str"):
-        layer.train("no")
-    assert layer.training
+@ALL
+def test_what_is_assigned_is_checked(case: Case) -> None:
+    layer = make(case)
+    state = layer.state_dict()
+    for name, value, error, words in bad_arguments(case):
+        if name in ("act", case.rate):
+            with pytest.raises(error, match=words):
+                setattr(layer, name, value)
+        else:  # other options are read-only
+            assert getattr(layer, name) == case.options[name]
+            with pytest.raises(AttributeError):
+                setattr(layer, name, case.options[name])
+    assert layer.state_dict() == state
 
 
-def test_bad_input_changes_nothing() -> None:
-    layer = Dropout(0.5, noise_shape=(None, 1), rng=1)
-    y = layer(X)
-    before = layer.generator.state
-    for x, error, words in (
-        (np.ones((20, 30), int), TypeError, "x has to have dtype"),
-        (np.ones(3, np.float32), ValueError, "noise_shape has to have at most the 1 axes of x"),
-    ):
-        with pytest.raises(error, match=words):
-            layer(x)
-    for dy, error, words in (
-        (np.ones((30, 20), np.float32), ValueError, r"dy has to .* \(20, 30\), but got \(30, 20\)"),
-        (np.ones((20, 30), bool), TypeError, "dy has to have dtype"),
-    ):
-        with pytest.raises(error, match=words):
-            layer.backward(dy)
-    assert layer.generator.state == before
-    assert np.array_equal(layer.backward(X), y)
-
-
-def test_backward_needs_a_forward() -> None:
+@ALL
+def test_bad_input_changes_nothing(case: Case) -> None:
+    layer, x = make(case), case.operands(np.float64)
+    dy = next(iter(x.values()))
     with pytest.raises(RuntimeError, match="backward has to come after forward"):
-        Dropout(0.5, rng=1).backward(X)
+        layer.backward(dy)
+    layer(*x.values())
+    dx = results(layer.backward(dy))
+    before = layer.generator.state
+    for i, name in enumerate(case.shapes):
+        given = list(x.values())
+        given[i] = given[i].astype(int)
+        with pytest.raises(TypeError, match=f"{name} has to have .*dtype"):
+            layer(*given)
+        if i:
+            given[i] = x[name][1:]
+            with pytest.raises(ValueError, match=f"{name} has to have .*shape"):
+                layer(*given)
+    with pytest.raises(TypeError, match="dy has to have dtype"):
+        layer.backward(dy > 0)
+    shape = re.escape(str(case.shape))
+    with pytest.raises(ValueError, match=rf"dy has to .* {shape}, but got \(7,\)"):
+        layer.backward(np.ones(7))
+    if len(case.shapes) > len(case.variant.operands):  # x is needed again
+        with pytest.raises(TypeError, match="dy has to have x's dtype float64, but got float32"):
+            layer.backward(dy.astype(np.float32))
+    assert layer.generator.state == before
+    assert equal(layer.backward(dy), dx)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shapes"),
+    [
+        (layers.SpatialDropout1D, [(3,), (1, 2, 3, 4)]),
+        (layers.SpatialDropout2D, [(4, 3)]),
+        (layers.SpatialDropout3D, [(4, 3, 2)]),
+        (layers.DropBlock1D, [(3,)]),
+        (layers.DropBlock2D, [(4, 3)]),
+        (layers.DropBlock3D, [(4, 3, 2)]),
+        (layers.VariationalDropout, [(4,)]),
+        (layers.DropPath, [()]),
+        (layers.EmbeddingDropout, [(24,)]),
+        (layers.FeatureAlphaDropout, [(4,)]),
+        (lambda rng: Dropout(noise_shape=(None, 1), rng=rng), [(3,)]),
+    ],
+)
+def test_other_shapes_are_refused(layer: Any, shapes: list[tuple[int, ...]]) -> None:
+    drop = layer(rng=1)
+    for shape in shapes:
+        with pytest.raises(ValueError, match=r"has to .*, but got"):
+            drop(np.ones(shape))
+    assert drop.generator.offset == 0
+
+
+def test_a_deviation_may_be_too_large_for_an_input() -> None:
+    layer = layers.GaussianNoise(1e300, rng=1)
+    with pytest.raises(ValueError, match="std has to be a finite number"):
+        layer(np.ones(3, np.float32))
+    assert layer.generator.offset == 0
+    layer(np.ones(3))
+    assert layer.generator.offset == 4096
+
+
+def test_a_result_that_does_not_fit_into_memory_changes_nothing() -> None:
+    layer = Dropout(0.5, rng=1)
+    with pytest.raises(MemoryError):
+        layer(np.broadcast_to(np.float32(1), (2**45,)))
+    assert layer.generator.offset == 0
+    assert layer(X).shape == X.shape
 
 
 def test_the_base_class_is_abstract() -> None:
@@ -211,82 +302,75 @@ def test_the_base_class_is_abstract() -> None:
         layers.Layer()  # type: ignore[abstract]
 
 
-# saving
+# --- Saving ---------------------------------------------------------------------------------------
 
 
-def test_state_is_plain_data_and_goes_back() -> None:
-    layer = Dropout(0.3, mode="standard", noise_shape=(None, 1), rng=Generator(1, 2))
-    layer(X)
+@ALL
+def test_state_is_plain_data_and_goes_back(case: Case) -> None:
+    layer, x = make(case, 0.3), case.operands().values()
+    layer(*x)
     layer.generator.spawn(2)
     state = json.loads(json.dumps(layer.state_dict()))
     assert state["version"] == 1
-    assert state["type"] == "Dropout"
-    following = layer(X)
-    other = Dropout(rng=9)
-    other(X)
+    assert state["type"] == case.variant.layer
+    assert state.keys() >= {"type", "version", case.rate, *case.options, "generator"}
+    following = layer(*x)
+    other = make(case._replace(options={}), 0.9, rng=9)
+    other(*x)
     other.load_state_dict(state)
     assert other.state_dict() == state
-    assert (other.p, other.mode, other.noise_shape) == (0.3, "standard", (None, 1))
+    assert getattr(other, case.rate) == 0.3
+    assert repr(other) == repr(layer)
+    for name, value in case.options.items():
+        assert getattr(other, name) == value
     with pytest.raises(RuntimeError, match="there was no forward"):
-        other.backward(X)
-    assert np.array_equal(other(X), following)
+        other.backward(next(iter(x)))
+    assert np.array_equal(other(*x), following)
 
 
-def test_loading_checks_everything_before_it_changes_anything() -> None:
-    layer = Dropout(0.3, rng=1)
-    y = layer(X)
-    good = layer.state_dict()
+@ALL
+def test_loading_checks_everything_before_it_changes_anything(case: Case) -> None:
+    layer, x = make(case, 0.3), case.operands()
+    dy = next(iter(x.values()))
+    layer(*x.values())
+    dx, good = results(layer.backward(dy)), layer.state_dict()
     generator = good["generator"]
-    for change, error, words in (
-        ({"p": 2.0}, ValueError, "between 0 and 1"),
-        ({"p": "x"}, TypeError, "p has to be a real number"),
-        ({"mode": "x"}, ValueError, "mode has to be"),
-        ({"noise_shape": 4}, TypeError, "noise_shape has to be"),
-        ({"type": "Other"}, ValueError, "state has to have type 'Dropout', but got 'Other'"),
+    changes: list[tuple[dict[str, Any], type[Exception], str]] = [
+        ({"type": "Other"}, ValueError, "state has to have type '.*', but got 'Other'"),
         ({"version": 2}, ValueError, "state has to have version 1, but got 2"),
         ({"extra": 1}, ValueError, "state has to have the entries type, version, .*, but got"),
         ({"generator": None}, TypeError, "state has to be a dict"),
         ({"generator": {**generator, "version": 2}}, ValueError, "version 2"),
         ({"generator": {**generator, "seed": -1}}, ValueError, "seed has to be between"),
         ({"generator": {**generator, "spawned": "x"}}, TypeError, "spawned has to be"),
-    ):
-        state = {**good, "p": 0.9, "mode": "standard", "noise_shape": [1, 30], **change}
+        *(({name: value}, *more) for name, value, *more in bad_arguments(case)),  # type: ignore[misc]
+    ]
+    for change, error, words in changes:
         with pytest.raises(error, match=words):
-            layer.load_state_dict(state)
+            layer.load_state_dict({**good, case.rate: 0.9, **change})
         assert layer.state_dict() == good
-    for state, error, words in (
-        ([], TypeError, "state has to be a dict, but got list"),
-        ({}, ValueError, "state has to have the entries .*, but got none"),
-    ):
-        with pytest.raises(error, match=words):
-            layer.load_state_dict(state)  # type: ignore[arg-type]
-    assert np.array_equal(layer.backward(X), y)
-
-
-@pytest.mark.parametrize("twin", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
-def test_copies_go_on_alone(twin: Any) -> None:
-    layer = Dropout(0.5, noise_shape=(None, 1), rng=1)
-    y = layer(X)
-    other = twin(layer)
-    assert np.array_equal(other.backward(X), y)
-    assert np.array_equal(other(X), layer(X))
+    with pytest.raises(TypeError, match="state has to be a dict, but got list"):
+        layer.load_state_dict([])
+    with pytest.raises(ValueError, match=r"state has to have the entries .*, but got none"):
+        layer.load_state_dict({})
+    assert equal(layer.backward(dy), dx)
 
 
 def test_repr() -> None:
-    assert repr(Dropout(0.5)) == "Dropout(p=0.5)"
-    assert repr(Dropout(0, mode="standard")) == "Dropout(p=0.0, mode='standard')"
-    assert repr(Dropout(0.1, noise_shape=[None, 1])) == "Dropout(p=0.1, noise_shape=(None, 1))"
-
-
-@pytest.mark.parametrize("call", [Dropout.forward, layers.VariationalDropout.step])
-def test_a_result_that_does_not_fit_into_memory_changes_nothing(call: Any) -> None:
-    make: Any = Dropout if call is Dropout.forward else layers.VariationalDropout
-    layer = make(0.5, rng=Generator(1))
-    huge = np.broadcast_to(np.float32(1), (2**45,))
-    with pytest.raises(MemoryError):
-        call(layer, huge)
-    assert layer.generator.offset == 0
-    assert call(layer, X).shape == X.shape
+    for layer, text in (
+        (Dropout(0.5), "Dropout(p=0.5)"),
+        (Dropout(0, mode="standard"), "Dropout(p=0.0, mode='standard')"),
+        (Dropout(0.1, noise_shape=[None, 1]), "Dropout(p=0.1, noise_shape=(None, 1))"),
+        (layers.SpatialDropout1D(0), "SpatialDropout1D(p=0.0)"),
+        (layers.DropBlock1D(0.1, 7), "DropBlock1D(p=0.1)"),
+        (layers.DropPath(0.1, mode="batch"), "DropPath(p=0.1, mode='batch')"),
+        (layers.VariationalDropout(time_axis=0), "VariationalDropout(p=0.5, time_axis=0)"),
+        (layers.GaussianNoise(0.3), "GaussianNoise(std=0.3)"),
+        (layers.Zoneout(0.3), "Zoneout(p=0.3)"),
+        (layers.BiasActDropout("gelu", 0.3), "BiasActDropout(p=0.3, act='gelu')"),
+        (layers.BiasActDropout(), "BiasActDropout(p=0.5)"),
+    ):
+        assert repr(layer) == text
 
 
 @pytest.mark.parametrize(

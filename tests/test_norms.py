@@ -5,7 +5,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bad_input import Bad, Scene, check
+from bad_input import (
+    DTYPES,
+    NATIVE,
+    OWN_PLACES,
+    READ_ONLY,
+    SWAPPED,
+    Bad,
+    check,
+    parametrize,
+    values,
+)
 from computing import KINDS, layouts
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -193,30 +203,9 @@ def test_threads_give_the_same_bits(shape, axis):
 # --- The bits of the reference ----------------------------------------------------------------
 
 LENGTHS = (
-    1,
-    2,
-    7,
-    8,
-    15,
-    16,
-    17,
-    31,
-    33,
-    48,
-    49,
-    63,
-    64,
-    65,
-    127,
-    130,
-    255,
-    256,
-    257,
-    513,
-    4096,
-    4097,
+    1, 2, 7, 8, 15, 16, 17, 31, 33, 48, 49, 63, 64, 65, 127, 130, 255, 256, 257, 513, 4096, 4097,
     8300,
-)
+)  # fmt: skip
 WIDTHS = (2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 127, 128, 129, 300)
 SHAPES = [(3, n, 1) for n in LENGTHS] + [(2, 70, inner) for inner in WIDTHS]
 SHAPES += [(2, n, 5) for n in LENGTHS] + [(0, 3, 1), (2, 0, 4), (2, 3, 0), (700, 130, 1)]
@@ -280,93 +269,44 @@ def test_rows_that_lie_apart(impl, kind):
 
 # --- Bad input --------------------------------------------------------------------------------
 
-
-def _bad(name: str, call: Any, error: type[Exception], words: str) -> Bad:
-    return Bad(name, lambda _, s: call(s), error, words)
-
-
-def _misses(s: Scene, axis: Any) -> object:
-    return max_norm_(s.x, 0.1, axis)
-
-
+AXIS = "axis has to be an axis of w, which has shape "
+KINDS_OF_AXES = "axis has to be an integer, a tuple of integers or None, but got "
 CASES = [
-    _bad("list", lambda _: max_norm_([[1.0]], 1), TypeError, "w has to be a NumPy array to be"),
-    _bad("dtype", lambda s: max_norm_(s.full(int), 1), TypeError, "w has to have dtype float16, b"),
-    _bad(
-        "byte-order",
-        lambda s: max_norm_(s.full(np.dtype(np.float32).newbyteorder("S")), 1),
-        TypeError,
-        "w has to be in the machine's native byte order, but got dtype",
+    *values(
+        "w",
+        lambda _, v: max_norm_(v, 0.1),
+        ([[1.0]], TypeError, "w has to be a NumPy array to be"),
+        (np.ones((3, 4), int), TypeError, f"w {DTYPES}int64"),
+        (np.ones((3, 4), SWAPPED), TypeError, f"w {NATIVE}"),
+        (np.ones(4, np.float32), ValueError, f"{AXIS}(4,), but got 1"),
     ),
-    _bad(
-        "read-only",
-        lambda s: max_norm_(s.read_only(), 0.1),
-        ValueError,
-        "w has to be writeable, but got a read-only array",
+    Bad("read-only", lambda s: max_norm_(s.read_only(), 0.1), ValueError, f"w {READ_ONLY}"),
+    Bad("overlaps-itself", lambda s: max_norm_(s.sliding(), 0.1), ValueError, f"w {OWN_PLACES}"),
+    *values(
+        "c",
+        lambda s, v: max_norm_(s.x, v),
+        ("1", TypeError, "c has to be a real number, but got str"),
+        (True, TypeError, "c has to be a real number, but got bool"),
+        (-1, ValueError, "c has to be at least 0, but got -1"),
+        (np.nan, ValueError, "c has to be at least 0, but got nan"),
     ),
-    _bad(
-        "overlaps-itself",
-        lambda s: max_norm_(s.sliding(), 0.1),
-        ValueError,
-        "w has to have each element at a place of its own in memory, but got an array that",
-    ),
-    _bad(
-        "c-type", lambda s: max_norm_(s.x, "1"), TypeError, "c has to be a real number, but got str"
-    ),
-    _bad(
-        "c-bool", lambda s: max_norm_(s.x, True), TypeError, "c has to be a real number, but got b"
-    ),
-    _bad(
-        "c-negative", lambda s: max_norm_(s.x, -1), ValueError, "c has to be at least 0, but got -1"
-    ),
-    _bad(
-        "c-nan", lambda s: max_norm_(s.x, np.nan), ValueError, "c has to be at least 0, but got nan"
-    ),
-    _bad(
+    *values(
         "axis",
-        lambda s: _misses(s, 2),
-        ValueError,
-        "axis has to be an axis of w, which has shape (3, 4), but got 2",
+        lambda s, v: max_norm_(s.x, 0.1, v),
+        (2, ValueError, f"{AXIS}(3, 4), but got 2"),
+        (1.0, TypeError, f"{KINDS_OF_AXES}float"),
+        ((0, True), TypeError, f"{KINDS_OF_AXES}bool"),
+        ((1, -1), ValueError, "axis has to name each axis of w once, but got (1, -1)"),
+        ((), ValueError, "axis has to name at least one axis of w, but got ()"),
     ),
-    _bad(
-        "axis-of-one",
-        lambda s: max_norm_(s.full(np.float32, (4,)), 0.1),
-        ValueError,
-        "axis has to be an axis of w, which has shape (4,), but got 1",
-    ),
-    _bad(
+    *values(
         "axis-of-none",
-        lambda s: max_norm_(s.full(np.float32, ()), 0.1, 0),
-        ValueError,
-        "axis has to be an axis of w, which has shape (), but got 0",
-    ),
-    _bad(
-        "axis-type",
-        lambda s: _misses(s, 1.0),
-        TypeError,
-        "axis has to be an integer, a tuple of integers or None, but got float",
-    ),
-    _bad(
-        "axis-in-tuple",
-        lambda s: _misses(s, (0, True)),
-        TypeError,
-        "axis has to be an integer, a tuple of integers or None, but got bool",
-    ),
-    _bad(
-        "axis-twice",
-        lambda s: _misses(s, (1, -1)),
-        ValueError,
-        "axis has to name each axis of w once, but got (1, -1)",
-    ),
-    _bad(
-        "axis-empty",
-        lambda s: _misses(s, ()),
-        ValueError,
-        "axis has to name at least one axis of w, but got ()",
+        lambda s, v: max_norm_(s.full(np.float32, ()), 0.1, v),
+        (0, ValueError, f"{AXIS}(), but got 0"),
     ),
 ]
 
 
-@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+@parametrize(CASES)
 def test_is_refused_without_effect(case: Bad) -> None:
-    check(case, "exported")
+    check(case)

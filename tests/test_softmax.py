@@ -120,6 +120,8 @@ def test_in_any_layout():
         got = fastdrop.softmax_dropout(layouts(scores)[a], 0.4, rng=KEY, out=out)
         assert got is out
         np.testing.assert_array_equal(out, want, err_msg=f"{a} to {b}")
+        new = fastdrop.softmax_dropout(layouts(scores)[a], 0.4, rng=KEY)
+        assert new.strides == np.empty_like(layouts(scores)[a]).strides
         for source, other in ((layouts(scores)[a], dy), (scores, layouts(dy)[a])):
             fastdrop.softmax_dropout_backward(other, source, 0.4, rng=KEY, out=out)
             np.testing.assert_array_equal(out, slope, err_msg=f"gradient, {a} to {b}")

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bad_input import Bad, check
+from bad_input import Bad, check, parametrize
 
 import fastdrop
 
@@ -77,7 +77,7 @@ def test_the_result_cannot_be_changed():
 
 
 CASES = [
-    Bad(name, lambda _, s, call=call: call(s), error, words)
+    Bad(name, lambda s, call=call: call(s), error, words)
     for name, call, error, words in (
         (
             "dtype",
@@ -100,6 +100,6 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+@parametrize(CASES)
 def test_is_refused_without_effect(case: Bad) -> None:
-    check(case, "exported")
+    check(case)

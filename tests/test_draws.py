@@ -1,0 +1,104 @@
+"""What a call of any variant draws: exactly its decisions, and nothing where it fails."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from cases import BLOCK, CASES, FIRST, Case, parametrize, results
+
+import fastdrop
+from fastdrop import Generator, Key
+
+DRAWING = [case for case in CASES if not case.repeats]
+
+
+def empty(case: Case) -> list[dict[str, np.ndarray]]:
+    """Operands without elements, along each axis (or the first, where lengths are an option)."""
+    found = []
+    for axis in range(1 if "noise_shape" in case.options else len(case.shape)):
+        shape = tuple(0 if i == axis else n for i, n in enumerate(case.shape))
+        bias = {"bias": np.ones(shape[-1:], np.float32)} if "bias" in case.shapes else {}
+        found.append({name: np.ones(shape, np.float32) for name in case.variant.operands} | bias)
+    return found
+
+
+@parametrize()
+def test_evaluation_and_empty_arrays_draw_nothing(case: Case) -> None:
+    generator, operands = Generator(1), case.operands()
+    first = next(iter(operands.values()))
+    rng: Any = 1 if case.repeats else generator
+    out = {"out": np.zeros_like(first)} if case.takes("out") else {}
+    for more in ({}, out):
+        got = results(case(operands, training=False, rng=rng, **more))[0]
+        assert got is more.get("out", got if case.evaluated else first)
+        for given in empty(case):
+            x = given[case.variant.operands[0]]
+            target = {"out": np.ones_like(x)} if more else {}
+            got = results(case(given, rng=rng, **target))
+            assert got[0] is target.get("out", got[0])
+            assert got[0].shape == x.shape
+            if case.evaluated is None and not target:
+                assert got[0] is x
+    assert generator.offset == 0
+
+
+@parametrize(DRAWING)
+def test_a_generator_moves_by_the_decisions_whatever_p_is(case: Case) -> None:
+    generator, operands = Generator(1), case.operands()
+    blocks = -(-case.positions // BLOCK)
+    for i, p in enumerate(case.rates):
+        case(operands, p, rng=generator)
+        assert generator.offset == (i + 1) * blocks * BLOCK
+
+
+@parametrize()
+def test_a_key_has_to_leave_room_for_them(case: Case) -> None:
+    operands, last = case.operands(), 2**64 - case.positions
+    case(operands, rng=Key(1, 0, last))
+    words = f"{case.positions} positions" if case.positions > 1 else r"2\*\*64"
+    with pytest.raises(OverflowError, match=words):
+        case(operands, rng=Key(1, 0, last + 1) if case.positions > 1 else full())
+
+
+def full() -> Generator:
+    """A generator that has no position left."""
+    generator = Generator(1, 0, 2**64 - 1)
+    fastdrop.dropout_mask(1, rng=generator)
+    return generator
+
+
+@parametrize([case for case in FIRST if not case.repeats])
+def test_without_rng_the_default_generator_is_drawn_from(case: Case) -> None:
+    fastdrop.manual_seed(4)
+    operands = case.operands()
+    first, second = case(operands), case(operands)
+    assert fastdrop.default_generator().offset == 2 * BLOCK * -(-case.positions // BLOCK)
+    assert np.array_equal(first, case(operands, rng=4))
+    assert not np.array_equal(first, second)
+
+
+@parametrize([case for case in FIRST if case.repeats])
+def test_a_gradient_asks_for_what_gave_the_forward_pass_its_mask(case: Case) -> None:
+    before, operands = fastdrop.default_generator().state, case.operands()
+    for rng in (None, Generator(1), np.random.default_rng(1)):
+        with pytest.raises(TypeError, match="rng has to be what gave the forward pass its mask"):
+            case(operands, rng=rng)
+    assert fastdrop.default_generator().state == before
+    for rng in (3, np.random.SeedSequence(3)):
+        assert results(case(operands, rng=rng))[0].any()
+    with pytest.raises(TypeError, match="rng"):
+        case.function(**operands, **case.options)
+
+
+@parametrize([case for case in FIRST if case.shape])
+def test_memory_is_allocated_before_a_generator_moves(case: Case) -> None:
+    generator, shapes = Generator(1), case.shapes
+    huge = {
+        name: np.broadcast_to(np.float32(1), (2**42, *shape[1:]) if len(shape) > 1 else shape)
+        for name, shape in shapes.items()
+    }
+    with pytest.raises(MemoryError):
+        case(huge, rng=1 if case.repeats else generator)
+    assert generator.offset == 0

@@ -1,0 +1,30 @@
+"""The gradient that each declaration names is the derivative, in training and in evaluation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from cases import CASES, KEY, Case, parametrize, results
+
+DIFFERENTIABLE = [case for case in CASES if not case.repeats]
+
+
+@parametrize(DIFFERENTIABLE)
+@pytest.mark.parametrize("training", [True, False])
+def test_the_gradient_by_finite_differences(case: Case, training: bool) -> None:
+    """Of sum(dy * y) in random directions, along which an error in any element shows."""
+    source, step = np.random.default_rng(3), 1e-6
+    operands = case.operands(np.float64)
+    dy = source.standard_normal(case.shape)
+    found = case.gradients(operands, dy, 0.4, training=training, rng=KEY)
+    for (name, x), gradient in zip(operands.items(), found, strict=True):
+        assert gradient.shape == x.shape
+        for _ in range(3):
+            direction = np.asarray(source.standard_normal(x.shape))
+            ends = [
+                results(case({**operands, name: x + h * direction}, training=training, rng=KEY))[0]
+                for h in (step, -step)
+            ]
+            slope = (dy * (ends[0] - ends[1])).sum() / (2 * step)
+            size = np.linalg.norm(gradient) * np.linalg.norm(direction)
+            assert abs(slope - (gradient * direction).sum()) <= 1e-7 * size + 1e-7, name

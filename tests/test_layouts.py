@@ -1,0 +1,133 @@
+"""Every variant on arrays of any layout: an element becomes what it becomes in C order.
+
+Strides, orders and shapes at large: test_equality_layouts.py and test_arrays.py, for `dropout`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from cases import CASES, FIRST, KEY, Case, parametrize, results
+from computing import layouts
+from support import core_or_skip
+
+import fastdrop
+
+WITH_AXES = [case for case in CASES if case.shape]
+# Blocks, channels and rows have as many axes as they say.
+OF_ANY_RANK = [
+    case
+    for case in FIRST
+    if not case.name.endswith(("1d", "2d", "3d")) and case.name != "embedding_dropout"
+]
+
+
+def equal(got: object, want: object) -> bool:
+    """Results whose second one may be None, as a gradient of no bias is."""
+    return all(itertools.starmap(np.array_equal, zip(results(got), results(want), strict=True)))
+
+
+@pytest.mark.usefixtures("impl")
+@parametrize(WITH_AXES)
+def test_any_layout(case: Case) -> None:
+    operands, first = case.operands(), case.variant.operands[0]
+    variants = {name: layouts(x) for name, x in operands.items()}
+    names = [name for name in variants[first] if name in next(reversed(variants.values()))]
+    for training in (True, False) if case.evaluated else (True,):
+        wanted = case(operands, training=training, rng=KEY)
+        for i, j in itertools.product(range(len(names)), repeat=2):
+            # Each operand in a layout of its own, so that each meets those of all others.
+            given = {
+                name: layouts(operands[name])[names[(i + k) % len(names)]]
+                for k, name in enumerate(operands)
+            }
+            got = case(given, training=training, rng=KEY)
+            assert equal(got, wanted), names[i]
+            assert results(got)[0].strides == np.empty_like(given[first]).strides, names[i]
+            if case.takes("out"):
+                out = layouts(np.zeros_like(operands[first]))[names[j]]
+                got = case(given, training=training, rng=KEY, out=out)
+                assert results(got)[0] is out
+                assert equal(got, wanted), (names[i], names[j])
+
+
+@pytest.mark.usefixtures("impl")
+@parametrize([case for case in WITH_AXES if case.takes("out")])
+def test_in_place_of_each_operand(case: Case) -> None:
+    operands = case.operands()
+    wanted = case(operands, rng=KEY)
+    for written in case.variant.operands:
+        for how, x in layouts(operands[written]).items():
+            got = case({**operands, written: x}, rng=KEY, out=x)
+            assert results(got)[0] is x
+            assert equal(got, wanted), (written, how)
+
+
+@pytest.mark.usefixtures("impl")
+@parametrize(OF_ANY_RANK)
+def test_more_axes_than_a_backend_takes(case: Case) -> None:
+    """More than the 32 of NumPy's iterators, and any that a kernel has loops for."""
+    operands = case.operands()
+    deep = {
+        name: x.reshape(*x.shape[:-1], *(1,) * 50, x.shape[-1]) if x.ndim > 1 else x
+        for name, x in operands.items()
+    }
+    got, want = case(deep, rng=KEY), case(operands, rng=KEY)
+    assert equal(tuple(y.reshape(np.shape(w)) for y, w in pairs(got, want)), want)
+
+
+def pairs(got: object, want: object) -> zip[tuple[np.ndarray, np.ndarray]]:
+    return zip(results(got), results(want), strict=True)
+
+
+@parametrize(FIRST)
+def test_what_is_not_an_array_is_converted(case: Case) -> None:
+    operands = case.operands(np.float64)
+    lists = {name: x.tolist() for name, x in operands.items()}
+    assert equal(case(lists, rng=KEY), case(operands, rng=KEY))
+
+
+def enlarged(case: Case, least: int) -> Case:
+    """The same with a longer first axis, and with the decisions and operands that belong to it."""
+    n = case.shape[0] * -(-least // math.prod(case.shape))
+    shapes = {
+        name: (n, *shape[1:]) if shape == case.shape else shape
+        for name, shape in case.shapes.items()
+    }
+    return case._replace(shapes=shapes)
+
+
+@parametrize([case for case in FIRST if case.shape])
+def test_the_same_bits_for_every_number_of_threads(case: Case) -> None:
+    """More bytes than the pool is used for, from a position within a step of the stream."""
+    core_or_skip()
+    operands = enlarged(case, 1_054_321).operands()
+    turned = {name: x.T.copy().T for name, x in operands.items()}
+    before = fastdrop.get_num_threads()
+    found = []
+    try:
+        for threads in (1, 2, 7):
+            fastdrop.set_num_threads(threads)
+            key = fastdrop.Key(1, 2, 33)
+            found.append((case(operands, rng=key), case(turned, rng=key)))
+    finally:
+        fastdrop.set_num_threads(before)
+    assert equal(*found[0])
+    for other in found[1:]:
+        assert all(itertools.starmap(equal, zip(other, found[0], strict=True)))
+
+
+@parametrize([case for case in FIRST if case.decisions is None and not case.axes])
+def test_any_run_of_elements_can_be_computed_alone(case: Case) -> None:
+    operands = case.operands()
+    positions = case.positions // math.prod(case.shape)
+    wanted = results(case(operands, rng=KEY))
+    for start in (1, 17, 29):
+        part = {name: x[start:] if x.ndim > 1 else x for name, x in operands.items()}
+        skipped = start * math.prod(case.shape[1:])
+        key = fastdrop.Key(KEY.seed, KEY.stream, KEY.offset + positions * skipped)
+        for y, want in zip(results(case(part, rng=key)), wanted, strict=True):
+            assert np.array_equal(y, want[start:]) or y.ndim == 1  # a bias's is a sum

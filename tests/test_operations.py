@@ -1,0 +1,212 @@
+"""Every operation of the declarations gives the NumPy backend's bits in the others.
+
+On contiguous arrays, element by element: at sizes on both sides of every boundary, from any
+position of the stream, out of place and in place; and nothing else is touched. (Every size at
+every alignment, for every kernel: tests/c/test_computing.c.)
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+from typing import NamedTuple
+
+import numpy as np
+import operations
+import pytest
+from computing import BIG, KINDS, layouts, numbers
+from support import STORAGE, Guarded, difference, same_bits, to_storage
+
+from fastdrop._bias import ACTIVATIONS
+from fastdrop.backends.call import Bias, Call, room_for, steps_of
+from fastdrop.stream import Key
+from fastdrop.variants import VARIANTS, Variant
+
+FEW_SIZES = (65, 4099)
+SIZES = (0, 1, 3, 4, 5, 17, 63, 64, 65, 127, 4095, 4096, 4097, 8193)
+OFFSETS = (0, 1, 63, 64, 4095, 2**63, 2**64 - 100_000)
+MISALIGNMENTS = [(1, 0, 0, 0), (8, 0, 0, 0), (0, 33, 1, 2), (16, 7, 16, 8), (1, 63, 61, 4)]
+WIDTHS = (1, 3, 64, 1000, 5000)
+# The last but one drops all of every other block, and nearly all of the others.
+PROBABILITIES = (0.0, 0.1, 1 - 2.0**-17, 1.0)
+
+
+class Operation(NamedTuple):
+    """What a declared variant asks a backend for, in training or in evaluation."""
+
+    variant: Variant
+    evaluates: bool
+    act: str = "none"
+
+    def __str__(self) -> str:
+        how = "-in-evaluation" if self.evaluates else ""
+        return f"{self.name}{how}" + f"-{self.act}" * self.name.startswith("act")
+
+    @property
+    def name(self) -> str:
+        evaluation = self.variant.evaluation
+        return evaluation.operation if self.evaluates and evaluation else self.variant.operation
+
+    @property
+    def probabilities(self) -> tuple[float, ...]:
+        if self.evaluates:
+            return (0.1, 0.5)
+        return (0.0, 0.9) if self.name.startswith("noise") else PROBABILITIES
+
+    def call(
+        self, kind: str, p: float, reads: list[np.ndarray], writes: list[np.ndarray], key: Key
+    ) -> Call:
+        operands = tuple(reads), tuple(writes)
+        bias = bias_of(kind, WIDTHS[KINDS.index(kind)]) if self.name.startswith("act") else None
+        if self.evaluates:
+            assert self.variant.evaluation is not None
+            terms = self.variant.evaluation.numbers(p, kind)
+            return Call(self.name, kind, *operands, terms, act=self.act, bias=bias)  # type: ignore[arg-type]
+        plan, terms = self.variant.rate(p, kind)
+        return Call(self.name, kind, *operands, terms, key, plan, act=self.act, bias=bias)  # type: ignore[arg-type]
+
+
+@functools.cache
+def bias_of(kind: str, width: int) -> Bias:
+    values = np.resize(numbers(kind, 3)[5 : 5 + width], width + 4096)
+    values.flags.writeable = False
+    return Bias(values, width, width // 2)
+
+
+def all_operations() -> list[Operation]:
+    """Each operation of the declarations once, in training and where evaluation computes."""
+    found = {}
+    for variant in VARIANTS:
+        for evaluates in (False, True) if variant.evaluation else (False,):
+            acts = ACTIVATIONS if variant.operation.startswith("act") else ("none",)
+            for act in acts[:1] if evaluates else acts:
+                operation = Operation(variant, evaluates, act)
+                found.setdefault(str(operation), operation)
+    return list(found.values())
+
+
+OPERATIONS = all_operations()
+
+
+def cases(impl: str, thoroughly: bool) -> list[tuple[int, int, tuple[int, ...]]]:
+    """Sizes, offsets and misalignments: each with some of the others' interesting ones."""
+    aligned = (0, 0, 0, 0)
+    if impl == "numpy":  # the reference itself: that it may work in place, and touches nothing
+        return [(n, 77, (1, 2, 3, 4)) for n in (0, *FEW_SIZES)]
+    if not thoroughly:
+        return [(n, 77, aligned) for n in (*FEW_SIZES, 8193)]
+    return [
+        *((n, 77, aligned) for n in SIZES),
+        *((n, offset, aligned) for offset in OFFSETS for n in FEW_SIZES),
+        *((n, 13, at) for at in MISALIGNMENTS for n in FEW_SIZES),
+        (BIG, 5, (0, 4, 8, 0)),
+    ]
+
+
+@functools.lru_cache(maxsize=200)
+def reference(operation: Operation, kind: str, p: float, n: int, key: Key) -> list[np.ndarray]:
+    """What the NumPy backend says, and what every implementation is compared with."""
+    read = [numbers(kind, i)[:n] for i in range(len(operation.variant.operands))]
+    wanted = [np.empty(n, STORAGE[kind]) for _ in range(operation.variant.results)]
+    operations.of("numpy").run(operation.call(kind, p, read, wanted, key))
+    return wanted
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("operation", OPERATIONS, ids=str)
+def test_the_reference_s_bits(impl, kind, operation):
+    for p in operation.probabilities:
+        # All dtypes have the same boundaries, and all activations the same loops.
+        thoroughly = p == 0.1 or (p == 0.9 and kind == "float32")
+        for n, offset, at in cases(impl.name, thoroughly and operation.act == "none"):
+            compare(impl, operation, kind, p, n, Key(3, 4, offset), at)
+
+
+def compare(impl, operation: Operation, kind: str, p: float, n: int, key: Key, at) -> None:
+    """Out of place, and in place of each operand where there is one result."""
+    read = [numbers(kind, i)[:n] for i in range(len(operation.variant.operands))]
+    wanted = reference(operation, kind, p, n, key)
+    for place in (None, *range(len(read) if len(wanted) == 1 else 0)):
+        what = (kind, p, n, key, at, "apart" if place is None else f"in place of {place}")
+        inputs = [Guarded(n, STORAGE[kind], at[i]) for i in range(len(read))]
+        for guarded, before in zip(inputs, read, strict=True):
+            guarded.array[:] = before
+        outputs = [Guarded(n, STORAGE[kind], at[-1 - i]) for i in range(len(wanted))]
+        if place is not None:
+            outputs[0] = inputs[place]
+        impl.run(
+            operation.call(kind, p, [g.array for g in inputs], [g.array for g in outputs], key)
+        )
+        for got, want in zip(outputs, wanted, strict=True):
+            assert same_bits(got.array, want, kind), (what, difference(got.array, want))
+        assert all(g.intact() for g in inputs + outputs), what
+        for guarded, before in zip(inputs, read, strict=True):
+            if guarded is not outputs[0]:
+                assert same_bits(guarded.array, before, kind), ("was written", what)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("operation", [o for o in OPERATIONS if o.name == "affine"], ids=str)
+def test_shared_decisions_have_the_reference_s_bits(impl, reference, kind, operation):
+    for shape, mask_shape in (
+        ((3, 5, 7), (3, 5, 1)),
+        ((3, 5, 7), (3, 5, 7)),
+        ((40, 129, 3), (40, 129, 1)),
+        ((2, 3, 2000), (2, 3, 1)),
+        ((65, 100), (65, 100)),
+    ):
+        n = math.prod(mask_shape)
+        x = numbers(kind, 1)[: math.prod(shape)].reshape(shape)
+        packed = np.packbits(np.random.default_rng(n).random(n) < 0.6, bitorder="little")
+        found = []
+        for backend in (impl, reference):
+            y = np.empty_like(x)
+            call = operation.call(kind, 0.3, [x], [y], Key(1))
+            backend.run(call._replace(key=None, steps=steps_of(mask_shape), mask=packed))
+            drawn = np.empty_like(x)
+            call = operation.call(kind, 0.3, [x], [drawn], Key(1, 2, 4090))
+            backend.run(call._replace(steps=steps_of(mask_shape), mask=room_for(n)))
+            found.append((y, drawn))
+        for got, wanted in zip(*found, strict=True):
+            assert same_bits(got, wanted, kind), (shape, mask_shape)
+
+
+NOISE = [o for o in OPERATIONS if o.name.startswith("noise")]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("operation", NOISE, ids=str)
+def test_shared_variates_have_the_reference_s_bits(impl, reference, kind, operation):
+    x = numbers(kind, 1)[: 7 * 5 * 40].reshape(7, 5, 40)
+    for shape in ((7, 1, 40), (1, 5, 1), (7, 5, 1), (1, 1, 1), (7, 5, 40)):
+        for given in layouts(x).values():
+            found = []
+            for backend, source in ((impl, given), (reference, x)):
+                y = np.empty_like(x)
+                call = operation.call(kind, 0.4, [source], [y], Key(3, 4, 4090))
+                backend.run(call._replace(steps=steps_of(shape)))
+                found.append(y)
+            assert same_bits(*found, kind), shape
+    y = np.empty_like(x)
+    reference.run(operation.call(kind, 0.4, [x], [y], Key(3, 4, 4090)))
+    assert same_bits(y, found[1], kind)
+
+
+def test_the_largest_deviation_has_the_reference_s_bits(impl, reference):
+    for operation, kind in itertools.product(NOISE[1:], ("float32", "float64")):
+        x, found = numbers(kind, 1)[:4099], []
+        for backend in (impl, reference):
+            y = np.empty_like(x)
+            backend.run(operation.call(kind, 3e38, [x], [y], Key(3, 4, 77)))
+            found.append(y)
+        assert same_bits(*found, kind)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_bias_keeps_the_sign_of_zero(impl, kind):
+    negative_zero = Bias(to_storage(np.full(4097, -0.0), kind), 1, 0)
+    x = to_storage([0.0, -0.0], kind)
+    y = np.empty_like(x)
+    impl.run(Call("act", kind, (x,), (y,), (1.0,), act="none", bias=negative_zero))
+    assert same_bits(y, x, kind)
