@@ -58,7 +58,10 @@ class Operation(NamedTuple):
         self, kind: str, p: float, reads: list[np.ndarray], writes: list[np.ndarray], key: Key
     ) -> Call:
         operands = tuple(reads), tuple(writes)
-        bias = bias_of(kind, WIDTHS[KINDS.index(kind)]) if self.name.startswith("act") else None
+        bias = None
+        if self.name.startswith("act"):
+            which = KINDS.index(kind) + ACTIVATIONS.index(self.act)
+            bias = bias_of(kind, WIDTHS[which % len(WIDTHS)])
         if self.evaluates:
             assert self.variant.evaluation is not None
             terms = self.variant.evaluation.numbers(p, kind)
@@ -69,9 +72,12 @@ class Operation(NamedTuple):
 
 @functools.cache
 def bias_of(kind: str, width: int) -> Bias:
-    values = np.resize(numbers(kind, 3)[5 : 5 + width], width + 4096)
-    values.flags.writeable = False
-    return Bias(values, width, width // 2)
+    """Of usual size, so that sums are where activations are curved; in long ones some special."""
+    values = np.random.default_rng(width).standard_normal(width)
+    values[7::500] = np.resize([np.inf, np.nan, -0.0, 65504], values[7::500].shape)
+    stored = np.resize(to_storage(values, kind), width + 4096)
+    stored.flags.writeable = False
+    return Bias(stored, width, width // 2)
 
 
 def all_operations() -> list[Operation]:
