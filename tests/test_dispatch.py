@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from fresh import last_error, output
 from support import ISAS as TESTED
+from support import core_or_skip
 
 import fastdrop
 from fastdrop import _config, backends
@@ -100,10 +101,14 @@ def test_the_check_for_a_missing_core(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "instruction set:  none: ImportError: gone" in _config._text(_config._config())
     monkeypatch.setenv("FASTDROP_ISA", "avx2")
     with pytest.raises(RuntimeError, match=r"FASTDROP_ISA=avx2, but .* ImportError: gone"):
-        _config._check_isa_variable()
+        _config._check_variables()
     monkeypatch.setenv("FASTDROP_ISA", "sse9")
     with pytest.raises(ValueError, match="FASTDROP_ISA has to be one of"):
-        _config._check_isa_variable()
+        _config._check_variables()
+    monkeypatch.delenv("FASTDROP_ISA")
+    monkeypatch.setenv("FASTDROP_PREFETCH", "1")
+    with pytest.raises(RuntimeError, match=r"FASTDROP_PREFETCH=1, but .* ImportError: gone"):
+        _config._check_variables()
     before = fastdrop.get_num_threads()
     fastdrop.set_num_threads(before)
     assert fastdrop.get_num_threads() == before
@@ -172,6 +177,41 @@ def test_show_config_as_text(capsys: pytest.CaptureFixture[str]) -> None:
     for name, why in config["backend"]["unavailable"].items():
         assert name in text
         assert why in text
+
+
+@pytest.mark.parametrize("on", ["0", "1"])
+def test_the_environment_chooses_to_prefetch(on: str) -> None:
+    core_or_skip()
+    show = "import fastdrop; print(fastdrop.show_config('dicts')['prefetch'])"
+    assert output(show, FASTDROP_PREFETCH=on) == str(on == "1")
+
+
+def test_prefetching_is_0_or_1() -> None:
+    message = last_error("import fastdrop", FASTDROP_PREFETCH="yes")
+    assert message == "ValueError: FASTDROP_PREFETCH has to be 0 or 1, but got 'yes'"
+
+
+def test_prefetching_changes_no_bit() -> None:
+    core = core_or_skip()
+    before = core.get_prefetch()
+    x = np.arange(1.0, 100_001, dtype=np.float32)
+    results = []
+    try:
+        for on in (True, False):
+            core.set_prefetch(on)
+            assert core.get_prefetch() is on
+            y = x.reshape(100, 10, 100)
+            results.append(
+                [
+                    fastdrop.dropout(x, 0.3, rng=1).tobytes(),
+                    fastdrop.dropout(x[1:], 0.3, rng=2).tobytes(),
+                    fastdrop.dropout1d(y, 0.3, rng=1).tobytes(),
+                    fastdrop.apply_mask(x, fastdrop.dropout_mask(x.size, 0.3, rng=1), 0.3).tobytes(),
+                ]
+            )
+    finally:
+        core.set_prefetch(before)
+    assert results[0] == results[1]
 
 
 def test_show_config_follows_the_backend() -> None:

@@ -235,6 +235,11 @@ int fd_limit_threads(int n);
 void fd_set_streaming_bytes(size_t bytes);
 size_t fd_get_streaming_bytes(void);
 
+/* Whether loops at memory speed prefetch in software (1 or 0); by default what was measured to be
+ * faster on this family of processors. */
+void fd_set_prefetch(int on);
+int fd_get_prefetch(void);
+
 /* Whether calls from this thread write to memory that has only just been allocated: the system
  * zeroes its pages through the cache, where ordinary stores then find them. Returns what it was. */
 int fd_fresh_outputs(int fresh);

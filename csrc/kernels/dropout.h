@@ -3,9 +3,9 @@
 
 enum { FD_CAT(size, D) = FD_SIZE, FD_CAT(chunk, D) = FD_FIELDS * FD_SIZE };
 
-/* Prefetch the elements of `steps` steps. The arithmetic between two loads of this loop keeps the
- * hardware prefetcher from running far enough ahead: without this, a fifth of the throughput at
- * memory speed is lost on some processors. */
+/* Prefetch the elements of `steps` steps, a page ahead. The arithmetic between two loads keeps some
+ * processors' hardware prefetchers from running far enough ahead; others lose time by it, so that
+ * each loop is compiled with and without (fd_get_prefetch chooses). */
 FD_INLINE void FD_CAT(prefetch, D)(const char *x, int steps) {
     FD_UNROLL
     for (int i = 0; i < FD_SIZE * steps; i++) { FD_PREFETCH((uintptr_t)x + FD_AHEAD + 64 * i); }
@@ -34,11 +34,11 @@ FD_NOINLINE void FD_CAT(word_part, D)(const char *x, char *y, unsigned first, si
 }
 
 FD_INLINE void FD_CAT(bits_run, D)(const char *x, char *y, size_t n, const uint8_t *bits,
-                                   size_t bit, double scale, int nt) {
+                                   size_t bit, double scale, int nt, int ahead) {
     FD_CAT(vs, D) s = FD_CAT(vs_set, D)(scale);
     for (; n >= FD_STEP; n -= FD_STEP, bit += FD_STEP) {
-        FD_CAT(prefetch, D)(x, 1);
-        if (!nt && x != y) { FD_CAT(prefetch, D)(y, 1); }
+        if (ahead) { FD_CAT(prefetch, D)(x, 1); }
+        if (ahead && !nt && x != y) { FD_CAT(prefetch, D)(y, 1); }
         FD_CAT(word, D)(x, y, fd_bits64(bits, bit), s, nt);
         x += FD_STEP * FD_SIZE;
         y += FD_STEP * FD_SIZE;
@@ -48,7 +48,11 @@ FD_INLINE void FD_CAT(bits_run, D)(const char *x, char *y, size_t n, const uint8
 
 static void FD_CAT(apply_bits, D)(const void *x, void *y, size_t n, const uint8_t *bits,
                                   size_t bit0, double scale) {
-    FD_CAT(bits_run, D)(x, y, n, bits, bit0, scale, 0);
+    if (fd_get_prefetch()) {
+        FD_CAT(bits_run, D)(x, y, n, bits, bit0, scale, 0, 1);
+    } else {
+        FD_CAT(bits_run, D)(x, y, n, bits, bit0, scale, 0, 0);
+    }
 }
 
 static void FD_CAT(apply_bits_stream, D)(const void *xv, void *yv, size_t n, const uint8_t *bits,
@@ -58,25 +62,28 @@ static void FD_CAT(apply_bits_stream, D)(const void *xv, void *yv, size_t n, con
     size_t gap = (size_t)(-(uintptr_t)y & 63), head = gap / FD_SIZE;
     /* y can never be aligned where an element straddles cache lines. */
     if (!FD_HAS_STREAM || gap % FD_SIZE || n < head + FD_STEP) {
-        FD_CAT(bits_run, D)(x, y, n, bits, bit0, scale, 0);
+        FD_CAT(apply_bits, D)(x, y, n, bits, bit0, scale);
         return;
     }
     if (head) {
         uint64_t w = fd_bits_tail(bits, bit0, (unsigned)head);
         FD_CAT(word_part, D)(x, y, 0, head, w, scale);
     }
-    FD_CAT(bits_run, D)(x + gap, y + gap, n - head, bits, bit0 + head, scale, 1);
+    if (fd_get_prefetch()) {
+        FD_CAT(bits_run, D)(x + gap, y + gap, n - head, bits, bit0 + head, scale, 1, 1);
+    } else {
+        FD_CAT(bits_run, D)(x + gap, y + gap, n - head, bits, bit0 + head, scale, 1, 0);
+    }
     fd_stream_end();
 }
 
-/* The same, with the mask words made from rows. Long and short rows have separate loops, because
- * the loop for short rows needs the registers. */
-FD_INLINE void FD_CAT(rows_run, D)(const char *x, char *y, size_t n, row_words r, double scale,
-                                   int are_long, int nt) {
+/* The same, with the mask words made from rows. */
+FD_INLINE void FD_CAT(rows_loop, D)(const char *x, char *y, size_t n, row_words r, double scale,
+                                    int are_long, int nt, int ahead) {
     FD_CAT(vs, D) s = FD_CAT(vs_set, D)(scale);
     for (; n >= FD_STEP; n -= FD_STEP) {
-        FD_CAT(prefetch, D)(x, 1);
-        if (!nt && x != y) { FD_CAT(prefetch, D)(y, 1); }
+        if (ahead) { FD_CAT(prefetch, D)(x, 1); }
+        if (ahead && !nt && x != y) { FD_CAT(prefetch, D)(y, 1); }
         uint64_t w = are_long ? long_row_word(&r, FD_STEP) : short_row_word(&r);
         FD_CAT(word, D)(x, y, w, s, nt);
         x += FD_STEP * FD_SIZE;
@@ -88,15 +95,25 @@ FD_INLINE void FD_CAT(rows_run, D)(const char *x, char *y, size_t n, row_words r
     }
 }
 
+/* Long and short rows have separate loops, because the loop for short rows needs the registers. */
+FD_INLINE void FD_CAT(rows_run, D)(const char *x, char *y, size_t n, row_words r, double scale,
+                                   int nt) {
+    int are_long = r.run >= FD_STEP;
+    if (are_long && fd_get_prefetch()) {
+        FD_CAT(rows_loop, D)(x, y, n, r, scale, 1, nt, 1);
+    } else if (are_long) {
+        FD_CAT(rows_loop, D)(x, y, n, r, scale, 1, nt, 0);
+    } else if (fd_get_prefetch()) {
+        FD_CAT(rows_loop, D)(x, y, n, r, scale, 0, nt, 1);
+    } else {
+        FD_CAT(rows_loop, D)(x, y, n, r, scale, 0, nt, 0);
+    }
+}
+
 static void FD_CAT(apply_rows, D)(const void *x, void *y, size_t n, const fd_rows *rows,
                                   size_t first, double scale) {
     if (!n) { return; }
-    row_words r = row_words_at(rows, first);
-    if (r.run >= FD_STEP) {
-        FD_CAT(rows_run, D)(x, y, n, r, scale, 1, 0);
-    } else {
-        FD_CAT(rows_run, D)(x, y, n, r, scale, 0, 0);
-    }
+    FD_CAT(rows_run, D)(x, y, n, row_words_at(rows, first), scale, 0);
 }
 
 static void FD_CAT(apply_rows_stream, D)(const void *xv, void *yv, size_t n, const fd_rows *rows,
@@ -109,12 +126,7 @@ static void FD_CAT(apply_rows_stream, D)(const void *xv, void *yv, size_t n, con
         return;
     }
     FD_CAT(apply_rows, D)(x, y, head, rows, first, scale);
-    row_words r = row_words_at(rows, first + head);
-    if (r.run >= FD_STEP) {
-        FD_CAT(rows_run, D)(x + gap, y + gap, n - head, r, scale, 1, 1);
-    } else {
-        FD_CAT(rows_run, D)(x + gap, y + gap, n - head, r, scale, 0, 1);
-    }
+    FD_CAT(rows_run, D)(x + gap, y + gap, n - head, row_words_at(rows, first + head), scale, 1);
     fd_stream_end();
 }
 
@@ -126,11 +138,11 @@ FD_INLINE void FD_CAT(step, D)(const char *x, char *y, int i, vu r, vu threshold
 
 /* A whole block: the hot loop. */
 FD_INLINE void FD_CAT(block, D)(const char *x, char *y, const lanes *from, vu threshold,
-                                FD_CAT(vs, D) s) {
+                                FD_CAT(vs, D) s, int ahead) {
     lanes l = *from;
     for (int t = 0; t < FD_STEPS; t += 2) {
-        FD_CAT(prefetch, D)(x, 2);
-        if (x != y) { FD_CAT(prefetch, D)(y, 2); }
+        if (ahead) { FD_CAT(prefetch, D)(x, 2); }
+        if (ahead && x != y) { FD_CAT(prefetch, D)(y, 2); }
         FD_UNROLL
         for (int i = 0; i < FD_REGS; i++) {
             FD_CAT(step, D)(x, y, i, lane_next(&l.s0[i], l.s1[i]), threshold, s);
@@ -177,6 +189,7 @@ static void FD_CAT(dropout, D)(const void *xv, void *yv, size_t n, const fd_draw
     const char *x = xv;
     char *y = yv;
     FD_CAT(vs, D) s = FD_CAT(vs_set, D)(scale);
+    int ahead = fd_get_prefetch();
     for (uint64_t position = d->position; n;) {
         unsigned first = position % FD_BLOCK;
         size_t m = FD_BLOCK - first < n ? FD_BLOCK - first : n;
@@ -186,8 +199,10 @@ static void FD_CAT(dropout, D)(const void *xv, void *yv, size_t n, const fd_draw
         vu threshold = vu_fields((int16_t)block.threshold);
         if (block.threshold > INT16_MAX) {
             memset(y, 0, m * FD_SIZE); /* a threshold that no field reaches drops all */
+        } else if (m == FD_BLOCK && ahead) {
+            FD_CAT(block, D)(x, y, &l, threshold, s, 1);
         } else if (m == FD_BLOCK) {
-            FD_CAT(block, D)(x, y, &l, threshold, s);
+            FD_CAT(block, D)(x, y, &l, threshold, s, 0);
         } else {
             FD_CAT(block_part, D)(x, y, first, m, &l, threshold, scale);
         }
@@ -218,6 +233,7 @@ static void FD_CAT(dropout_stream, D)(const void *xv, void *yv, size_t n, const 
     rest.position += head;
     FD_CAT(vs, D) s = FD_CAT(vs_set, D)(scale);
     uint64_t position = rest.position, late = 0;
+    int ahead = fd_get_prefetch();
     unsigned shift = position % FD_STEP, first = position % FD_BLOCK / FD_STEP;
     size_t words = n / FD_STEP;
     rest.position += words * FD_STEP;
@@ -236,7 +252,7 @@ static void FD_CAT(dropout_stream, D)(const void *xv, void *yv, size_t n, const 
             for (int i = 0; i < FD_REGS; i++) { k[i] = vm_draw(r[i], threshold); }
             uint64_t w = vm_bits(k) & some;
             if (primed) {
-                FD_CAT(prefetch, D)(x, 1);
+                if (ahead) { FD_CAT(prefetch, D)(x, 1); }
                 FD_CAT(word, D)(x, y, late >> shift | w << 1 << (63 - shift), s, 1);
                 x += FD_STEP * FD_SIZE;
                 y += FD_STEP * FD_SIZE;

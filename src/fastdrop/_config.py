@@ -16,6 +16,12 @@ import numpy as np
 
 from . import backends, stream
 
+PREFETCH_VARIABLE = "FASTDROP_PREFETCH"
+if os.environ.get(PREFETCH_VARIABLE, "0") not in ("", "0", "1"):
+    raise ValueError(
+        f"{PREFETCH_VARIABLE} has to be 0 or 1, but got {os.environ[PREFETCH_VARIABLE]!r}"
+    )
+
 _core: ModuleType | None = None
 _core_error = ""
 try:
@@ -52,10 +58,16 @@ def _initial_threads() -> int:
     return _checked_threads(int(text), THREADS_VARIABLE, text)
 
 
-def _check_isa_variable() -> None:
-    """Refuse FASTDROP_ISA where no compiled core is there to follow it (where it is, it checks)."""
+def _check_variables() -> None:
+    """Refuse variables that only the compiled core can follow where it is not there."""
     name = os.environ.get(ISA_VARIABLE)
-    if not name or _core is not None:
+    if _core is not None:
+        return
+    if on := os.environ.get(PREFETCH_VARIABLE):
+        raise RuntimeError(
+            f"{PREFETCH_VARIABLE}={on}, but the compiled core is not there: {_core_error}"
+        )
+    if not name:
         return
     if name not in ISA_NAMES:
         raise ValueError(
@@ -160,13 +172,14 @@ def _config() -> dict[str, Any]:
             "details": active.info(),
         },
         "instruction_sets": _instruction_sets(),
+        "prefetch": None if _core is None else _core.get_prefetch(),
         "threads": get_num_threads(),
         "python": platform.python_version(),
         "numpy": np.__version__,
         "numba": _numba_version(),
         "environment": {
             name: os.environ[name]
-            for name in (backends.VARIABLE, ISA_VARIABLE, THREADS_VARIABLE)
+            for name in (backends.VARIABLE, ISA_VARIABLE, PREFETCH_VARIABLE, THREADS_VARIABLE)
             if name in os.environ
         },
     }
@@ -188,6 +201,7 @@ def _text(config: dict[str, Any]) -> str:
         f"Python {config['python']}, NumPy {config['numpy']}, Numba {numba}",
         *_choice_lines("backend", config["backend"]),
         *_choice_lines("instruction set", config["instruction_sets"]),
+        f"{'prefetch:':18}{'yes' if config['prefetch'] else 'no'}",
         f"{'threads:':18}{config['threads']}",
     ]
     lines += [f"{name}={value}" for name, value in config["environment"].items()]
@@ -213,7 +227,8 @@ def show_config(mode: Literal["dicts"] | None = None) -> dict[str, Any] | None:
     dict or None
         For "dicts": "version", "stream_version", "backend" and "instruction_sets" (each with
         the name that is "active", a list of those "available" and a dict of those "unavailable"
-        with the reasons), "threads", the versions of "python", "numpy" and "numba", and the
+        with the reasons), "prefetch" (whether loops prefetch in software, as the processor gains by
+        it; None without the compiled core), "threads", the versions of "python", "numpy" and "numba", and the
         variables of fastdrop set in the "environment".
 
     Raises
@@ -269,7 +284,7 @@ def get_include() -> str:
     return str(Path(_core.__file__).parent / "include")
 
 
-_check_isa_variable()
+_check_variables()
 _threads = _initial_threads()
 if _core is not None:
     _core.set_num_threads(_threads)

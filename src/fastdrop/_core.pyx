@@ -73,6 +73,8 @@ cdef extern from "fastdrop.h" nogil:
     int fd_limit_threads(int)
     void fd_set_streaming_bytes(size_t)
     size_t fd_get_streaming_bytes()
+    void fd_set_prefetch(int)
+    int fd_get_prefetch()
     int fd_fresh_outputs(int)
 
 
@@ -168,7 +170,18 @@ def get_streaming_bytes():
     return fd_get_streaming_bytes()
 
 
+def set_prefetch(bint on):
+    """Whether loops at memory speed prefetch; the results are the same."""
+    fd_set_prefetch(on)
+
+
+def get_prefetch():
+    return bool(fd_get_prefetch())
+
+
 if os.environ.get("FASTDROP_ISA"):
     set_isa(os.environ["FASTDROP_ISA"], "FASTDROP_ISA")
 else:
     fd_isa_active()  # chosen here, while no other thread can be choosing
+if os.environ.get("FASTDROP_PREFETCH"):
+    set_prefetch({"0": False, "1": True}[os.environ["FASTDROP_PREFETCH"]])
