@@ -232,8 +232,8 @@ def form_of(
     Raises what the declaration says of the tensor, which the caller knows as `argument`.
     """
     if variant.decisions is None:
-        if variant.operation.startswith("noise"):
-            return (*(-1,) * x.dim(), 2)  # of positions: two for each variate
+        if variant.positions > 1:
+            return (*(-1,) * x.dim(), variant.positions)
         return None
     known = (variant.function, x.dim(), option)
     # By the types that options have: 1.0, which is no axis, equals 1.
@@ -244,6 +244,8 @@ def form_of(
             return form
     variant.decisions(_Lengths(tuple(x.shape)), *option, argument=argument)
     shape = variant.decisions(_Lengths((_LONG,) * x.dim()), *option, argument=argument)
+    if shape is None:
+        return None
     form = tuple([n - _LONG - 1 if n > 1 else 1 for n in shape])
     if remembers:
         if len(_forms) >= _FORMS:
