@@ -16,12 +16,6 @@ import numpy as np
 
 from . import backends, stream
 
-PREFETCH_VARIABLE = "FASTDROP_PREFETCH"
-if os.environ.get(PREFETCH_VARIABLE, "0") not in ("", "0", "1"):
-    raise ValueError(
-        f"{PREFETCH_VARIABLE} has to be 0 or 1, but got {os.environ[PREFETCH_VARIABLE]!r}"
-    )
-
 _core: ModuleType | None = None
 _core_error = ""
 try:
@@ -32,6 +26,7 @@ except ImportError as error:
 MAX_THREADS = 1024
 THREADS_VARIABLE = "FASTDROP_NUM_THREADS"
 ISA_VARIABLE = "FASTDROP_ISA"
+PREFETCH_VARIABLE = "FASTDROP_PREFETCH"
 ISA_NAMES = ("avx512", "avx2", "neon", "vec128", "scalar")
 
 
@@ -64,6 +59,8 @@ def _check_variables() -> None:
     if _core is not None:
         return
     if on := os.environ.get(PREFETCH_VARIABLE):
+        if on not in ("0", "1"):
+            raise ValueError(f"{PREFETCH_VARIABLE} has to be 0 or 1, but got {on!r}")
         raise RuntimeError(
             f"{PREFETCH_VARIABLE}={on}, but the compiled core is not there: {_core_error}"
         )

@@ -184,4 +184,8 @@ if os.environ.get("FASTDROP_ISA"):
 else:
     fd_isa_active()  # chosen here, while no other thread can be choosing
 if os.environ.get("FASTDROP_PREFETCH"):
-    set_prefetch({"0": False, "1": True}[os.environ["FASTDROP_PREFETCH"]])
+    if os.environ["FASTDROP_PREFETCH"] not in ("0", "1"):
+        raise ValueError(
+            f"FASTDROP_PREFETCH has to be 0 or 1, but got {os.environ['FASTDROP_PREFETCH']!r}"
+        )
+    set_prefetch(os.environ["FASTDROP_PREFETCH"] == "1")
