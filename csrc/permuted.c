@@ -162,6 +162,13 @@ static void apply_stretches(const fd_permuted *p, const uint8_t *bits, const fd_
     size_t n = box->to_steps[p->stretch] * box->n[p->stretch];
     fd_job job = *p->job;
     job.streaming = job.streaming && n >= STREAMING_STRETCH;
+    /* Stretches are short: what scales them is looked up once. */
+    const fd_table *table = job.table;
+    double number = job.call->numbers[0];
+    fd_apply_bits_fn *scale =
+        job.operation != FD_OP_scale
+            ? NULL
+            : (job.streaming ? table->apply_bits_stream : table->apply_bits)[job.dtype];
     fd_walk walk = {.at = {0}};
     for (int d = 0; d < p->stretch; d++) {
         ptrdiff_t steps[FD_PLACES] = {0};
@@ -173,7 +180,11 @@ static void apply_stretches(const fd_permuted *p, const uint8_t *bits, const fd_
         size_t bit = (size_t)walk.at[FD_OPERANDS];
         char *here[FD_OPERANDS];
         for (int i = 0; i < job.operands; i++) { here[i] = at[i] + walk.at[i]; }
-        fd_apply(&job, here, n, bits + bit / 8, bit % 8, p->bias);
+        if (scale) {
+            scale(here[0], here[1], n, bits + bit / 8, bit % 8, number);
+        } else {
+            fd_apply(&job, here, n, bits + bit / 8, bit % 8, p->bias);
+        }
     } while (fd_walk_next(&walk));
 }
 

@@ -249,6 +249,14 @@ static void run_fused(const void *context, size_t first, size_t end) {
     const fd_table *table = j->job.table;
     fd_dropout_fn *dropout =
         (j->job.streaming ? table->dropout_stream : table->dropout)[j->job.dtype];
+    if (j->axes.ndim == 1) {
+        fd_draw d = j->draw;
+        size_t place = first * j->job.size;
+        d.position += first;
+        dropout((char *)call->at[0] + place, (char *)call->at[1] + place, end - first, &d,
+                call->numbers[0]);
+        return;
+    }
     fd_cursor x, y, position;
     fd_cursor_seek(&x, strides_of(j, 0), first);
     fd_cursor_seek(&y, strides_of(j, 1), first);
@@ -316,7 +324,7 @@ static void end_in_row(fd_axes *axes, ptrdiff_t size) {
 }
 
 /* Elements in memory order, and decisions are brought to them. Whether all is done. */
-static int take_by_memory(run_job *j, size_t bytes) {
+FD_NOINLINE int take_by_memory(run_job *j, size_t bytes) {
     const fd_job *job = &j->job;
     fd_axes ordered;
     ptrdiff_t size = (ptrdiff_t)job->size;
@@ -374,7 +382,9 @@ void fd_run(const fd_call *call) {
         j.draw = fd_draw_make(&call->key, noise ? &unused : &call->plan);
         j.lead = call->key.offset % FD_BLOCK / (noise ? 2 : 1);
     }
-    if (take_by_memory(&j, bytes)) { return; }
+    /* One axis that is contiguous needs no other order. */
+    int one_axis = j.axes.ndim == 1 && j.axes.strides[job->reads][0] == (ptrdiff_t)job->size;
+    if (!one_axis && take_by_memory(&j, bytes)) { return; }
 
     int scales = call->operation == FD_OP_scale, all_plain = 1, gathered = 0;
     ptrdiff_t size = (ptrdiff_t)job->size;
@@ -385,8 +395,10 @@ void fd_run(const fd_call *call) {
         gathered += !j.plain[i];
         j.rows &= j.axes.strides[i][j.axes.ndim - 1] == size;
     }
-    j.rows = j.rows && !all_plain && row_of(&j) >= LONG_ROW;
     j.in_order = j.source == EVERY || fd_is_contiguous(steps_of(&j), 1);
+    /* Drawing begins anew with each row that is taken by itself. */
+    int drawn_on = j.in_order && (j.source == DRAWN || j.source == VARIATES);
+    j.rows = j.rows && !all_plain && row_of(&j) >= (drawn_on ? 16 : 1) * (size_t)LONG_ROW;
     j.anew = call->drawn && j.source != BITS && !j.in_order;
     if (j.anew || j.source == BITS) { j.lead = 0; }
     job->streaming = job->streaming && all_plain && scales;

@@ -4,7 +4,6 @@ from typing import Any, Final, Self, final
 from fastdrop._arrays import Array
 from fastdrop._plan import Plan
 from fastdrop._rows import Rows
-from fastdrop.backends.call import Call
 from fastdrop.variants import Variant
 
 @final
