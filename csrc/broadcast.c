@@ -15,26 +15,25 @@ void fd_rows_make_words(fd_rows *rows) {
     }
 }
 
-void fd_broadcast_init(fd_broadcast *b, const fd_layout *layout, const uint8_t *bits) {
-    int last = layout->ndim - 1, in_rows = layout->mask_strides[last] == 0;
-    b->layout = layout;
+/* The grid of one row. */
+static const size_t one_row[] = {1};
+static const ptrdiff_t one_step[] = {1};
+
+void fd_broadcast_init(fd_broadcast *b, fd_grid grid, const uint8_t *bits) {
+    int last = grid.ndim - 1, in_rows = grid.strides[last] == 0;
+    b->grid = b->coarse = grid;
     b->rows.bits = bits;
-    b->rows.end = bits + fd_mask_bytes(layout);
+    b->rows.end = bits + fd_mask_bytes(grid);
     b->rows.run = 1;
-    b->coarse = *layout;
     if (in_rows) {
-        b->rows.run = layout->shape[last];
+        b->rows.run = grid.shape[last];
         fd_rows_make_words(&b->rows);
-        if (last) {
-            b->coarse.ndim = last;
-        } else {
-            b->coarse.shape[0] = 1;
-            b->coarse.mask_strides[0] = 1;
-        }
+        b->coarse.ndim = last;
+        if (!last) { b->coarse = (fd_grid){1, one_row, one_step}; }
     }
     last = b->coarse.ndim - 1;
     size_t run = b->coarse.shape[last];
-    b->direct = b->coarse.mask_strides[last] == 1;
+    b->direct = b->coarse.strides[last] == 1;
     b->times = run <= 64 ? 64 / (unsigned)run : 1;
     b->repeat = 0;
     for (unsigned i = 0; i < b->times; i++) { b->repeat |= UINT64_C(1) << i * run; }
@@ -138,10 +137,10 @@ static fd_bit_writer put_rows(fd_bit_writer writer, const fd_broadcast *b, size_
  * cursor in between, because they may be tiny. */
 static fd_bit_writer put_planes(fd_bit_writer writer, const fd_broadcast *b,
                                 const fd_cursor *cursor, size_t planes) {
-    const fd_layout *layout = cursor->layout;
-    int last = layout->ndim - 1;
-    size_t rows = layout->shape[last - 1], run = layout->shape[last], bit = (size_t)cursor->offset;
-    for (; planes; planes--, bit = (size_t)((ptrdiff_t)bit + layout->mask_strides[last - 2])) {
+    const fd_grid *grid = &cursor->grid;
+    int last = grid->ndim - 1;
+    size_t rows = grid->shape[last - 1], run = grid->shape[last], bit = (size_t)cursor->offset;
+    for (; planes; planes--, bit = (size_t)((ptrdiff_t)bit + grid->strides[last - 2])) {
         writer = put_again(writer, b, bit, rows, run);
     }
     return writer;
@@ -149,10 +148,10 @@ static fd_bit_writer put_planes(fd_bit_writer writer, const fd_broadcast *b,
 
 /* The bits of n elements from the cursor on, which goes on by as many. */
 static void put_elements(uint8_t *out, const fd_broadcast *b, fd_cursor *cursor, size_t n) {
-    const fd_layout *layout = cursor->layout;
-    int last = layout->ndim - 1, shared = layout->mask_strides[last] == 0;
-    size_t run = layout->shape[last], all = last ? layout->shape[last - 1] : 1;
-    ptrdiff_t stride = last ? layout->mask_strides[last - 1] : 0;
+    const fd_grid *grid = &cursor->grid;
+    int last = grid->ndim - 1, shared = grid->strides[last] == 0;
+    size_t run = grid->shape[last], all = last ? grid->shape[last - 1] : 1;
+    ptrdiff_t stride = last ? grid->strides[last - 1] : 0;
     int repeats = last > 1 && !shared && !stride;
     fd_bit_writer writer = {out, 0, 0};
     while (n) {
@@ -164,8 +163,7 @@ static void put_elements(uint8_t *out, const fd_broadcast *b, fd_cursor *cursor,
             fd_cursor_advance(cursor, part);
             n -= part;
         } else if (repeats && rows == all) {
-            size_t left = layout->shape[last - 2] - cursor->index[last - 2],
-                   planes = n / (all * run);
+            size_t left = grid->shape[last - 2] - cursor->index[last - 2], planes = n / (all * run);
             if (planes > left) { planes = left; }
             writer = put_planes(writer, b, cursor, planes);
             fd_cursor_skip(cursor, last - 2, planes);
@@ -181,7 +179,7 @@ static void put_elements(uint8_t *out, const fd_broadcast *b, fd_cursor *cursor,
 
 void fd_expand_bits(uint8_t *out, const fd_broadcast *b, size_t first, size_t n) {
     fd_cursor cursor;
-    fd_cursor_seek(&cursor, b->layout, b->layout->mask_strides, first);
+    fd_cursor_seek(&cursor, b->grid, first);
     put_elements(out, b, &cursor, n);
 }
 
@@ -200,14 +198,14 @@ typedef struct row_bits {
 /* Where a row of the mask's bits is repeated more often than fills a chunk, a chunk is cut so that
  * the next ones are the same: into repetitions, as many as make whole steps if there is room. */
 static void cut_chunk(row_bits *r, size_t needed) {
-    const fd_layout *layout = r->cursor.layout;
-    int last = layout->ndim - 1;
-    size_t run = layout->shape[last], times = CHUNK / run, period = FD_STEP;
+    const fd_grid *grid = &r->cursor.grid;
+    int last = grid->ndim - 1;
+    size_t run = grid->shape[last], times = CHUNK / run, period = FD_STEP;
     r->count = needed < CHUNK ? needed : CHUNK;
-    if (!last || layout->mask_strides[last - 1] || r->cursor.index[last]) { return; }
+    if (!last || grid->strides[last - 1] || r->cursor.index[last]) { return; }
     while (period > 1 && run * period % (2 * FD_STEP) == 0) { period /= 2; }
     if (times >= period) { times -= times % period; }
-    size_t left = layout->shape[last - 1] - r->cursor.index[last - 1];
+    size_t left = grid->shape[last - 1] - r->cursor.index[last - 1];
     if (left > needed / run) { left = needed / run; }
     if (left >= 2 * times) {
         r->count = times * run;
@@ -244,12 +242,12 @@ void fd_apply_shared(const fd_broadcast *b, const fd_table *table, fd_dtype dtyp
                      const char *x, char *y, size_t first, size_t n, double scale, int stream) {
     fd_apply_bits_fn *apply_bits = (stream ? table->apply_bits_stream : table->apply_bits)[dtype];
     fd_apply_rows_fn *apply_rows = (stream ? table->apply_rows_stream : table->apply_rows)[dtype];
-    int in_rows = b->layout->mask_strides[b->layout->ndim - 1] == 0;
+    int in_rows = b->grid.strides[b->grid.ndim - 1] == 0;
     size_t run = b->rows.run, at = first % run;
     fd_rows rows = b->rows;
     row_bits r;
     r.again = 0;
-    fd_cursor_seek(&r.cursor, &b->coarse, b->coarse.mask_strides, first / run);
+    fd_cursor_seek(&r.cursor, b->coarse, first / run);
     for (size_t m; n; n -= m, x += m * size, y += m * size, at = 0) {
         next_rows(&r, b, (at + n + run - 1) / run);
         m = r.count * run - at < n ? r.count * run - at : n;

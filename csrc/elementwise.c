@@ -1,134 +1,191 @@
-/* Operations that compute from several contiguous arrays, element by element: a kernel of the table
- * is called for chunks of at most 4096 elements, which are whole blocks of the stream where
- * possible.
- */
-#include "bits.h"
-#include "dispatch.h"
-#include "share.h"
+/* The functions of fastdrop.h for element-wise operations: each fills in a call. */
+#include "call.h"
+#include "fpenv.h"
 
-typedef struct job job;
-/* Computes elements first..first+n-1. */
-typedef void chunk_fn(const job *j, size_t first, size_t n, const fd_keep *keep);
-
-struct job {
-    const fd_table *table;
-    fd_dtype dtype;
-    fd_draw draw;
-    size_t lead, size; /* what the first block lacks; bytes of an element */
-    const char *in[2];
-    char *out[2];
-    double scale, other;
-    const fd_bias *bias;
-    fd_act act;
-    int draws; /* or everything is kept */
-    chunk_fn *chunk;
-};
-
-static void run_share(const void *context, size_t first, size_t end) {
-    const job *j = context;
-    uint8_t bits[FD_BLOCK / 8]; /* kernels read whole words */
-    memset(bits, 0xFF, sizeof bits);
-    fd_keep keep = {.bits = bits};
-    fd_draw d = j->draw;
-    d.position += first;
-    for (size_t n; first < end; first += n, d.position += n) {
-        n = fd_chunk_end(first, end, j->lead) - first;
-        if (j->draws) { keep = fd_keep_drawn(j->table, &d, n, bits); }
-        j->chunk(j, first, n, &keep);
-    }
+fd_plan fd_plan_make(double p) {
+    double x = 65536.0 * p;
+    fd_plan plan;
+    plan.threshold = (uint32_t)x;
+    plan.fraction = (uint64_t)((x - (double)plan.threshold) * 0x1p64);
+    return plan;
 }
 
-/* `operands` is how many arrays are read or written. */
-static void run(job *j, fd_dtype dtype, size_t n, const fd_key *key, const fd_plan *plan,
-                unsigned operands) {
-    j->table = fd_active_table();
-    j->dtype = dtype;
-    j->size = fd_itemsize(dtype);
-    j->draws = key != NULL;
-    if (j->draws) {
-        j->draw = fd_draw_make(key, plan);
-        j->lead = key->offset % FD_BLOCK;
-    }
-    fd_share(n, j->lead, operands * j->size, run_share, j);
+double fd_scale_make(fd_dtype dtype, double p) {
+    fd_fpenv environment = fd_fpenv_enter();
+    /* volatile: compilers move plain arithmetic across a change of the rounding mode */
+    volatile double given = p, scale = 1.0 / (1.0 - given);
+    if (dtype != FD_f64) { scale = (float)scale; }
+    fd_fpenv_leave(environment);
+    return scale;
 }
 
-static void add_chunk(const job *j, size_t first, size_t n, const fd_keep *keep) {
-    size_t at = first * j->size;
-    j->table->dropout_add[j->dtype](j->in[0] + at, j->in[1] + at, j->out[0] + at, n, keep,
-                                    j->scale);
+/* Without decisions, unless a key is given. */
+static void begin(fd_call *c, fd_operation operation, fd_dtype dtype, const fd_key *key,
+                  const fd_plan *plan, double number) {
+    c->operation = operation;
+    c->dtype = dtype;
+    c->drawn = key != NULL;
+    if (key) { c->key = *key; }
+    if (plan) { c->plan = *plan; }
+    c->bits = NULL;
+    c->bools = NULL;
+    c->numbers[0] = number;
+    c->numbers[1] = c->numbers[2] = 0;
+    c->act = FD_ACT_NONE;
+}
+
+static void *unread(const void *x) { return (void *)(uintptr_t)x; }
+
+/* On n contiguous elements of each operand. */
+static void run_flat(fd_call *c, size_t n, const void *a, const void *b, const void *y) {
+    const void *at[] = {a, b, y};
+    fd_axes *axes = &c->axes;
+    axes->ndim = 1;
+    axes->operands = 0;
+    axes->shape[0] = n;
+    axes->steps[0] = 1;
+    for (int i = 0; i < 3; i++) {
+        if (!at[i]) { continue; }
+        c->at[axes->operands] = unread(at[i]);
+        axes->strides[axes->operands++][0] = (ptrdiff_t)fd_itemsize(c->dtype);
+    }
+    fd_run(c);
+}
+
+/* With the mask's strides, or, without a mask, in C order. */
+static void run_layout(fd_call *c, const void *x, void *y, const fd_layout *layout) {
+    fd_axes *axes = &c->axes;
+    ptrdiff_t step = 1;
+    axes->ndim = layout->ndim;
+    axes->operands = 2;
+    for (int d = layout->ndim - 1; d >= 0; d--) {
+        axes->shape[d] = layout->shape[d];
+        axes->strides[0][d] = layout->x_strides[d];
+        axes->strides[1][d] = layout->y_strides[d];
+        axes->steps[d] = c->drawn ? step : layout->mask_strides[d];
+        step *= (ptrdiff_t)layout->shape[d];
+    }
+    c->at[0] = unread(x);
+    c->at[1] = y;
+    fd_run(c);
+}
+
+void fd_dropout(fd_dtype dtype, const void *x, void *y, size_t n, const fd_key *key,
+                const fd_plan *plan, double scale) {
+    fd_call c;
+    begin(&c, FD_OP_scale, dtype, key, plan, scale);
+    run_flat(&c, n, x, NULL, y);
+}
+
+void fd_dropout_strided(fd_dtype dtype, const void *x, void *y, const fd_layout *layout,
+                        const fd_key *key, const fd_plan *plan, double scale) {
+    fd_call c;
+    begin(&c, FD_OP_scale, dtype, key, plan, scale);
+    run_layout(&c, x, y, layout);
+}
+
+void fd_apply_bits(fd_dtype dtype, const void *x, void *y, const fd_layout *layout,
+                   const uint8_t *bits, double scale) {
+    fd_call c;
+    begin(&c, FD_OP_scale, dtype, NULL, NULL, scale);
+    c.bits = unread(bits);
+    run_layout(&c, x, y, layout);
+}
+
+void fd_apply_bool(fd_dtype dtype, const void *x, void *y, const fd_layout *layout,
+                   const uint8_t *mask, double scale) {
+    fd_call c;
+    begin(&c, FD_OP_scale, dtype, NULL, NULL, scale);
+    c.bools = mask;
+    run_layout(&c, x, y, layout);
+}
+
+void fd_scale(fd_dtype dtype, const void *x, void *y, const fd_layout *layout, double scale) {
+    fd_call c;
+    begin(&c, FD_OP_scale, dtype, NULL, NULL, scale);
+    run_layout(&c, x, y, layout);
+}
+
+static void set_affine(fd_call *c, const fd_affine *map) {
+    c->numbers[1] = map->shift;
+    c->numbers[2] = map->dropped;
+}
+
+void fd_dropout_affine(fd_dtype dtype, const void *x, void *y, const fd_layout *layout,
+                       const fd_key *key, const fd_plan *plan, const fd_affine *map) {
+    fd_call c;
+    begin(&c, FD_OP_affine, dtype, key, plan, map->scale);
+    set_affine(&c, map);
+    run_layout(&c, x, y, layout);
+}
+
+void fd_apply_bits_affine(fd_dtype dtype, const void *x, void *y, const fd_layout *layout,
+                          const uint8_t *bits, const fd_affine *map) {
+    fd_call c;
+    begin(&c, FD_OP_affine, dtype, NULL, NULL, map->scale);
+    set_affine(&c, map);
+    c.bits = unread(bits);
+    run_layout(&c, x, y, layout);
 }
 
 void fd_dropout_add(fd_dtype dtype, const void *x, const void *residual, void *y, size_t n,
                     const fd_key *key, const fd_plan *plan, double scale) {
-    job j = {.in = {x, residual}, .out = {y}, .scale = scale, .chunk = add_chunk};
-    run(&j, dtype, n, key, plan, 3);
-}
-
-/* The bias of the chunk that starts at element `first`. */
-static const char *bias_at(const job *j, size_t first) {
-    const fd_bias *bias = j->bias;
-    return (const char *)bias->values + (bias->column + first % bias->n) % bias->n * j->size;
-}
-
-static void act_chunk(const job *j, size_t first, size_t n, const fd_keep *keep) {
-    size_t at = first * j->size;
-    j->table->bias_act[j->dtype](j->in[0] + at, bias_at(j, first), j->out[0] + at, n, keep,
-                                 j->scale, j->act);
+    fd_call c;
+    begin(&c, FD_OP_add, dtype, key, plan, scale);
+    run_flat(&c, n, x, residual, y);
 }
 
 void fd_bias_act_dropout(fd_dtype dtype, fd_act act, const void *x, const fd_bias *bias, void *y,
                          size_t n, const fd_key *key, const fd_plan *plan, double scale) {
-    job j = {.in = {x}, .out = {y}, .scale = scale, .bias = bias, .act = act, .chunk = act_chunk};
-    run(&j, dtype, n, key, plan, 2);
-}
-
-static void slope_chunk(const job *j, size_t first, size_t n, const fd_keep *keep) {
-    size_t at = first * j->size;
-    j->table->bias_act_slope[j->dtype](j->in[0] + at, j->in[1] + at, bias_at(j, first),
-                                       j->out[0] + at, n, keep, j->scale, j->act);
+    fd_call c;
+    begin(&c, FD_OP_act, dtype, key, plan, scale);
+    c.act = act;
+    c.bias = *bias;
+    run_flat(&c, n, x, NULL, y);
 }
 
 void fd_bias_act_dropout_backward(fd_dtype dtype, fd_act act, const void *dy, const void *x,
                                   const fd_bias *bias, void *dx, size_t n, const fd_key *key,
                                   const fd_plan *plan, double scale) {
-    job j = {.in = {dy, x}, .out = {dx}, .scale = scale, .bias = bias, .act = act};
-    j.chunk = slope_chunk;
-    run(&j, dtype, n, key, plan, 3);
-}
-
-/* Elements are only moved: without conversions, which would make a signalling NaN a quiet one. */
-static fd_dtype unconverted(fd_dtype dtype) { return dtype == FD_f16 ? FD_bf16 : dtype; }
-
-static void zoneout_chunk(const job *j, size_t first, size_t n, const fd_keep *keep) {
-    size_t at = first * j->size;
-    j->table->zoneout[j->dtype](j->in[0] + at, j->in[1] + at, j->out[0] + at, n, keep);
+    fd_call c;
+    begin(&c, FD_OP_act_slope, dtype, key, plan, scale);
+    c.act = act;
+    c.bias = *bias;
+    run_flat(&c, n, x, dy, dx);
 }
 
 void fd_zoneout(fd_dtype dtype, const void *a, const void *b, void *y, size_t n, const fd_key *key,
                 const fd_plan *plan) {
-    job j = {.in = {a, b}, .out = {y}, .chunk = zoneout_chunk};
-    run(&j, unconverted(dtype), n, key, plan, 3);
-}
-
-static void weighted_chunk(const job *j, size_t first, size_t n, const fd_keep *keep) {
-    size_t at = first * j->size;
-    j->table->weighted_sum[j->dtype](j->in[0] + at, j->in[1] + at, j->out[0] + at, n, keep,
-                                     j->scale, j->other);
+    fd_call c;
+    begin(&c, FD_OP_select, dtype, key, plan, 0);
+    run_flat(&c, n, a, b, y);
 }
 
 void fd_weighted_sum(fd_dtype dtype, const void *a, const void *b, void *y, size_t n, double kept,
                      double dropped) {
-    job j = {.in = {a, b}, .out = {y}, .scale = kept, .other = dropped, .chunk = weighted_chunk};
-    run(&j, dtype, n, NULL, NULL, 3);
-}
-
-static void split_chunk(const job *j, size_t first, size_t n, const fd_keep *keep) {
-    size_t at = first * j->size;
-    j->table->zoneout_split[j->dtype](j->in[0] + at, j->out[0] + at, j->out[1] + at, n, keep);
+    fd_call c;
+    begin(&c, FD_OP_mix, dtype, NULL, NULL, kept);
+    c.numbers[1] = dropped;
+    run_flat(&c, n, a, b, y);
 }
 
 void fd_zoneout_split(fd_dtype dtype, const void *dy, void *da, void *db, size_t n,
                       const fd_key *key, const fd_plan *plan) {
-    job j = {.in = {dy}, .out = {da, db}, .chunk = split_chunk};
-    run(&j, unconverted(dtype), n, key, plan, 3);
+    fd_call c;
+    begin(&c, FD_OP_split, dtype, key, plan, 0);
+    run_flat(&c, n, dy, da, db);
+}
+
+void fd_gaussian_dropout(fd_dtype dtype, const void *x, void *y, size_t n, const fd_key *key,
+                         double deviation) {
+    fd_call c;
+    begin(&c, FD_OP_noise_factor, dtype, key, NULL, deviation);
+    run_flat(&c, n, x, NULL, y);
+}
+
+void fd_gaussian_noise(fd_dtype dtype, const void *x, void *y, size_t n, const fd_key *key,
+                       double deviation) {
+    fd_call c;
+    begin(&c, FD_OP_noise_add, dtype, key, NULL, deviation);
+    run_flat(&c, n, x, NULL, y);
 }

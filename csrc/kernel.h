@@ -51,45 +51,39 @@ typedef void fd_spread_bits_fn(uint8_t *bits, size_t n, size_t distance);
 /* Complements n bits, clears the padding of the last byte, and returns how many are set then. */
 typedef size_t fd_invert_bits_fn(uint8_t *bits, size_t n);
 
-/* The bodies that compute, below, take a chunk of at most 4096 elements, whose keep bits are
- * `bits`, from bit 0 on, which they read in whole words of 64; or, where a body takes an fd_keep
- * that has none, the chunk is a whole block of the stream, whose threshold a field can reach. */
+/* A chunk of at most 4096 elements for an operation that computes, whose keep bits are `bits`, from
+ * bit 0 on, which are read in whole words of 64; or, where there are none, it is a whole block of
+ * the stream, whose threshold a field can reach. */
 typedef struct fd_keep {
     const uint8_t *bits; /* or NULL */
     fd_block block;
 } fd_keep;
 
-/* y = (keep ? x * scale : +0.0) + residual. */
-typedef void fd_dropout_add_fn(const void *x, const void *residual, void *y, size_t n,
-                               const fd_keep *keep, double scale);
+/* The operands of an element-wise body, as bytes: up to three are read, up to two are written. A
+ * bias is read behind the other operands. */
+typedef struct fd_operands {
+    const char *in[3];
+    char *out[2];
+} fd_operands;
 
-/* y = keep ? act(x + bias) * scale : +0.0. */
-typedef void fd_bias_act_fn(const void *x, const void *bias, void *y, size_t n, const fd_keep *keep,
-                            double scale, fd_act act);
+typedef struct fd_part {
+    fd_operands at;
+    size_t n;
+    fd_keep keep;
+    const uint16_t *fields; /* two for each element: of operations with normal variates */
+    double numbers[3];
+    fd_act act;
+} fd_part;
 
-/* dx = keep ? (dy * scale) * act'(x + bias) : +0.0. */
-typedef void fd_bias_act_slope_fn(const void *dy, const void *x, const void *bias, void *dx,
-                                  size_t n, const fd_keep *keep, double scale, fd_act act);
+/* One of FD_OPERATION in ops.def. */
+typedef void fd_compute_fn(const fd_part *part);
 
-/* y = keep ? a : b. */
-typedef void fd_zoneout_fn(const void *a, const void *b, void *y, size_t n, const fd_keep *keep);
-
-/* da = keep ? dy : +0.0, db = keep ? +0.0 : dy. */
-typedef void fd_zoneout_split_fn(const void *dy, void *da, void *db, size_t n, const fd_keep *keep);
-
-/* y = a * kept + b * dropped; the bits of `keep` change nothing. */
-typedef void fd_weighted_sum_fn(const void *a, const void *b, void *y, size_t n,
-                                const fd_keep *keep, double kept, double dropped);
-
-/* y = keep ? x * scale + shift : dropped. */
-typedef void fd_affine_fn(const void *x, void *y, size_t n, const fd_keep *keep,
-                          const fd_affine *map);
-
-/* y = x * (1 + deviation * z), and y = x + deviation * z: of n elements, each with the normal
- * variate z of two fields. */
-typedef void fd_gaussian_dropout_fn(const void *x, void *y, size_t n, const uint16_t *fields,
-                                    double deviation);
-typedef fd_gaussian_dropout_fn fd_gaussian_noise_fn;
+typedef enum fd_operation {
+    FD_OP_scale,
+#define FD_OPERATION(name, reads, writes) FD_OP_##name,
+#include "ops.def"
+    FD_OPERATION_COUNT
+} fd_operation;
 
 /* A run of at most 4096 scores of one row: z = x * scale + add, or -inf where nothing takes part.
  * Bits are read in whole words, from bit 0 on. With e = exp(z - largest), where no z is larger, and
@@ -160,48 +154,21 @@ typedef fd_dropconnect_fn fd_dropconnect_dx_fn, fd_dropconnect_dw_fn;
 
 typedef struct fd_table {
     const char *name;
-    fd_dropout_fn *dropout[FD_DTYPE_COUNT];
-    fd_dropout_stream_fn *dropout_stream[FD_DTYPE_COUNT];
-    fd_apply_bits_fn *apply_bits[FD_DTYPE_COUNT];
-    fd_apply_bits_stream_fn *apply_bits_stream[FD_DTYPE_COUNT];
-    fd_dropout_add_fn *dropout_add[FD_DTYPE_COUNT];
-    fd_bias_act_fn *bias_act[FD_DTYPE_COUNT];
-    fd_bias_act_slope_fn *bias_act_slope[FD_DTYPE_COUNT];
-    fd_zoneout_fn *zoneout[FD_DTYPE_COUNT];
-    fd_zoneout_split_fn *zoneout_split[FD_DTYPE_COUNT];
-    fd_weighted_sum_fn *weighted_sum[FD_DTYPE_COUNT];
-    fd_affine_fn *affine[FD_DTYPE_COUNT];
-    fd_gaussian_dropout_fn *gaussian_dropout[FD_DTYPE_COUNT];
-    fd_gaussian_noise_fn *gaussian_noise[FD_DTYPE_COUNT];
-    fd_apply_rows_fn *apply_rows[FD_DTYPE_COUNT];
-    fd_apply_rows_stream_fn *apply_rows_stream[FD_DTYPE_COUNT];
-    fd_softmax_largest_fn *softmax_largest[FD_DTYPE_COUNT];
-    fd_softmax_sum_fn *softmax_sum[FD_DTYPE_COUNT];
-    fd_softmax_weights_fn *softmax_weights[FD_DTYPE_COUNT];
-    fd_softmax_sums_fn *softmax_sums[FD_DTYPE_COUNT];
-    fd_softmax_gradient_fn *softmax_gradient[FD_DTYPE_COUNT];
-    fd_squares_fn *squares[FD_DTYPE_COUNT];
-    fd_row_scale_fn *row_scale[FD_DTYPE_COUNT];
-    fd_column_squares_fn *column_squares[FD_DTYPE_COUNT];
-    fd_column_scale_fn *column_scale[FD_DTYPE_COUNT];
-    fd_dropconnect_fn *dropconnect[FD_DTYPE_COUNT];
-    fd_dropconnect_dx_fn *dropconnect_dx[FD_DTYPE_COUNT];
-    fd_dropconnect_dw_fn *dropconnect_dw[FD_DTYPE_COUNT];
-    fd_mask_bits_fn *mask_bits;
-    fd_fields_fn *fields;
-    fd_pack_bool_fn *pack_bool;
-    fd_unpack_bool_fn *unpack_bool;
-    fd_spread_bits_fn *spread_bits;
-    fd_invert_bits_fn *invert_bits;
+    fd_compute_fn *compute[FD_OPERATION_COUNT][FD_DTYPE_COUNT]; /* none of FD_OP_scale */
+#define FD_KERNEL(name) fd_##name##_fn *name[FD_DTYPE_COUNT];
+#define FD_SOFTMAX_KERNEL FD_KERNEL
+#define FD_PRODUCT_KERNEL FD_KERNEL
+#define FD_NORM_KERNEL FD_KERNEL
+#define FD_MASK_KERNEL(name) fd_##name##_fn *name;
+#include "ops.def"
 } fd_table;
 
 #define FD_CAT_(a, b) a##_##b
 #define FD_CAT(a, b) FD_CAT_(a, b)
 
-/* Each isa/<isa>.c ends with this: an entry that has no body does not compile. */
-#define FD_KERNEL_ENTRY(op) \
-    .op = {[FD_f32] = op##_f32, [FD_f64] = op##_f64, [FD_f16] = op##_f16, [FD_bf16] = op##_bf16},
-#define FD_MASK_KERNEL_ENTRY(op) .op = op,
+/* A kernel for each dtype. */
+#define FD_EACH_DTYPE(name) \
+    {[FD_f32] = name##_f32, [FD_f64] = name##_f64, [FD_f16] = name##_f16, [FD_bf16] = name##_bf16}
 
 /* The bodies are inlined into one loop each; a call in between would cost the registers. */
 #if defined(__GNUC__) || defined(__clang__)

@@ -2,119 +2,122 @@
 
 #include "bits.h"
 
-fd_layout fd_layout_merge(const fd_layout *layout) {
-    fd_layout m;
-    m.ndim = 0;
-    for (int d = 0; d < layout->ndim; d++) {
-        size_t size = layout->shape[d];
-        if (size == 1) { continue; }
-        ptrdiff_t n = (ptrdiff_t)size;
-        int last = m.ndim - 1;
-        if (last >= 0 && m.x_strides[last] == layout->x_strides[d] * n &&
-            m.y_strides[last] == layout->y_strides[d] * n &&
-            m.mask_strides[last] == layout->mask_strides[d] * n) {
-            m.shape[last] *= size;
-        } else {
-            last = m.ndim++;
-            m.shape[last] = size;
-        }
-        m.x_strides[last] = layout->x_strides[d];
-        m.y_strides[last] = layout->y_strides[d];
-        m.mask_strides[last] = layout->mask_strides[d];
-    }
-    if (!m.ndim) {
-        m.ndim = 1;
-        m.shape[0] = 1;
-        m.x_strides[0] = m.y_strides[0] = m.mask_strides[0] = 0;
-    }
-    return m;
-}
-
-int fd_layout_by_memory(fd_layout *ordered, const fd_layout *merged, ptrdiff_t size) {
-    fd_layout sorted;
-    sorted.ndim = merged->ndim;
-    for (int d = 0; d < merged->ndim; d++) {
-        int i = d;
-        if (merged->y_strides[d] <= 0) { return 0; }
-        for (; i > 0 && sorted.y_strides[i - 1] < merged->y_strides[d]; i--) {
-            sorted.shape[i] = sorted.shape[i - 1];
-            sorted.x_strides[i] = sorted.x_strides[i - 1];
-            sorted.y_strides[i] = sorted.y_strides[i - 1];
-            sorted.mask_strides[i] = sorted.mask_strides[i - 1];
-        }
-        sorted.shape[i] = merged->shape[d];
-        sorted.x_strides[i] = merged->x_strides[d];
-        sorted.y_strides[i] = merged->y_strides[d];
-        sorted.mask_strides[i] = merged->mask_strides[d];
-    }
-    *ordered = fd_layout_merge(&sorted);
-    int last = ordered->ndim - 1;
-    return ordered->x_strides[last] == size && ordered->y_strides[last] == size;
-}
-
-size_t fd_layout_size(const fd_layout *layout) {
-    size_t n = 1;
-    for (int d = 0; d < layout->ndim; d++) { n *= layout->shape[d]; }
-    return n;
-}
-
-int fd_is_contiguous(const fd_layout *layout, const ptrdiff_t *strides, ptrdiff_t step) {
-    for (int d = layout->ndim - 1; d >= 0; d--) {
-        if (strides[d] != step && layout->shape[d] != 1) { return 0; }
-        step *= (ptrdiff_t)layout->shape[d];
+/* Whether axis `last` of `m` and axis d of `axes` are one axis. */
+static int joins(const fd_axes *m, int last, const fd_axes *axes, int d) {
+    ptrdiff_t n = (ptrdiff_t)axes->shape[d];
+    if (last < 0 || m->steps[last] != axes->steps[d] * n) { return 0; }
+    for (int i = 0; i < axes->operands; i++) {
+        if (m->strides[i][last] != axes->strides[i][d] * n) { return 0; }
     }
     return 1;
 }
 
-void fd_mask_in_order(fd_layout *layout) {
-    ptrdiff_t step = 1;
-    for (int d = layout->ndim - 1; d >= 0; d--) {
-        layout->mask_strides[d] = step;
-        step *= (ptrdiff_t)layout->shape[d];
+static void put_axis(fd_axes *to, int at, const fd_axes *from, int d) {
+    for (int i = 0; i < from->operands; i++) { to->strides[i][at] = from->strides[i][d]; }
+    to->steps[at] = from->steps[d];
+}
+
+void fd_axes_merge(fd_axes *m, const fd_axes *axes) {
+    int ndim = 0;
+    m->operands = axes->operands;
+    for (int d = 0; d < axes->ndim; d++) {
+        size_t size = axes->shape[d];
+        if (size == 1) { continue; }
+        if (joins(m, ndim - 1, axes, d)) {
+            m->shape[ndim - 1] *= size;
+        } else {
+            m->shape[ndim++] = size;
+        }
+        put_axis(m, ndim - 1, axes, d);
+    }
+    if (!ndim) {
+        m->shape[ndim++] = 1;
+        for (int i = 0; i < axes->operands; i++) { m->strides[i][0] = 0; }
+        m->steps[0] = 0;
+    }
+    m->ndim = ndim;
+}
+
+int fd_axes_by_memory(fd_axes *ordered, const fd_axes *merged, int by, ptrdiff_t size) {
+    fd_axes sorted;
+    const ptrdiff_t *strides = merged->strides[by];
+    sorted.ndim = merged->ndim;
+    sorted.operands = merged->operands;
+    for (int d = 0; d < merged->ndim; d++) {
+        int i = d;
+        if (strides[d] <= 0) { return 0; }
+        for (; i > 0 && sorted.strides[by][i - 1] < strides[d]; i--) {
+            sorted.shape[i] = sorted.shape[i - 1];
+            put_axis(&sorted, i, &sorted, i - 1);
+        }
+        sorted.shape[i] = merged->shape[d];
+        put_axis(&sorted, i, merged, d);
+    }
+    fd_axes_merge(ordered, &sorted);
+    for (int i = 0; i < ordered->operands; i++) {
+        if (ordered->strides[i][ordered->ndim - 1] != size) { return 0; }
+    }
+    return 1;
+}
+
+size_t fd_size(int ndim, const size_t *shape) {
+    size_t n = 1;
+    for (int d = 0; d < ndim; d++) { n *= shape[d]; }
+    return n;
+}
+
+int fd_is_contiguous(fd_grid grid, ptrdiff_t step) {
+    for (int d = grid.ndim - 1; d >= 0; d--) {
+        if (grid.strides[d] != step && grid.shape[d] != 1) { return 0; }
+        step *= (ptrdiff_t)grid.shape[d];
+    }
+    return 1;
+}
+
+void fd_in_order(ptrdiff_t *strides, int ndim, const size_t *shape, ptrdiff_t step) {
+    for (int d = ndim - 1; d >= 0; d--) {
+        strides[d] = step;
+        step *= (ptrdiff_t)shape[d];
     }
 }
 
-size_t fd_mask_bytes(const fd_layout *layout) {
+size_t fd_mask_bytes(fd_grid mask) {
     size_t bits = 1;
-    for (int d = 0; d < layout->ndim; d++) {
-        bits += (layout->shape[d] - 1) * (size_t)layout->mask_strides[d];
-    }
+    for (int d = 0; d < mask.ndim; d++) { bits += (mask.shape[d] - 1) * (size_t)mask.strides[d]; }
     return (bits + 7) / 8;
 }
 
-void fd_cursor_seek(fd_cursor *cursor, const fd_layout *layout, const ptrdiff_t *strides,
-                    size_t element) {
-    cursor->layout = layout;
-    cursor->strides = strides;
+void fd_cursor_seek(fd_cursor *cursor, fd_grid grid, size_t element) {
+    cursor->grid = grid;
     cursor->offset = 0;
-    for (int d = layout->ndim - 1; d >= 0; d--) {
-        cursor->index[d] = element % layout->shape[d];
-        element /= layout->shape[d];
-        cursor->offset += (ptrdiff_t)cursor->index[d] * strides[d];
+    for (int d = grid.ndim - 1; d >= 0; d--) {
+        cursor->index[d] = element % grid.shape[d];
+        element /= grid.shape[d];
+        cursor->offset += (ptrdiff_t)cursor->index[d] * grid.strides[d];
     }
 }
 
 size_t fd_cursor_run(const fd_cursor *cursor, size_t limit) {
-    int d = cursor->layout->ndim - 1;
-    size_t left = cursor->layout->shape[d] - cursor->index[d];
+    int d = cursor->grid.ndim - 1;
+    size_t left = cursor->grid.shape[d] - cursor->index[d];
     return left < limit ? left : limit;
 }
 
 void fd_cursor_skip(fd_cursor *cursor, int axis, size_t count) {
-    const fd_layout *layout = cursor->layout;
+    const fd_grid *grid = &cursor->grid;
     cursor->index[axis] += count;
-    cursor->offset += (ptrdiff_t)count * cursor->strides[axis];
+    cursor->offset += (ptrdiff_t)count * grid->strides[axis];
     /* an axis that is at its end starts anew, and the one before it goes on by one */
-    for (int d = axis; d > 0 && cursor->index[d] == layout->shape[d]; d--) {
-        cursor->offset += cursor->strides[d - 1];
-        cursor->offset -= (ptrdiff_t)layout->shape[d] * cursor->strides[d];
+    for (int d = axis; d > 0 && cursor->index[d] == grid->shape[d]; d--) {
+        cursor->offset += grid->strides[d - 1];
+        cursor->offset -= (ptrdiff_t)grid->shape[d] * grid->strides[d];
         cursor->index[d] = 0;
         cursor->index[d - 1]++;
     }
 }
 
 void fd_cursor_advance(fd_cursor *cursor, size_t count) {
-    fd_cursor_skip(cursor, cursor->layout->ndim - 1, count);
+    fd_cursor_skip(cursor, cursor->grid.ndim - 1, count);
 }
 
 /* With a constant size the copy is one load and one store. */
@@ -139,7 +142,7 @@ static void copy(char *to, ptrdiff_t to_step, const char *from, ptrdiff_t from_s
 }
 
 void fd_gather(char *buffer, const char *array, fd_cursor *cursor, size_t n, size_t size) {
-    ptrdiff_t step = cursor->strides[cursor->layout->ndim - 1];
+    ptrdiff_t step = cursor->grid.strides[cursor->grid.ndim - 1];
     for (size_t run; n; n -= run, buffer += run * size) {
         run = fd_cursor_run(cursor, n);
         copy(buffer, (ptrdiff_t)size, array + cursor->offset, step, run, size);
@@ -148,7 +151,7 @@ void fd_gather(char *buffer, const char *array, fd_cursor *cursor, size_t n, siz
 }
 
 void fd_scatter(char *array, const char *buffer, fd_cursor *cursor, size_t n, size_t size) {
-    ptrdiff_t step = cursor->strides[cursor->layout->ndim - 1];
+    ptrdiff_t step = cursor->grid.strides[cursor->grid.ndim - 1];
     for (size_t run; n; n -= run, buffer += run * size) {
         run = fd_cursor_run(cursor, n);
         copy(array + cursor->offset, step, buffer, (ptrdiff_t)size, run, size);
@@ -156,14 +159,12 @@ void fd_scatter(char *array, const char *buffer, fd_cursor *cursor, size_t n, si
     }
 }
 
-void fd_walk_axis(fd_walk *walk, size_t n, ptrdiff_t step0, ptrdiff_t step1, ptrdiff_t step2) {
+void fd_walk_axis(fd_walk *walk, size_t n, const ptrdiff_t steps[FD_PLACES]) {
     if (n == 1) { return; }
     int d = walk->ndim++;
     walk->n[d] = n;
     walk->index[d] = 0;
-    walk->steps[d][0] = step0;
-    walk->steps[d][1] = step1;
-    walk->steps[d][2] = step2;
+    memcpy(walk->steps[d], steps, sizeof walk->steps[d]);
 }
 
 int fd_walk_next(fd_walk *walk) {
@@ -171,7 +172,7 @@ int fd_walk_next(fd_walk *walk) {
         const ptrdiff_t *steps = walk->steps[d];
         int more = ++walk->index[d] < walk->n[d];
         ptrdiff_t times = more ? 1 : 1 - (ptrdiff_t)walk->n[d];
-        for (int i = 0; i < 3; i++) { walk->at[i] += times * steps[i]; }
+        for (int i = 0; i < FD_PLACES; i++) { walk->at[i] += times * steps[i]; }
         if (more) { return 1; }
         walk->index[d] = 0;
     }

@@ -2,37 +2,46 @@
 #ifndef FD_LAYOUT_H
 #define FD_LAYOUT_H
 
-#include "kernel.h"
+#include "call.h"
 
 /* The same elements in the same order over as few axes as possible: axes of size 1 go, and an axis
  * joins its neighbour where all strides allow it. Leaves at least one axis. */
-fd_layout fd_layout_merge(const fd_layout *layout);
+void fd_axes_merge(fd_axes *merged, const fd_axes *axes);
 
-/* The same elements, x's and y's, in the order that y has them in memory: 0 where the nearest ones
- * are not neighbours in both. */
-int fd_layout_by_memory(fd_layout *ordered, const fd_layout *merged, ptrdiff_t size);
+/* The same elements in the order that operand `by` has them in memory: 0 where the nearest ones are
+ * not neighbours in all operands. */
+int fd_axes_by_memory(fd_axes *ordered, const fd_axes *merged, int by, ptrdiff_t size);
 
-size_t fd_layout_size(const fd_layout *layout);
+/* One thing's strides. */
+typedef struct fd_grid {
+    int ndim;
+    const size_t *shape;
+    const ptrdiff_t *strides;
+} fd_grid;
+
+static inline fd_grid fd_grid_of(const fd_axes *axes, const ptrdiff_t *strides) {
+    return (fd_grid){axes->ndim, axes->shape, strides};
+}
+
+size_t fd_size(int ndim, const size_t *shape);
 
 /* Whether consecutive elements, in C order, lie `step` apart throughout. */
-int fd_is_contiguous(const fd_layout *layout, const ptrdiff_t *strides, ptrdiff_t step);
+int fd_is_contiguous(fd_grid grid, ptrdiff_t step);
 
-/* Gives every element a mask element of its own, in C order. */
-void fd_mask_in_order(fd_layout *layout);
+/* The strides of elements in C order, `step` apart. */
+void fd_in_order(ptrdiff_t *strides, int ndim, const size_t *shape, ptrdiff_t step);
 
 /* The bytes of a packed mask with these strides. */
-size_t fd_mask_bytes(const fd_layout *layout);
+size_t fd_mask_bytes(fd_grid mask);
 
-/* A place in the C order of a layout, and where one operand has it. */
+/* A place in the C order of a grid, and how far it is from the first one. */
 typedef struct fd_cursor {
-    const fd_layout *layout;
-    const ptrdiff_t *strides;
+    fd_grid grid;
     ptrdiff_t offset;
     size_t index[FD_MAX_DIMS];
 } fd_cursor;
 
-void fd_cursor_seek(fd_cursor *cursor, const fd_layout *layout, const ptrdiff_t *strides,
-                    size_t element);
+void fd_cursor_seek(fd_cursor *cursor, fd_grid grid, size_t element);
 
 /* How many elements are left of this row, at most `limit`. */
 size_t fd_cursor_run(const fd_cursor *cursor, size_t limit);
@@ -48,34 +57,34 @@ void fd_cursor_advance(fd_cursor *cursor, size_t count);
 void fd_gather(char *buffer, const char *array, fd_cursor *cursor, size_t n, size_t size);
 void fd_scatter(char *array, const char *buffer, fd_cursor *cursor, size_t n, size_t size);
 
-/* A walk over all indices of some axes, the last one fastest, with up to three places that move by
- * steps of their own. A walk starts with the places in `at`, then come its axes, outermost first.
- */
+/* A walk over all indices of some axes, the last one fastest, with places that move by steps of
+ * their own. A walk starts with the places in `at`, then come its axes, outermost first. */
+enum { FD_PLACES = FD_OPERANDS + 1 };
 typedef struct fd_walk {
-    ptrdiff_t at[3];
+    ptrdiff_t at[FD_PLACES];
     int ndim;
     size_t n[FD_MAX_DIMS], index[FD_MAX_DIMS];
-    ptrdiff_t steps[FD_MAX_DIMS][3];
+    ptrdiff_t steps[FD_MAX_DIMS][FD_PLACES];
 } fd_walk;
 
-void fd_walk_axis(fd_walk *walk, size_t n, ptrdiff_t step0, ptrdiff_t step1, ptrdiff_t step2);
+void fd_walk_axis(fd_walk *walk, size_t n, const ptrdiff_t steps[FD_PLACES]);
 int fd_walk_next(fd_walk *walk); /* 0 after the last index */
 
 /* Fills in `times` and `words`, by `run`. */
 void fd_rows_make_words(fd_rows *rows);
 
-/* A packed mask that is broadcast over a layout: on the last axis its strides (in bits) are 0 or 1,
- * before it they are anything. */
+/* A packed mask that is broadcast over a grid, whose strides are in bits: on the last axis 0 or 1,
+ * before it anything. */
 typedef struct fd_broadcast {
-    const fd_layout *layout; /* merged; its mask strides count */
-    fd_rows rows;            /* of the last axis, where the mask is shared along that; else of 1 */
-    fd_layout coarse;        /* the layout of these rows */
-    int direct;              /* whether bits of neighbours among them are neighbours */
-    unsigned times;          /* how many rows of its last axis a word has room for, at least 1 */
-    uint64_t repeat;         /* such a row, if not longer than a word, times this is so many */
+    fd_grid grid;    /* merged */
+    fd_rows rows;    /* of the last axis, where the mask is shared along that; else of 1 */
+    fd_grid coarse;  /* the grid of these rows */
+    int direct;      /* whether bits of neighbours among them are neighbours */
+    unsigned times;  /* how many rows of its last axis a word has room for, at least 1 */
+    uint64_t repeat; /* such a row, if not longer than a word, times this is so many */
 } fd_broadcast;
 
-void fd_broadcast_init(fd_broadcast *b, const fd_layout *layout, const uint8_t *bits);
+void fd_broadcast_init(fd_broadcast *b, fd_grid grid, const uint8_t *bits);
 
 /* The bits of elements first..first+n-1 as one packed run. */
 void fd_expand_bits(uint8_t *out, const fd_broadcast *b, size_t first, size_t n);

@@ -3,8 +3,8 @@
 #ifndef FD_PERMUTED_H
 #define FD_PERMUTED_H
 
-#include "kernel.h"
 #include "layout.h"
+#include "run.h"
 
 /* The most bits that are permuted at a time: two buffers of so many stay in the L1 cache. */
 enum { FD_BOX = 1 << 17 };
@@ -21,20 +21,15 @@ typedef struct fd_box {
  * and which has 8 bytes to spare. */
 void fd_permute_bits(uint8_t *to, const uint8_t *from, size_t bytes, size_t bit, const fd_box *box);
 
-/* How an array is cut into boxes. Axes are in the order of the memory, the last one contiguous in
- * x and y; mask strides are in bits. */
+/* How arrays are cut into boxes. Axes are in the order of the memory, the last one contiguous in
+ * every operand; decisions' steps are in bits. */
 typedef struct fd_permuted {
-    const fd_table *table;
-    fd_dtype dtype;
-    size_t size;
-    const char *x;
-    char *y;
-    double scale;
+    const fd_job *job;
     const fd_draw *draw; /* or else: */
     const uint8_t *bits; /* the mask, of so many */
     size_t bytes;
-    int streaming; /* whether stores may bypass the cache */
-    fd_layout layout;
+    const char *bias; /* of any element */
+    const fd_axes *axes;
     int by_mask[FD_MAX_DIMS];   /* the axes, nearest in the mask first */
     size_t length[FD_MAX_DIMS]; /* of a box along each axis; those at the end may be shorter */
     size_t boxes[FD_MAX_DIMS];  /* how many along each axis */
@@ -42,11 +37,11 @@ typedef struct fd_permuted {
     int stretch;                /* and the axes from this one on as one run of the memory */
 } fd_permuted;
 
-/* Cuts; returns how many boxes there are, or 0 where too few elements lie in one run. Everything
- * above `layout` and `layout` itself are the caller's. */
+/* Cuts; returns how many boxes there are, or 0 where too few elements lie in one run, or drawn
+ * decisions are shared or no neighbours. What is above `by_mask` is the caller's. */
 size_t fd_permuted_cut(fd_permuted *p);
 
-/* Dropout of one box: a task for the pool. No two boxes share an element. */
+/* Computes one box: a task for the pool. No two boxes share an element. */
 void fd_permuted_run(const fd_permuted *p, size_t index);
 
 #endif

@@ -42,9 +42,10 @@ static void run_share(const void *context, size_t first, size_t end) {
 void fd_dropout_samples(fd_dtype dtype, const void *x, void *y, const fd_layout *layout,
                         size_t samples, ptrdiff_t step, const fd_key *key, const fd_plan *plan,
                         double scale) {
-    size_t n = fd_layout_size(layout), size = fd_itemsize(dtype);
-    if (!fd_is_contiguous(layout, layout->x_strides, (ptrdiff_t)size) ||
-        !fd_is_contiguous(layout, layout->y_strides, (ptrdiff_t)size)) {
+    size_t n = fd_size(layout->ndim, layout->shape), size = fd_itemsize(dtype);
+    fd_grid from = {layout->ndim, layout->shape, layout->x_strides};
+    fd_grid to = {layout->ndim, layout->shape, layout->y_strides};
+    if (!fd_is_contiguous(from, (ptrdiff_t)size) || !fd_is_contiguous(to, (ptrdiff_t)size)) {
         for (size_t k = 0; k < samples; k++) {
             fd_key one = key_of(*key, k);
             char *sample = (char *)y + (ptrdiff_t)k * step;

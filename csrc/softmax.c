@@ -212,7 +212,10 @@ static void run_share(const void *context, size_t first, size_t end) {
     r.window.n = 0;
     memset(r.window.bits, 0, sizeof r.window.bits);
     size_t number = (first + s->n - 1) / s->n;
-    if (s->mask) { fd_cursor_seek(&cursor, &s->mask_rows, s->mask_rows.mask_strides, number); }
+    const fd_layout *rows = &s->mask_rows;
+    if (s->mask) {
+        fd_cursor_seek(&cursor, (fd_grid){rows->ndim, rows->shape, rows->mask_strides}, number);
+    }
     for (; number * s->n < end; number++) {
         size_t in_group = number % s->rows;
         size_t visible = in_group < SIZE_MAX - s->visible ? s->visible + in_group : SIZE_MAX;

@@ -214,8 +214,9 @@ void fd_permute_bits(uint8_t *to, const uint8_t *bits, size_t bytes, size_t bit,
     fd_walk walk = {.at = {(ptrdiff_t)bit, 0}};
     for (int d = 0; d < box->ndim; d++) {
         if (inside >> d & 1) { continue; }
-        fd_walk_axis(&walk, box->n[d], (ptrdiff_t)box->from_steps[d], (ptrdiff_t)box->to_steps[d],
-                     0);
+        fd_walk_axis(
+            &walk, box->n[d],
+            (ptrdiff_t[FD_PLACES]){(ptrdiff_t)box->from_steps[d], (ptrdiff_t)box->to_steps[d]});
     }
     do {
         size_t here = (size_t)walk.at[0], there = (size_t)walk.at[1];

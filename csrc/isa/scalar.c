@@ -205,13 +205,5 @@ static void draw_block(uint64_t words[FD_STEPS], const fd_block *block) {
 #define FD_BODIES "family.h"
 #include "../kernels/dtypes.h"
 
-extern const fd_table fd_table_scalar;
-const fd_table fd_table_scalar = {
-    .name = "scalar",
-#define FD_KERNEL FD_KERNEL_ENTRY
-#define FD_COMPUTING_KERNEL FD_KERNEL_ENTRY
-#define FD_PRODUCT_KERNEL FD_KERNEL_ENTRY
-#define FD_NORM_KERNEL FD_KERNEL_ENTRY
-#define FD_MASK_KERNEL FD_MASK_KERNEL_ENTRY
-#include "../ops.def"
-};
+#define FD_ISA_NAME scalar
+#include "../kernels/table.h"

@@ -1,4 +1,4 @@
-/* dropout_add: y = (keep ? x * scale : +0.0) + r, each rounded in the compute type. */
+/* add: y = (keep ? x * scale : +0.0) + r, each rounded in the compute type. */
 
 FD_INLINE void FD_CAT(add_word, D)(const fd_operands *at, uint64_t w, const void *context) {
     VR s = V(set)(*(const double *)context);
@@ -9,8 +9,7 @@ FD_INLINE void FD_CAT(add_word, D)(const fd_operands *at, uint64_t w, const void
     }
 }
 
-static void FD_CAT(dropout_add, D)(const void *x, const void *r, void *y, size_t n,
-                                   const fd_keep *keep, double scale) {
-    fd_operands at = {{x, r}, {y}};
-    FD_CAT(walk, D)(at, 2, 1, n, keep, 0, FD_CAT(add_word, D), &scale);
+static void FD_CAT(add, D)(const fd_part *part) {
+    double scale = part->numbers[0]; /* a copy: behind the pointer, a store might change it */
+    FD_CAT(walk, D)(part, 2, 1, 0, FD_CAT(add_word, D), &scale);
 }

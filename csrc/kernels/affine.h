@@ -10,8 +10,7 @@ FD_INLINE void FD_CAT(affine_word, D)(const fd_operands *at, uint64_t w, const v
     }
 }
 
-static void FD_CAT(affine, D)(const void *x, void *y, size_t n, const fd_keep *keep,
-                              const fd_affine *map) {
-    fd_operands at = {{x}, {y}};
-    FD_CAT(walk, D)(at, 1, 1, n, keep, 0, FD_CAT(affine_word, D), map);
+static void FD_CAT(affine, D)(const fd_part *part) {
+    const fd_affine map = {part->numbers[0], part->numbers[1], part->numbers[2]};
+    FD_CAT(walk, D)(part, 1, 1, 0, FD_CAT(affine_word, D), &map);
 }

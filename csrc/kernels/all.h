@@ -18,15 +18,4 @@
 #include "fields.h"
 #include "spread.h"
 
-#define FD_STRING_(s) #s
-#define FD_STRING(s) FD_STRING_(s)
-extern const fd_table FD_CAT(fd_table, FD_ISA_NAME);
-const fd_table FD_CAT(fd_table, FD_ISA_NAME) = {
-    .name = FD_STRING(FD_ISA_NAME),
-#define FD_KERNEL FD_KERNEL_ENTRY
-#define FD_COMPUTING_KERNEL FD_KERNEL_ENTRY
-#define FD_PRODUCT_KERNEL FD_KERNEL_ENTRY
-#define FD_NORM_KERNEL FD_KERNEL_ENTRY
-#define FD_MASK_KERNEL FD_MASK_KERNEL_ENTRY
-#include "../ops.def"
-};
+#include "table.h"

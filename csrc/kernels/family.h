@@ -4,7 +4,7 @@
 #include "add.h"
 #include "act.h"
 #include "zoneout.h"
-#include "weighted_sum.h"
+#include "mix.h"
 #include "affine.h"
 #include "noise.h"
 #include "softmax.h"

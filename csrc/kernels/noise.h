@@ -1,13 +1,13 @@
-/* Gaussian dropout and noise: y = x * (1 + deviation * z) and y = x + deviation * z with normal
+/* noise_factor and noise_add: y = x * (1 + deviation * z) and y = x + deviation * z with normal
  * variates z, each operation rounded in the compute type. */
 
 typedef VR FD_CAT(noise_fn, D)(VR x, VR z, VR deviation);
 
-FD_INLINE VR FD_CAT(noise_factor, D)(VR x, VR z, VR deviation) {
+FD_INLINE VR FD_CAT(times_noise, D)(VR x, VR z, VR deviation) {
     return V(mul)(x, V(add)(V(set)(1), V(mul)(deviation, z)));
 }
 
-FD_INLINE VR FD_CAT(noise_term, D)(VR x, VR z, VR deviation) {
+FD_INLINE VR FD_CAT(plus_noise, D)(VR x, VR z, VR deviation) {
     return V(add)(x, V(mul)(deviation, z));
 }
 
@@ -25,9 +25,11 @@ FD_INLINE void FD_CAT(noise_step, D)(const char *x, char *y, const char *fields,
 }
 
 /* The tail goes through copies: no load or store touches memory outside the caller's array. */
-FD_INLINE void FD_CAT(noise_walk, D)(const char *x, char *y, size_t n, const char *fields,
-                                     double deviation, FD_CAT(noise_fn, D) * noise) {
-    VR d = V(set)(deviation);
+FD_INLINE void FD_CAT(noise_walk, D)(const fd_part *part, FD_CAT(noise_fn, D) * noise) {
+    const char *x = part->at.in[0], *fields = (const char *)part->fields;
+    char *y = part->at.out[0];
+    size_t n = part->n;
+    VR d = V(set)(part->numbers[0]);
     for (; n >= FD_STEP; n -= FD_STEP) {
         FD_CAT(noise_step, D)(x, y, fields, d, noise);
         x += FD_STEP * FD_SIZE;
@@ -42,12 +44,10 @@ FD_INLINE void FD_CAT(noise_walk, D)(const char *x, char *y, size_t n, const cha
     memcpy(y, elements, n * FD_SIZE);
 }
 
-static void FD_CAT(gaussian_dropout, D)(const void *x, void *y, size_t n, const uint16_t *fields,
-                                        double deviation) {
-    FD_CAT(noise_walk, D)(x, y, n, (const char *)fields, deviation, FD_CAT(noise_factor, D));
+static void FD_CAT(noise_factor, D)(const fd_part *part) {
+    FD_CAT(noise_walk, D)(part, FD_CAT(times_noise, D));
 }
 
-static void FD_CAT(gaussian_noise, D)(const void *x, void *y, size_t n, const uint16_t *fields,
-                                      double deviation) {
-    FD_CAT(noise_walk, D)(x, y, n, (const char *)fields, deviation, FD_CAT(noise_term, D));
+static void FD_CAT(noise_add, D)(const fd_part *part) {
+    FD_CAT(noise_walk, D)(part, FD_CAT(plus_noise, D));
 }

@@ -31,12 +31,6 @@
 
 #include "../kernel.h"
 
-/* The operands of an element-wise body, as bytes: up to three are read, up to two are written. */
-typedef struct fd_operands {
-    const char *in[3];
-    char *out[2];
-} fd_operands;
-
 /* The arguments of the loops in act.h. */
 typedef struct fd_act_context {
     double scale;

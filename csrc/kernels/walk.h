@@ -45,23 +45,22 @@ FD_INLINE void FD_CAT(walk_block, D)(fd_operands at, int inputs, int outputs, co
 }
 #endif
 
-/* A block whose bits are drawn first: for a `word` that needs all registers, and computes so much
- * that a pass for the bits costs little. */
-FD_INLINE void FD_CAT(walk, D)(fd_operands at, int inputs, int outputs, size_t n,
-                               const fd_keep *keep, int computes, FD_CAT(word_fn, D) * word,
-                               const void *context) {
-    const uint8_t *bits = keep->bits;
+/* The bits of a block are drawn first where `word` computes so much that this costs next to nothing
+ * and its loop has no register to spare. */
+FD_INLINE void FD_CAT(walk, D)(const fd_part *part, int inputs, int outputs, int computes,
+                               FD_CAT(word_fn, D) * word, const void *context) {
+    const uint8_t *bits = part->keep.bits;
     uint64_t words[FD_STEPS];
     if (!bits) {
 #if defined(FD_VL)
         if (!computes) {
-            FD_CAT(walk_block, D)(at, inputs, outputs, &keep->block, word, context);
+            FD_CAT(walk_block, D)(part->at, inputs, outputs, &part->keep.block, word, context);
             return;
         }
 #endif
         (void)computes;
-        draw_block(words, &keep->block);
+        draw_block(words, &part->keep.block);
         bits = (const uint8_t *)words;
     }
-    FD_CAT(walk_bits, D)(at, inputs, outputs, n, bits, word, context);
+    FD_CAT(walk_bits, D)(part->at, inputs, outputs, part->n, bits, word, context);
 }

@@ -1,6 +1,6 @@
-/* zoneout: y = keep ? a : b; and its gradients: of a where kept, of b where not. */
+/* select: y = keep ? a : b; split, its gradients: of a where kept, of b where not. */
 
-FD_INLINE void FD_CAT(zoneout_word, D)(const fd_operands *at, uint64_t w, const void *unused) {
+FD_INLINE void FD_CAT(select_word, D)(const fd_operands *at, uint64_t w, const void *unused) {
     (void)unused;
     for (int i = 0; i < FD_STEP / VN; i++) {
         int place = i * VN * FD_SIZE;
@@ -9,10 +9,8 @@ FD_INLINE void FD_CAT(zoneout_word, D)(const fd_operands *at, uint64_t w, const 
     }
 }
 
-static void FD_CAT(zoneout, D)(const void *a, const void *b, void *y, size_t n,
-                               const fd_keep *keep) {
-    fd_operands at = {{a, b}, {y}};
-    FD_CAT(walk, D)(at, 2, 1, n, keep, 0, FD_CAT(zoneout_word, D), NULL);
+static void FD_CAT(select, D)(const fd_part *part) {
+    FD_CAT(walk, D)(part, 2, 1, 0, FD_CAT(select_word, D), NULL);
 }
 
 FD_INLINE void FD_CAT(split_word, D)(const fd_operands *at, uint64_t w, const void *unused) {
@@ -25,8 +23,6 @@ FD_INLINE void FD_CAT(split_word, D)(const fd_operands *at, uint64_t w, const vo
     }
 }
 
-static void FD_CAT(zoneout_split, D)(const void *dy, void *da, void *db, size_t n,
-                                     const fd_keep *keep) {
-    fd_operands at = {{dy}, {da, db}};
-    FD_CAT(walk, D)(at, 1, 2, n, keep, 0, FD_CAT(split_word, D), NULL);
+static void FD_CAT(split, D)(const fd_part *part) {
+    FD_CAT(walk, D)(part, 1, 2, 0, FD_CAT(split_word, D), NULL);
 }

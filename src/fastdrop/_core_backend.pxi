@@ -60,24 +60,32 @@ def dropout_samples_into(x, out, kind, key, plan):
         )
 
 
-def mask_packed_into(out, size_t n, key, plan):
+cdef int _draw_mask(out, bint packed, shape, steps, key, plan) except -1:
+    """A mask with steps, or, without them, of decisions in C order."""
     cdef fd_key k = _key(key)
     cdef fd_plan c = _plan(plan)
+    cdef size_t lengths[64]
+    cdef Py_ssize_t strides[64]
     cdef Py_buffer view
+    cdef int d, ndim = len(shape)
+    cdef Py_ssize_t step = 1
+    for d in range(ndim - 1, -1, -1):
+        lengths[d] = shape[d]
+        strides[d] = step if steps is None else steps[d]
+        step *= shape[d]
     PyObject_GetBuffer(out, &view, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE)
     with nogil:
-        fd_mask_bits(<uint8_t *>view.buf, n, &k, &c)
+        fd_draw_mask(<uint8_t *>view.buf, packed, ndim, lengths, strides, &k, &c)
     PyBuffer_Release(&view)
+    return 0
 
 
-def mask_bool_into(out, key, plan):
-    cdef fd_key k = _key(key)
-    cdef fd_plan c = _plan(plan)
-    cdef Py_buffer view
-    PyObject_GetBuffer(out, &view, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE)
-    with nogil:
-        fd_mask_bool(<uint8_t *>view.buf, view.len, &k, &c)
-    PyBuffer_Release(&view)
+def mask_packed_into(out, shape, key, plan, steps=None):
+    _draw_mask(out, True, shape if isinstance(shape, tuple) else (shape,), steps, key, plan)
+
+
+def mask_bool_into(out, key, plan, steps=None):
+    _draw_mask(out, False, out.shape, steps, key, plan)
 
 
 def drop_block_packed_into(out, shape, size_t block, key, plan):

@@ -30,21 +30,24 @@ cdef bint _apart(const Py_buffer *x, const Py_buffer *y) noexcept:
     return _like(x, y) and _no_common_byte(x, y)
 
 
-cdef bint _noise_layout(noise_shape, const Py_buffer *x, fd_layout *layout, size_t *n):
-    """The layout of x, which is contiguous, under a mask of that shape, and the mask's elements.
+cdef bint _shared_axes(noise_shape, const Py_buffer *x, fd_axes *axes, size_t *n):
+    """The axes of x, which is contiguous, with decisions of that shape, and how many these are.
 
-    A result has the same strides. False where the shape is no tuple of int and None that x allows.
+    Every operand has the same strides. False where the shape is no tuple of int and None that x
+    allows.
     """
-    cdef Py_ssize_t stride = 1, length
-    cdef int d, missing
+    cdef Py_ssize_t step = 1, length
+    cdef int d, i, missing
     if type(noise_shape) is not tuple or len(<tuple>noise_shape) > <size_t>x.ndim:
         return False
     missing = x.ndim - <int>len(<tuple>noise_shape)
-    layout.ndim = x.ndim
+    axes.ndim = x.ndim
     for d in range(x.ndim - 1, -1, -1):
-        layout.shape[d] = x.shape[d]
-        layout.x_strides[d] = layout.y_strides[d] = x.strides[d]
-        layout.mask_strides[d] = 0
+        length = x.shape[d]
+        axes.shape[d] = length
+        for i in range(axes.operands):
+            axes.strides[i][d] = x.strides[d]
+        axes.steps[d] = 0
         if d < missing:
             continue
         axis = (<tuple>noise_shape)[d - missing]
@@ -53,13 +56,12 @@ cdef bint _noise_layout(noise_shape, const Py_buffer *x, fd_layout *layout, size
                 return False
             if axis == 1:
                 continue
-            if axis != x.shape[d]:
+            if axis != length:
                 return False
-        length = x.shape[d]
         if length != 1:
-            layout.mask_strides[d] = stride
-            stride *= length
-    n[0] = stride
+            axes.steps[d] = step
+            step *= length
+    n[0] = step
     return True
 
 
@@ -79,16 +81,16 @@ cdef class Front:
     """The compiled front of one variant: its declaration, and the rate of its last call."""
 
     cdef object variant, rate, decisions
-    cdef fd_operation operation
-    cdef int operands, results
+    cdef int operation, operands, results, block_axes
+    cdef size_t positions  # of the stream that a decision takes
     cdef bint repeats, identity
-    cdef int block_axes
     cdef _Rate last
     cdef dict shapes  # of decisions, by the array's shape and the option
 
     def __init__(self, variant):
         self.variant, self.rate, self.decisions = variant, variant.rate, variant.decisions
-        self.operation = <fd_operation><int>_operations[variant.operation]
+        self.operation = _operations[variant.operation]
+        self.positions = 2 if variant.operation.startswith("noise") else 1
         self.operands, self.results = len(variant.operands), variant.results
         self.repeats, self.identity = variant.repeats, variant.evaluation is None
         self.block_axes = variant.block_axes
@@ -185,7 +187,7 @@ cdef object _quick(
     cdef Py_buffer *bias = NULL
     cdef int held = 0, i
     cdef fd_call c
-    cdef size_t positions, kept
+    cdef size_t n, positions, kept
     cdef fd_blocks blocks
     cdef uint8_t few_bits[FEW_BYTES]
     cdef void *memory = NULL
@@ -200,7 +202,6 @@ cdef object _quick(
         return None
     if out is not None and not in_place and type(out) is not _ndarray:
         return None
-    c.bits = NULL
     try:
         try:
             PyObject_GetBuffer(
@@ -215,10 +216,10 @@ cdef object _quick(
         except Exception:  # not contiguous, read-only, bfloat16: each has its own word elsewhere
             return None
         dtype = _dtype_of(source.format)
-        c.n = source.len // source.itemsize
-        if dtype < 0 or c.n == 0 or (held == 2 and not _like(source, &views[1])):
+        n = positions = source.len // source.itemsize
+        if dtype < 0 or n == 0 or (held == 2 and not _like(source, &views[1])):
             return None
-        c.dtype = <fd_dtype>dtype
+        _begin(&c, front.operation, dtype)
         rate = front.rate_of(p, c.dtype)
         if rate is None:
             return None
@@ -227,23 +228,21 @@ cdef object _quick(
         if not training:
             # All else that can be wrong is checked by the general path.
             return x if front.identity and fresh else None
-        positions = c.n
-        c.layout.ndim = -1
+        _flat(&c.axes, n, source.itemsize)
         if front.block_axes:
             # Each decision is for the corner of a block, which is spread over its elements.
             positions = _blocks_of(source, noise_shape, front.block_axes, &blocks)
             c.plan = _plan(_plans.make_block_plan(
                 p, x.shape[source.ndim - front.block_axes:], blocks.block[2]
             ))
-            _noise_layout(x.shape, source, &c.layout, &c.positions)
-            memory = malloc((c.n + 7) // 8)
+            memory = malloc((n + 7) // 8)
             if memory == NULL:
                 return None
             c.bits = <uint8_t *>memory
         elif noise_shape is not None:
-            if not _noise_layout(noise_shape, source, &c.layout, &positions):
+            if not _shared_axes(noise_shape, source, &c.axes, &positions):
                 return None
-            if positions < c.n:
+            if positions < n and front.positions == 1:
                 if positions <= 8 * FEW_BYTES:
                     c.bits = &few_bits[0]
                 else:
@@ -251,13 +250,9 @@ cdef object _quick(
                     if memory == NULL:
                         return None
                     c.bits = <uint8_t *>memory
-                c.positions = positions
-        if front.operation == OP_AFFINE and c.layout.ndim < 0:
-            _noise_layout((), source, &c.layout, &positions)
-            positions = c.n
         if act is not None:
             name, values = act
-            if type(name) is not str or name not in _acts or c.n > GIL_ELEMENTS:
+            if type(name) is not str or name not in _acts or n > GIL_ELEMENTS:
                 return None
             if values is not None:
                 if type(values) is not _ndarray or source.ndim == 0:
@@ -274,12 +269,13 @@ cdef object _quick(
                 ):
                     return None
             c.act = <fd_act><int>_acts[name]
-            memory = _lengthened(bias, c.dtype, c.n, &c.bias)
+            memory = _lengthened(bias, c.dtype, n, &c.bias)
             if memory == NULL:
                 return None
-        c.reads[0] = source.buf
-        c.reads[1] = views[1].buf if front.operands == 2 else NULL
-        c.writes[0] = source.buf
+        c.at[0] = source.buf
+        if front.operands == 2:
+            c.at[1] = views[1].buf
+        c.at[front.operands] = source.buf
         if not in_place:
             result = out
             for i in range(front.results):
@@ -296,7 +292,7 @@ cdef object _quick(
                 except Exception:
                     return None
                 held += 1
-                c.writes[i] = target.buf
+                c.at[front.operands + i] = target.buf
                 if not fresh and not (
                     _apart(source, target)
                     and (front.operands == 1 or out is second or _apart(&views[1], target))
@@ -309,8 +305,7 @@ cdef object _quick(
             bias != NULL and not _no_common_byte(bias, source)
         ):
             return None
-        if front.operation >= OP_NOISE_FACTOR:
-            positions *= 2  # of a normal variate
+        positions *= front.positions
         if type(rng) is Generator:
             if not (<Generator>rng)._take(positions, &c.key):
                 return None
@@ -318,25 +313,25 @@ cdef object _quick(
             c.key = (<Key>rng).key
             if positions - 1 > UINT64_MAX - c.key.offset:
                 return None
-        c.operation, c.contiguous, c.drawn, c.bools = front.operation, True, True, NULL
+        c.drawn = True
         if front.block_axes:
             with nogil:
                 kept = fd_drop_block_bits(c.bits, &blocks, &c.key, &c.plan)
             if kept == 0:
-                memset(c.writes[0], 0, source.len)
+                memset(c.at[1], 0, source.len)
                 return out
             c.drawn = False
-            c.numbers[0] = _plans.kept_scale(c.n, kept, _kinds[dtype])
+            c.numbers[0] = _plans.kept_scale(n, kept, _kinds[dtype])
         else:
             c.plan = rate.plan
             for i in range(3):
                 c.numbers[i] = rate.numbers[i]
-        if c.n < GIL_ELEMENTS:
-            _run(&c)
+        if n < GIL_ELEMENTS:
+            fd_run(&c)
         else:
             with nogil:
                 before = fd_fresh_outputs(fresh)
-                _run(&c)
+                fd_run(&c)
                 fd_fresh_outputs(before)
     finally:
         free(memory)

@@ -1,6 +1,6 @@
-/* Every FD_COMPUTING_KERNEL in ops.def, for every available instruction set, against the scalar
- * one: the same body on another vocabulary. (That the body is right is compared with NumPy in
- * Python.) */
+/* Every FD_OPERATION and FD_SOFTMAX_KERNEL in ops.def, for every available instruction set, against
+ * the scalar one: the same body on another vocabulary. (That the body is right is compared with
+ * NumPy in Python.) */
 #include "bits.h"
 #include "check.h"
 #include "dispatch.h"
@@ -16,87 +16,53 @@ enum { ARRAYS = 5 };
 typedef void run_fn(const fd_table *table, fd_dtype dtype, const void *const *in, void *const *out,
                     size_t n, const fd_keep *keep);
 
-static void run_dropout_add(const fd_table *table, fd_dtype dtype, const void *const *in,
-                            void *const *out, size_t n, const fd_keep *keep) {
-    table->dropout_add[dtype](in[0], in[1], out[0], n, keep,
-                              dtype == FD_f64 ? 1 / 0.7 : 1.4285715F);
-}
-
-/* All activations, each on a part of the elements; or, of a block, one on all. */
-static size_t part(size_t n, const fd_keep *keep) {
-    return keep->block.a ? n : n / FD_ACT_COUNT / 64 * 64 + 64;
-}
-
-static fd_keep keep_from(const fd_keep *keep, size_t at) {
-    return (fd_keep){keep->bits ? keep->bits + at / 8 : NULL, keep->block};
-}
-
-static void run_bias_act(const fd_table *table, fd_dtype dtype, const void *const *in,
-                         void *const *out, size_t n, const fd_keep *keep) {
-    size_t size = itemsize[dtype], each = part(n, keep);
-    for (size_t at = 0, act = keep->block.a % FD_ACT_COUNT; at < n; at += each, act++) {
-        size_t place = at * size, count = each < n - at ? each : n - at;
-        fd_keep some = keep_from(keep, at);
-        table->bias_act[dtype]((const char *)in[0] + place, (const char *)in[1] + place,
-                               (char *)out[0] + place, count, &some, 1.25, (fd_act)act);
-    }
-}
-
-static void run_bias_act_slope(const fd_table *table, fd_dtype dtype, const void *const *in,
-                               void *const *out, size_t n, const fd_keep *keep) {
-    size_t size = itemsize[dtype], each = part(n, keep);
-    for (size_t at = 0, act = keep->block.a % FD_ACT_COUNT; at < n; at += each, act++) {
-        size_t place = at * size, count = each < n - at ? each : n - at;
-        fd_keep some = keep_from(keep, at);
-        table->bias_act_slope[dtype]((const char *)in[0] + place, (const char *)in[1] + place,
-                                     (const char *)in[2] + place, (char *)out[0] + place, count,
-                                     &some, 1.25, (fd_act)act);
-    }
-}
-
-static void run_zoneout(const fd_table *table, fd_dtype dtype, const void *const *in,
-                        void *const *out, size_t n, const fd_keep *keep) {
-    table->zoneout[dtype](in[0], in[1], out[0], n, keep);
-}
-
-static void run_weighted_sum(const fd_table *table, fd_dtype dtype, const void *const *in,
-                             void *const *out, size_t n, const fd_keep *keep) {
+/* Numbers that are inexact in the compute type. */
+static fd_part part_of(fd_dtype dtype, const void *const *in, void *const *out, size_t n,
+                       const fd_keep *keep) {
     int wide = dtype == FD_f64;
-    table->weighted_sum[dtype](in[0], in[1], out[0], n, keep, wide ? 0.7 : 0.7F, wide ? 0.3 : 0.3F);
+    return (fd_part){.at = {{in[0], in[1], in[2]}, {out[0], out[1]}},
+                     .n = n,
+                     .keep = *keep,
+                     .numbers = {wide ? 1 / 0.7 : 1.4285715F, wide ? 0.3 : 0.3F, -1.25}};
 }
 
-static void run_zoneout_split(const fd_table *table, fd_dtype dtype, const void *const *in,
-                              void *const *out, size_t n, const fd_keep *keep) {
-    table->zoneout_split[dtype](in[0], out[0], out[1], n, keep);
-}
+static int computes_noise(int op) { return op == FD_OP_noise_factor || op == FD_OP_noise_add; }
+static int has_act(int op) { return op == FD_OP_act || op == FD_OP_act_slope; }
 
-static void run_affine(const fd_table *table, fd_dtype dtype, const void *const *in,
-                       void *const *out, size_t n, const fd_keep *keep) {
-    const fd_affine map = {dtype == FD_f64 ? 1 / 0.7 : 1.4285715F, 0.5, -1.25};
-    table->affine[dtype](in[0], out[0], n, keep, &map);
-}
-
-/* Two fields for each element, which are neither more nor at any certain address. */
-static void run_noise(fd_gaussian_dropout_fn *kernel, const void *const *in, void *const *out,
-                      size_t n, double deviation) {
+/* An operation of FD_OPERATION. Of a chunk all activations, each on a part of the elements; of a
+ * block one on all. Of noise two fields for each element, neither more nor at any certain address.
+ */
+static void run_operation(int op, const fd_table *table, fd_dtype dtype, const void *const *in,
+                          void *const *out, size_t n, const fd_keep *keep) {
+    fd_part part = part_of(dtype, in, out, n, keep);
     guarded fields = guarded_new(4 * n, 2 * (n % 32));
     guarded_fill(&fields, n);
-    kernel(in[0], out[0], n, (const uint16_t *)(const void *)fields.data, deviation);
+    part.fields = (const uint16_t *)(const void *)fields.data;
+    size_t size = itemsize[dtype], acts = has_act(op) ? FD_ACT_COUNT : 1;
+    size_t each = keep->block.a ? n : n / acts / 64 * 64 + 64;
+    size_t at = 0, act = keep->block.a;
+    do {
+        fd_part some = part;
+        some.n = each < n - at ? each : n - at;
+        some.act = (fd_act)(act % acts);
+        some.fields += 2 * at;
+        if (keep->bits) { some.keep.bits += at / 8; }
+        for (int i = 0; i < 3; i++) { some.at.in[i] += at * size; }
+        for (int i = 0; i < 2; i++) { some.at.out[i] += at * size; }
+        table->compute[op][dtype](&some);
+        at += each;
+        act++;
+    } while (at < n);
     CHECK(guarded_intact(&fields), "the fields of %zu elements", n);
     guarded_free(&fields);
 }
 
-static void run_gaussian_dropout(const fd_table *table, fd_dtype dtype, const void *const *in,
-                                 void *const *out, size_t n, const fd_keep *keep) {
-    (void)keep;
-    run_noise(table->gaussian_dropout[dtype], in, out, n, 0.75);
-}
-
-static void run_gaussian_noise(const fd_table *table, fd_dtype dtype, const void *const *in,
-                               void *const *out, size_t n, const fd_keep *keep) {
-    (void)keep;
-    run_noise(table->gaussian_noise[dtype], in, out, n, 0.75);
-}
+#define FD_OPERATION(op, reads, writes) \
+    static void run_##op(const fd_table *table, fd_dtype dtype, const void *const *in, \
+                         void *const *out, size_t n, const fd_keep *keep) { \
+        run_operation(FD_OP_##op, table, dtype, in, out, n, keep); \
+    }
+#include "ops.def"
 
 /* Makes numbers negative, by their first byte or their last one. */
 static void lower(const void *numbers, size_t n, fd_dtype dtype) {
@@ -253,23 +219,10 @@ void test_computing(void) {
     for (int i = 0; i < fd_isa_count(); i++) {
         const fd_table *table = fd_table_at(i);
         if (!table) { continue; }
-#define FD_KERNEL(op)
-#define FD_COMPUTING_KERNEL(op) test_kernel(#op, run_##op, oracle, table);
-#define FD_MASK_KERNEL(op)
-#define FD_PRODUCT_KERNEL(op)
-#define FD_NORM_KERNEL(op)
+#define FD_OPERATION(op, reads, writes) \
+    test_kernel(#op, run_##op, oracle, table); \
+    if (!computes_noise(FD_OP_##op)) { test_blocks(#op, run_##op, oracle, table); }
+#define FD_SOFTMAX_KERNEL(op) test_kernel(#op, run_##op, oracle, table);
 #include "ops.def"
-#undef FD_NORM_KERNEL
-#undef FD_PRODUCT_KERNEL
-#undef FD_KERNEL
-#undef FD_COMPUTING_KERNEL
-#undef FD_MASK_KERNEL
-        test_blocks("dropout_add", run_dropout_add, oracle, table);
-        test_blocks("bias_act", run_bias_act, oracle, table);
-        test_blocks("bias_act_slope", run_bias_act_slope, oracle, table);
-        test_blocks("zoneout", run_zoneout, oracle, table);
-        test_blocks("zoneout_split", run_zoneout_split, oracle, table);
-        test_blocks("weighted_sum", run_weighted_sum, oracle, table);
-        test_blocks("affine", run_affine, oracle, table);
     }
 }

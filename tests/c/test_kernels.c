@@ -199,16 +199,8 @@ static void test_table(const fd_table *table) {
     for (int dtype = 0; dtype < FD_DTYPE_COUNT; dtype++) { \
         test_elementwise(#op, run_##op, table, (fd_dtype)dtype, !strstr(#op, "_stream")); \
     }
-#define FD_COMPUTING_KERNEL(op)
 #define FD_MASK_KERNEL(op) CHECK(table->op != NULL, "%s has no " #op, table->name);
-#define FD_PRODUCT_KERNEL(op)
-#define FD_NORM_KERNEL(op)
 #include "ops.def"
-#undef FD_NORM_KERNEL
-#undef FD_PRODUCT_KERNEL
-#undef FD_KERNEL
-#undef FD_COMPUTING_KERNEL
-#undef FD_MASK_KERNEL
     test_masks(table);
     test_spread(table);
     test_all_halves(table, FD_f16);

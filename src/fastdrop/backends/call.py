@@ -4,7 +4,7 @@ The caller has checked everything and holds all memory that is written. The C st
 compiled backend fills has the same parts.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -85,11 +85,12 @@ class Call(NamedTuple):
     steps: tuple[int, ...] | None = None
     """How many decisions further the next element along each axis is, 0 to share a decision; None
     for C order. Element (i, j) has decision ``i * steps[0] + j * steps[1]``, which is at that
-    position from the key's offset on (a variate, at twice that: it takes two positions). Scaling,
-    the affine map and noise can share; of the rest, the NumPy backend alone."""
+    position from the key's offset on (a variate, at twice that: it takes two positions). Those of a
+    larger array make this a window of it."""
     mask: Array | None = None
-    """Without a key the decisions themselves, else room for those that are drawn where elements
-    share them: packed bits in contiguous uint8, lowest first; or, given, bools of any strides."""
+    """Without a key the decisions themselves: packed bits in contiguous uint8, lowest first, with
+    the steps, or bools of any strides. With a key None, or, where elements share decisions, room
+    for one bit each, so that the C backend draws them once."""
     act: str = "none"
     """The activation: "none", "relu", "gelu", "gelu_tanh" or "silu"."""
     bias: Bias | None = None
@@ -120,27 +121,12 @@ def room_for(n: int) -> Array:
     return np.empty((n + 7) // 8, np.uint8)
 
 
-def shared_noise(call: Call, run: Callable[[Call], None]) -> Array:
-    """The factors or terms of a call that shares normal variates, in the compute type.
-
-    Of the operands' shape. ``run`` computes the same operation where no variate is shared.
-    """
-    kind = "float64" if call.kind == "float64" else "float32"
-    # 1 * factor and -0.0 + term give factor and term, signs of zero included.
-    start = 1.0 if call.operation == "noise_factor" else -0.0
-    noise = np.full(mask_shape(call), start, kind)
-    run(call._replace(kind=kind, reads=(noise,), writes=(noise,), steps=None))
-    return np.broadcast_to(noise, call.reads[0].shape)
-
-
 def in_runs(call: Call, *more: Array) -> Iterator[Call]:
     """The call in parts that have contiguous operands of one axis, one after another in C order.
 
     Arrays that are not contiguous go through small buffers: a part has to be computed before the
-    next is asked for. Elements share no decision. What else is read comes behind the operands.
+    next is asked for. What else is read comes behind the operands: decisions that have steps.
     """
-    if call.steps is not None and not more:
-        raise NotImplementedError(f"{call.operation} with decisions that elements share")
     read = [*call.reads, *more]
     arrays = [*read, *call.writes]
     n = len(read)

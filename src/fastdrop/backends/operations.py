@@ -31,10 +31,22 @@ class Backend(Protocol):
     ) -> None:
         """Dropout of x into each of ``out[k]``, with ``key.stream + k``; strided and disjoint."""
 
-    def mask_packed(self, out: "Array", n: int, key: "Key", plan: "Plan") -> None:
-        """The first ``n`` decisions as bits, lowest first, in contiguous uint8; padding is 0."""
+    def mask_packed(
+        self,
+        out: "Array",
+        shape: "int | tuple[int, ...]",
+        key: "Key",
+        plan: "Plan",
+        steps: "tuple[int, ...] | None" = None,
+    ) -> None:
+        """The decisions as bits, lowest first, in contiguous uint8; padding is 0.
 
-    def mask_bool(self, out: "Array", key: "Key", plan: "Plan") -> None:
+        ``shape`` is the number of elements or their shape, ``steps`` are those of ``Call``.
+        """
+
+    def mask_bool(
+        self, out: "Array", key: "Key", plan: "Plan", steps: "tuple[int, ...] | None" = None
+    ) -> None:
         """The decisions as a contiguous bool array, True to keep."""
 
     def drop_block_packed(

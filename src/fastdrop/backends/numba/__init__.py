@@ -21,7 +21,7 @@ if sys.byteorder != "little":
     raise ImportError("the numba backend needs a little-endian machine")
 
 from fastdrop._plan import Plan
-from fastdrop.backends.call import Call, in_runs, mask_shape
+from fastdrop.backends.call import Call, in_runs
 from fastdrop.stream import Key
 
 from . import jit  # first: it raises a clear error where Numba cannot be imported
@@ -33,6 +33,7 @@ from .noise import run as run_noise
 from .norm import max_norm
 from .products import dropconnect, dropconnect_dw, dropconnect_dx
 from .softmax import softmax_dropout, softmax_dropout_backward
+from .stepped import draw_stepped, stepped
 
 __all__ = [
     "drop_block_packed",
@@ -103,9 +104,14 @@ def run(call: Call) -> None:
             _scale(call._replace(writes=(out,), numbers=(number,)))
     elif call.operation in ("noise_factor", "noise_add"):
         run_noise(call)
-    else:
+    elif call.steps is None or call.operation == "mix":
         for part in in_runs(call):
             _ON_RUNS[call.operation](part)
+    else:
+        for part in in_runs(call, stepped(call)):
+            *reads, keep = part.reads
+            given = part._replace(reads=tuple(reads), key=None, mask=keep)
+            _ON_RUNS[call.operation](given)
 
 
 def _scale(call: Call) -> None:
@@ -146,9 +152,7 @@ def _decisions(call: Call) -> Mask:
         return lambda start, stop: ones[: stop - start]
     assert plan is not None
     if call.steps is not None:
-        assert mask is not None
-        mask_packed(mask, math.prod(mask_shape(call)), key, plan)
-        return _given(call, mask)
+        return _bytes(stepped(call))
     buffer = np.empty(min(size, _CHUNK), np.uint8)
 
     def drawn(start: int, stop: int) -> Array:
@@ -164,9 +168,7 @@ def _given(call: Call, mask: Array) -> Mask:
     if mask.dtype == np.bool_:
         return _bytes(mask.view(np.uint8))
     if call.steps is not None:
-        shape = mask_shape(call)
-        small = np.unpackbits(mask, count=math.prod(shape), bitorder="little")
-        return _bytes(np.broadcast_to(small.reshape(shape), call.reads[0].shape))
+        return _bytes(stepped(call))
 
     def packed(start: int, stop: int) -> Array:
         part = mask[start // 8 : -(-stop // 8)]
@@ -194,8 +196,20 @@ def dropout_samples(x: Array, out: Array, kind: str, key: Key, plan: Plan) -> No
             out[k, ...].flat[start:stop] = part
 
 
-def mask_packed(out: Array, n: int, key: Key, plan: Plan) -> None:
-    """The first ``n`` decisions as bits, lowest first."""
+def mask_packed(
+    out: Array,
+    shape: int | tuple[int, ...],
+    key: Key,
+    plan: Plan,
+    steps: tuple[int, ...] | None = None,
+) -> None:
+    """The decisions as bits, lowest first."""
+    if steps is not None and not isinstance(shape, int):
+        keep = np.empty(math.prod(shape), np.uint8)
+        draw_stepped(keep, "mask", key, plan, shape, steps)
+        out[:] = np.packbits(keep, bitorder="little")
+        return
+    n = shape if isinstance(shape, int) else math.prod(shape)
     buffer = np.empty(min(n, _CHUNK), np.uint8)
     for start in range(0, n, _CHUNK):
         keep = buffer[: min(_CHUNK, n - start)]
@@ -204,9 +218,13 @@ def mask_packed(out: Array, n: int, key: Key, plan: Plan) -> None:
         out[start // 8 : start // 8 + bits.size] = bits
 
 
-def mask_bool(out: Array, key: Key, plan: Plan) -> None:
+def mask_bool(out: Array, key: Key, plan: Plan, steps: tuple[int, ...] | None = None) -> None:
     """The decisions as bools."""
-    draw(out.reshape(-1).view(np.uint8), "mask", key, plan, 0)
+    keep = out.reshape(-1).view(np.uint8)
+    if steps is None:
+        draw(keep, "mask", key, plan, 0)
+    else:
+        draw_stepped(keep, "mask", key, plan, out.shape, steps)
 
 
 def info() -> dict[str, object]:

@@ -52,12 +52,18 @@ def types_of(kind: str) -> tuple[Any, Any]:
     return element, numba.from_dtype(np.dtype(compute))
 
 
-MASK = types.Array(types.uint8, 1, "C")
+MASK = types.Array(types.uint8, 1, "C", readonly=True)
 
 
 def chunks(call: Call) -> Iterator[tuple[slice, Array]]:
-    """Parts of the elements, each with its decisions as bytes of 0 and 1; all 1 without a key."""
+    """Parts of the elements, each with its decisions as bytes of 0 and 1.
+
+    They are drawn, or in `mask` as bytes; without either they are 1.
+    """
     n, key, plan = call.reads[0].size, call.key, call.plan
+    if call.mask is not None:
+        yield slice(0, n), call.mask
+        return
     buffer = np.ones(min(n, CHUNK), np.uint8)
     for start in range(0, n, CHUNK):
         part = slice(start, min(start + CHUNK, n))

@@ -9,12 +9,13 @@ from numba import types
 
 from fastdrop._plan import Plan
 from fastdrop.backends._coefficients import NORMAL, NORMAL_CENTRE
-from fastdrop.backends.call import Call, in_runs, shared_noise
+from fastdrop.backends.call import Call, in_runs
 
 from .computing import conversions, types_of, vector, written
 from .halves import bits_of, float_of
 from .jit import compiled, jit
 from .kernels import KINDS, draw
+from .stepped import stepped
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -56,27 +57,10 @@ def _kernel(kind: str, multiplies: bool) -> Callable[..., None]:
             out[i] = store(load(x[i]) + noise)
 
     element, number = types_of(kind)
-    fields = types.Array(types.int16, 1, "C")
+    fields = types.Array(types.int16, 1, "C", readonly=True)
     return compiled(
         factor if multiplies else term, vector(element), written(element), fields, number
     )
-
-
-@functools.cache
-def _shared_kernel(kind: str, multiplies: bool) -> Callable[..., None]:
-    load, store = conversions(kind)
-
-    def factor(x: Array, out: Array, noise: Array) -> None:
-        for i in range(x.size):
-            out[i] = store(load(x[i]) * noise[i])
-
-    def term(x: Array, out: Array, noise: Array) -> None:
-        for i in range(x.size):
-            out[i] = store(load(x[i]) + noise[i])
-
-    element, number = types_of(kind)
-    noise = vector(number)
-    return compiled(factor if multiplies else term, vector(element), written(element), noise)
 
 
 def _run(call: Call, multiplies: bool) -> None:
@@ -100,8 +84,7 @@ def run(call: Call) -> None:
         for part in in_runs(call):
             _run(part, multiplies)
         return
-    noise = shared_noise(call, run)
-    kernel = _shared_kernel(call.kind, multiplies)
-    for part in in_runs(call, noise):
-        x, factors = part.reads
-        kernel(x, part.writes[0], factors)
+    kernel, deviation = _kernel(call.kind, multiplies), KINDS[call.kind][2](call.numbers[0])
+    for part in in_runs(call, stepped(call)):
+        x, words = part.reads
+        kernel(x, part.writes[0], words.view(np.int16), deviation)

@@ -12,13 +12,14 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from fastdrop._plan import Plan
 from fastdrop.backends.call import Call, mask_shape
 from fastdrop.stream import Key
 
 from .arithmetic import masked, multiplied
-from .draw import CHUNK, keep, words
+from .draw import CHUNK, keep, keep_at, numbers, words, words_at
 from .drop_block import drop_block_packed
 from .functions import normal
 from .norm import max_norm
@@ -73,12 +74,24 @@ def _drawn(call: Call) -> Drawn:
     if key is None:
         return (lambda _: None) if mask is None else _given(call, mask)
     if plan is None:
-        return _variates(call, key)
-    if call.steps is None:
-        return lambda part: keep(key, plan, part.start, part.stop)
-    assert mask is not None
-    mask_packed(mask, math.prod(mask_shape(call)), key, plan)
-    return _given(call, mask)
+        if call.steps is not None:
+            return _stepped(call, lambda number: normal(words_at(key, number)), np.float32)
+        return lambda part: normal(words(key, part.start, part.stop))
+    if call.steps is not None:
+        return _stepped(call, lambda number: keep_at(key, plan, number), np.bool_)
+    return lambda part: keep(key, plan, part.start, part.stop)
+
+
+def _stepped(call: Call, draw: Callable[[Array], Array], dtype: Any) -> Drawn:
+    """What is drawn at positions with steps: each decision once, then shared."""
+    shape, x = mask_shape(call), call.reads[0]
+    assert call.steps is not None
+    small = np.empty(math.prod(shape), dtype)
+    for start in range(0, small.size, CHUNK):
+        stop = min(start + CHUNK, small.size)
+        small[start:stop] = draw(numbers(shape, call.steps, start, stop))
+    flat = np.broadcast_to(small.reshape(shape), x.shape).flat
+    return lambda part: flat[part]
 
 
 def _given(call: Call, mask: Array) -> Drawn:
@@ -86,9 +99,8 @@ def _given(call: Call, mask: Array) -> Drawn:
     if mask.dtype == np.bool_:
         return _bools(mask)
     if call.steps is not None:
-        shape = mask_shape(call)
-        small = np.unpackbits(mask, count=math.prod(shape), bitorder="little").view(np.bool_)
-        return _bools(np.broadcast_to(small.reshape(shape), call.reads[0].shape))
+        bits = np.unpackbits(mask, bitorder="little").view(np.bool_)
+        return _bools(as_strided(bits, call.reads[0].shape, call.steps, writeable=False))
 
     def packed(part: slice) -> Array:
         some, count = mask[part.start // 8 : -(-part.stop // 8)], part.stop - part.start
@@ -103,16 +115,6 @@ def _bools(mask: Array) -> Drawn:
     return lambda part: flat[part] != 0
 
 
-def _variates(call: Call, key: Key) -> Drawn:
-    """Normal variates, one for each element, or shared."""
-    if call.steps is None:
-        return lambda part: normal(words(key, part.start, part.stop))
-    shape = mask_shape(call)
-    small = normal(words(key, 0, math.prod(shape))).reshape(shape)
-    flat = np.broadcast_to(small, call.reads[0].shape).flat
-    return lambda part: flat[part]
-
-
 def dropout_samples(x: Array, out: Array, kind: str, key: Key, plan: Plan) -> None:
     """Drop and scale once for each of ``out[k]``, on consecutive streams."""
     source = _flat(x)
@@ -124,20 +126,40 @@ def dropout_samples(x: Array, out: Array, kind: str, key: Key, plan: Plan) -> No
             out[k, ...].flat[start:stop] = masked(y, keep(one, plan, start, stop))
 
 
-def mask_packed(out: Array, n: int, key: Key, plan: Plan) -> None:
-    """The first ``n`` decisions as bits, lowest first."""
+def mask_packed(
+    out: Array,
+    shape: int | tuple[int, ...],
+    key: Key,
+    plan: Plan,
+    steps: tuple[int, ...] | None = None,
+) -> None:
+    """The decisions as bits, lowest first."""
+    n = shape if isinstance(shape, int) else math.prod(shape)
     for start in range(0, n, CHUNK):  # a multiple of 8: every chunk starts a byte
         stop = min(start + CHUNK, n)
-        bits = np.packbits(keep(key, plan, start, stop), bitorder="little")
+        bits = np.packbits(_mask(shape, key, plan, steps, start, stop), bitorder="little")
         out[start // 8 : start // 8 + bits.size] = bits
 
 
-def mask_bool(out: Array, key: Key, plan: Plan) -> None:
+def mask_bool(out: Array, key: Key, plan: Plan, steps: tuple[int, ...] | None = None) -> None:
     """The decisions as bools."""
     flat = out.reshape(-1)
     for start in range(0, flat.size, CHUNK):
         stop = min(start + CHUNK, flat.size)
-        flat[start:stop] = keep(key, plan, start, stop)
+        flat[start:stop] = _mask(out.shape, key, plan, steps, start, stop)
+
+
+def _mask(
+    shape: int | tuple[int, ...],
+    key: Key,
+    plan: Plan,
+    steps: tuple[int, ...] | None,
+    start: int,
+    stop: int,
+) -> Array:
+    if steps is None or isinstance(shape, int):
+        return keep(key, plan, start, stop)
+    return keep_at(key, plan, numbers(shape, steps, start, stop))
 
 
 def info() -> dict[str, object]:

@@ -1,0 +1,424 @@
+/* From a call to kernels.
+ *
+ * Contiguous data are drawn and scaled in registers. Everything else goes by chunks of at most 4096
+ * elements: the chunk's keep bits come from one of five sources, its elements from the arrays or
+ * through buffers, and one kernel computes. Memory that is dense in another order is taken as it
+ * lies, and the bits are brought to it: permuted.c. */
+#include "run.h"
+
+#include "bits.h"
+#include "decisions.h"
+#include "dispatch.h"
+#include "permuted.h"
+#include "share.h"
+#include "streaming.h"
+
+enum {
+    /* Rows of neighbours that are so long are taken where they are, and shorter ones together. */
+    LONG_ROW = 512,
+    /* All buffers of a chunk. */
+    BUFFER_BYTES = 65536
+};
+
+static const struct {
+    const char *name;
+    int reads, operands;
+} operations[FD_OPERATION_COUNT] = {
+    [FD_OP_scale] = {"scale", 1, 2},
+#define FD_OPERATION(name, reads, writes) [FD_OP_##name] = {#name, reads, reads + writes},
+#include "ops.def"
+};
+
+const char *fd_operation_name(int operation) { return operations[operation].name; }
+int fd_operation_reads(int operation) { return operations[operation].reads; }
+int fd_operation_operands(int operation) { return operations[operation].operands; }
+
+void fd_compute(const fd_job *j, char *const *at, size_t n, const fd_keep *keep,
+                const uint16_t *fields, const char *bias) {
+    fd_part part;
+    int i = 0;
+    for (; i < j->reads; i++) { part.at.in[i] = at[i]; }
+    part.at.in[i] = bias;
+    for (; i < j->operands; i++) { part.at.out[i - j->reads] = at[i]; }
+    part.n = n;
+    part.keep = *keep;
+    part.fields = fields;
+    for (int k = 0; k < 3; k++) { part.numbers[k] = j->call->numbers[k]; }
+    part.act = j->call->act;
+    j->table->compute[j->operation][j->dtype](&part);
+}
+
+void fd_apply(const fd_job *j, char *const *at, size_t n, const uint8_t *bits, size_t bit0,
+              const char *bias) {
+    if (j->operation == FD_OP_scale) {
+        (j->streaming ? j->table->apply_bits_stream : j->table->apply_bits)[j->dtype](
+            at[0], at[1], n, bits, bit0, j->call->numbers[0]);
+        return;
+    }
+    uint8_t moved[FD_BLOCK / 8];
+    char *here[FD_OPERANDS];
+    for (size_t done = 0, m; done < n; done += m) {
+        size_t bit = bit0 + done;
+        m = n - done < FD_BLOCK ? n - done : FD_BLOCK;
+        fd_keep keep = {bits + bit / 8, {0}};
+        if (bit % 8) {
+            for (size_t i = 0; i < m; i += 64) {
+                fd_store64(moved + i / 8, fd_bits64(bits, bit + i));
+            }
+            keep.bits = moved;
+        }
+        for (int i = 0; i < j->operands; i++) { here[i] = at[i] + done * j->size; }
+        fd_compute(j, here, m, &keep, NULL, bias);
+    }
+}
+
+typedef enum source { DRAWN, VARIATES, BITS, BYTES, EVERY } source;
+
+typedef struct run_job {
+    fd_job job;
+    source source;
+    fd_axes axes; /* merged */
+    fd_draw draw;
+    const fd_broadcast *broadcast; /* of the bits, where they are shared or a kernel computes */
+    size_t lead, most;             /* what the first chunk lacks, and how long one is */
+    int in_order;                  /* whether decisions are those of C order */
+    int anew;                      /* whether they are drawn, and not in one go */
+    int rows,
+        plain[FD_OPERANDS]; /* whether all rows, or all elements, of operands are neighbours */
+} run_job;
+
+static fd_grid steps_of(const run_job *j) { return fd_grid_of(&j->axes, j->axes.steps); }
+
+static fd_grid strides_of(const run_job *j, int operand) {
+    return fd_grid_of(&j->axes, j->axes.strides[operand]);
+}
+
+static ptrdiff_t place_of(fd_grid grid, size_t element) {
+    fd_cursor cursor;
+    fd_cursor_seek(&cursor, grid, element);
+    return cursor.offset;
+}
+
+static size_t row_of(const run_job *j) { return j->axes.shape[j->axes.ndim - 1]; }
+
+/* How many elements from `first` on are a chunk: to the end of a block of the stream, or whole rows
+ * where decisions begin anew with each. */
+static size_t chunk_of(const run_job *j, size_t first, size_t end) {
+    size_t most = j->most, row = row_of(j), n = most;
+    if (j->rows || (j->anew && row >= most)) {
+        size_t left = row - first % row;
+        n = left < most ? left : most;
+    } else if (j->anew) {
+        n = most / row * row - first % row;
+    } else {
+        n = most - (first + j->lead) % most;
+    }
+    return n < end - first ? n : end - first;
+}
+
+/* The packed bits of a chunk: where they are, or made in `made`. */
+static fd_keep chunk_bits(const run_job *j, size_t first, size_t n, uint8_t *made, char *scratch,
+                          size_t *bit0) {
+    const fd_table *table = j->job.table;
+    fd_keep keep = {made, {0}};
+    fd_draw d = j->draw;
+    fd_cursor cursor;
+    *bit0 = 0;
+    switch (j->source) {
+    case DRAWN:
+        if (!j->in_order) {
+            fd_draw_bits(table, &j->draw, steps_of(j), first, n, made);
+            break;
+        }
+        d.position += first;
+        if (j->job.operation != FD_OP_scale) { return fd_keep_drawn(table, &d, n, made); }
+        table->mask_bits(made, n, &d);
+        break;
+    case BITS:
+        if (!j->broadcast) {
+            *bit0 = first & 7;
+            keep.bits = j->job.call->bits + (first >> 3);
+        } else {
+            fd_expand_bits(made, j->broadcast, first, n);
+        }
+        break;
+    case BYTES:
+        if (j->in_order) {
+            table->pack_bool(j->job.call->bools + first, made, n);
+        } else {
+            fd_cursor_seek(&cursor, steps_of(j), first);
+            fd_gather(scratch, (const char *)j->job.call->bools, &cursor, n, 1);
+            table->pack_bool((const uint8_t *)scratch, made, n);
+        }
+        break;
+    case VARIATES:
+    case EVERY:
+        memset(made, 0xFF, FD_BLOCK / 8);
+        break;
+    }
+    return keep;
+}
+
+static void chunk_fields(const run_job *j, size_t first, size_t n, uint16_t *fields) {
+    fd_draw d = j->draw;
+    if (j->in_order) {
+        d.position += 2 * (uint64_t)first;
+        j->job.table->fields(fields, 2 * n, &d);
+    } else {
+        fd_draw_fields(j->job.table, &d, steps_of(j), first, n, fields);
+    }
+}
+
+/* The bias of the chunk that starts at element `first`, which has to be the first-th in C order
+ * unless all of the bias is one number. */
+static const char *bias_at(const fd_job *j, size_t first) {
+    if (j->operation != FD_OP_act && j->operation != FD_OP_act_slope) { return NULL; }
+    const fd_bias *bias = &j->call->bias;
+    return (const char *)bias->values + (bias->column + first % bias->n) % bias->n * j->size;
+}
+
+/* One chunk; `buffers` is room for what does not lie together. */
+static void run_chunk(const run_job *j, size_t first, size_t n, char *buffers) {
+    FD_ALIGN64 uint8_t made[FD_BLOCK / 8];
+    size_t bit0, size = j->job.size;
+    fd_keep keep = chunk_bits(j, first, n, made, buffers, &bit0);
+    char *at[FD_OPERANDS];
+    fd_cursor cursor;
+    for (int i = 0; i < j->job.operands; i++) {
+        char *array = j->job.call->at[i];
+        if (j->plain[i]) {
+            at[i] = array + first * size;
+        } else if (j->rows) {
+            at[i] = array + place_of(strides_of(j, i), first);
+        } else {
+            at[i] = buffers;
+            buffers += j->most * size;
+            if (i < j->job.reads) {
+                fd_cursor_seek(&cursor, strides_of(j, i), first);
+                fd_gather(at[i], array, &cursor, n, size);
+            }
+        }
+    }
+    const char *bias = bias_at(&j->job, first);
+    if (j->source == VARIATES) {
+        FD_ALIGN64 uint16_t fields[FD_BLOCK];
+        chunk_fields(j, first, n, fields);
+        fd_compute(&j->job, at, n, &keep, fields, bias);
+    } else if (j->job.operation == FD_OP_scale) {
+        fd_apply(&j->job, at, n, keep.bits, bit0, bias);
+    } else {
+        fd_compute(&j->job, at, n, &keep, NULL, bias);
+    }
+    for (int i = j->job.reads; i < j->job.operands && !j->rows; i++) {
+        if (j->plain[i]) { continue; }
+        fd_cursor_seek(&cursor, strides_of(j, i), first);
+        fd_scatter(j->job.call->at[i], at[i], &cursor, n, size);
+    }
+}
+
+static void run_chunks(const run_job *j, size_t first, size_t end, char *buffers) {
+    for (size_t n; first < end; first += n) {
+        n = chunk_of(j, first, end);
+        run_chunk(j, first, n, buffers);
+    }
+}
+
+static void run_share(const void *context, size_t first, size_t end) {
+    char scratch[FD_BLOCK];
+    run_chunks(context, first, end, scratch);
+}
+
+static void run_gathered(const void *context, size_t first, size_t end) {
+    FD_ALIGN64 char buffers[BUFFER_BYTES];
+    run_chunks(context, first, end, buffers);
+}
+
+static void run_shared(const void *context, size_t first, size_t end) {
+    const run_job *j = context;
+    const fd_job *job = &j->job;
+    size_t place = first * job->size;
+    fd_apply_shared(j->broadcast, job->table, job->dtype, job->size,
+                    (char *)job->call->at[0] + place, (char *)job->call->at[1] + place, first,
+                    end - first, job->call->numbers[0], job->streaming);
+}
+
+/* Rows whose positions follow on each other are drawn and scaled in registers. */
+static void run_fused(const void *context, size_t first, size_t end) {
+    const run_job *j = context;
+    const fd_call *call = j->job.call;
+    const fd_table *table = j->job.table;
+    fd_dropout_fn *dropout =
+        (j->job.streaming ? table->dropout_stream : table->dropout)[j->job.dtype];
+    if (j->axes.ndim == 1) {
+        fd_draw d = j->draw;
+        size_t place = first * j->job.size;
+        d.position += first;
+        dropout((char *)call->at[0] + place, (char *)call->at[1] + place, end - first, &d,
+                call->numbers[0]);
+        return;
+    }
+    fd_cursor x, y, position;
+    fd_cursor_seek(&x, strides_of(j, 0), first);
+    fd_cursor_seek(&y, strides_of(j, 1), first);
+    fd_cursor_seek(&position, steps_of(j), first);
+    for (size_t n; first < end; first += n) {
+        n = fd_cursor_run(&position, end - first);
+        fd_draw d = j->draw;
+        d.position += (uint64_t)position.offset;
+        dropout((char *)call->at[0] + x.offset, (char *)call->at[1] + y.offset, n, &d,
+                call->numbers[0]);
+        fd_cursor_advance(&x, n);
+        fd_cursor_advance(&y, n);
+        fd_cursor_advance(&position, n);
+    }
+}
+
+static void run_some_boxes(const void *context, size_t first, size_t end) {
+    for (; first < end; first++) { fd_permuted_run(context, first); }
+}
+
+/* Whether it was done: not where few elements lie together in the memory of every operand. */
+static int run_boxes(const run_job *j, const fd_axes *ordered, size_t bytes) {
+    fd_permuted p;
+    p.job = &j->job;
+    p.draw = j->source == DRAWN ? &j->draw : NULL;
+    p.bits = j->job.call->bits;
+    p.bytes = fd_mask_bytes(fd_grid_of(ordered, ordered->steps));
+    p.bias = bias_at(&j->job, 0);
+    p.axes = ordered;
+    size_t boxes = fd_permuted_cut(&p);
+    fd_share_tasks(boxes, bytes, run_some_boxes, &p);
+    return boxes > 0;
+}
+
+/* Draws what elements share once, and numbers it anew. */
+static void draw_shared(run_job *j) {
+    const fd_call *call = j->job.call;
+    fd_axes *axes = &j->axes;
+    size_t shape[FD_MAX_DIMS];
+    int shared = 0;
+    for (int d = 0; d < axes->ndim; d++) {
+        shape[d] = axes->steps[d] ? axes->shape[d] : 1;
+        shared |= shape[d] != axes->shape[d];
+    }
+    if (!shared) { return; }
+    fd_grid grid = {axes->ndim, shape, axes->steps};
+    fd_draw_grid(call->bits, 1, grid, &call->key, &call->plan);
+    ptrdiff_t step = 1;
+    for (int d = axes->ndim - 1; d >= 0; d--) {
+        if (axes->steps[d]) { axes->steps[d] = step; }
+        step *= (ptrdiff_t)shape[d];
+    }
+    fd_axes_merge(axes, axes);
+    j->source = BITS;
+}
+
+/* Bits that are not neighbours are rows of one element each. */
+static void end_in_row(fd_axes *axes, ptrdiff_t size) {
+    int last = axes->ndim;
+    if (axes->steps[last - 1] <= 1) { return; }
+    axes->ndim++;
+    axes->shape[last] = 1;
+    axes->steps[last] = 0;
+    for (int i = 0; i < axes->operands; i++) { axes->strides[i][last] = size; }
+}
+
+/* Elements in memory order, and decisions are brought to them. Whether all is done. */
+FD_NOINLINE int take_by_memory(run_job *j, size_t bytes) {
+    const fd_job *job = &j->job;
+    fd_axes ordered;
+    ptrdiff_t size = (ptrdiff_t)job->size;
+    int numbered = bias_at(job, 0) && job->call->bias.n > 1;
+    if (j->source == VARIATES || numbered || fd_is_contiguous(strides_of(j, job->reads), size) ||
+        !fd_axes_by_memory(&ordered, &j->axes, job->reads, size)) {
+        return 0;
+    }
+    if (j->source == BYTES || j->source == EVERY ||
+        (j->source == BITS && ordered.steps[ordered.ndim - 1] <= 1)) {
+        j->axes = ordered;
+        return 0;
+    }
+    return run_boxes(j, &ordered, bytes);
+}
+
+/* Whether no operand but those that are read is written. */
+static int apart(const fd_call *call, int reads, int operands) {
+    for (int i = 0; i < reads; i++) {
+        for (int k = reads; k < operands; k++) {
+            if (call->at[i] == call->at[k]) { return 0; }
+        }
+    }
+    return 1;
+}
+
+void fd_run(const fd_call *call) {
+    const fd_plan unused = {0, 0};
+    fd_broadcast broadcast;
+    run_job j;
+    fd_job *job = &j.job;
+    size_t n = fd_size(call->axes.ndim, call->axes.shape);
+    if (!n) { return; }
+    job->call = call;
+    job->table = fd_active_table();
+    job->operation = call->operation;
+    job->dtype = call->dtype;
+    job->size = fd_itemsize(call->dtype);
+    job->reads = operations[call->operation].reads;
+    job->operands = operations[call->operation].operands;
+    int noise = call->operation == FD_OP_noise_factor || call->operation == FD_OP_noise_add;
+    int moves = call->operation == FD_OP_select || call->operation == FD_OP_split;
+    /* Without conversions, which would make a signalling NaN a quiet one. */
+    if (moves && call->dtype == FD_f16) { job->dtype = FD_bf16; }
+    size_t bytes = n * job->size * (size_t)job->operands;
+    job->streaming = apart(call, job->reads, job->operands) && fd_bypasses_cache(bytes);
+    j.source = call->drawn   ? (noise ? VARIATES : DRAWN)
+               : call->bools ? BYTES
+               : call->bits  ? BITS
+                             : EVERY;
+    fd_axes_merge(&j.axes, &call->axes);
+    if (j.source == DRAWN && call->bits) { draw_shared(&j); }
+    j.lead = 0;
+    if (call->drawn) {
+        j.draw = fd_draw_make(&call->key, noise ? &unused : &call->plan);
+        j.lead = call->key.offset % FD_BLOCK / (noise ? 2 : 1);
+    }
+    /* One axis that is contiguous needs no other order. */
+    int one_axis = j.axes.ndim == 1 && j.axes.strides[job->reads][0] == (ptrdiff_t)job->size;
+    if (!one_axis && take_by_memory(&j, bytes)) { return; }
+
+    int scales = call->operation == FD_OP_scale, all_plain = 1, gathered = 0;
+    ptrdiff_t size = (ptrdiff_t)job->size;
+    j.rows = 1;
+    for (int i = 0; i < job->operands; i++) {
+        j.plain[i] = fd_is_contiguous(strides_of(&j, i), size);
+        all_plain &= j.plain[i];
+        gathered += !j.plain[i];
+        j.rows &= j.axes.strides[i][j.axes.ndim - 1] == size;
+    }
+    j.in_order = j.source == EVERY || fd_is_contiguous(steps_of(&j), 1);
+    /* Drawing begins anew with each row that is taken by itself. */
+    int drawn_on = j.in_order && (j.source == DRAWN || j.source == VARIATES);
+    j.rows = j.rows && !all_plain && row_of(&j) >= (drawn_on ? 16 : 1) * (size_t)LONG_ROW;
+    j.anew = call->drawn && j.source != BITS && !j.in_order;
+    if (j.anew || j.source == BITS) { j.lead = 0; }
+    job->streaming = job->streaming && all_plain && scales;
+    j.most =
+        j.source == VARIATES || (!j.rows && (size_t)gathered * FD_BLOCK * job->size > BUFFER_BYTES)
+            ? FD_BLOCK / 2
+            : FD_BLOCK;
+    j.lead %= j.most;
+    fd_share_fn *run = gathered && !j.rows ? run_gathered : run_share;
+    j.broadcast = NULL;
+    if (j.source == BITS && !(j.in_order && scales)) {
+        end_in_row(&j.axes, size);
+        fd_broadcast_init(&broadcast, steps_of(&j), call->bits);
+        j.broadcast = &broadcast;
+        if (scales && all_plain && broadcast.direct) { run = run_shared; }
+    }
+    int follows = j.axes.steps[j.axes.ndim - 1] == 1 || j.in_order;
+    if (scales && j.source == DRAWN && follows &&
+        (j.rows || (all_plain && row_of(&j) >= LONG_ROW) || (all_plain && j.in_order))) {
+        run = run_fused;
+    }
+    fd_share(n, j.lead, (size_t)job->operands * job->size, run, &j);
+}

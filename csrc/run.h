@@ -1,0 +1,26 @@
+/* A call at work: what its chunks have in common. */
+#ifndef FD_RUN_H
+#define FD_RUN_H
+
+#include "call.h"
+
+typedef struct fd_job {
+    const fd_call *call;
+    const fd_table *table;
+    fd_operation operation;
+    fd_dtype dtype;
+    size_t size; /* bytes of an element */
+    int reads, operands;
+    int streaming; /* whether stores may bypass the cache */
+} fd_job;
+
+/* Computes n elements, which are neighbours in every operand: `at` has where each begins. Their
+ * keep bits are those from `bit0` on. `bias` is that of up to 4096 of them at a time. */
+void fd_apply(const fd_job *j, char *const *at, size_t n, const uint8_t *bits, size_t bit0,
+              const char *bias);
+
+/* The same of at most 4096, whose bits, or fields, are what a kernel takes. */
+void fd_compute(const fd_job *j, char *const *at, size_t n, const fd_keep *keep,
+                const uint16_t *fields, const char *bias);
+
+#endif
