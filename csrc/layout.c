@@ -170,10 +170,13 @@ void fd_walk_axis(fd_walk *walk, size_t n, const ptrdiff_t steps[FD_PLACES]) {
 int fd_walk_next(fd_walk *walk) {
     for (int d = walk->ndim - 1; d >= 0; d--) {
         const ptrdiff_t *steps = walk->steps[d];
-        int more = ++walk->index[d] < walk->n[d];
-        ptrdiff_t times = more ? 1 : 1 - (ptrdiff_t)walk->n[d];
-        for (int i = 0; i < FD_PLACES; i++) { walk->at[i] += times * steps[i]; }
-        if (more) { return 1; }
+        if (++walk->index[d] < walk->n[d]) {
+            for (int i = 0; i < FD_PLACES; i++) { walk->at[i] += steps[i]; }
+            return 1;
+        }
+        for (int i = 0; i < FD_PLACES; i++) {
+            walk->at[i] -= (ptrdiff_t)(walk->n[d] - 1) * steps[i];
+        }
         walk->index[d] = 0;
     }
     return 0;

@@ -178,13 +178,13 @@ static void apply_stretches(const fd_permuted *p, const uint8_t *bits, const fd_
     }
     do {
         size_t bit = (size_t)walk.at[FD_OPERANDS];
+        if (scale) {
+            scale(at[0] + walk.at[0], at[1] + walk.at[1], n, bits + bit / 8, bit % 8, number);
+            continue;
+        }
         char *here[FD_OPERANDS];
         for (int i = 0; i < job.operands; i++) { here[i] = at[i] + walk.at[i]; }
-        if (scale) {
-            scale(here[0], here[1], n, bits + bit / 8, bit % 8, number);
-        } else {
-            fd_apply(&job, here, n, bits + bit / 8, bit % 8, p->bias);
-        }
+        fd_apply(&job, here, n, bits + bit / 8, bit % 8, p->bias);
     } while (fd_walk_next(&walk));
 }
 
