@@ -21,7 +21,7 @@ from fastdrop import _arrays
 from fastdrop._convert import type_name
 from fastdrop._rng import Key, RNGLike, check_unused
 from fastdrop._window import Place, place_of
-from fastdrop.pipeline import checked, positions_of
+from fastdrop.pipeline import checked
 from fastdrop.variants import Variant
 
 Words = tuple[int, int, int]
@@ -80,7 +80,7 @@ def lazily(
     words = None
     if found.training and x.size:
         place = place_of(found.decisions or x.shape, x.shape)
-        words = _words(place, rng, positions_of(found.rate.plan))
+        words = _words(place, rng, variant.positions)
     else:
         check_unused(rng)
         if variant.evaluation is None:
