@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import inspect
 import pickle
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -219,6 +222,25 @@ def test_without_the_package(module: str) -> None:
             print(error)
     """
     assert "pip install 'fastdrop-kernels[dask]'" in output(code)
+
+
+@pytest.mark.heavy
+def test_the_example(tmp_path: Path) -> None:
+    example = Path(__file__).parents[1] / "examples" / "image_stack.py"
+    if not example.exists():
+        pytest.skip("an installed fastdrop is tested apart from its repository")
+    options = ("--images", "16", "--side", "64", "--samples", "3", "--memory", "1000")
+    done = subprocess.run(
+        [sys.executable, str(example), *options],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "100% Completed" in done.stdout
+    assert "image 8 alone, without Dask" in done.stdout
 
 
 @pytest.fixture(scope="module")
