@@ -255,18 +255,11 @@ def dropout_mask(
         place = place_of(part.shape, lengths, part.start)
     backend = backends.active()
     mask = room_for(n) if packs else np.empty(lengths, np.bool_)
-    if n and place.steps is not None:
-        # Decisions that are not one after another: dropout of ones leaves them.
-        ones = np.ones(lengths, np.float16)
-        values = (_arrays.storage(ones, "float16"),)
-        steps = _arrays.storage_shape(place.steps, ones)
-        key = place.key(rng)
-        backend.run(Call("scale", "float16", values, values, (1.0,), key, plan, steps))
-        mask[...] = np.packbits(ones != 0, bitorder="little") if packs else ones != 0
-    elif packs:
-        backend.mask_packed(mask, n, place.key(rng), plan)
-    else:
-        backend.mask_bool(mask, place.key(rng), plan)
+    key = place.key(rng)
+    if n and packs:
+        backend.mask_packed(mask, lengths, key, plan, place.steps)
+    elif n:
+        backend.mask_bool(mask, key, plan, place.steps)
     return mask
 
 
