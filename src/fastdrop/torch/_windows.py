@@ -108,8 +108,7 @@ def windowed(
     if inplace:
         check_written(x)
     check_stored(x)
-    positions = 2 if variant.operation.startswith("noise") else 1
-    words = words_for(positions * math.prod(whole), generator, seed)
+    words = words_for(variant.positions * math.prod(whole), generator, seed)
     part = Part(variant, float(p), words, found, whole)
     y: torch.Tensor = _Drawn.apply(readable(x), part)
     return x.copy_(y) if inplace else y
