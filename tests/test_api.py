@@ -88,27 +88,27 @@ def signature_of(function: Any) -> str:
 
 def test_signatures_of_the_family() -> None:
     for name, signature in {
-        "dropout1d": f"(x, {SHARED}, data_format='channels_first')",
-        "dropout2d": f"(x, {SHARED}, data_format='channels_first')",
-        "dropout3d": f"(x, {SHARED}, data_format='channels_first')",
-        "variational_dropout": f"(x, {SHARED}, time_axis=1)",
-        "drop_path": f"(x, {SHARED}, mode='row')",
+        "dropout1d": f"(x, {SHARED}, data_format='channels_first', window=None)",
+        "dropout2d": f"(x, {SHARED}, data_format='channels_first', window=None)",
+        "dropout3d": f"(x, {SHARED}, data_format='channels_first', window=None)",
+        "variational_dropout": f"(x, {SHARED}, time_axis=1, window=None)",
+        "drop_path": f"(x, {SHARED}, mode='row', window=None)",
         **dict.fromkeys(
             ("drop_block1d", "drop_block2d", "drop_block3d"),
             "(x, p=0.5, block_size=7, training=True, *, rng=None, out=None)",
         ),
-        "drop_connect": f"(w, {SHARED})",
+        "drop_connect": f"(w, {SHARED}, window=None)",
         "dropconnect_linear": "(x, w, bias=None, p=0.5, training=True, *, per_sample=True, "
         "rng=None, out=None)",
         "dropconnect_linear_backward": "(dy, x, w, p=0.5, training=True, *, per_sample=True, rng)",
-        "embedding_dropout": f"(table, {SHARED})",
-        "attention_dropout": f"(weights, {SHARED})",
-        "alpha_dropout": f"(x, {SHARED})",
-        "alpha_dropout_backward": f"(dy, {REPEATED})",
-        "feature_alpha_dropout": f"(x, {SHARED})",
-        "feature_alpha_dropout_backward": f"(dy, {REPEATED})",
-        "gaussian_dropout": f"(x, {SHARED})",
-        "gaussian_noise": "(x, std, training=True, *, rng=None, out=None)",
+        "embedding_dropout": f"(table, {SHARED}, window=None)",
+        "attention_dropout": f"(weights, {SHARED}, window=None)",
+        "alpha_dropout": f"(x, {SHARED}, window=None)",
+        "alpha_dropout_backward": f"(dy, {REPEATED}, window=None)",
+        "feature_alpha_dropout": f"(x, {SHARED}, window=None)",
+        "feature_alpha_dropout_backward": f"(dy, {REPEATED}, window=None)",
+        "gaussian_dropout": f"(x, {SHARED}, window=None)",
+        "gaussian_noise": "(x, std, training=True, *, rng=None, out=None, window=None)",
         "softmax_dropout": "(scores, p=0.5, training=True, *, axis=-1, mask=None, "
         "scale=1.0, rng=None, out=None)",
         "softmax_dropout_backward": "(dy, scores, p=0.5, training=True, *, axis=-1, mask=None, "
@@ -125,9 +125,10 @@ def test_signatures_of_the_family() -> None:
 def test_signatures(wrapped: bool) -> None:
     for name, signature in {
         "dropout": "(x, p=0.5, training=True, *, rng=None, out=None, noise_shape=None, "
-        "mode='inverted')",
-        "dropout_": "(x, p=0.5, training=True, *, rng=None, noise_shape=None, mode='inverted')",
-        "dropout_mask": "(shape, p=0.5, *, rng=None, packed=False)",
+        "mode='inverted', window=None)",
+        "dropout_": "(x, p=0.5, training=True, *, rng=None, noise_shape=None, mode='inverted', "
+        "window=None)",
+        "dropout_mask": "(shape, p=0.5, *, rng=None, packed=False, window=None)",
         "apply_mask": "(x, mask, p, *, out=None)",
     }.items():
         function = getattr(fastdrop, name)

@@ -14,7 +14,7 @@ DOCS = ROOT / "docs"
 PAGES = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md"]
 BLOCK = re.compile(r"^```(python|pycon)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 # What a page may need beyond NumPy: without it the page is skipped.
-OPTIONAL = ("matplotlib", "ml_dtypes", "numba", "sklearn", "torch")
+OPTIONAL = ("dask", "matplotlib", "ml_dtypes", "numba", "sklearn", "torch", "xarray")
 
 pytestmark = pytest.mark.skipif(
     not DOCS.exists(), reason="an installed fastdrop is tested apart from its repository"
@@ -76,7 +76,7 @@ DIRECTIVES = {
 @pytest.fixture
 def public_names(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The module that makes the reference."""
-    for module in ("sphinx", "torch"):
+    for module in ("sphinx", "torch", "dask.array", "xarray"):
         pytest.importorskip(module)
     path = DOCS / "_ext" / "public_names.py"
     spec = importlib.util.spec_from_file_location("public_names", path)

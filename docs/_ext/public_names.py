@@ -17,7 +17,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-PUBLIC = ("fastdrop", "fastdrop.layers", "fastdrop.torch")
+PUBLIC = ("fastdrop", "fastdrop.layers", "fastdrop.torch", "fastdrop.dask", "fastdrop.xarray")
 
 # In the order in which they stand; modules that are not here follow.
 HEADINGS = {

@@ -78,7 +78,10 @@ def storage(array: Array, kind: str) -> Array:
 
 
 def storage_shape(mask_shape: tuple[int, ...], array: Array) -> tuple[int, ...]:
-    """The shape of a mask for `array`, with the axes that `storage` leaves of it."""
+    """The shape of a mask for `array`, with the axes that `storage` leaves of it.
+
+    Whatever else has a number for each axis, as steps and indices have, loses the same ones.
+    """
     if array.ndim <= FLAT_AXES:
         return mask_shape
     return tuple(m for m, n in zip(mask_shape, array.shape, strict=True) if n != 1)
@@ -279,18 +282,29 @@ def _axis_length(value: object, argument: str, words: str) -> int:
         raise TypeError(f"{argument} has to be {words}, but got {type(value).__name__}") from None
 
 
+def lengths_of(shape: object, argument: str, words: str) -> tuple[int, ...]:
+    """The integers of a tuple or list, or of one integer."""
+    axes = shape if isinstance(shape, tuple | list) else (shape,)
+    return tuple(_axis_length(n, argument, words) for n in axes)
+
+
+def check_elements(lengths: tuple[int, ...], argument: str) -> None:
+    """Whether an array can have these lengths."""
+    # NumPy's bound leaves out axes of length 0, so that an empty array may have no huge axis.
+    if math.prod(n for n in lengths if n) > _MAX_ELEMENTS:
+        raise ValueError(
+            f"{argument} has to give at most {_MAX_ELEMENTS} elements, but got {lengths}"
+        )
+
+
 def check_shape(shape: object) -> tuple[tuple[int, ...], int]:
     """`shape` as a tuple, and how many elements an array of that shape has."""
-    words = "an integer or a tuple of integers"
-    axes = shape if isinstance(shape, tuple | list) else (shape,)
-    lengths = tuple(_axis_length(n, "shape", words) for n in axes)
+    lengths = lengths_of(shape, "shape", "an integer or a tuple of integers")
     if any(n < 0 for n in lengths):
         raise ValueError(f"shape has to have no negative lengths, but got {lengths}")
     if len(lengths) > _MAX_AXES:
         raise ValueError(f"shape has to have at most {_MAX_AXES} axes, but got {len(lengths)}")
-    # NumPy's bound leaves out axes of length 0, so that an empty array may have no huge axis.
-    if math.prod(n for n in lengths if n) > _MAX_ELEMENTS:
-        raise ValueError(f"shape has to give at most {_MAX_ELEMENTS} elements, but got {lengths}")
+    check_elements(lengths, "shape")
     return lengths, math.prod(lengths)
 
 

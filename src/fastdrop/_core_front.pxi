@@ -345,14 +345,19 @@ def dropout_front(general, default_generator, variant):
     cdef Front front = Front(variant)
     front.decisions = None  # its option is the shape of the decisions
 
-    def dropout(x, p=0.5, training=True, *, rng=None, out=None, noise_shape=None, mode="inverted"):
-        if _enabled and training is True and mode is "inverted":
+    def dropout(
+        x, p=0.5, training=True, *, rng=None, out=None, noise_shape=None, mode="inverted",
+        window=None,
+    ):
+        if _enabled and training is True and mode is "inverted" and window is None:
             result = _quick(
                 front, x, None, p, True, rng, out, noise_shape, (), None, default_generator
             )
             if result is not None:
                 return result
-        return general(x, p, training, rng=rng, out=out, noise_shape=noise_shape, mode=mode)
+        return general(
+            x, p, training, rng=rng, out=out, noise_shape=noise_shape, mode=mode, window=window
+        )
     return dropout
 
 
@@ -361,14 +366,18 @@ def dropout_inplace_front(general, default_generator, variant):
     cdef Front front = Front(variant)
     front.decisions = None
 
-    def dropout_(x, p=0.5, training=True, *, rng=None, noise_shape=None, mode="inverted"):
-        if _enabled and training is True and mode is "inverted":
+    def dropout_(
+        x, p=0.5, training=True, *, rng=None, noise_shape=None, mode="inverted", window=None
+    ):
+        if _enabled and training is True and mode is "inverted" and window is None:
             result = _quick(
                 front, x, None, p, True, rng, x, noise_shape, (), None, default_generator
             )
             if result is not None:
                 return x
-        return general(x, p, training, rng=rng, noise_shape=noise_shape, mode=mode)
+        return general(
+            x, p, training, rng=rng, noise_shape=noise_shape, mode=mode, window=window
+        )
     return dropout_
 
 
@@ -376,8 +385,8 @@ def run_front(general, default_generator):
     """`pipeline.run`, for every variant."""
     fronts = {}
 
-    def run(variant, tuple operands, p, training, rng, out, *option, act=None):
-        if _enabled and (training is True or training is False):
+    def run(variant, tuple operands, p, training, rng, out, *option, act=None, window=None):
+        if _enabled and window is None and (training is True or training is False):
             front = fronts.get(variant)
             if front is None:
                 front = fronts.setdefault(variant, Front(variant))
@@ -387,5 +396,5 @@ def run_front(general, default_generator):
             )
             if result is not None:
                 return result
-        return general(variant, operands, p, training, rng, out, *option, act=act)
+        return general(variant, operands, p, training, rng, out, *option, act=act, window=window)
     return run

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from ._arrays import Array
 from ._bias import Activation
 from ._rng import RNGLike
+from ._window import WindowLike
 from .pipeline import run
 from .variants import BIAS_ACT_DROPOUT, BIAS_ACT_DROPOUT_BACKWARD
 
@@ -24,6 +25,7 @@ def bias_act_dropout(
     *,
     rng: RNGLike = None,
     out: Array | None = None,
+    window: WindowLike | None = None,
 ) -> Array:
     """Add a bias, apply an activation and drop, in one pass: ``dropout(act(x + bias), p)``.
 
@@ -40,6 +42,8 @@ def bias_act_dropout(
         As for `dropout`.
     out : ndarray, optional
         Where the result goes: of x's shape and dtype; `x` itself, or memory of its own.
+    window : pair of tuple of int, optional
+        As for `dropout`: the operands are a part of larger ones.
 
     Returns
     -------
@@ -51,8 +55,8 @@ def bias_act_dropout(
     TypeError
         `bias` or `out` has another dtype than `x`; otherwise as for `dropout`.
     ValueError
-        `bias` has not the length of x's last axis; an unknown `act`; `p` outside [0, 1]; `out` as
-        for `dropout`, or overlapping `bias`.
+        `bias` has not the length of x's last axis; an unknown `act`; `p` outside [0, 1];
+        `out` and `window` as for `dropout`, or overlapping `bias`.
     OverflowError
         The positions needed pass the end of the stream, 2**64.
 
@@ -84,7 +88,9 @@ def bias_act_dropout(
     array([[0., 1., 0.],
            [3., 4., 3.]], dtype=float32)
     """
-    result: Array = run(BIAS_ACT_DROPOUT, (x,), p, training, rng, out, act=(act, bias))
+    result: Array = run(
+        BIAS_ACT_DROPOUT, (x,), p, training, rng, out, act=(act, bias), window=window
+    )
     return result
 
 
@@ -98,6 +104,7 @@ def bias_act_dropout_backward(
     *,
     rng: RNGLike = None,
     out: Array | None = None,
+    window: WindowLike | None = None,
 ) -> tuple[Array, Array | None]:
     """The gradients of `bias_act_dropout` with respect to `x` and `bias`.
 
@@ -111,6 +118,8 @@ def bias_act_dropout_backward(
     out : ndarray, optional
         Where the gradient with respect to `x` goes: of x's shape and dtype; `dy` or `x` itself, or
         memory of its own.
+    window : pair of tuple of int, optional
+        What the forward pass was called with.
 
     Returns
     -------
@@ -150,7 +159,9 @@ def bias_act_dropout_backward(
     >>> dbias
     array([0., 0., 4.], dtype=float32)
     """
-    dx: Array = run(BIAS_ACT_DROPOUT_BACKWARD, (x, dy), p, training, rng, out, act=(act, bias))
+    dx: Array = run(
+        BIAS_ACT_DROPOUT_BACKWARD, (x, dy), p, training, rng, out, act=(act, bias), window=window
+    )
     return dx, None if bias is None else _sum_of_rows(np.asarray(dx))
 
 

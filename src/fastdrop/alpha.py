@@ -6,6 +6,7 @@ import numpy.typing as npt
 
 from ._arrays import Array
 from ._rng import RNGLike
+from ._window import WindowLike
 from .pipeline import run
 from .variants import (
     ALPHA_DROPOUT,
@@ -22,6 +23,7 @@ def alpha_dropout(
     *,
     rng: RNGLike = None,
     out: Array | None = None,
+    window: WindowLike | None = None,
 ) -> Array:
     """Set elements of `x` to SELU's negative saturation at random, and restore mean and variance.
 
@@ -38,6 +40,8 @@ def alpha_dropout(
     p, training, rng, out
         As for `dropout`, and the decisions too: with the same key they are those of
         `dropout_mask`.
+    window : pair of tuple of int, optional
+        As for `dropout`.
 
     Returns
     -------
@@ -50,7 +54,7 @@ def alpha_dropout(
     TypeError
         As for `dropout`.
     ValueError
-        `p` outside [0, 1]; `out` as for `dropout`.
+        `p` outside [0, 1]; `out` and `window` as for `dropout`.
     OverflowError
         The positions needed pass the end of the stream, 2**64.
 
@@ -77,7 +81,7 @@ def alpha_dropout(
     >>> print(f"{abs(y.mean()):.2f} {y.std():.2f}")
     0.00 1.00
     """
-    result: Array = run(ALPHA_DROPOUT, (x,), p, training, rng, out)
+    result: Array = run(ALPHA_DROPOUT, (x,), p, training, rng, out, window=window)
     return result
 
 
@@ -88,6 +92,7 @@ def feature_alpha_dropout(
     *,
     rng: RNGLike = None,
     out: Array | None = None,
+    window: WindowLike | None = None,
 ) -> Array:
     """Apply `alpha_dropout` to whole channels.
 
@@ -100,6 +105,8 @@ def feature_alpha_dropout(
         Of shape (samples, channels, ...), with at least these two axes. Dtypes as for `dropout`.
     p, training, rng, out
         As for `dropout`; the mask takes one position for each sample and channel.
+    window : pair of tuple of int, optional
+        As for `dropout`.
 
     Returns
     -------
@@ -112,7 +119,7 @@ def feature_alpha_dropout(
     TypeError
         As for `dropout`.
     ValueError
-        `x` has fewer than 2 axes; `p` outside [0, 1]; `out` as for `dropout`.
+        `x` has fewer than 2 axes; `p` outside [0, 1]; `out` and `window` as for `dropout`.
     OverflowError
         The positions needed pass the end of the stream, 2**64.
 
@@ -136,7 +143,7 @@ def feature_alpha_dropout(
     >>> bool(np.all(y == y[:, :, :1, :1]))
     True
     """
-    result: Array = run(FEATURE_ALPHA_DROPOUT, (x,), p, training, rng, out)
+    result: Array = run(FEATURE_ALPHA_DROPOUT, (x,), p, training, rng, out, window=window)
     return result
 
 
@@ -147,6 +154,7 @@ def alpha_dropout_backward(
     *,
     rng: RNGLike,
     out: Array | None = None,
+    window: WindowLike | None = None,
 ) -> Array:
     """The gradient of `alpha_dropout` with respect to `x`: ``a dy`` where it kept, else +0.0.
 
@@ -160,6 +168,8 @@ def alpha_dropout_backward(
         The key of `alpha_dropout`: what gives the same mask again.
     out : ndarray, optional
         Where the gradient goes, as for `dropout`.
+    window : pair of tuple of int, optional
+        What the forward pass was called with.
 
     Returns
     -------
@@ -171,7 +181,7 @@ def alpha_dropout_backward(
     TypeError
         `rng` gives another mask in every call; otherwise as for `dropout`.
     ValueError
-        `p` outside [0, 1]; `out` as for `dropout`.
+        `p` outside [0, 1]; `out` and `window` as for `dropout`.
     OverflowError
         The positions needed pass the end of the stream, 2**64.
 
@@ -189,7 +199,7 @@ def alpha_dropout_backward(
     >>> fastdrop.alpha_dropout_backward(np.ones(6), 0.5, rng=key).round(3)
     array([0.   , 0.   , 0.886, 0.   , 0.   , 0.886])
     """
-    result: Array = run(ALPHA_DROPOUT_BACKWARD, (dy,), p, training, rng, out)
+    result: Array = run(ALPHA_DROPOUT_BACKWARD, (dy,), p, training, rng, out, window=window)
     return result
 
 
@@ -200,6 +210,7 @@ def feature_alpha_dropout_backward(
     *,
     rng: RNGLike,
     out: Array | None = None,
+    window: WindowLike | None = None,
 ) -> Array:
     """The gradient of `feature_alpha_dropout` with respect to `x`.
 
@@ -213,6 +224,8 @@ def feature_alpha_dropout_backward(
         The key of `feature_alpha_dropout`: what gives the same mask again.
     out : ndarray, optional
         Where the gradient goes, as for `dropout`.
+    window : pair of tuple of int, optional
+        What the forward pass was called with.
 
     Returns
     -------
@@ -224,7 +237,7 @@ def feature_alpha_dropout_backward(
     TypeError
         `rng` gives another mask in every call; otherwise as for `dropout`.
     ValueError
-        `dy` has fewer than 2 axes; `p` outside [0, 1]; `out` as for `dropout`.
+        `dy` has fewer than 2 axes; `p` outside [0, 1]; `out` and `window` as for `dropout`.
     OverflowError
         The positions needed pass the end of the stream, 2**64.
 
@@ -242,5 +255,5 @@ def feature_alpha_dropout_backward(
     array([[0.   , 0.886, 0.886],
            [0.   , 0.   , 0.   ]])
     """
-    result: Array = run(FEATURE_ALPHA_DROPOUT_BACKWARD, (dy,), p, training, rng, out)
+    result: Array = run(FEATURE_ALPHA_DROPOUT_BACKWARD, (dy,), p, training, rng, out, window=window)
     return result

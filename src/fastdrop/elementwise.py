@@ -10,7 +10,8 @@ import numpy.typing as npt
 from . import _arrays, backends
 from ._arrays import Array, NoiseShape
 from ._plan import check_mode, make_plan
-from ._rng import RNGLike, resolve
+from ._rng import RNGLike
+from ._window import Place, WindowLike, check_window, place_of
 from .backends.call import Call, room_for
 from .pipeline import compiled, run
 from .variants import DROPOUT, DROPOUT_STANDARD
@@ -28,6 +29,7 @@ def dropout(
     out: Array | None = None,
     noise_shape: NoiseShape | None = None,
     mode: Mode = "inverted",
+    window: WindowLike | None = None,
 ) -> Array:
     """Set elements of `x` to zero at random, and scale the others.
 
@@ -64,6 +66,12 @@ def dropout(
         "inverted" computes ``x * m / (1 - p)`` in training and ``x`` in evaluation, where m
         is 1 for kept elements and 0 for dropped ones. "standard", as in the paper, computes
         ``x * m`` in training and ``x * (1 - p)`` in evaluation.
+    window : pair of tuple of int, optional
+        ``(shape, start)``, each with a number for each axis: `x` is the part of an array of that
+        shape that begins at the index `start`, and is computed as that part is where the whole
+        array is: ``dropout(a[cut], p, rng=key, window=(a.shape, start))`` is
+        ``dropout(a, p, rng=key)[cut]``. Decisions that `noise_shape` shares are those of the whole
+        array, and a `Generator` moves on as far as for the whole array.
 
     Returns
     -------
@@ -79,7 +87,9 @@ def dropout(
         `noise_shape` of the wrong type.
     ValueError
         `p` outside [0, 1]; an unknown `mode`; `out` of another shape, read-only, overlapping
-        itself or, in part, `x`; a `noise_shape` that does not broadcast to x's shape.
+        itself or, in part, `x`; a `noise_shape` that does not broadcast to x's shape (to that of
+        the whole array); a `window` that is no pair, has not x's number of axes or negative
+        numbers, or does not hold `x`.
     OverflowError
         The positions needed pass the end of the stream, 2**64.
 
@@ -108,9 +118,15 @@ def dropout(
     >>> dx = fastdrop.dropout(np.ones_like(y), 0.5, rng=key)
     >>> bool(np.all((dx == 0) == (y == 0)))
     True
+
+    The second half alone, with its part of the mask:
+
+    >>> part = fastdrop.dropout(x[4:], 0.5, rng=key, window=((8,), (4,)))
+    >>> bool(np.all(part == y[4:]))
+    True
     """
     variant = DROPOUT if check_mode(mode) == "inverted" else DROPOUT_STANDARD
-    result: Array = run(variant, (x,), p, training, rng, out, noise_shape)
+    result: Array = run(variant, (x,), p, training, rng, out, noise_shape, window=window)
     return result
 
 
@@ -123,6 +139,7 @@ def dropout_(
     rng: RNGLike = None,
     noise_shape: NoiseShape | None = None,
     mode: Mode = "inverted",
+    window: WindowLike | None = None,
 ) -> Array:
     """Apply `dropout` to `x` in place.
 
@@ -131,7 +148,7 @@ def dropout_(
     x : ndarray
         The array to change: any shape and strides; float16, bfloat16 (of ml_dtypes), float32
         or float64 in native byte order; writeable, and without elements that share memory.
-    p, training, rng, noise_shape, mode
+    p, training, rng, noise_shape, mode, window
         As for `dropout`, with the same defaults.
 
     Returns
@@ -145,8 +162,8 @@ def dropout_(
         `x` is not a NumPy array, or has a dtype that `dropout` does not take; `p`, `training`,
         `rng` or `noise_shape` of the wrong type.
     ValueError
-        `x` is read-only or overlaps itself; `p` outside [0, 1]; an unknown `mode`; a
-        `noise_shape` that does not broadcast to x's shape.
+        `x` is read-only or overlaps itself; `p` outside [0, 1]; an unknown `mode`; `noise_shape`
+        and `window` as for `dropout`.
     OverflowError
         The positions needed pass the end of the stream, 2**64.
 
@@ -168,7 +185,7 @@ def dropout_(
     array = _arrays.check_inplace(x)
     _arrays.check_written(array, "x")
     variant = DROPOUT if check_mode(mode) == "inverted" else DROPOUT_STANDARD
-    run(variant, (array,), p, training, rng, array, noise_shape)
+    run(variant, (array,), p, training, rng, array, noise_shape, window=window)
     return x
 
 
@@ -178,6 +195,7 @@ def dropout_mask(
     *,
     rng: RNGLike = None,
     packed: bool = False,
+    window: WindowLike | None = None,
 ) -> Array:
     """Draw the mask that `dropout` would apply with the same `rng` and `p`: 1 is keep.
 
@@ -192,6 +210,8 @@ def dropout_mask(
     packed : bool, default False
         True packs 8 elements into a byte, the first in the lowest bit, as
         ``numpy.packbits(mask, bitorder="little")`` does.
+    window : pair of tuple of int, optional
+        As for `dropout`: the mask is for a part of a larger array.
 
     Returns
     -------
@@ -205,7 +225,7 @@ def dropout_mask(
         `shape`, `p`, `rng` or `packed` of the wrong type.
     ValueError
         A negative length, or more elements or axes than an array can have; `p` outside
-        [0, 1].
+        [0, 1]; `window` as for `dropout`.
     MemoryError
         The mask does not fit into memory.
     OverflowError
@@ -228,13 +248,18 @@ def dropout_mask(
     """
     lengths, n = _arrays.check_shape(shape)
     plan = make_plan(p, "float32")
+    packs = _arrays.check_flag(packed, "packed")
+    place = Place(n, 0, None)
+    if window is not None:
+        part = check_window(window, lengths, "the mask")
+        place = place_of(part.shape, lengths, part.start)
     backend = backends.active()
-    if _arrays.check_flag(packed, "packed"):
-        mask = room_for(n)
-        backend.mask_packed(mask, n, resolve(rng, n), plan)
-    else:
-        mask = np.empty(lengths, np.bool_)
-        backend.mask_bool(mask, resolve(rng, n), plan)
+    mask = room_for(n) if packs else np.empty(lengths, np.bool_)
+    key = place.key(rng)
+    if n and packs:
+        backend.mask_packed(mask, lengths, key, plan, place.steps)
+    elif n:
+        backend.mask_bool(mask, key, plan, place.steps)
     return mask
 
 

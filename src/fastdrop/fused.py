@@ -6,6 +6,7 @@ import numpy.typing as npt
 
 from ._arrays import Array
 from ._rng import RNGLike
+from ._window import WindowLike
 from .pipeline import run
 from .variants import DROPOUT_ADD, ZONEOUT, ZONEOUT_BACKWARD
 
@@ -18,6 +19,7 @@ def dropout_add(
     *,
     rng: RNGLike = None,
     out: Array | None = None,
+    window: WindowLike | None = None,
 ) -> Array:
     """Add dropout of `x` to `residual`, in one pass: ``residual + dropout(x, p)``.
 
@@ -35,6 +37,8 @@ def dropout_add(
     out : ndarray, optional
         Where the result goes: of x's shape and dtype; `x` or `residual` itself, or memory of its
         own.
+    window : pair of tuple of int, optional
+        As for `dropout`: the operands are a part of larger ones.
 
     Returns
     -------
@@ -47,7 +51,7 @@ def dropout_add(
         `residual` or `out` has another dtype than `x`; otherwise as for `dropout`.
     ValueError
         `residual` or `out` has another shape than `x`; `p` outside [0, 1]; `out` read-only, or
-        overlapping an operand in part.
+        overlapping an operand in part; `window` as for `dropout`.
     OverflowError
         The positions needed pass the end of the stream, 2**64.
 
@@ -67,7 +71,7 @@ def dropout_add(
     >>> fastdrop.dropout_add(x, np.arange(6, dtype=np.float32), 0.5, rng=1)
     array([0., 1., 4., 3., 4., 7.], dtype=float32)
     """
-    result: Array = run(DROPOUT_ADD, (x, residual), p, training, rng, out)
+    result: Array = run(DROPOUT_ADD, (x, residual), p, training, rng, out, window=window)
     return result
 
 
@@ -79,6 +83,7 @@ def zoneout(
     *,
     rng: RNGLike = None,
     out: Array | None = None,
+    window: WindowLike | None = None,
 ) -> Array:
     """Keep hidden units of the step before: dropout of a recurrent network's update.
 
@@ -98,6 +103,8 @@ def zoneout(
     out : ndarray, optional
         Where the result goes: of h_new's shape and dtype; `h_new` or `h_old` itself, or memory of
         its own.
+    window : pair of tuple of int, optional
+        As for `dropout`: the operands are a part of larger ones.
 
     Returns
     -------
@@ -110,7 +117,7 @@ def zoneout(
         `h_old` or `out` has another dtype than `h_new`; otherwise as for `dropout`.
     ValueError
         `h_old` or `out` has another shape than `h_new`; `p` outside [0, 1]; `out` read-only, or
-        overlapping an operand in part.
+        overlapping an operand in part; `window` as for `dropout`.
     OverflowError
         The positions needed pass the end of the stream, 2**64.
 
@@ -136,7 +143,7 @@ def zoneout(
     >>> fastdrop.zoneout(new, old, 0.25, training=False)
     array([0.75, 0.75, 0.75, 0.75, 0.75, 0.75], dtype=float32)
     """
-    result: Array = run(ZONEOUT, (h_new, h_old), p, training, rng, out)
+    result: Array = run(ZONEOUT, (h_new, h_old), p, training, rng, out, window=window)
     return result
 
 
@@ -146,6 +153,7 @@ def zoneout_backward(
     training: bool = True,
     *,
     rng: RNGLike = None,
+    window: WindowLike | None = None,
 ) -> tuple[Array, Array]:
     """The gradients of `zoneout` with respect to `h_new` and `h_old`.
 
@@ -156,6 +164,8 @@ def zoneout_backward(
     p, training, rng
         What `zoneout` was called with; `rng` is a `Key` or a seed, so that the decisions are the
         same. Training needs it.
+    window : pair of tuple of int, optional
+        What the forward pass was called with.
 
     Returns
     -------
@@ -183,5 +193,7 @@ def zoneout_backward(
     >>> d_old
     array([1., 1., 0., 1., 1., 0.], dtype=float32)
     """
-    gradients: tuple[Array, Array] = run(ZONEOUT_BACKWARD, (dy,), p, training, rng, None)
+    gradients: tuple[Array, Array] = run(
+        ZONEOUT_BACKWARD, (dy,), p, training, rng, None, window=window
+    )
     return gradients

@@ -6,6 +6,7 @@ import numpy.typing as npt
 
 from ._arrays import Array
 from ._rng import RNGLike
+from ._window import WindowLike
 from .pipeline import run
 from .variants import GAUSSIAN_DROPOUT, GAUSSIAN_NOISE
 
@@ -17,6 +18,7 @@ def gaussian_dropout(
     *,
     rng: RNGLike = None,
     out: Array | None = None,
+    window: WindowLike | None = None,
 ) -> Array:
     """Multiply with Gaussian noise of mean 1: ``x * (1 + sigma * z)``, sigma = sqrt(p / (1 - p)).
 
@@ -37,6 +39,8 @@ def gaussian_dropout(
         As for `dropout`; but an element takes two positions of the stream.
     out : ndarray, optional
         Where the result goes: of x's shape and dtype; `x` itself, or memory of its own.
+    window : pair of tuple of int, optional
+        As for `dropout`.
 
     Returns
     -------
@@ -49,7 +53,7 @@ def gaussian_dropout(
     TypeError
         As for `dropout`.
     ValueError
-        `p` outside [0, 1), `out` as for `dropout`.
+        `p` outside [0, 1), `out` and `window` as for `dropout`.
     OverflowError
         The positions needed pass the end of the stream, 2**64.
 
@@ -78,7 +82,7 @@ def gaussian_dropout(
     >>> print(f"{y.mean():.3f} {y.var():.2f}")
     1.000 0.25
     """
-    result: Array = run(GAUSSIAN_DROPOUT, (x,), p, training, rng, out)
+    result: Array = run(GAUSSIAN_DROPOUT, (x,), p, training, rng, out, window=window)
     return result
 
 
@@ -89,6 +93,7 @@ def gaussian_noise(
     *,
     rng: RNGLike = None,
     out: Array | None = None,
+    window: WindowLike | None = None,
 ) -> Array:
     """Add Gaussian noise: ``x + std * z``.
 
@@ -104,6 +109,8 @@ def gaussian_noise(
         As for `dropout`; but an element takes two positions of the stream.
     out : ndarray, optional
         Where the result goes: of x's shape and dtype; `x` itself, or memory of its own.
+    window : pair of tuple of int, optional
+        As for `dropout`.
 
     Returns
     -------
@@ -116,8 +123,8 @@ def gaussian_noise(
     TypeError
         `std` is no real number; otherwise as for `dropout`.
     ValueError
-        `std` is negative, or not finite in float32 (for float64 arrays in float64); `out` as for
-        `dropout`.
+        `std` is negative, or not finite in float32 (for float64 arrays in float64); `out`
+        and `window` as for `dropout`.
     OverflowError
         The positions needed pass the end of the stream, 2**64.
 
@@ -141,5 +148,5 @@ def gaussian_noise(
     >>> fastdrop.gaussian_noise(np.float32([1, 2]), 1, training=False)
     array([1., 2.], dtype=float32)
     """
-    result: Array = run(GAUSSIAN_NOISE, (x,), std, training, rng, out)
+    result: Array = run(GAUSSIAN_NOISE, (x,), std, training, rng, out, window=window)
     return result

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ from ._arrays import Array
 from ._bias import as_bias, check_activation, lengthened
 from ._plan import Rate, kept_scale, make_block_plan
 from ._rng import RNGLike, check_repeatable, check_unused, default_generator, resolve
+from ._window import Place, Window, WindowLike, check_window, place_of
 from .backends.call import Bias, Call, room_for, steps_of
 from .variants import Variant
 
@@ -54,21 +55,16 @@ def run(
     out: Array | None,
     *option: object,
     act: tuple[object, npt.ArrayLike | None] | None = None,
+    window: WindowLike | None = None,
 ) -> Any:
     """The work of a public function; several results are a tuple.
 
-    `option` is what the variant's decisions depend on, `act` an activation and its bias.
+    `option` is what the variant's decisions depend on, `act` an activation and its bias. With a
+    `window` the operands are parts of larger arrays, and so are their decisions.
     """
     names = variant.operands
-    x = _arrays.as_input(operands[0], names[0])
-    kind = _arrays.kind_of(x.dtype, names[0])
-    reads = [x]
-    for value, name in zip(operands[1:], names[1:], strict=True):
-        reads.append(_arrays.as_operand_like(value, x, name, names[0]))
-    rate = variant.rate(p, kind)
-    decisions = None if variant.decisions is None else variant.decisions(x, *option)
-    activation = None if act is None else _activation(act, x)
-    training = _arrays.check_flag(training, "training")
+    found = checked(variant, operands, p, training, *option, act=act, window=window)
+    x, reads, kind, rate, decisions, activation, training, part = found
     target = None
     if out is not None:
         target = _arrays.check_out(out, x, names[0])
@@ -78,13 +74,21 @@ def run(
             _arrays.check_apart(activation[1], target, "bias")
     if variant.repeats and training:
         check_repeatable(rng)
-    draws = training and x.size > 0
+    draws = training and (x if part is None else part.whole).size > 0
+    place = None
+    if draws and part is not None:
+        place = place_of(decisions or part.shape, x.shape, part.start)
     if not draws:
         check_unused(rng)
-        if variant.evaluation is None or (not x.size and variant.operation == "scale"):
-            if target is not None and target is not x:
-                np.copyto(target, x)
-            return _arrays.itself(operands[0], x) if out is None else out
+    elif place is not None and not x.size:
+        # There is nothing to compute, but whoever has the other parts reserves as much.
+        place.key(rng, variant.positions)
+        draws = False
+    unchanged = variant.evaluation is None or (not x.size and variant.operation == "scale")
+    if unchanged and not draws:
+        if target is not None and target is not x:
+            np.copyto(target, x)
+        return _arrays.itself(operands[0], x) if out is None else out
     if target is None:
         writes = [np.empty_like(x, subok=False) for _ in range(variant.results)]
     else:
@@ -94,8 +98,12 @@ def run(
         results = tuple([_arrays.storage(array, kind) for array in writes])
         extra = None if activation is None else (activation[0], lengthened(activation[1], x, kind))
         if draws:
-            shape = None if decisions is None else _arrays.storage_shape(decisions, x)
-            apply(variant, sources, results, kind, rate, rng, shape, extra)
+            shape = None
+            if place is None and decisions is not None:
+                shape = _arrays.storage_shape(decisions, x)
+            elif place is not None and place.steps is not None:
+                place = place._replace(steps=_arrays.storage_shape(place.steps, x))
+            apply(variant, sources, results, kind, rate, rng, shape, extra, place)
         elif variant.evaluation is not None:
             numbers = variant.evaluation.numbers(p, kind)
             call = Call(variant.evaluation.operation, kind, sources, results, numbers)
@@ -103,6 +111,47 @@ def run(
     if out is not None:
         return out
     return writes[0] if variant.results == 1 else tuple(writes)
+
+
+class Checked(NamedTuple):
+    """The arguments of a call, each of which is what it has to be."""
+
+    x: Array
+    """The first operand."""
+    reads: list[Array]
+    kind: str
+    rate: Rate
+    decisions: tuple[int, ...] | None
+    """Their shape; None for each element of the whole by itself."""
+    activation: tuple[str, Array | None] | None
+    training: bool
+    part: Window | None
+
+
+def checked(
+    variant: Variant,
+    operands: tuple[npt.ArrayLike, ...],
+    p: float,
+    training: bool,
+    *option: object,
+    act: tuple[object, npt.ArrayLike | None] | None = None,
+    window: WindowLike | None = None,
+) -> Checked:
+    """The arguments of `run`, but for `rng` and `out`."""
+    names = variant.operands
+    x = _arrays.as_input(operands[0], names[0])
+    kind = _arrays.kind_of(x.dtype, names[0])
+    reads = [x]
+    for value, name in zip(operands[1:], names[1:], strict=True):
+        reads.append(_arrays.as_operand_like(value, x, name, names[0]))
+    part = None if window is None else check_window(window, x.shape, names[0])
+    rate = variant.rate(p, kind)
+    decisions = None
+    if variant.decisions is not None:
+        decisions = variant.decisions(x if part is None else part.whole, *option)
+    activation = None if act is None else _activation(act, x)
+    training = _arrays.check_flag(training, "training")
+    return Checked(x, reads, kind, rate, decisions, activation, training, part)
 
 
 def _activation(act: tuple[object, npt.ArrayLike | None], x: Array) -> tuple[str, Array | None]:
@@ -127,11 +176,13 @@ def apply(
     rng: RNGLike,
     decisions: tuple[int, ...] | None = None,
     act: tuple[str, Bias] | None = None,
+    place: Place | None = None,
 ) -> None:
     """The last steps: reserve positions, and compute.
 
     Arrays are checked, and as backends take them: 16-bit floats are uint16. `decisions` has an axis
-    for each of theirs; None is a decision for each element.
+    for each of theirs; None is a decision for each element. A `place` says more: where the
+    decisions of a part of a larger array are.
     """
     plan, numbers = rate
     x = reads[0]
@@ -141,12 +192,14 @@ def apply(
         mask_shape = (*decisions[: -variant.block_axes], *lengths)
         apply_blocks(x, writes[0], kind, numbers[0], lengths, block, rng, mask_shape)
         return
-    n, steps, mask = x.size, None, None
-    if decisions is not None and decisions != x.shape:
-        n, steps = math.prod(decisions), steps_of(decisions)
-        if plan is not None:
-            mask = room_for(n)
-    key = resolve(rng, variant.positions * n)
+    if place is None:
+        place = place_of(decisions or x.shape, x.shape)
+    steps, mask = place.steps, None
+    if plan is not None and steps is not None:
+        own = math.prod(n if step else 1 for n, step in zip(x.shape, steps, strict=True))
+        if own < x.size:
+            mask = room_for(own)
+    key = place.key(rng, variant.positions)
     _compute(Call(variant.operation, kind, reads, writes, numbers, key, plan, steps, mask), act)
 
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from ._arrays import Array
 from ._rng import RNGLike
+from ._window import WindowLike
 from .decisions import DataFormat, PathMode
 from .pipeline import run
 from .variants import DROP_PATH, DROPOUT1D, DROPOUT2D, DROPOUT3D, VARIATIONAL_DROPOUT
@@ -24,6 +25,7 @@ def dropout1d(
     rng: RNGLike = None,
     out: Array | None = None,
     data_format: DataFormat = "channels_first",
+    window: WindowLike | None = None,
 ) -> Array:
     """Drop whole channels of sequences: spatial dropout.
 
@@ -40,6 +42,8 @@ def dropout1d(
         As for `dropout`; the mask takes one position for each sample and channel.
     data_format : {"channels_first", "channels_last"}, default "channels_first"
         Where the channels' axis is.
+    window : pair of tuple of int, optional
+        As for `dropout`.
 
     Returns
     -------
@@ -51,8 +55,8 @@ def dropout1d(
     TypeError
         As for `dropout`.
     ValueError
-        `x` has not 2 or 3 axes; an unknown `data_format`; `p` outside [0, 1]; `out` as for
-        `dropout`.
+        `x` has not 2 or 3 axes; an unknown `data_format`; `p` outside [0, 1]; `out`
+        and `window` as for `dropout`.
     OverflowError
         The positions needed pass the end of the stream, 2**64.
 
@@ -72,7 +76,7 @@ def dropout1d(
            [2., 2., 2.],
            [0., 0., 0.]], dtype=float32)
     """
-    result: Array = run(DROPOUT1D, (x,), p, training, rng, out, data_format)
+    result: Array = run(DROPOUT1D, (x,), p, training, rng, out, data_format, window=window)
     return result
 
 
@@ -84,6 +88,7 @@ def dropout2d(
     rng: RNGLike = None,
     out: Array | None = None,
     data_format: DataFormat = "channels_first",
+    window: WindowLike | None = None,
 ) -> Array:
     """Drop whole channels of images: spatial dropout.
 
@@ -101,6 +106,8 @@ def dropout2d(
         As for `dropout`; the mask takes one position for each sample and channel.
     data_format : {"channels_first", "channels_last"}, default "channels_first"
         Where the channels' axis is.
+    window : pair of tuple of int, optional
+        As for `dropout`.
 
     Returns
     -------
@@ -112,8 +119,8 @@ def dropout2d(
     TypeError
         As for `dropout`.
     ValueError
-        `x` has not 3 or 4 axes; an unknown `data_format`; `p` outside [0, 1]; `out` as for
-        `dropout`.
+        `x` has not 3 or 4 axes; an unknown `data_format`; `p` outside [0, 1]; `out`
+        and `window` as for `dropout`.
     OverflowError
         The positions needed pass the end of the stream, 2**64.
 
@@ -133,7 +140,7 @@ def dropout2d(
     >>> bool(np.all(y == y[:, :, :1, :1]))
     True
     """
-    result: Array = run(DROPOUT2D, (x,), p, training, rng, out, data_format)
+    result: Array = run(DROPOUT2D, (x,), p, training, rng, out, data_format, window=window)
     return result
 
 
@@ -145,6 +152,7 @@ def dropout3d(
     rng: RNGLike = None,
     out: Array | None = None,
     data_format: DataFormat = "channels_first",
+    window: WindowLike | None = None,
 ) -> Array:
     """Drop whole channels of volumes: spatial dropout.
 
@@ -161,6 +169,8 @@ def dropout3d(
         As for `dropout`; the mask takes one position for each sample and channel.
     data_format : {"channels_first", "channels_last"}, default "channels_first"
         Where the channels' axis is.
+    window : pair of tuple of int, optional
+        As for `dropout`.
 
     Returns
     -------
@@ -172,8 +182,8 @@ def dropout3d(
     TypeError
         As for `dropout`.
     ValueError
-        `x` has not 4 or 5 axes; an unknown `data_format`; `p` outside [0, 1]; `out` as for
-        `dropout`.
+        `x` has not 4 or 5 axes; an unknown `data_format`; `p` outside [0, 1]; `out`
+        and `window` as for `dropout`.
     OverflowError
         The positions needed pass the end of the stream, 2**64.
 
@@ -192,7 +202,7 @@ def dropout3d(
     array([[0., 2., 2.],
            [0., 2., 2.]], dtype=float32)
     """
-    result: Array = run(DROPOUT3D, (x,), p, training, rng, out, data_format)
+    result: Array = run(DROPOUT3D, (x,), p, training, rng, out, data_format, window=window)
     return result
 
 
@@ -207,6 +217,7 @@ def variational_dropout(
     rng: RNGLike = None,
     out: Array | None = None,
     time_axis: int = 1,
+    window: WindowLike | None = None,
 ) -> Array:
     """Drop features of sequences, the same ones in all time steps: variational or locked dropout.
 
@@ -222,6 +233,8 @@ def variational_dropout(
         As for `dropout`; the mask takes one position for each element of a time step.
     time_axis : int, default 1
         The axis of x's time steps; negative numbers count from the end.
+    window : pair of tuple of int, optional
+        As for `dropout`.
 
     Returns
     -------
@@ -233,7 +246,7 @@ def variational_dropout(
     TypeError
         `time_axis` is not an integer; otherwise as for `dropout`.
     ValueError
-        `x` has no such axis; `p` outside [0, 1]; `out` as for `dropout`.
+        `x` has no such axis; `p` outside [0, 1]; `out` and `window` as for `dropout`.
     OverflowError
         The positions needed pass the end of the stream, 2**64.
 
@@ -253,7 +266,7 @@ def variational_dropout(
            [0., 2., 2., 0.],
            [0., 2., 2., 0.]], dtype=float32)
     """
-    result: Array = run(VARIATIONAL_DROPOUT, (x,), p, training, rng, out, time_axis)
+    result: Array = run(VARIATIONAL_DROPOUT, (x,), p, training, rng, out, time_axis, window=window)
     return result
 
 
@@ -265,6 +278,7 @@ def drop_path(
     rng: RNGLike = None,
     out: Array | None = None,
     mode: PathMode = "row",
+    window: WindowLike | None = None,
 ) -> Array:
     """Drop whole samples of a residual branch's output: stochastic depth.
 
@@ -281,6 +295,8 @@ def drop_path(
         minus the survival probability of the paper.
     mode : {"row", "batch"}, default "row"
         "row" decides for each sample, "batch" once.
+    window : pair of tuple of int, optional
+        As for `dropout`.
 
     Returns
     -------
@@ -292,8 +308,8 @@ def drop_path(
     TypeError
         As for `dropout`.
     ValueError
-        `x` has no axis and `mode` is "row"; an unknown `mode`; `p` outside [0, 1]; `out` as
-        for `dropout`.
+        `x` has no axis and `mode` is "row"; an unknown `mode`; `p` outside [0, 1];
+        `out` and `window` as for `dropout`.
     OverflowError
         The positions needed pass the end of the stream, 2**64.
 
@@ -313,5 +329,5 @@ def drop_path(
            [2., 2., 2.],
            [0., 0., 0.]], dtype=float32)
     """
-    result: Array = run(DROP_PATH, (x,), p, training, rng, out, mode)
+    result: Array = run(DROP_PATH, (x,), p, training, rng, out, mode, window=window)
     return result

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from ._arrays import Array
 from ._rng import RNGLike
+from ._window import WindowLike
 from .pipeline import run
 from .variants import ATTENTION_DROPOUT, DROP_CONNECT, EMBEDDING_DROPOUT
 
@@ -20,6 +21,7 @@ def drop_connect(
     *,
     rng: RNGLike = None,
     out: Array | None = None,
+    window: WindowLike | None = None,
 ) -> Array:
     """Drop weights, that is connections, instead of activations: DropConnect.
 
@@ -33,6 +35,8 @@ def drop_connect(
         Weights of any shape. Dtypes as for `dropout`.
     p, training, rng, out
         As for `dropout`. (The paper writes p for keeping.)
+    window : pair of tuple of int, optional
+        As for `dropout`.
 
     Returns
     -------
@@ -44,7 +48,7 @@ def drop_connect(
     TypeError
         As for `dropout`.
     ValueError
-        `p` outside [0, 1]; `out` as for `dropout`.
+        `p` outside [0, 1]; `out` and `window` as for `dropout`.
     OverflowError
         The positions needed pass the end of the stream, 2**64.
 
@@ -63,7 +67,7 @@ def drop_connect(
     array([[0., 0., 2., 0.],
            [0., 2., 0., 0.]], dtype=float32)
     """
-    result: Array = run(DROP_CONNECT, (w,), p, training, rng, out)
+    result: Array = run(DROP_CONNECT, (w,), p, training, rng, out, window=window)
     return result
 
 
@@ -74,6 +78,7 @@ def embedding_dropout(
     *,
     rng: RNGLike = None,
     out: Array | None = None,
+    window: WindowLike | None = None,
 ) -> Array:
     """Drop whole rows of an embedding table: words.
 
@@ -86,6 +91,8 @@ def embedding_dropout(
         Of shape (words, width). Dtypes as for `dropout`.
     p, training, rng, out
         As for `dropout`; the mask takes one position for each row.
+    window : pair of tuple of int, optional
+        As for `dropout`.
 
     Returns
     -------
@@ -97,7 +104,7 @@ def embedding_dropout(
     TypeError
         As for `dropout`.
     ValueError
-        `table` has not 2 axes; `p` outside [0, 1]; `out` as for `dropout`.
+        `table` has not 2 axes; `p` outside [0, 1]; `out` and `window` as for `dropout`.
     OverflowError
         The positions needed pass the end of the stream, 2**64.
 
@@ -118,7 +125,7 @@ def embedding_dropout(
            [2., 2., 2.],
            [0., 0., 0.]], dtype=float32)
     """
-    result: Array = run(EMBEDDING_DROPOUT, (table,), p, training, rng, out)
+    result: Array = run(EMBEDDING_DROPOUT, (table,), p, training, rng, out, window=window)
     return result
 
 
@@ -129,6 +136,7 @@ def attention_dropout(
     *,
     rng: RNGLike = None,
     out: Array | None = None,
+    window: WindowLike | None = None,
 ) -> Array:
     """Drop attention weights, after the softmax and before they meet the values.
 
@@ -141,6 +149,8 @@ def attention_dropout(
         Of any shape, such as (samples, heads, queries, keys). Dtypes as for `dropout`.
     p, training, rng, out
         As for `dropout`.
+    window : pair of tuple of int, optional
+        As for `dropout`.
 
     Returns
     -------
@@ -152,7 +162,7 @@ def attention_dropout(
     TypeError
         As for `dropout`.
     ValueError
-        `p` outside [0, 1]; `out` as for `dropout`.
+        `p` outside [0, 1]; `out` and `window` as for `dropout`.
     OverflowError
         The positions needed pass the end of the stream, 2**64.
 
@@ -170,5 +180,5 @@ def attention_dropout(
     array([[0. , 0. , 0.5, 0. ],
            [0. , 0.5, 0. , 0. ]], dtype=float32)
     """
-    result: Array = run(ATTENTION_DROPOUT, (weights,), p, training, rng, out)
+    result: Array = run(ATTENTION_DROPOUT, (weights,), p, training, rng, out, window=window)
     return result

@@ -57,10 +57,10 @@ _HALVES: Final = (torch.float16, torch.bfloat16)
 def taken(x: torch.Tensor) -> bool:
     """Whether `x` is of a kind that is computed here; asks nothing that a tracer does not know."""
     plain = x.dtype in KINDS and x.device.type == "cpu" and x.layout is torch.strided
-    return plain and not x.is_nested and (type(x) in PLAIN or not _is_distributed(x))
+    return plain and not x.is_nested and (type(x) in PLAIN or not is_distributed(x))
 
 
-def _is_distributed(x: torch.Tensor) -> bool:
+def is_distributed(x: torch.Tensor) -> bool:
     """Whether `x` is a DTensor, whose shards PyTorch's own operators know of."""
     kind = type(x)
     return kind.__name__ == "DTensor" and kind.__module__.startswith("torch.distributed")
@@ -68,7 +68,7 @@ def _is_distributed(x: torch.Tensor) -> bool:
 
 def kind_of(x: torch.Tensor) -> str:
     """What `taken` asks for, for errors."""
-    kind = "a DTensor, " if _is_distributed(x) else "a nested tensor, " if x.is_nested else ""
+    kind = "a DTensor, " if is_distributed(x) else "a nested tensor, " if x.is_nested else ""
     return f"{kind}dtype {x.dtype}, device {x.device}, layout {x.layout}"
 
 

@@ -14,7 +14,7 @@ from fastdrop._rng import Key
 from fastdrop.variants import DROPOUT, Variant
 
 from ._autograd import apply_in_place, drawn, intercepted, is_ordinary, keepable, records
-from ._bridge import check_stored, has_memory, kind_of, readable, taken, tensor_size
+from ._bridge import check_stored, has_memory, is_distributed, kind_of, readable, taken, tensor_size
 from ._draw import Draw, Form, compute, decisions, is_act, is_drawn, positions, shape_of
 from ._keys import key_for, word_for
 from ._ops import key_tensor
@@ -118,6 +118,12 @@ def _unusual(
     if not isinstance(x, torch.Tensor):
         return None
     if not taken(x):
+        if is_distributed(x):
+            from . import _distributed  # at first use: it imports a large part of PyTorch
+
+            y = _distributed.call(x, p, inplace, generator, seed, variant, form)
+            if y is not None:
+                return y
         if generator is None and seed is None:
             return None
         raise NotImplementedError(

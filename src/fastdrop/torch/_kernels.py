@@ -18,12 +18,12 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
-from torch.compiler import is_exporting
+from torch.compiler import is_compiling, is_exporting
 
 from fastdrop.variants import ALPHA_DROPOUT, DROPOUT, Variant
 
 from ._autograd import apply
-from ._bridge import PLAIN, drawn_tensor, taken
+from ._bridge import PLAIN, drawn_tensor, is_distributed, taken
 from ._call import call
 from ._private import (
     FakeTensor,
@@ -63,6 +63,11 @@ def is_ours(x: Any) -> bool:
     return type(x) in TRACED and not is_exporting()
 
 
+def is_shared_out(x: Any) -> bool:
+    """Whether `x` is a DTensor whose shards may be computed here."""
+    return is_distributed(x) and not transforms_active() and not is_compiling()
+
+
 @contextmanager
 def below(x: Tensor) -> Iterator[None]:
     """As it is below PyTorch's operators, for what is done there with `x`.
@@ -86,7 +91,7 @@ def _shared(x: Tensor) -> tuple[int, ...] | None:
 
 def drop(x: Tensor, p: float, inplace: bool, variant: Variant, features: bool) -> Tensor | None:
     """A draw of `x`, or None where it is PyTorch's."""
-    if not 0.0 < p < 1.0 or not is_ours(x) or x.numel() == 0:
+    if not 0.0 < p < 1.0 or not (is_ours(x) or is_shared_out(x)) or x.numel() == 0:
         return None
     form = _shared(x) if features else None
     if features and form is None:

@@ -11,10 +11,13 @@ from torch import Tensor
 from torch.compiler import is_compiling
 from torch.overrides import handle_torch_function
 
+from fastdrop._window import WindowLike
+
 from ._autograd import apply
 from ._bridge import drawn_tensor, overridden
 from ._call import call
 from ._seeding import WORD, AnyGenerator, Seed
+from ._windows import windowed
 
 __all__ = ["dropout", "dropout1d", "dropout2d", "dropout3d"]
 
@@ -25,9 +28,9 @@ _features, _features_ = torch.feature_dropout, torch.feature_dropout_
 
 def hand_over(function: Callable[..., Tensor], input: Tensor, *arguments: Any) -> Tensor:
     """Leave the call to a tensor-like class, or to a mode, that overrides functions."""
-    names = ("p", "training", "inplace", "generator", "seed")
+    names = ("p", "training", "inplace", "generator", "seed", "window")
     result: Tensor = handle_torch_function(
-        function, (input,), input, **dict(zip(names, arguments, strict=True))
+        function, (input,), input, **dict(zip(names, arguments, strict=False))
     )
     return result
 
@@ -68,6 +71,7 @@ def dropout(
     *,
     generator: AnyGenerator = None,
     seed: Seed = None,
+    window: WindowLike | None = None,
 ) -> Tensor:
     """Set elements of a tensor to zero at random, and scale the others: PyTorch's `dropout`.
 
@@ -91,6 +95,10 @@ def dropout(
         generator of the CPU.
     seed : int or fastdrop.Key, optional
         Gives the same mask in every call: that of ``fastdrop.dropout(x, p, rng=seed)``.
+    window : pair of tuple of int, optional
+        ``(shape, start)``: `input` is the part of a tensor of that shape that begins at the index
+        `start`, and gets its part of the mask that the whole tensor gets; its gradient, too. A
+        `DTensor` needs none: its shards get their parts of the whole's mask.
 
     Returns
     -------
@@ -102,13 +110,15 @@ def dropout(
     ------
     ValueError
         `p` is not between 0 and 1; both `generator` and `seed` are given; a seed outside
-        0..2**64-1.
+        0..2**64-1; `window` as for `fastdrop.dropout`.
     TypeError
         An argument has the wrong type.
     RuntimeError
         A tensor that PyTorch does not let be written to in place.
     NotImplementedError
-        `generator` or `seed` for a tensor that is left to PyTorch.
+        `generator`, `seed` or `window` for a tensor that is left to PyTorch; `window` within the
+        transforms of `torch.func`; a `DTensor` that is placed in a way that no part of the mask is
+        known for.
 
     Notes
     -----
@@ -129,15 +139,28 @@ def dropout(
     >>> y.sum().backward()
     >>> torch.equal(x.grad, y)
     True
+
+    The second half of a tensor alone, with its part of the mask:
+
+    >>> fastdrop.torch.dropout(torch.ones(4), 0.5, seed=1, window=((8,), (4,)))
+    tensor([0., 2., 0., 0.])
     """
-    if training is True and generator is None and seed is None and not is_compiling():
+    if (
+        training is True
+        and generator is None
+        and seed is None
+        and window is None
+        and not is_compiling()
+    ):
         y = drawn_tensor(input, p, inplace, WORD, apply)
         if y is not None:
             return y
     if overridden((input,)):
-        return hand_over(dropout, input, p, training, inplace, generator, seed)
+        return hand_over(dropout, input, p, training, inplace, generator, seed, window)
     if type(p) is not float or not 0.0 <= p <= 1.0:
         p = probability(p, "dropout")
+    if window is not None:
+        return windowed(input, p, training, inplace, generator, seed, window)
     if training is True and p != 0.0:
         y = call(input, p if type(p) is float else float(p), inplace, generator, seed)
         if y is not None:

@@ -1,0 +1,282 @@
+"""Dask arrays: the bits of the NumPy functions, for every chunking and every scheduler."""
+
+from __future__ import annotations
+
+import inspect
+import pickle
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fresh import output
+
+import fastdrop
+from fastdrop import Generator, Key
+from fastdrop.variants import VARIANTS
+
+dask = pytest.importorskip("dask", reason="Dask is not installed")
+da = pytest.importorskip("dask.array", reason="Dask's arrays need NumPy and more")
+
+import fastdrop.dask  # noqa: E402
+
+KEY = Key(7, 8, 9)
+SHAPE = (6, 5, 8, 7)
+X = np.random.default_rng(1).standard_normal(SHAPE).astype(np.float32)
+CHUNKS: tuple[Any, ...] = (-1, 3, (1, 5, 8, 7), (6, 2, 3, 7), ((1, 0, 5), 5, (7, 1), (2, 2, 3)))
+
+# What each is called with after its operands; those with axes of their own get that many.
+CASES: dict[str, tuple[int, tuple[Any, ...], dict[str, Any]]] = {
+    "alpha_dropout": (4, (0.3,), {}),
+    "attention_dropout": (4, (0.3,), {}),
+    "bias_act_dropout": (4, (np.linspace(-1, 1, 7, dtype=np.float32), "gelu", 0.3), {}),
+    "drop_connect": (4, (0.3,), {}),
+    "drop_path": (4, (0.3,), {}),
+    "dropout": (4, (0.3,), {}),
+    "dropout1d": (3, (0.3,), {}),
+    "dropout2d": (4, (0.3,), {"data_format": "channels_last"}),
+    "dropout3d": (4, (0.3,), {}),
+    "dropout_add": (4, (X[::-1].copy(), 0.3), {}),
+    "embedding_dropout": (2, (0.3,), {}),
+    "feature_alpha_dropout": (4, (0.3,), {}),
+    "gaussian_dropout": (4, (0.3,), {}),
+    "gaussian_noise": (4, (0.3,), {}),
+    "variational_dropout": (4, (0.3,), {"time_axis": -2}),
+    "zoneout": (4, (X[::-1].copy(), 0.3), {}),
+}
+
+
+def lazy(value: Any, chunks: Any) -> Any:
+    if not isinstance(value, np.ndarray):
+        return value
+    return da.from_array(value, chunks if value.shape == SHAPE else -1)
+
+
+def of_axes(axes: int, chunks: Any) -> tuple[np.ndarray, Any]:
+    x = X[(0,) * (4 - axes)]
+    return x, da.from_array(x, chunks if isinstance(chunks, int) else chunks[4 - axes :])
+
+
+@pytest.mark.parametrize("chunks", CHUNKS, ids=str)
+@pytest.mark.parametrize("name", CASES)
+def test_the_bits_of_the_whole_array(name: str, chunks: Any) -> None:
+    axes, rest, options = CASES[name]
+    x, blocks = of_axes(axes, chunks)
+    wanted = getattr(fastdrop, name)(x, *rest, rng=KEY, **options)
+    y = getattr(fastdrop.dask, name)(blocks, *(lazy(v, 4) for v in rest), rng=KEY, **options)
+    assert y.shape == x.shape
+    assert y.dtype == x.dtype
+    assert y.chunks == blocks.chunks
+    assert type(y._meta) is np.ndarray
+    got = y.compute(scheduler="threads")
+    assert got.tobytes() == wanted.tobytes()
+    assert y.compute(scheduler="synchronous").tobytes() == wanted.tobytes()
+    evaluated = getattr(fastdrop.dask, name)(
+        blocks, *(lazy(v, 4) for v in rest), training=False, rng=KEY, **options
+    )
+    plain = getattr(fastdrop, name)(x, *rest, training=False, rng=KEY, **options)
+    assert (evaluated is blocks) == (plain is x)
+    assert evaluated.compute(scheduler="synchronous").tobytes() == plain.tobytes()
+
+
+def test_every_variant_that_takes_windows_is_here() -> None:
+    names = {v.function for v in VARIANTS if not v.block_axes and "_backward" not in v.function}
+    assert set(CASES) == names
+    assert set(fastdrop.dask.__all__) == names | {"dropout_mask"}
+    for name in names:  # the NumPy functions' arguments, in their order
+        ours = list(inspect.signature(getattr(fastdrop.dask, name)).parameters)
+        theirs = list(inspect.signature(getattr(fastdrop, name)).parameters)
+        assert ours == [argument for argument in theirs if argument not in ("out", "window")]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float64"])
+def test_other_dtypes(dtype: str) -> None:
+    x = X.astype(dtype)
+    y = fastdrop.dask.dropout(da.from_array(x, 4), 0.5, rng=KEY)
+    assert y.dtype == x.dtype
+    assert np.array_equal(y.compute(scheduler="threads"), fastdrop.dropout(x, 0.5, rng=KEY))
+
+
+@pytest.mark.parametrize("noise_shape", [(6, 1, 8, 1), (1,), (None, 5, 1, None)])
+@pytest.mark.parametrize("mode", ["inverted", "standard"])
+def test_shared_decisions_are_shared_across_blocks(noise_shape: Any, mode: Any) -> None:
+    options = {"noise_shape": noise_shape, "mode": mode}
+    y = fastdrop.dask.dropout(da.from_array(X, (4, 2, 3, 5)), 0.5, rng=KEY, **options)
+    wanted = fastdrop.dropout(X, 0.5, rng=KEY, **options)
+    assert np.array_equal(y.compute(scheduler="threads"), wanted)
+
+
+@pytest.mark.parametrize("chunks", ["auto", 3, ((1, 3), (2, 0, 3)), (-1, 2)])
+def test_masks(chunks: Any) -> None:
+    mask = fastdrop.dask.dropout_mask((4, 5), 0.3, rng=KEY, chunks=chunks)
+    assert mask.dtype == bool
+    wanted = fastdrop.dropout_mask((4, 5), 0.3, rng=KEY)
+    assert np.array_equal(mask.compute(scheduler="threads"), wanted)
+    one = fastdrop.dask.dropout_mask(9, rng=1)
+    assert np.array_equal(one.compute(scheduler="threads"), fastdrop.dropout_mask(9, rng=1))
+
+
+def test_names_follow_from_what_is_computed() -> None:
+    x = da.from_array(X, 3, name="x")
+
+    def names(rng: Any = KEY, p: Any = 0.3, **options: Any) -> tuple[str, ...]:
+        return (fastdrop.dask.dropout(x, p, rng=rng, **options).name,)
+
+    assert names() == names()
+    assert names(1) == names(Key(1))
+    code = f"""
+        import dask.array as da, numpy as np, fastdrop.dask
+        x = da.zeros({SHAPE}, dtype="f4", chunks=3, name="x")
+        print(fastdrop.dask.dropout(x, 0.3, rng=fastdrop.Key(7, 8, 9)).name)
+    """
+    assert output(code) == names()[0]
+    different = [
+        names(), names(Key(7, 8, 10)), names(p=0.4), names(noise_shape=(1,)), names(training=False,
+        mode="standard"), names(mode="standard"),
+        (fastdrop.dask.alpha_dropout(x, 0.3, rng=KEY).name,),
+        (fastdrop.dask.dropout(x.rechunk(2), 0.3, rng=KEY).name,),
+    ]  # fmt: skip
+    assert len(set(different)) == len(different)
+    assert names()[0].startswith("fastdrop-dropout-")
+
+
+def test_positions_are_reserved_where_the_graph_is_made() -> None:
+    ours, theirs = Generator(1), Generator(1)
+    x = da.from_array(X, 3)
+    first = fastdrop.dask.dropout(x, rng=ours)
+    second = fastdrop.dask.gaussian_dropout(x, 0.2, rng=ours)
+    third = fastdrop.dask.dropout2d(x, rng=ours)
+    wanted = [
+        fastdrop.dropout(X, rng=theirs),
+        fastdrop.gaussian_dropout(X, 0.2, rng=theirs),
+        fastdrop.dropout2d(X, rng=theirs),
+    ]
+    assert ours.state == theirs.state
+    for y, want in zip((first, second, third), wanted, strict=True):
+        for _ in range(2):
+            assert np.array_equal(y.compute(scheduler="threads"), want)
+    assert ours.state == theirs.state
+    fastdrop.dask.dropout(x, training=False, rng=ours)
+    fastdrop.dask.dropout(da.zeros((0, 3)), rng=ours)
+    assert ours.state == theirs.state
+    fastdrop.manual_seed(3)
+    a = fastdrop.dask.dropout(x)
+    fastdrop.manual_seed(3)
+    assert np.array_equal(a.compute(scheduler="threads"), fastdrop.dropout(X))
+
+
+def test_blocks_are_pickled_without_the_rest() -> None:
+    y = fastdrop.dask.dropout(da.ones((10_000, 10_000), chunks=1000), 0.5, rng=1)
+    assert len(pickle.dumps(dict(y.__dask_graph__()))) < 1e6
+
+
+def test_errors() -> None:
+    x = da.from_array(X, 3)
+    with pytest.raises(TypeError, match=r"x has to be a Dask array, but got numpy.ndarray; "):
+        fastdrop.dask.dropout(X)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="residual has to be a Dask array"):
+        fastdrop.dask.dropout_add(x, X)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"chunks of known sizes.*compute_chunk_sizes"):
+        fastdrop.dask.dropout(x[x > 0])
+    with pytest.raises(TypeError, match="float16, bfloat16, float32 or float64, but got int"):
+        fastdrop.dask.dropout(x.astype(int))
+    with pytest.raises(TypeError, match="residual has to have x's dtype float32"):
+        fastdrop.dask.dropout_add(x, x.astype(float))
+    with pytest.raises(ValueError, match="h_old has to have h_new's shape"):
+        fastdrop.dask.zoneout(x, x[1:])
+    with pytest.raises(ValueError, match="bias has to have the shape"):
+        fastdrop.dask.bias_act_dropout(x, da.ones(3, dtype=np.float32, chunks=3))
+    with pytest.raises(ValueError, match=r"between 0 and 1, but got 1\.5"):
+        fastdrop.dask.dropout(x, 1.5)
+    with pytest.raises(ValueError, match="x has to have 2 or 3 axes"):
+        fastdrop.dask.dropout1d(x)
+    with pytest.raises(ValueError, match="broadcastable"):
+        fastdrop.dask.dropout(x, noise_shape=(2, 1))
+    with pytest.raises(TypeError, match="without a mask"):
+        fastdrop.dask.dropout(da.ma.masked_equal(x, 0))
+    generator = Generator(1)
+    with pytest.raises(ValueError, match="mode"):
+        fastdrop.dask.dropout(x, rng=generator, mode="other")  # type: ignore[arg-type]
+    assert generator.offset == 0
+
+
+def test_fastdrop_imports_no_dask() -> None:
+    code = """
+        import sys, fastdrop
+        print([m for m in ("dask", "distributed", "xarray") if m in sys.modules])
+    """
+    assert output(code) == "[]"
+
+
+@pytest.mark.parametrize("module", ["dask", "xarray"])
+def test_without_the_package(module: str) -> None:
+    code = f"""
+        import sys
+        sys.modules["{module}"] = None
+        try:
+            import fastdrop.{module}
+        except ImportError as error:
+            print(error)
+    """
+    assert "pip install 'fastdrop-kernels[dask]'" in output(code)
+
+
+@pytest.mark.heavy
+def test_the_example(tmp_path: Path) -> None:
+    example = Path(__file__).parents[1] / "examples" / "image_stack.py"
+    if not example.exists():
+        pytest.skip("an installed fastdrop is tested apart from its repository")
+    options = ("--images", "16", "--side", "64", "--samples", "3", "--memory", "1000")
+    done = subprocess.run(
+        [sys.executable, str(example), *options],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "100% Completed" in done.stdout
+    assert "image 8 alone, without Dask" in done.stdout
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Any]:
+    distributed = pytest.importorskip("distributed", reason="dask.distributed is not installed")
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster) as connected,
+    ):
+        yield connected
+
+
+@pytest.mark.heavy
+@pytest.mark.filterwarnings("ignore")  # distributed's own
+@pytest.mark.parametrize("name", ["dropout", "dropout2d", "zoneout", "gaussian_noise"])
+def test_two_worker_processes(client: Any, name: str) -> None:
+    axes, rest, options = CASES[name]
+    x, blocks = of_axes(axes, (2, 3, 5, 4))
+    y = getattr(fastdrop.dask, name)(blocks, *(lazy(v, 4) for v in rest), rng=KEY, **options)
+    wanted = getattr(fastdrop, name)(x, *rest, rng=KEY, **options)
+    got = client.compute(y).result()
+    assert np.array_equal(got, wanted)
+    who = client.who_has(client.persist(y))
+    assert len({worker for workers in who.values() for worker in workers}) <= 2
+
+
+@pytest.mark.heavy
+@pytest.mark.filterwarnings("ignore")
+def test_workers_that_come_and_go(client: Any) -> None:
+    """A block that is computed again, elsewhere, is the same block."""
+    y = fastdrop.dask.dropout(da.from_array(X, 2), 0.5, rng=KEY)
+    kept = client.persist(y)
+    client.run(lambda: None)
+    first = kept.compute()
+    client.restart()
+    assert np.array_equal(client.compute(y).result(), first)
+    assert np.array_equal(first, fastdrop.dropout(X, 0.5, rng=KEY))
