@@ -31,7 +31,7 @@ def word_chunks(n: int, key: Key) -> Iterator[np.ndarray]:
     in_block = draw.BLOCK // 2
     first = key.offset // draw.BLOCK
     for block in range(0, -(-n // in_block), BLOCKS):
-        fields, _ = draw._fields_and_words(key, first + block, BLOCKS)
+        fields, _ = draw._fields_and_words(key, draw._blocks(first + block, BLOCKS))
         words = fields.view("<u4").reshape(-1).astype(np.uint32, copy=False)
         yield from words[: n - block * in_block].reshape(-1, CHUNK)
 
