@@ -29,7 +29,8 @@ class Call(NamedTuple):
     operation: str
     plan: tuple[int, int]
     """Threshold and fraction, whose 64 bits are read as a signed number."""
-    numbers: tuple[float, float, float]
+    numbers: tuple[float, ...]
+    """Three, of which those behind an operation's own are 0."""
     decisions: tuple[int, ...]
     """The shape of the decisions: 1 along axes that share them."""
     whole: tuple[int, ...]
