@@ -124,6 +124,7 @@ include "_core_softmax.pxi"
 include "_core_products.pxi"
 include "_core_capi.pxi"
 include "_core_norm.pxi"
+include "_core_xla.pxi"
 
 
 # --- Instruction sets, threads, streaming ----------------------------------------------------------

@@ -1,0 +1,210 @@
+"""From a public function's arguments to a call of the primitive: `pipeline` for JAX's arrays.
+
+The declarations of `variants` say what is computed, and the same functions make rates and decisions
+of arguments. Everything that can be known while JAX traces is checked then.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Final, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from fastdrop import _arrays
+from fastdrop._arrays import Array
+from fastdrop._convert import type_name
+from fastdrop._plan import Rate
+from fastdrop._rng import Key, resolve
+from fastdrop.stream import Key as PlainKey
+from fastdrop.variants import Variant
+
+from ._primitive import Call, bind
+from ._registration import register
+
+RNG: TypeAlias = "jax.Array | Key | int | None"
+Window: TypeAlias = "tuple[Sequence[int], Sequence[int | jax.Array]] | None"
+
+# What a p that is known only at run time can be handed to the kernels for.
+_TRACED_P: Final = ("scale", "add", "select")
+_MAX_WORDS: Final = 4
+
+
+def run(
+    variant: Variant,
+    operands: tuple[Any, ...],
+    p: Any,
+    training: bool,
+    rng: RNG,
+    *option: object,
+    window: Window = None,
+) -> Any:
+    """The work of a public function."""
+    names = variant.operands
+    x = jnp.asarray(operands[0])
+    kind = _arrays.kind_of(x.dtype, names[0])
+    others = zip(operands[1:], names[1:], strict=True)
+    reads = [x, *(_operand_like(value, x, name, names[0]) for value, name in others)]
+    whole, start = (x.shape, None) if window is None else _check_window(window, x.shape)
+    # An array of the whole's shape with the memory of one element: what decisions depend on.
+    form: Array = np.broadcast_to(np.zeros((), x.dtype), whole)
+    decisions = whole if variant.decisions is None else variant.decisions(form, *option)
+    rate, traced = _rate(variant, p, kind)
+    if not _arrays.check_flag(training, "training"):
+        if variant.evaluation is None:
+            return x
+        rate = Rate(None, variant.evaluation.numbers(_static(p, traced), kind))
+        words, start, traced = np.zeros((1,), np.uint32), None, None
+        decisions, operation = whole, variant.evaluation.operation
+    else:
+        positions = math.prod(decisions) * (1 if rate.plan is not None else 2)
+        words, operation = _words(rng, positions), variant.operation
+    threshold, fraction = (0, 0) if rate.plan is None else rate.plan[:2]
+    numbers = (*rate.numbers, 0.0, 0.0, 0.0)[:3]
+    call = Call(
+        operation,
+        (threshold, fraction - 2**64 if fraction >= 2**63 else fraction),
+        numbers,
+        decisions or (1,),
+        whole or (1,),
+        start is not None,
+        traced is not None,
+    )
+    register()
+    given = [v for v in (words, start, traced) if v is not None]
+    if not x.ndim:
+        reads = [value.reshape(1) for value in reads]
+    results = [y.reshape(x.shape) for y in bind(call, *_alike(*given, *reads))]
+    return results[0] if variant.results == 1 else tuple(results)
+
+
+def _operand_like(value: Any, x: jax.Array, name: str, of: str) -> jax.Array:
+    array = jnp.asarray(value)
+    if array.dtype != x.dtype:
+        raise TypeError(f"{name} has to have {of}'s dtype {x.dtype}, but got {array.dtype}")
+    if array.shape != x.shape:
+        raise ValueError(f"{name} has to have {of}'s shape {x.shape}, but got {array.shape}")
+    return array
+
+
+def _rate(variant: Variant, p: Any, kind: str) -> tuple[Rate, jax.Array | None]:
+    """What is known of p now, and p itself where it is an array."""
+    if not isinstance(p, jax.Array):
+        return variant.rate(p, kind), None
+    if variant.operation not in _TRACED_P or not jnp.issubdtype(p.dtype, jnp.floating) or p.ndim:
+        raise TypeError(
+            f"the rate of {variant.function} has to be a real number"
+            f"{' or a scalar array' if variant.operation in _TRACED_P else ''}"
+            f", but got an array of dtype {p.dtype} and shape {p.shape}"
+        )
+    wide = p if p.dtype == jnp.float64 else p.astype(jnp.float32)
+    return variant.rate(0.0, kind), jax.lax.stop_gradient(wide)
+
+
+def _static(p: Any, traced: jax.Array | None) -> float:
+    if traced is not None:
+        raise TypeError(f"p has to be a real number in evaluation, but got {type_name(p)}")
+    number: float = p
+    return number
+
+
+# --- keys -----------------------------------------------------------------------------------------
+
+
+def _words(rng: Any, positions: int) -> Any:
+    """The words of a key, as the handler takes them: 1, 2, 4, or with an offset 6."""
+    if not isinstance(rng, jax.Array):
+        if isinstance(rng, (int, np.integer, Key, PlainKey)):
+            key = resolve(rng, positions)
+            values = [key.seed >> 32, key.seed, key.stream >> 32, key.stream]
+            values += [key.offset >> 32, key.offset]
+            return np.array([value & 0xFFFFFFFF for value in values], np.uint32)
+        if not isinstance(rng, np.ndarray):
+            raise TypeError(
+                "rng has to be a key of JAX, a fastdrop Key or an integer seed, "
+                f"but got {type_name(rng)}: a Generator's reserve(n) gives a Key"
+            )
+    if jnp.issubdtype(rng.dtype, jax.dtypes.prng_key):
+        if rng.ndim:
+            raise ValueError(f"rng has to be one key, but got keys of shape {rng.shape}: vmap them")
+        words = jax.random.key_data(rng).reshape(-1)
+    elif rng.dtype == jnp.uint32 and rng.ndim == 1 and rng.size:
+        words = jnp.asarray(rng)
+    else:
+        raise TypeError(
+            "rng has to be a key of JAX, typed or of one axis of uint32, a fastdrop Key or an "
+            f"integer seed, but got an array of dtype {rng.dtype} and shape {rng.shape}"
+        )
+    return words if words.size in (1, 2, 4) else _folded(words)
+
+
+def _folded(words: jax.Array) -> jax.Array:
+    """Four words of any number: those behind the fourth are added to the first by exclusive or."""
+    groups = jnp.pad(words, (0, -words.size % _MAX_WORDS)).reshape(-1, _MAX_WORDS)
+    result = groups[0]
+    for group in groups[1:]:
+        result = result ^ group
+    return result
+
+
+# --- parts of larger arrays -----------------------------------------------------------------------
+
+
+def _check_window(window: Any, part: tuple[int, ...]) -> tuple[tuple[int, ...], Any]:
+    """The whole's shape, and where the part begins, as the handler takes it; None for one axis."""
+    if not isinstance(window, (tuple, list)) or len(window) != 2:
+        raise TypeError(f"window has to be (shape, start), but got {window!r}")
+    whole, _ = _arrays.check_shape(tuple(window[0]))
+    start = tuple(window[1])
+    if not len(whole) == len(start) == len(part):
+        raise ValueError(
+            f"window has to have x's {len(part)} axes, but got shape {whole} and start {start}"
+        )
+    for first, n, length in zip(start, part, whole, strict=True):
+        known = not isinstance(first, jax.Array)
+        if known and (isinstance(first, bool) or not isinstance(first, (int, np.integer))):
+            raise TypeError(f"window's start has to be of integers, but got {first!r}")
+        if n > length or (known and not 0 <= first <= length - n):
+            raise ValueError(
+                f"window has to lie within its shape {whole}, but got start {start} and x's "
+                f"shape {part}"
+            )
+    if not start:
+        return whole, None
+    if all(not isinstance(first, jax.Array) for first in start) and max(start) < 2**31:
+        return whole, np.array(start, np.int32)
+    return whole, jnp.stack([jnp.asarray(first, _index_dtype()) for first in start])
+
+
+def _index_dtype() -> Any:
+    return jax.dtypes.canonicalize_dtype(np.int64)
+
+
+def _alike(*arguments: Any) -> list[Any]:
+    """Arguments that vary over the same axes of a mesh, inside of `jax.shard_map`.
+
+    A gradient with respect to an operand that is the same on all devices is then summed over them.
+    """
+    arrays = [jnp.asarray(value) for value in arguments]
+    varying = [_varying(value) for value in arrays]
+    union = frozenset[Any]().union(*varying)
+    return [
+        value if own == union else _vary(value, tuple(sorted(union - own, key=str)))
+        for value, own in zip(arrays, varying, strict=True)
+    ]
+
+
+def _varying(value: jax.Array) -> frozenset[Any]:
+    typeof = getattr(jax, "typeof", None)
+    return frozenset() if typeof is None else getattr(typeof(value), "vma", frozenset())
+
+
+def _vary(value: jax.Array, axes: tuple[Any, ...]) -> jax.Array:
+    if hasattr(jax.lax, "pcast"):
+        result: jax.Array = jax.lax.pcast(value, axes, to="varying")
+    else:
+        result = jax.lax.pvary(value, axes)
+    return result
