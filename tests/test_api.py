@@ -149,7 +149,7 @@ def test_importing_imports_little() -> None:
     code = """
         import sys
         import fastdrop
-        print([m for m in ("numba", "ml_dtypes", "scipy", "torch") if m in sys.modules])
+        print([m for m in ("jax", "keras", "numba", "ml_dtypes", "scipy", "torch") if m in sys.modules])
     """
     assert output(code) == "[]"
 

@@ -85,10 +85,15 @@ def _dropped_into(x: torch.Tensor, y: torch.Tensor, draw: Draw) -> None:
         backend.run(Call("scale", kind, (source,), (target,), (1.0,), steps=steps, mask=mask))
 
 
-def _gaussian_into(x: torch.Tensor, y: torch.Tensor, draw: Draw) -> None:
+def _noise_into(variant: Variant, x: torch.Tensor, y: torch.Tensor, draw: Draw) -> None:
     """The form is that of the positions: two for each variate, along a last axis of its own."""
     form = None if draw.form is None else draw.form[:-1]
-    _variant_into(variants.GAUSSIAN_DROPOUT, x, y, draw._replace(form=form))
+    _variant_into(variant, x, y, draw._replace(form=form))
+
+
+def _itself_into(x: torch.Tensor, y: torch.Tensor, draw: Draw) -> None:  # noqa: ARG001
+    if y is not x:
+        y.copy_(x)
 
 
 def _blocks_into(axes: int, x: torch.Tensor, y: torch.Tensor, draw: Draw) -> None:
@@ -105,7 +110,13 @@ LOST = Rule("lost", _dropped_into)
 ALPHA_GRADIENT = Rule(
     "alpha_gradient", functools.partial(_variant_into, variants.ALPHA_DROPOUT_BACKWARD)
 )
-GAUSSIAN = Rule("gaussian", _gaussian_into)
+GAUSSIAN = Rule("gaussian", functools.partial(_noise_into, variants.GAUSSIAN_DROPOUT))
+# Noise that is added has a standard deviation where the others have p.
+NOISE = Rule(
+    "noise",
+    functools.partial(_noise_into, variants.GAUSSIAN_NOISE),
+    Rule("itself", _itself_into),
+)
 ALPHA = Rule("alpha", functools.partial(_variant_into, variants.ALPHA_DROPOUT), ALPHA_GRADIENT)
 DROP_BLOCK = {
     axes: Rule(f"drop_block{axes}d", functools.partial(_blocks_into, axes)) for axes in (2, 3)
