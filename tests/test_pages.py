@@ -14,7 +14,7 @@ DOCS = ROOT / "docs"
 PAGES = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md"]
 BLOCK = re.compile(r"^```(python|pycon)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 # What a page may need beyond NumPy: without it the page is skipped.
-OPTIONAL = ("matplotlib", "ml_dtypes", "numba", "sklearn", "torch")
+OPTIONAL = ("keras", "matplotlib", "ml_dtypes", "numba", "sklearn", "torch")
 
 pytestmark = pytest.mark.skipif(
     not DOCS.exists(), reason="an installed fastdrop is tested apart from its repository"
@@ -47,7 +47,7 @@ def test_code(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
             re.search(rf"^(>>> )?(import|from) {module}\b", code, re.MULTILINE)
             for _, _, code in found
         ):
-            pytest.importorskip(module)
+            pytest.importorskip(module, exc_type=ImportError)
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, Any] = {"__name__": "__main__"}
     for line, language, code in found:
@@ -74,8 +74,8 @@ DIRECTIVES = {"toctree", "eval-rst", "literalinclude", "figure", "note"}
 @pytest.fixture
 def public_names(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The module that makes the reference."""
-    for module in ("sphinx", "torch"):
-        pytest.importorskip(module)
+    for module in ("sphinx", "torch", "keras"):
+        pytest.importorskip(module, exc_type=ImportError)
     path = DOCS / "_ext" / "public_names.py"
     spec = importlib.util.spec_from_file_location("public_names", path)
     assert spec is not None

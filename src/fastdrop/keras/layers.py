@@ -327,7 +327,7 @@ class GaussianNoise(_Drawing, keras.layers.GaussianNoise):
     >>> import numpy as np
     >>> layer = fastdrop.keras.GaussianNoise(0.5, seed=1)
     >>> keras.ops.convert_to_numpy(layer(np.zeros(4, "float32"), training=True)).round(3)
-    array([-0.381, -0.019,  0.357, -0.355], dtype=float32)
+    array([-0.381, -0.019,  0.357, -0.354], dtype=float32)
     """
 
     _variant = GAUSSIAN_NOISE

@@ -35,11 +35,7 @@ class Scaled(keras.layers.Layer):
 
 
 def steps(layer: Any, x: np.ndarray, *, compiled: bool, count: int = 3) -> tuple[list[float], Any]:
-    """The weight after each step of descent along the mean of the outputs, a batch a step."""
-    found = []
-    record = keras.callbacks.LambdaCallback(
-        on_train_batch_end=lambda batch, logs: found.append(float(numpy(scaled.w)))  # noqa: ARG005
-    )
+    """The weight after each step of descent along the mean of the outputs."""
     scaled = Scaled()
     model = keras.Sequential([keras.Input(x.shape[1:]), scaled, layer])
     model.compile(
@@ -47,10 +43,10 @@ def steps(layer: Any, x: np.ndarray, *, compiled: bool, count: int = 3) -> tuple
         loss=lambda _, y: keras.ops.mean(y),
         jit_compile=compiled,
     )
-    model.fit(
-        np.tile(x, (count, *[1] * (x.ndim - 1))), np.zeros(count * len(x)), batch_size=len(x),
-        shuffle=False, verbose=0, callbacks=[record],
-    )  # fmt: skip
+    found = []
+    for _ in range(count):
+        model.fit(x, np.zeros(len(x)), batch_size=len(x), shuffle=False, verbose=0)
+        found.append(float(numpy(scaled.w)))
     return found, model
 
 
