@@ -33,6 +33,8 @@ match keras.config.backend():
         from . import _numpy as _backend
     case "torch":
         from . import _torch as _backend
+    case "jax":
+        from . import _jax as _backend
     case _:
         _backend = None
 
