@@ -42,15 +42,15 @@ def caller(layer: Any, x: Any) -> Callable[[], Any]:
         return lambda: layer(x, training=True)
     jax = importlib.import_module("jax")
 
-    @jax.jit
     def step(state: Any, x: Any) -> Any:
         return layer.stateless_call([], state, x, training=True)
 
+    compiled = jax.jit(step)
     state = [variable.value for variable in layer.non_trainable_variables]
     states = [state or [layer.seed_generator.state.value]]
 
     def call() -> None:
-        y, states[0] = step(states[0], x)
+        y, states[0] = compiled(states[0], x)
         y.block_until_ready()
 
     return call
