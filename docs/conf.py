@@ -1,10 +1,14 @@
 """Sphinx's settings. The pages: ``sphinx-build -W -n docs build/docs``; it needs no network."""
 
+import os
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "_ext"))
+
+# Keras asks once which backend it runs on; what the reference says holds for all.
+os.environ.setdefault("KERAS_BACKEND", "torch")
 
 import fastdrop  # noqa: E402
 

@@ -1,5 +1,6 @@
 """What all tests share: the fixture ``impl``, once for every backend and instruction set."""
 
+import os
 from collections.abc import Iterator
 
 import operations
@@ -8,6 +9,9 @@ from operations import Operations
 from support import ISAS, core_or_skip
 
 from fastdrop import backends
+
+# Keras takes its backend from here, once for a process. Its default, TensorFlow, is not tested.
+os.environ.setdefault("KERAS_BACKEND", "torch")
 
 IMPLEMENTATIONS = ("numpy", "numba", *(f"c-{isa}" for isa in ISAS))
 

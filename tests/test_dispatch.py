@@ -206,7 +206,9 @@ def test_prefetching_changes_no_bit() -> None:
                     fastdrop.dropout(x, 0.3, rng=1).tobytes(),
                     fastdrop.dropout(x[1:], 0.3, rng=2).tobytes(),
                     fastdrop.dropout1d(y, 0.3, rng=1).tobytes(),
-                    fastdrop.apply_mask(x, fastdrop.dropout_mask(x.size, 0.3, rng=1), 0.3).tobytes(),
+                    fastdrop.apply_mask(
+                        x, fastdrop.dropout_mask(x.size, 0.3, rng=1), 0.3
+                    ).tobytes(),
                 ]
             )
     finally:

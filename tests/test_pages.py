@@ -14,7 +14,7 @@ DOCS = ROOT / "docs"
 PAGES = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md"]
 BLOCK = re.compile(r"^```(python|pycon)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 # What a page may need beyond NumPy: without it the page is skipped.
-OPTIONAL = ("dask", "matplotlib", "ml_dtypes", "numba", "sklearn", "torch", "xarray")
+OPTIONAL = ("dask", "keras", "matplotlib", "ml_dtypes", "numba", "sklearn", "torch", "xarray")
 
 pytestmark = pytest.mark.skipif(
     not DOCS.exists(), reason="an installed fastdrop is tested apart from its repository"
@@ -47,7 +47,7 @@ def test_code(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
             re.search(rf"^(>>> )?(import|from) (fastdrop\.)?{module}\b", code, re.MULTILINE)
             for _, _, code in found
         ):
-            pytest.importorskip(module)
+            pytest.importorskip(module, exc_type=ImportError)
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, Any] = {"__name__": "__main__"}
     for line, language, code in found:
@@ -76,8 +76,8 @@ DIRECTIVES = {
 @pytest.fixture
 def public_names(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The module that makes the reference."""
-    for module in ("sphinx", "torch", "dask.array", "xarray"):
-        pytest.importorskip(module)
+    for module in ("sphinx", "torch", "dask.array", "xarray", "keras"):
+        pytest.importorskip(module, exc_type=ImportError)
     path = DOCS / "_ext" / "public_names.py"
     spec = importlib.util.spec_from_file_location("public_names", path)
     assert spec is not None

@@ -17,7 +17,14 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-PUBLIC = ("fastdrop", "fastdrop.layers", "fastdrop.torch", "fastdrop.dask", "fastdrop.xarray")
+PUBLIC = (
+    "fastdrop",
+    "fastdrop.layers",
+    "fastdrop.torch",
+    "fastdrop.keras",
+    "fastdrop.dask",
+    "fastdrop.xarray",
+)
 
 # In the order in which they stand; modules that are not here follow.
 HEADINGS = {
@@ -43,6 +50,9 @@ HEADINGS = {
     "fastdrop.torch.alpha": "PyTorch's functions for networks of SELUs",
     "fastdrop.torch._replace": "Whole models",
     "fastdrop.torch.family_modules": "Modules beyond PyTorch's",
+    "fastdrop.keras._enable": "All that drops in Keras",
+    "fastdrop.keras._replace": "Models that are there",
+    "fastdrop.keras.layers": "Keras' layers",
 }
 
 # Compiled objects, and their twins in Python, do not say where they are public.

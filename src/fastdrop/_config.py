@@ -225,8 +225,8 @@ def show_config(mode: Literal["dicts"] | None = None) -> dict[str, Any] | None:
         For "dicts": "version", "stream_version", "backend" and "instruction_sets" (each with
         the name that is "active", a list of those "available" and a dict of those "unavailable"
         with the reasons), "prefetch" (whether loops prefetch in software, as the processor gains by
-        it; None without the compiled core), "threads", the versions of "python", "numpy" and "numba", and the
-        variables of fastdrop set in the "environment".
+        it; None without the compiled core), "threads", the versions of "python", "numpy" and
+        "numba", and the variables of fastdrop set in the "environment".
 
     Raises
     ------

@@ -51,7 +51,9 @@ def run(
     whole, start = (x.shape, None) if window is None else _check_window(window, x.shape)
     # An array of the whole's shape with the memory of one element: what decisions depend on.
     form: Array = np.broadcast_to(np.zeros((), x.dtype), whole)
-    decisions = whole if variant.decisions is None else variant.decisions(form, *option)
+    decisions = whole
+    if variant.decisions is not None:
+        decisions = variant.decisions(form, *option) or whole
     rate, traced = _rate(variant, p, kind)
     if not _arrays.check_flag(training, "training"):
         if variant.evaluation is None:
@@ -60,7 +62,7 @@ def run(
         words, start, traced = np.zeros((1,), np.uint32), None, None
         decisions, operation = whole, variant.evaluation.operation
     else:
-        positions = math.prod(decisions) * (1 if rate.plan is not None else 2)
+        positions = math.prod(decisions) * variant.positions
         words, operation = _words(rng, positions), variant.operation
     threshold, fraction = (0, 0) if rate.plan is None else rate.plan[:2]
     numbers = (*rate.numbers, 0.0, 0.0, 0.0)[:3]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
+
+from fastdrop._switch import Handle, Switch
 
 from ._kernels import DROPOUT_KERNELS
 from ._kernels_drawing import ATTENTION_KERNELS, BERNOULLI_KERNELS, NATIVE_KERNELS
@@ -17,14 +17,11 @@ _KERNELS: Final = {
     "bernoulli": BERNOULLI_KERNELS,
 }
 
-_lock: Final = threading.RLock()
 _active: Final[dict[str, Overriding]] = {}
-_handles: Final[dict[Enabled, tuple[str, ...]]] = {}
 
 
-def _settle() -> None:
+def _settle(asked: set[str]) -> None:
     """Register what a handle asks for, and take back what none asks for any more."""
-    asked = {part for parts in _handles.values() for part in parts}
     if asked == _active.keys():
         return
     for part in _active.keys() - asked:
@@ -34,44 +31,10 @@ def _settle() -> None:
     mark_compiled_code(",".join(sorted(_active)))
 
 
-class Enabled:
-    """What `enable` returns: it can be ended, and ends itself as a context manager."""
-
-    def __init__(self, parts: tuple[str, ...]) -> None:
-        with _lock:
-            _handles[self] = parts
-            _settle()
-
-    @property
-    def active(self) -> bool:
-        """Whether it still holds."""
-        return self in _handles
-
-    def disable(self) -> None:
-        """End what this call of `enable` has begun; PyTorch's kernels are back with the last one.
-
-        Ending it again does nothing.
-        """
-        with _lock:
-            if _handles.pop(self, None) is not None:
-                _settle()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.disable()
-
-    def __repr__(self) -> str:
-        return f"<fastdrop.torch.enable(): {'active' if self.active else 'ended'}>"
+_switch: Final = Switch("fastdrop.torch.enable", _settle)
 
 
-def enable(*, bernoulli: bool = True) -> Enabled:
+def enable(*, bernoulli: bool = True) -> Handle:
     """Let PyTorch's own dropout operators be computed by fastdrop, whoever calls them.
 
     From here on ``torch.nn.functional.dropout``, ``torch.nn.Dropout`` and their kind, attention
@@ -133,7 +96,7 @@ def enable(*, bernoulli: bool = True) -> Enabled:
     """
     if not isinstance(bernoulli, bool):
         raise TypeError(f"bernoulli has to be a bool, but got {type(bernoulli).__name__}")
-    return Enabled(("dropout", "bernoulli") if bernoulli else ("dropout",))
+    return _switch.begin("dropout", *(("bernoulli",) if bernoulli else ()))
 
 
 def disable() -> None:
@@ -147,6 +110,4 @@ def disable() -> None:
     >>> _ = fastdrop.torch.enable()
     >>> fastdrop.torch.disable()
     """
-    with _lock:
-        _handles.clear()
-        _settle()
+    _switch.end_all()

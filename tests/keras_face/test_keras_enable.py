@@ -1,0 +1,240 @@
+"""`enable`: whatever drops in Keras draws here, and Keras' own function is back afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from on_keras import BACKEND, fk, keras, numbers, numpy
+
+import fastdrop
+from fastdrop import Key
+from fastdrop.keras import _enable, _private
+
+
+@pytest.fixture(autouse=True)
+def _as_it_was() -> Iterator[None]:
+    yield
+    fk.disable()
+
+
+def plain() -> np.ndarray:
+    return numpy(keras.layers.Dropout(0.5, seed=1)(np.ones(1000, "float32"), training=True))
+
+
+OURS = fastdrop.dropout(np.ones(1000, "float32"), 0.5, rng=Key(1))
+
+
+def attention() -> Any:
+    layer = keras.layers.Attention(dropout=0.5, seed=1)
+    x = numbers(2, 5, 8)
+    return layer([x, x], training=True)
+
+
+def additive_attention() -> Any:
+    x = numbers(2, 5, 8)
+    return keras.layers.AdditiveAttention(dropout=0.5, seed=1)([x, x], training=True)
+
+
+def multi_head() -> Any:
+    x = numbers(2, 5, 8)
+    return keras.layers.MultiHeadAttention(2, 4, dropout=0.5, seed=1)(x, x, training=True)
+
+
+def grouped() -> Any:
+    x = numbers(2, 5, 8)
+    layer = keras.layers.GroupQueryAttention(4, 4, 2, dropout=0.5, seed=1)
+    return layer(x, x, training=True)
+
+
+def recurrent(name: str) -> Any:
+    layer = getattr(keras.layers, name)(3, dropout=0.5, recurrent_dropout=0.3, seed=1)
+    return layer(numbers(2, 5, 8), training=True)
+
+
+def convolutional() -> Any:
+    layer = keras.layers.ConvLSTM1D(3, 3, dropout=0.5, recurrent_dropout=0.3, seed=1)
+    return layer(numbers(2, 4, 6, 3), training=True)
+
+
+REACHED: dict[str, tuple[Callable[[], Any], int]] = {
+    "keras.random.dropout": (
+        lambda: keras.random.dropout(keras.ops.convert_to_tensor(numbers(50)), 0.5, seed=1),
+        1,
+    ),
+    "Dropout": (lambda: keras.layers.Dropout(0.5)(numbers(50), training=True), 1),
+    "SpatialDropout1D": (
+        lambda: keras.layers.SpatialDropout1D(0.5)(numbers(2, 5, 8), training=True),
+        1,
+    ),
+    "SpatialDropout2D": (
+        lambda: keras.layers.SpatialDropout2D(0.5)(numbers(2, 5, 8, 3), training=True),
+        1,
+    ),
+    "Attention": (attention, 1),
+    "AdditiveAttention": (additive_attention, 1),
+    "MultiHeadAttention": (multi_head, 1),
+    "GroupQueryAttention": (grouped, 1),
+    # Cells draw a mask for the inputs and one for the state, in a first version of LSTM and GRU one
+    # for each gate.
+    "SimpleRNN": (lambda: recurrent("SimpleRNN"), 2),
+    "LSTM": (lambda: recurrent("LSTM"), 2),
+    "GRU": (lambda: recurrent("GRU"), 2),
+    "ConvLSTM1D": (convolutional, 2),
+}
+
+
+@pytest.mark.parametrize("who", REACHED)
+def test_all_is_drawn_here(who: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    function, least = REACHED[who]
+    calls, left = [], []
+    drawn = _enable.drawn
+
+    def counting(variant: Any, inputs: Any, *arguments: Any) -> Any:
+        y = drawn(variant, inputs, *arguments)
+        # By `meta` PyTorch finds the shapes of what a layer gives.
+        if y is not None:
+            calls.append(inputs.shape)
+        elif str(getattr(inputs, "device", "")) != "meta":
+            left.append(inputs)
+        return y
+
+    monkeypatch.setattr(_enable, "drawn", counting)
+    with fk.enable():
+        y = function()
+    assert len(calls) >= least
+    assert not left
+    assert np.isfinite(numpy(y)).all()
+    calls.clear()
+    function()
+    assert not calls
+
+
+def test_attention_drops_what_the_key_says() -> None:
+    x = numbers(2, 5, 8)
+    layer = keras.layers.Attention(dropout=0.5, seed=1)
+    _, weights = layer([x, x], return_attention_scores=True)
+    with fk.enable():
+        _, dropped = layer([x, x], return_attention_scores=True, training=True)
+    weights = numpy(weights)
+    assert np.array_equal(numpy(dropped), fastdrop.dropout(weights, 0.5, rng=Key(1)))
+
+
+def test_keras_is_back_to_the_bit() -> None:
+    before = plain()
+    handle = fk.enable()
+    assert handle.active
+    assert np.array_equal(plain(), OURS)
+    handle.disable()
+    assert not handle.active
+    assert np.array_equal(plain(), before)
+    handle.disable()
+    fk.disable()
+    assert np.array_equal(plain(), before)
+    assert not np.array_equal(before, OURS)
+
+
+def test_handles_nest_and_overlap() -> None:
+    first, second = fk.enable(), fk.enable()
+    first.disable()
+    assert np.array_equal(plain(), OURS)
+    with second as same:
+        assert same is second
+        assert repr(second) == "<fastdrop.keras.enable(): active>"
+    assert repr(second) == "<fastdrop.keras.enable(): ended>"
+    assert not np.array_equal(plain(), OURS)
+    third, fourth = fk.enable(), fk.enable()
+    fk.disable()
+    assert not third.active
+    assert not fourth.active
+    assert not np.array_equal(plain(), OURS)
+    with pytest.raises(KeyError), fk.enable():
+        raise KeyError
+    assert not np.array_equal(plain(), OURS)
+
+
+@pytest.mark.parametrize("rate", [0, 0.0, 1, 1.0])
+def test_rates_at_the_ends_are_keras(rate: float) -> None:
+    x = keras.ops.convert_to_tensor(numbers(50))
+    generator = keras.random.SeedGenerator(3)
+    with fk.enable():
+        y = keras.random.dropout(x, rate, seed=generator)
+    assert np.array_equal(numpy(y), numpy(x) * (1 - rate))
+    assert numpy(generator.state).tolist() == [3, 0]
+
+
+def test_without_a_seed_the_global_generator_draws() -> None:
+    x = keras.ops.convert_to_tensor(numbers(1000))
+    found = []
+    with fk.enable():
+        for _ in range(2):
+            keras.utils.set_random_seed(5)
+            keras.backend.clear_session()
+            found.append([numpy(keras.random.dropout(x, 0.5)) for _ in range(2)])
+    assert np.array_equal(found[0], found[1])
+    assert not np.array_equal(*found[0])
+
+
+# --- what Keras might be in another version -----------------------------------------------------
+
+
+def test_another_signature_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def dropout(inputs: Any, probability: float) -> Any:
+        return inputs * probability
+
+    monkeypatch.setattr(_private._random, "dropout", dropout)
+    with pytest.raises(RuntimeError, match=r"takes .* and not .* cannot be used with this version"):
+        fk.enable()
+    assert _private._random.dropout is dropout
+    assert not _enable.enabled()
+
+
+def test_a_missing_function_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(_private._random, "dropout")
+    with pytest.raises(RuntimeError, match=r"takes \(\) and not"):
+        fk.enable()
+
+
+@pytest.mark.parametrize("who", ["keras.random.dropout", "keras.layers.Dropout"])
+@pytest.mark.parametrize("raises", [False, True])
+def test_a_caller_that_does_not_arrive_is_refused(
+    who: str, raises: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def elsewhere() -> Any:
+        if raises:
+            raise AttributeError("shape")
+        return 0
+
+    before = _private._random.dropout
+    monkeypatch.setitem(_private._CALLERS, who, elsewhere)
+    with pytest.raises(RuntimeError, match=f"is not what {who} calls"):
+        fk.enable()
+    assert _private._random.dropout is before
+    assert not _enable.enabled()
+    monkeypatch.undo()
+    with fk.enable():
+        assert np.array_equal(plain(), OURS)
+
+
+def test_somebody_elses_function_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    handle = fk.enable()
+    ours = _private._random.dropout
+
+    def theirs(*arguments: Any, **keywords: Any) -> Any:
+        return ours(*arguments, **keywords)
+
+    monkeypatch.setattr(_private._random, "dropout", theirs)
+    handle.disable()
+    assert _private._random.dropout is theirs
+    assert not np.array_equal(plain(), OURS), "what has been ended hands over to Keras"
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="about PyTorch")
+def test_other_devices_are_keras() -> None:
+    import torch
+
+    with fk.enable(), keras.device("meta"):
+        y = keras.random.dropout(torch.ones(5, device="meta"), 0.5, seed=keras.random.SeedGenerator)
+    assert y.device.type == "meta"
