@@ -44,7 +44,7 @@ def draw(
     state: torch.Tensor,
 ) -> Any:
     """A training call at a state of Keras' generators; `shape` is that of the decisions."""
-    variant = NAMED[variant.function]
+    named = NAMED[variant.function]
     form: tuple[int, ...] | None = None
     if variant.decisions is None:
         form = (*(-1,) * x.dim(), 2)
@@ -54,6 +54,6 @@ def draw(
         # The graph keeps the state as an operand: it draws anew whenever it runs.
         words = state.to(device="cpu", dtype=torch.int64) & _WORD
         key = torch.nn.functional.pad(words, (0, 1))
-        return intercepted(x, key, p, variant, form)
+        return intercepted(x, key, p, named, form)
     seed, stream = [word & _WORD for word in state.tolist()]
-    return call(x, p, False, None, Key(seed, stream), variant, form)
+    return call(x, p, False, None, Key(seed, stream), named, form)
