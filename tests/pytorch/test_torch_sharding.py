@@ -8,12 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 
-import fastdrop
-import fastdrop.torch
-from fastdrop import Key
-from fastdrop.torch import dropout
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+
+import fastdrop  # noqa: E402
+import fastdrop.torch  # noqa: E402
+from fastdrop import Key  # noqa: E402
+from fastdrop.torch import dropout  # noqa: E402
 
 SHAPE, CUT, START = (6, 7, 9), (slice(1, 5), slice(2, 7), slice(3, 8)), (1, 2, 3)
 WINDOW = (SHAPE, START)
@@ -21,7 +22,7 @@ KEY = Key(3, 4, 4090)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16, torch.bfloat16])
-def test_a_part_and_its_gradient(dtype: torch.dtype) -> None:
+def test_a_part_and_its_gradient(dtype: "torch.dtype") -> None:
     whole = torch.randn(SHAPE).to(dtype).requires_grad_()
     upper = torch.randn(SHAPE).to(dtype)
     y = dropout(whole, 0.3, seed=KEY)
