@@ -22,7 +22,7 @@ KEY = Key(3, 4, 4090)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16, torch.bfloat16])
-def test_a_part_and_its_gradient(dtype: "torch.dtype") -> None:
+def test_a_part_and_its_gradient(dtype: torch.dtype) -> None:
     whole = torch.randn(SHAPE).to(dtype).requires_grad_()
     upper = torch.randn(SHAPE).to(dtype)
     y = dropout(whole, 0.3, seed=KEY)
