@@ -6,7 +6,8 @@
  * lies, and the bits are brought to it: permuted.c. */
 #include "run.h"
 
-#include "bits.h"
+#include <string.h>
+
 #include "decisions.h"
 #include "dispatch.h"
 #include "permuted.h"
@@ -19,58 +20,6 @@ enum {
     /* All buffers of a chunk. */
     BUFFER_BYTES = 65536
 };
-
-static const struct {
-    const char *name;
-    int reads, operands;
-} operations[FD_OPERATION_COUNT] = {
-    [FD_OP_scale] = {"scale", 1, 2},
-#define FD_OPERATION(name, reads, writes) [FD_OP_##name] = {#name, reads, reads + writes},
-#include "ops.def"
-};
-
-const char *fd_operation_name(int operation) { return operations[operation].name; }
-int fd_operation_reads(int operation) { return operations[operation].reads; }
-int fd_operation_operands(int operation) { return operations[operation].operands; }
-
-void fd_compute(const fd_job *j, char *const *at, size_t n, const fd_keep *keep,
-                const uint16_t *fields, const char *bias) {
-    fd_part part;
-    int i = 0;
-    for (; i < j->reads; i++) { part.at.in[i] = at[i]; }
-    part.at.in[i] = bias;
-    for (; i < j->operands; i++) { part.at.out[i - j->reads] = at[i]; }
-    part.n = n;
-    part.keep = *keep;
-    part.fields = fields;
-    for (int k = 0; k < 3; k++) { part.numbers[k] = j->call->numbers[k]; }
-    part.act = j->call->act;
-    j->table->compute[j->operation][j->dtype](&part);
-}
-
-void fd_apply(const fd_job *j, char *const *at, size_t n, const uint8_t *bits, size_t bit0,
-              const char *bias) {
-    if (j->operation == FD_OP_scale) {
-        (j->streaming ? j->table->apply_bits_stream : j->table->apply_bits)[j->dtype](
-            at[0], at[1], n, bits, bit0, j->call->numbers[0]);
-        return;
-    }
-    uint8_t moved[FD_BLOCK / 8];
-    char *here[FD_OPERANDS];
-    for (size_t done = 0, m; done < n; done += m) {
-        size_t bit = bit0 + done;
-        m = n - done < FD_BLOCK ? n - done : FD_BLOCK;
-        fd_keep keep = {bits + bit / 8, {0}};
-        if (bit % 8) {
-            for (size_t i = 0; i < m; i += 64) {
-                fd_store64(moved + i / 8, fd_bits64(bits, bit + i));
-            }
-            keep.bits = moved;
-        }
-        for (int i = 0; i < j->operands; i++) { here[i] = at[i] + done * j->size; }
-        fd_compute(j, here, m, &keep, NULL, bias);
-    }
-}
 
 typedef enum source { DRAWN, VARIATES, BITS, BYTES, EVERY } source;
 
@@ -363,8 +312,8 @@ void fd_run(const fd_call *call) {
     job->operation = call->operation;
     job->dtype = call->dtype;
     job->size = fd_itemsize(call->dtype);
-    job->reads = operations[call->operation].reads;
-    job->operands = operations[call->operation].operands;
+    job->reads = fd_operation_reads(call->operation);
+    job->operands = fd_operation_operands(call->operation);
     int noise = call->operation == FD_OP_noise_factor || call->operation == FD_OP_noise_add;
     int moves = call->operation == FD_OP_select || call->operation == FD_OP_split;
     /* Without conversions, which would make a signalling NaN a quiet one. */

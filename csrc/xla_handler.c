@@ -7,19 +7,29 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "xla_call.h"
+#include "call.h"
 #include "xla_ffi.h"
 
 typedef fd_xla_buffer buffer;
 
-/* A call, and the buffers that its slices lie in. */
+/* What all slices have in common, and the buffers that they lie in: `vmap` makes several. */
 typedef struct request {
-    fd_xla_call call;
+    fd_call call;
     int64_t leading; /* axes */
-    const buffer *key, *start, *p, *reads[FD_XLA_READS], *writes[FD_XLA_WRITES];
+    int reads;
+    const buffer *key, *start, *p, *at[FD_OPERANDS];
     size_t whole[FD_MAX_DIMS]; /* the shape of the array that a slice is a window of */
-    int shared;                /* whether elements share decisions */
+    size_t bytes;              /* of a slice */
+    size_t decisions;          /* of a slice */
+    int shared;                /* whether elements share them */
 } request;
+
+static const buffer *result(const request *r) { return r->at[r->reads]; }
+
+/* A variate takes two positions. */
+static int is_noise(const fd_call *c) {
+    return c->operation == FD_OP_noise_factor || c->operation == FD_OP_noise_add;
+}
 
 /* --- Attributes --------------------------------------------------------------------------------
  */
@@ -45,102 +55,106 @@ static const void *numbers(const fd_xla_frame *frame, const char *name, int dtyp
     return array->data;
 }
 
-static fd_xla_operation operation_of(const fd_xla_frame *frame) {
+/* The operation of that name; the number of all where there is none, and for those with a bias,
+ * which is no operand. */
+static int operation_of(const fd_xla_frame *frame) {
     const fd_xla_span *name = attribute(frame, "operation", FD_XLA_STRING);
     int op = 0;
-    while (op < FD_XLA_OPERATIONS && !(name && is_named(name, fd_xla_operations[op].name))) {
-        op++;
-    }
-    return (fd_xla_operation)op;
+    while (op < FD_OPERATION_COUNT && !(name && is_named(name, fd_operation_name(op)))) { op++; }
+    return op == FD_OP_act || op == FD_OP_act_slope ? FD_OPERATION_COUNT : op;
 }
 
 /* Shapes and steps: `decisions` is 1 along axes that share one, `whole` what a slice is a part of.
  */
 static int read_shapes(request *r, const fd_xla_frame *frame) {
-    fd_xla_call *c = &r->call;
-    const buffer *y = r->writes[0];
-    size_t ndim = 0, axes = 0;
+    fd_axes *axes = &r->call.axes;
+    const buffer *y = result(r);
+    size_t ndim = 0, others = 0;
     const int64_t *decisions = numbers(frame, "decisions", FD_XLA_S64, &ndim);
-    const int64_t *whole = numbers(frame, "whole", FD_XLA_S64, &axes);
-    if (!decisions || !whole || ndim != axes || ndim > FD_MAX_DIMS ||
+    const int64_t *whole = numbers(frame, "whole", FD_XLA_S64, &others);
+    if (!decisions || !whole || ndim != others || ndim > FD_MAX_DIMS ||
         y->rank != r->leading + (int64_t)ndim) {
         return 0;
     }
-    c->ndim = (int)ndim;
-    c->n = c->decisions = 1;
-    uint64_t step = 1;
-    for (int d = c->ndim; d-- > 0;) {
+    axes->ndim = (int)ndim;
+    r->bytes = fd_itemsize(r->call.dtype);
+    r->decisions = 1;
+    ptrdiff_t step = 1;
+    for (int d = axes->ndim; d-- > 0;) {
         int64_t n = y->dims[r->leading + d];
         if (n > whole[d] || (decisions[d] != 1 && decisions[d] != whole[d])) { return 0; }
-        c->shape[d] = (size_t)n;
+        axes->shape[d] = (size_t)n;
         r->whole[d] = (size_t)whole[d];
-        c->steps[d] = decisions[d] == 1 ? 0 : step;
+        axes->steps[d] = decisions[d] == 1 ? 0 : step;
+        for (int i = 0; i < axes->operands; i++) { axes->strides[i][d] = (ptrdiff_t)r->bytes; }
         r->shared |= decisions[d] == 1 && n > 1;
-        c->n *= c->shape[d];
-        c->decisions *= c->steps[d] ? c->shape[d] : 1;
-        step *= (uint64_t)decisions[d];
+        r->bytes *= (size_t)n;
+        r->decisions *= decisions[d] == 1 ? 1 : (size_t)n;
+        step *= (ptrdiff_t)decisions[d];
     }
-    return !r->shared || fd_xla_operations[c->op].shares;
+    return 1;
 }
 
 /* --- Buffers -----------------------------------------------------------------------------------
  */
 
-static int read_dtype(fd_xla_call *c, int dtype) {
-    static const struct {
-        int xla;
-        fd_dtype dtype;
-        size_t item;
-    } dtypes[] = {
-        {FD_XLA_F32, FD_f32, 4},
-        {FD_XLA_F64, FD_f64, 8},
-        {FD_XLA_F16, FD_f16, 2},
-        {FD_XLA_BF16, FD_bf16, 2},
-    };
-    for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++) {
-        if (dtypes[i].xla == dtype) {
-            c->dtype = dtypes[i].dtype;
-            c->item = dtypes[i].item;
-            return 1;
-        }
+static int read_dtype(fd_dtype *dtype, int xla) {
+    switch (xla) {
+    case FD_XLA_F32:
+        *dtype = FD_f32;
+        return 1;
+    case FD_XLA_F64:
+        *dtype = FD_f64;
+        return 1;
+    case FD_XLA_F16:
+        *dtype = FD_f16;
+        return 1;
+    case FD_XLA_BF16:
+        *dtype = FD_bf16;
+        return 1;
+    default:
+        return 0;
     }
-    return 0;
 }
 
 /* Whether a buffer of one of two types has the leading axes, and so many behind them. */
 static int fits(const request *r, const buffer *b, int dtype, int other, int64_t behind) {
     if ((b->dtype != dtype && b->dtype != other) || b->rank != r->leading + behind) { return 0; }
     for (int64_t d = 0; d < r->leading; d++) {
-        if (b->dims[d] != 1 && b->dims[d] != r->writes[0]->dims[d]) { return 0; }
+        if (b->dims[d] != 1 && b->dims[d] != result(r)->dims[d]) { return 0; }
     }
     return 1;
 }
 
 /* Whether it is an operand, or a result. */
 static int holds(const request *r, const buffer *b) {
-    const buffer *y = r->writes[0];
-    if (!fits(r, b, y->dtype, y->dtype, r->call.ndim)) { return 0; }
+    const buffer *y = result(r);
+    if (!fits(r, b, y->dtype, y->dtype, r->call.axes.ndim)) { return 0; }
     for (int64_t d = r->leading; d < y->rank; d++) {
         if (b->dims[d] != y->dims[d]) { return 0; }
     }
     return 1;
 }
 
-static int takes_traced_p(fd_xla_operation op) {
-    return op == FD_XLA_SCALE || op == FD_XLA_ADD || op == FD_XLA_SELECT || op == FD_XLA_SPLIT;
+static int takes_traced_p(int op) {
+    return op == FD_OP_scale || op == FD_OP_add || op == FD_OP_select || op == FD_OP_split;
 }
 
 static int read_request(request *r, const fd_xla_frame *frame) {
     const fd_xla_buffers *in = &frame->arguments, *out = &frame->results;
-    fd_xla_call *c = &r->call;
+    fd_call *c = &r->call;
     size_t plans = 0, count = 0;
     /* A plan, and whether there are a start and a p among the arguments. */
     const int64_t *plan = numbers(frame, "plan", FD_XLA_S64, &plans);
     const double *values = numbers(frame, "numbers", FD_XLA_F64, &count);
-    c->op = operation_of(frame);
-    if (c->op == FD_XLA_OPERATIONS || !plan || plans != 4 || !values || count != 3) { return 0; }
-    const fd_xla_facts *facts = &fd_xla_operations[c->op];
-    if (in->n != 1 + (plan[2] != 0) + (plan[3] != 0) + facts->reads || out->n != facts->writes) {
+    int op = operation_of(frame);
+    if (op == FD_OPERATION_COUNT || !plan || plans != 4 || !values || count != 3) { return 0; }
+    c->operation = (fd_operation)op;
+    c->drawn = op != FD_OP_mix && op != FD_OP_unmix;
+    c->axes.operands = fd_operation_operands(op);
+    r->reads = fd_operation_reads(op);
+    if (in->n != 1 + (plan[2] != 0) + (plan[3] != 0) + r->reads ||
+        out->n != c->axes.operands - r->reads) {
         return 0;
     }
     c->plan = (fd_plan){(uint32_t)plan[0], (uint64_t)plan[1]};
@@ -150,23 +164,24 @@ static int read_request(request *r, const fd_xla_frame *frame) {
     r->key = *next++;
     if (plan[2]) { r->start = *next++; }
     if (plan[3]) { r->p = *next++; }
-    for (int i = 0; i < facts->reads; i++) { r->reads[i] = *next++; }
-    for (int i = 0; i < facts->writes; i++) { r->writes[i] = out->values[i]; }
+    for (int i = 0; i < c->axes.operands; i++) {
+        r->at[i] = i < r->reads ? *next++ : out->values[i - r->reads];
+    }
 
     r->leading = r->key->rank - 1;
-    if (r->leading < 0 || !read_dtype(c, r->writes[0]->dtype) || !read_shapes(r, frame) ||
+    if (r->leading < 0 || !read_dtype(&c->dtype, result(r)->dtype) || !read_shapes(r, frame) ||
         !fits(r, r->key, FD_XLA_U32, FD_XLA_U32, 1)) {
         return 0;
     }
-    if (r->start &&
-        !(fits(r, r->start, FD_XLA_S32, FD_XLA_S64, 1) && r->start->dims[r->leading] == c->ndim)) {
+    if (r->start && !(fits(r, r->start, FD_XLA_S32, FD_XLA_S64, 1) &&
+                      r->start->dims[r->leading] == c->axes.ndim)) {
         return 0;
     }
-    if (r->p && !(takes_traced_p(c->op) && fits(r, r->p, FD_XLA_F32, FD_XLA_F64, 0))) { return 0; }
-    for (int i = 0; i < facts->reads; i++) {
-        if (!holds(r, r->reads[i])) { return 0; }
+    if (r->p && !(takes_traced_p(op) && fits(r, r->p, FD_XLA_F32, FD_XLA_F64, 0))) { return 0; }
+    for (int i = 0; i < c->axes.operands; i++) {
+        if (!holds(r, r->at[i])) { return 0; }
     }
-    return facts->writes < 2 || holds(r, r->writes[1]);
+    return 1;
 }
 
 /* --- Slices ------------------------------------------------------------------------------------
@@ -176,7 +191,7 @@ static int read_request(request *r, const fd_xla_frame *frame) {
 static size_t place_of(const request *r, const buffer *b, size_t at) {
     size_t place = 0, step = 1;
     for (int64_t d = r->leading; d-- > 0;) {
-        size_t n = (size_t)r->writes[0]->dims[d], i = at % n;
+        size_t n = (size_t)result(r)->dims[d], i = at % n;
         at /= n;
         if (b->dims[d] != 1) {
             place += i * step;
@@ -203,21 +218,21 @@ static int read_key(fd_key *key, const uint32_t *words, int64_t n) {
 }
 
 /* Moves the key to where a window begins, unless that is outside. */
-static int enter_window(const request *r, size_t place, fd_key *key) {
-    const fd_xla_call *c = &r->call;
-    for (int d = 0; d < c->ndim; d++) {
-        size_t i = place * (size_t)c->ndim + (size_t)d;
+static int enter_window(request *r, size_t place) {
+    fd_call *c = &r->call;
+    for (int d = 0; d < c->axes.ndim; d++) {
+        size_t i = place * (size_t)c->axes.ndim + (size_t)d;
         int64_t first = r->start->dtype == FD_XLA_S32 ? ((const int32_t *)r->start->data)[i]
                                                       : ((const int64_t *)r->start->data)[i];
-        if (first < 0 || (uint64_t)first > r->whole[d] - c->shape[d]) { return 0; }
-        key->offset += (uint64_t)first * c->steps[d] * fd_xla_operations[c->op].positions;
+        if (first < 0 || (uint64_t)first > r->whole[d] - c->axes.shape[d]) { return 0; }
+        c->key.offset += (uint64_t)first * (uint64_t)c->axes.steps[d] * (is_noise(c) ? 2 : 1);
     }
     return 1;
 }
 
 /* What a p that is known only now makes of the call, if it is a probability. */
 static int take_p(request *r, size_t place) {
-    fd_xla_call *c = &r->call;
+    fd_call *c = &r->call;
     double p = r->p->dtype == FD_XLA_F32 ? (double)((const float *)r->p->data)[place]
                                          : ((const double *)r->p->data)[place];
     if (!(p >= 0 && p <= 1)) { return 0; }
@@ -231,28 +246,21 @@ static const char misfit[] = "fastdrop: the call is not one that fastdrop.jax ma
 
 /* NULL, or why it is not computed. */
 static const char *run_slice(request *r, size_t at) {
-    const fd_xla_call *c = &r->call;
+    fd_call *c = &r->call;
     const int64_t words = r->key->dims[r->leading];
     const uint32_t *key = r->key->data;
-    fd_xla_slice slice = {.reads = {NULL}};
-    if (!read_key(&slice.key, key + place_of(r, r->key, at) * (size_t)words, words)) {
-        return misfit;
-    }
+    if (!read_key(&c->key, key + place_of(r, r->key, at) * (size_t)words, words)) { return misfit; }
     if (r->p && !take_p(r, place_of(r, r->p, at))) {
         return "dropout probability has to be between 0 and 1, but the traced p is not";
     }
-    if (r->start && !enter_window(r, place_of(r, r->start, at), &slice.key)) {
+    if (r->start && !enter_window(r, place_of(r, r->start, at))) {
         return "window has to lie within its shape, but start is negative or start + x.shape "
                "passes the shape";
     }
-    for (int i = 0; i < fd_xla_operations[c->op].reads; i++) {
-        const char *data = r->reads[i]->data;
-        slice.reads[i] = data + place_of(r, r->reads[i], at) * c->n * c->item;
+    for (int i = 0; i < c->axes.operands; i++) {
+        c->at[i] = (char *)r->at[i]->data + place_of(r, r->at[i], at) * r->bytes;
     }
-    for (int i = 0; i < fd_xla_operations[c->op].writes; i++) {
-        slice.writes[i] = (char *)r->writes[i]->data + at * c->n * c->item;
-    }
-    fd_xla_run(c, &slice);
+    fd_run(c);
     return NULL;
 }
 
@@ -264,12 +272,14 @@ static fd_xla_error *failed(const fd_xla_frame *frame, int code, const char *mes
 static fd_xla_error *execute(const fd_xla_frame *frame) {
     request r = {.leading = 0};
     if (!read_request(&r, frame)) { return failed(frame, FD_XLA_INVALID_ARGUMENT, misfit); }
-    if (r.call.n == 0) { return NULL; }
-    if (r.shared && !(r.call.bits = malloc((r.call.decisions + 7) / 8))) {
+    if (!r.bytes) { return NULL; }
+    /* Room for decisions that are shared; a variate is drawn where it is needed. */
+    int room = r.shared && r.call.drawn && !is_noise(&r.call);
+    if (room && !(r.call.bits = malloc((r.decisions + 7) / 8))) {
         return failed(frame, FD_XLA_RESOURCE_EXHAUSTED, "fastdrop: no memory for decisions");
     }
     size_t slices = 1;
-    for (int64_t d = 0; d < r.leading; d++) { slices *= (size_t)r.writes[0]->dims[d]; }
+    for (int64_t d = 0; d < r.leading; d++) { slices *= (size_t)result(&r)->dims[d]; }
     const char *wrong = NULL;
     for (size_t at = 0; at < slices && !wrong; at++) { wrong = run_slice(&r, at); }
     free(r.call.bits);
