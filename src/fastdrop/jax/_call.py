@@ -19,6 +19,7 @@ from fastdrop._arrays import Array
 from fastdrop._convert import type_name
 from fastdrop._plan import Rate
 from fastdrop._rng import Key, resolve
+from fastdrop._window import check_window
 from fastdrop.stream import Key as PlainKey
 from fastdrop.variants import Variant
 
@@ -156,29 +157,19 @@ def _folded(words: jax.Array) -> jax.Array:
 
 
 def _check_window(window: Any, part: tuple[int, ...]) -> tuple[tuple[int, ...], Any]:
-    """The whole's shape, and where the part begins, as the handler takes it; None for one axis."""
-    if not isinstance(window, (tuple, list)) or len(window) != 2:
-        raise TypeError(f"window has to be (shape, start), but got {window!r}")
-    whole, _ = _arrays.check_shape(tuple(window[0]))
-    start = tuple(window[1])
-    if not len(whole) == len(start) == len(part):
-        raise ValueError(
-            f"window has to have x's {len(part)} axes, but got shape {whole} and start {start}"
-        )
-    for first, n, length in zip(start, part, whole, strict=True):
-        known = not isinstance(first, jax.Array)
-        if known and (isinstance(first, bool) or not isinstance(first, (int, np.integer))):
-            raise TypeError(f"window's start has to be of integers, but got {first!r}")
-        if n > length or (known and not 0 <= first <= length - n):
-            raise ValueError(
-                f"window has to lie within its shape {whole}, but got start {start} and x's "
-                f"shape {part}"
-            )
-    if not start:
+    """The whole's shape, and where the part begins, as the handler takes it; None for one axis.
+
+    What a trace does not know of the start is checked by the handler.
+    """
+    known = window
+    if isinstance(window, (tuple, list)) and len(window) == 2 and np.iterable(window[1]):
+        known = (window[0], [0 if isinstance(n, jax.Array) else n for n in window[1]])
+    whole, first = check_window(known, part)
+    if not first:
         return whole, None
-    if all(not isinstance(first, jax.Array) for first in start) and max(start) < 2**31:
-        return whole, np.array(start, np.int32)
-    return whole, jnp.stack([jnp.asarray(first, _index_dtype()) for first in start])
+    if all(not isinstance(n, jax.Array) for n in window[1]) and max(first) < 2**31:
+        return whole, np.array(first, np.int32)
+    return whole, jnp.stack([jnp.asarray(n, _index_dtype()) for n in window[1]])
 
 
 def _index_dtype() -> Any:
