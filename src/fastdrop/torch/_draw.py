@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-import numpy as np
 import torch
 
 from fastdrop import backends, variants
 from fastdrop._bias import lengthened
 from fastdrop._plan import Rate, factor_rate
 from fastdrop._rng import Key
-from fastdrop.backends.call import Call, steps_of
+from fastdrop.backends.call import Call
 from fastdrop.pipeline import apply
 from fastdrop.variants import Variant
 
@@ -145,32 +144,8 @@ def _compute(
         if extra is not None:
             call = call._replace(act=extra[0], bias=extra[1])
         backends.active().run(call)
-    elif decisions in (None, sources[0].shape) or _can_share(variant):
-        apply(variant, sources, results, kind, rate, draw.key, decisions, extra)
     else:
-        for part, key in _alone(decisions, sources[0].shape, draw.key):
-            read, written = ([array[part] for array in arrays] for arrays in (sources, results))
-            apply(variant, tuple(read), tuple(written), kind, rate, key, None, extra)
-
-
-def _can_share(variant: Variant) -> bool:
-    """Whether backends take elements of it that share a decision."""
-    return variant.operation in ("scale", "affine", "noise_factor", "noise_add")
-
-
-def _alone(
-    decisions: tuple[int, ...], lengths: tuple[int, ...], key: Key
-) -> Iterator[tuple[Any, Key]]:
-    """The parts of arrays in which no two elements share a decision, by index, and their keys.
-
-    As vmap has them: what is shared are some of the first axes.
-    """
-    axes = 1 + max((i for i, n in enumerate(decisions) if n != lengths[i]), default=-1)
-    steps = steps_of(decisions)[:axes]
-    for index in np.ndindex(*lengths[:axes]):
-        start = sum(i * step for i, step in zip(index, steps, strict=True))
-        # With an ellipsis it is an array that is indexed, and not a number.
-        yield (*index, ...), Key(key.seed, key.stream, (key.offset + start) % 2**64)
+        apply(variant, sources, results, kind, rate, draw.key, decisions, extra)
 
 
 # --- forms ---------------------------------------------------------------------------------------
