@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastdrop import backends
-from fastdrop._plan import Plan
+from fastdrop._rates import Plan
 from fastdrop.backends.call import Call, steps_of
 from fastdrop.stream import Key
 

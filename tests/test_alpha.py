@@ -8,7 +8,7 @@ from cases import SATURATION, alpha_constants
 from support import bits
 
 import fastdrop
-from fastdrop._plan import make_affine
+from fastdrop._rates import make_affine
 
 ALPHA, SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
 

@@ -15,7 +15,7 @@ from numpy.lib.stride_tricks import as_strided
 
 import fastdrop
 from fastdrop import Key, _arrays, _overlap
-from fastdrop._plan import make_plan
+from fastdrop._rates import make_plan
 
 try:
     from ml_dtypes import bfloat16

@@ -16,7 +16,7 @@ from support import DTYPES, Guarded, core_or_skip, double, number, records
 
 import fastdrop
 from fastdrop import Key, backends
-from fastdrop._plan import kept_scale, make_block_plan
+from fastdrop._rates import kept_scale, make_block_plan
 
 CASES = [case for case in cases.CASES if case.axes]
 ALL = parametrize(CASES)

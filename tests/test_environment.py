@@ -13,7 +13,7 @@ from support import core_or_skip, is_nan
 
 import fastdrop
 from fastdrop import Key
-from fastdrop._plan import evaluation_scale, make_plan
+from fastdrop._rates import evaluation_scale, make_plan
 
 pytestmark = pytest.mark.skipif(unavailable() is not None, reason=str(unavailable()))
 

@@ -24,7 +24,7 @@ from support import (
 )
 
 from fastdrop import backends
-from fastdrop._plan import Plan, make_plan
+from fastdrop._rates import Plan, make_plan
 from fastdrop.stream import Key
 
 KINDS = tuple(STORAGE)

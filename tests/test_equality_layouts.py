@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import STORAGE, Guarded, difference, same_bits
 
-from fastdrop._plan import make_plan
+from fastdrop._rates import make_plan
 from fastdrop.stream import Key
 
 KINDS = tuple(STORAGE)

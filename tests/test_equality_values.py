@@ -7,7 +7,7 @@ import operations
 import pytest
 from support import COMPUTE, STORAGE, bits, difference, is_nan, same_bits, to_storage
 
-from fastdrop._plan import Plan, evaluation_scale, make_plan
+from fastdrop._rates import Plan, evaluation_scale, make_plan
 from fastdrop.stream import Key
 
 SCALES = {

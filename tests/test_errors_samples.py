@@ -7,7 +7,7 @@ import pytest
 from bad_input import DTYPES, PROBABILITY, READ_ONLY, RNG, UNKNOWN, Bad, check, parametrize, values
 
 import fastdrop
-from fastdrop import montecarlo
+from fastdrop.functions import montecarlo
 
 T, V = TypeError, ValueError
 END = fastdrop.Key(1, 0, 2**64 - 1)

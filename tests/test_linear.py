@@ -10,7 +10,7 @@ from support import STORAGE, Guarded, difference, same_bits, to_storage
 
 import fastdrop
 from fastdrop import Key, backends
-from fastdrop._plan import make_plan
+from fastdrop._rates import make_plan
 
 KINDS = tuple(STORAGE)
 FLOATS = (np.float16, np.float32, np.float64)

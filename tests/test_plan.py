@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from support import double, number, records
 
-from fastdrop._plan import Plan, check_mode, check_p, evaluation_scale, make_plan
+from fastdrop._rates import Plan, check_mode, check_p, evaluation_scale, make_plan
 
 KINDS = ("float16", "bfloat16", "float32", "float64")
 

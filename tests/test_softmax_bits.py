@@ -14,8 +14,8 @@ from computing import KINDS
 from support import Guarded, difference, same_bits, to_storage
 
 from fastdrop import backends
-from fastdrop._plan import make_plan
-from fastdrop._rows import Rows
+from fastdrop._rates import make_plan
+from fastdrop._score_rows import Rows
 from fastdrop.stream import Key
 
 LENGTHS = (

@@ -10,7 +10,7 @@ from computing import KINDS, layouts, numbers
 from support import same_bits
 
 from fastdrop import backends
-from fastdrop._plan import make_plan
+from fastdrop._rates import make_plan
 from fastdrop.backends.call import Bias, Call, room_for, steps_of
 from fastdrop.stream import Key
 

@@ -14,25 +14,25 @@ from . import backends as _backends
 from . import layers
 from ._config import get_include, get_num_threads, set_num_threads, show_config
 from ._rng import Generator, Key, default_generator, manual_seed
-from .activations import bias_act_dropout, bias_act_dropout_backward
-from .alpha import (
+from .backends import backend, set_backend
+from .functions.activations import bias_act_dropout, bias_act_dropout_backward
+from .functions.alpha import (
     alpha_dropout,
     alpha_dropout_backward,
     feature_alpha_dropout,
     feature_alpha_dropout_backward,
 )
-from .backends import backend, set_backend
-from .blocks import drop_block1d, drop_block2d, drop_block3d
-from .elementwise import apply_mask, dropout, dropout_, dropout_mask
-from .fused import dropout_add, zoneout, zoneout_backward
-from .linear import dropconnect_linear, dropconnect_linear_backward
-from .montecarlo import MonteCarloResult, dropout_samples, mc_dropout
-from .noise import gaussian_dropout, gaussian_noise
-from .norms import max_norm_
-from .softmax import softmax_dropout, softmax_dropout_backward
-from .sparseness import Sparsity, sparsity
-from .structured import drop_path, dropout1d, dropout2d, dropout3d, variational_dropout
-from .weights import attention_dropout, drop_connect, embedding_dropout
+from .functions.blocks import drop_block1d, drop_block2d, drop_block3d
+from .functions.channels import drop_path, dropout1d, dropout2d, dropout3d, variational_dropout
+from .functions.linear import dropconnect_linear, dropconnect_linear_backward
+from .functions.masks import apply_mask, dropout, dropout_, dropout_mask
+from .functions.montecarlo import MonteCarloResult, dropout_samples, mc_dropout
+from .functions.noise import gaussian_dropout, gaussian_noise
+from .functions.norms import max_norm_
+from .functions.pairs import dropout_add, zoneout, zoneout_backward
+from .functions.softmax import softmax_dropout, softmax_dropout_backward
+from .functions.sparsity import Sparsity, sparsity
+from .functions.weights import attention_dropout, drop_connect, embedding_dropout
 
 __version__ = "0.1.0"
 

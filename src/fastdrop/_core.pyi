@@ -2,9 +2,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Self, final
 
 from fastdrop._arrays import Array
-from fastdrop._plan import Plan
-from fastdrop._rows import Rows
 from fastdrop.variants import Variant
+
+from ._rates import Plan
+from ._score_rows import Rows
 
 @final
 class Key:

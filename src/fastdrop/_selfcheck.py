@@ -17,10 +17,10 @@ import numpy as np
 from . import backends
 from ._arrays import KINDS, Array
 from ._config import show_config
-from ._plan import make_plan
+from ._rates import make_plan
 from ._rng import Key
 from .backends.call import Call
-from .elementwise import dropout, dropout_, dropout_mask
+from .functions.masks import dropout, dropout_, dropout_mask
 
 try:
     from . import _core

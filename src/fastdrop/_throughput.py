@@ -23,7 +23,7 @@ import numpy as np
 from ._config import get_num_threads, set_num_threads
 from ._rng import Generator
 from ._selfcheck import Implementation, implementations, using
-from .elementwise import dropout
+from .functions.masks import dropout
 
 SIZES = {"64 K": 1 << 16, "1 M": 1 << 20, "16 M": 1 << 24}
 P = 0.1

@@ -9,7 +9,7 @@ from typing import Final, Literal, TypeAlias
 
 from . import _arrays
 from ._arrays import Array
-from ._plan import check_choice
+from ._rates import check_choice
 
 DataFormat: TypeAlias = Literal["channels_first", "channels_last"]
 PathMode: TypeAlias = Literal["row", "batch"]

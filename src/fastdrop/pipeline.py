@@ -18,7 +18,7 @@ import numpy.typing as npt
 from . import _arrays, backends
 from ._arrays import Array
 from ._bias import as_bias, check_activation, lengthened
-from ._plan import Rate, kept_scale, make_block_plan
+from ._rates import Rate, kept_scale, make_block_plan
 from ._rng import RNGLike, check_repeatable, check_unused, default_generator, resolve
 from ._window import Place, Window, WindowLike, check_window, place_of
 from .backends.call import Bias, Call, room_for, steps_of

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias
 
 from . import decisions
 from ._arrays import Array, check_axis, check_noise_shape
-from ._plan import (
+from ._rates import (
     Rate,
     affine_rate,
     affine_slope_rate,

@@ -22,7 +22,8 @@ from typing import Any, TypeAlias
 import fastdrop
 from fastdrop._convert import type_name
 from fastdrop._rng import RNGLike
-from fastdrop.elementwise import Mode
+
+from .functions.masks import Mode
 
 try:
     import xarray as xr

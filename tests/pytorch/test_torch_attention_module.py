@@ -11,7 +11,7 @@ from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402, N812
 
 import fastdrop.torch as ft  # noqa: E402
-from fastdrop.torch.attention_module import _with  # noqa: E402
+from fastdrop.torch.modules.attention import _with  # noqa: E402
 
 pytestmark = [
     # PyTorch's compilers use what PyTorch deprecates.

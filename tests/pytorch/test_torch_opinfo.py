@@ -16,7 +16,7 @@ from torch.testing._internal.common_methods_invocations import op_db  # noqa: E4
 from torch.testing._internal.common_modules import module_db  # noqa: E402
 
 import fastdrop.torch as ft  # noqa: E402
-from fastdrop.torch.attention_module import _functional  # noqa: E402
+from fastdrop.torch.modules.attention import _functional  # noqa: E402
 
 pytestmark = [
     pytest.mark.heavy,

@@ -9,7 +9,7 @@ from fresh import output
 from support import core_or_skip
 
 import fastdrop
-from fastdrop._plan import make_plan
+from fastdrop._rates import make_plan
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 import fastdrop.torch as ft  # noqa: E402

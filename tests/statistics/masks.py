@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fastdrop import Key, backends
-from fastdrop._plan import Plan, make_plan
+from fastdrop._rates import Plan, make_plan
 
 BLOCK = 4096
 WORD = 64

@@ -13,7 +13,7 @@ from binomial import believe, deviations, surprises
 
 import fastdrop
 from fastdrop import Generator, backends
-from fastdrop._plan import make_block_plan
+from fastdrop._rates import make_block_plan
 
 PLANES, CALLS = 2**13, 2**5
 ERROR = 13  # in standard deviations: 2 to 32 % of an element's rate, least at the centre

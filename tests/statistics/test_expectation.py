@@ -12,7 +12,7 @@ import pytest
 from binomial import believe, deviations, surprises
 
 import fastdrop
-from fastdrop._plan import make_plan
+from fastdrop._rates import make_plan
 
 SIZE = 2**12
 CALLS = 2**13

@@ -6,7 +6,7 @@ from binomial import believe, check_power, surprises
 from masks import BLOCK, chunks, count_dropped, fastest, plan_of
 
 from fastdrop import Key, backends
-from fastdrop._plan import Plan
+from fastdrop._rates import Plan
 
 SAMPLE = 2**28
 FINE_P = 2.5 / 65536  # between two thresholds: a whole number of 65536ths is 20 % off

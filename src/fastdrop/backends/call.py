@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 
 if TYPE_CHECKING:
-    from fastdrop._plan import Plan
+    from fastdrop._rates import Plan
     from fastdrop.stream import Key
 
 Array = np.ndarray[Any, np.dtype[Any]]

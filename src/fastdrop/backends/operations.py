@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     import numpy as np
 
-    from fastdrop._plan import Plan
-    from fastdrop._rows import Rows
+    from fastdrop._rates import Plan
+    from fastdrop._score_rows import Rows
     from fastdrop.stream import Key
 
     from .call import Call

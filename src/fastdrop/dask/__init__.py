@@ -15,10 +15,7 @@ try:
 except ImportError as _error:
     raise ImportError("fastdrop.dask needs Dask: pip install 'fastdrop-kernels[dask]'") from _error
 
-from .elementwise import attention_dropout, drop_connect, dropout, dropout_mask
-from .fused import bias_act_dropout, dropout_add, zoneout
-from .noise import alpha_dropout, feature_alpha_dropout, gaussian_dropout, gaussian_noise
-from .structured import (
+from .channels import (
     drop_path,
     dropout1d,
     dropout2d,
@@ -26,6 +23,9 @@ from .structured import (
     embedding_dropout,
     variational_dropout,
 )
+from .masks import attention_dropout, drop_connect, dropout, dropout_mask
+from .noise import alpha_dropout, feature_alpha_dropout, gaussian_dropout, gaussian_noise
+from .pairs import bias_act_dropout, dropout_add, zoneout
 
 __all__ = [
     "alpha_dropout",

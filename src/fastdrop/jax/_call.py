@@ -17,7 +17,7 @@ import numpy as np
 from fastdrop import _arrays
 from fastdrop._arrays import Array
 from fastdrop._convert import type_name
-from fastdrop._plan import Rate
+from fastdrop._rates import Rate
 from fastdrop._rng import Key, resolve
 from fastdrop._window import check_window
 from fastdrop.stream import Key as PlainKey

@@ -7,12 +7,7 @@ A layer keeps no mask: `backward` draws it again from the key of the last `forwa
 from .alpha import AlphaDropout, FeatureAlphaDropout
 from .base import Layer
 from .blocks import DropBlock1D, DropBlock2D, DropBlock3D
-from .elementwise import AttentionDropout, DropConnect, Dropout
-from .fused import BiasActDropout, DropoutAdd, Zoneout
-from .linear import DropConnectLinear
-from .noise import GaussianDropout, GaussianNoise
-from .softmax import SoftmaxDropout
-from .structured import (
+from .channels import (
     DropPath,
     EmbeddingDropout,
     SpatialDropout1D,
@@ -20,6 +15,11 @@ from .structured import (
     SpatialDropout3D,
     VariationalDropout,
 )
+from .linear import DropConnectLinear
+from .masks import AttentionDropout, DropConnect, Dropout
+from .noise import GaussianDropout, GaussianNoise
+from .pairs import BiasActDropout, DropoutAdd, Zoneout
+from .softmax import SoftmaxDropout
 
 __all__ = [
     "AlphaDropout",

@@ -2,7 +2,7 @@
 
 from fastdrop.variants import ALPHA_DROPOUT, FEATURE_ALPHA_DROPOUT
 
-from .masked import MaskedLayer
+from .declared import MaskedLayer
 
 
 class AlphaDropout(MaskedLayer):

@@ -5,7 +5,7 @@ from fastdrop.decisions import check_block_size
 from fastdrop.variants import DROP_BLOCK1D, DROP_BLOCK2D, DROP_BLOCK3D
 
 from .configured import Option
-from .masked import MaskedLayer
+from .declared import MaskedLayer
 
 
 class _DropBlock(MaskedLayer):

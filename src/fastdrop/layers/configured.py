@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar, Final, Generic, Never, Self, TypeVar, overload
 
-from fastdrop._plan import check_p
+from fastdrop._rates import check_p
 from fastdrop._rng import RNGLike
 
 from .base import Layer

@@ -6,9 +6,10 @@ import math
 
 import numpy.typing as npt
 
-from fastdrop import _arrays, linear
+from fastdrop import _arrays
 from fastdrop._arrays import Array
 from fastdrop._rng import RNGLike
+from fastdrop.functions import linear
 
 from .base import Draw
 from .configured import PROBABILITY, ConfiguredLayer, Option

@@ -6,12 +6,12 @@ import numpy.typing as npt
 
 from fastdrop import _arrays
 from fastdrop._arrays import Array
-from fastdrop._plan import check_deviation, check_noise_p
+from fastdrop._rates import check_deviation, check_noise_p
 from fastdrop._rng import RNGLike
 from fastdrop.variants import GAUSSIAN_DROPOUT, GAUSSIAN_NOISE
 
 from .configured import PROBABILITY, Assignable
-from .masked import MaskedLayer, VariantLayer
+from .declared import MaskedLayer, VariantLayer
 
 
 class GaussianDropout(MaskedLayer):

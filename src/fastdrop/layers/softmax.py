@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy.typing as npt
 
-from fastdrop import _arrays, softmax
+from fastdrop import _arrays
 from fastdrop._arrays import Array
-from fastdrop._plan import check_factor
+from fastdrop._rates import check_factor
 from fastdrop._rng import RNGLike
+from fastdrop.functions import softmax
 
 from .base import Draw
 from .configured import PROBABILITY, ConfiguredLayer, Option

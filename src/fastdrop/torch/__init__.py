@@ -19,9 +19,12 @@ from .activations import bias_act_dropout
 from .alpha import alpha_dropout, feature_alpha_dropout
 from .attention import scaled_dot_product_attention
 from .attention_interface import register_attention
-from .attention_module import MultiheadAttention
 from .blocks import drop_block1d, drop_block2d, drop_block3d
-from .family_modules import (
+from .channels import drop_path, variational_dropout
+from .linear import dropconnect_linear
+from .masks import dropout, dropout1d, dropout2d, dropout3d
+from .modules.attention import MultiheadAttention
+from .modules.channels import (
     DropBlock1d,
     DropBlock2d,
     DropBlock3d,
@@ -30,9 +33,7 @@ from .family_modules import (
     StochasticDepth,
     VariationalDropout,
 )
-from .functional import dropout, dropout1d, dropout2d, dropout3d
-from .linear import dropconnect_linear
-from .modules import (
+from .modules.masks import (
     AlphaDropout,
     Dropout,
     Dropout1d,
@@ -40,20 +41,19 @@ from .modules import (
     Dropout3d,
     FeatureAlphaDropout,
 )
-from .montecarlo import MonteCarloResult, mc_dropout
-from .noise import gaussian_dropout, gaussian_noise
-from .norms import max_norm_
-from .pair_modules import BiasActDropout, DropoutAdd, Zoneout
-from .pairs import dropout_add, zoneout
-from .shared import drop_path, variational_dropout
-from .softmax import softmax_dropout
-from .weight_modules import (
+from .modules.pairs import BiasActDropout, DropoutAdd, Zoneout
+from .modules.weights import (
     AttentionDropout,
     DropConnect,
     DropConnectLinear,
     EmbeddingDropout,
     SoftmaxDropout,
 )
+from .montecarlo import MonteCarloResult, mc_dropout
+from .noise import gaussian_dropout, gaussian_noise
+from .norms import max_norm_
+from .pairs import dropout_add, zoneout
+from .softmax import softmax_dropout
 from .weights import attention_dropout, drop_connect, embedding_dropout
 
 __all__ = [

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.compiler import is_compiling
 from torch.overrides import TorchFunctionMode, has_torch_function
 
-from fastdrop._plan import check_factor
+from fastdrop._rates import check_factor
 
 from ._attention import attended, attention_op, composed
 from ._autograd import is_ordinary, keepable, outside

@@ -15,7 +15,7 @@ import torch
 
 from fastdrop import backends, variants
 from fastdrop._bias import lengthened
-from fastdrop._plan import Rate, factor_rate
+from fastdrop._rates import Rate, factor_rate
 from fastdrop._rng import Key
 from fastdrop.backends.call import Call
 from fastdrop.pipeline import apply

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
 from fastdrop import backends
-from fastdrop._plan import make_plan
+from fastdrop._rates import make_plan
 from fastdrop._rng import Key
 from fastdrop.variants import DROPOUT
 

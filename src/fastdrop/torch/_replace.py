@@ -11,8 +11,8 @@ from torch import nn
 from . import _swap
 from ._private import DropoutNd
 from ._profile import Drawn, profile
-from .attention_module import MultiheadAttention
-from .modules import Drops
+from .modules.attention import MultiheadAttention
+from .modules.masks import Drops
 
 
 @dataclass(frozen=True)

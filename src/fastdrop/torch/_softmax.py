@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fastdrop._plan import make_plan
+from fastdrop._rates import make_plan
 from fastdrop._rng import Key
-from fastdrop.softmax import SoftmaxCall
+from fastdrop.functions.softmax import SoftmaxCall
 from fastdrop.variants import DROPOUT
 
 from . import _bridge

@@ -21,8 +21,9 @@ from typing import Any, Final
 
 from torch import Tensor, nn
 
-from . import alpha, attention_module, blocks, functional, shared
+from . import alpha, blocks, channels, masks
 from ._bridge import taken
+from .modules import attention
 
 MARK: Final = "_fastdrop_replaced"
 """Where in a module's ``__dict__`` its `Swap` stands."""
@@ -47,25 +48,25 @@ def _holds(module: nn.Module) -> bool:
 
 def _dropout(self: Any, input: Tensor) -> Any:
     if _holds(self):
-        return functional.dropout(input, self.p, self.training, self.inplace)
+        return masks.dropout(input, self.p, self.training, self.inplace)
     return _as_it_was(self, input)
 
 
 def _dropout1d(self: Any, input: Tensor) -> Any:
     if _holds(self):
-        return functional.dropout1d(input, self.p, self.training, self.inplace)
+        return masks.dropout1d(input, self.p, self.training, self.inplace)
     return _as_it_was(self, input)
 
 
 def _dropout2d(self: Any, input: Tensor) -> Any:
     if _holds(self):
-        return functional.dropout2d(input, self.p, self.training, self.inplace)
+        return masks.dropout2d(input, self.p, self.training, self.inplace)
     return _as_it_was(self, input)
 
 
 def _dropout3d(self: Any, input: Tensor) -> Any:
     if _holds(self):
-        return functional.dropout3d(input, self.p, self.training, self.inplace)
+        return masks.dropout3d(input, self.p, self.training, self.inplace)
     return _as_it_was(self, input)
 
 
@@ -83,12 +84,12 @@ def _feature_alpha_dropout(self: Any, input: Tensor) -> Any:
 
 def _attention(self: Any, *arguments: Any, **keywords: Any) -> Any:
     if _holds(self):
-        return attention_module.attend(self, *arguments, **keywords)
+        return attention.attend(self, *arguments, **keywords)
     return _as_it_was(self, *arguments, **keywords)
 
 
 KNOWN: Final[dict[type[nn.Module], Callable[..., Any]]] = {
-    original: attention_module.standing_in(function, original)
+    original: attention.standing_in(function, original)
     for original, function in (
         (nn.Dropout, _dropout),
         (nn.Dropout1d, _dropout1d),
@@ -106,13 +107,13 @@ _FORWARDS: Final = {original: original.forward for original in KNOWN}
 
 def _drop_path(self: Any, x: Tensor) -> Any:
     if _holds(self) and self.scale_by_keep and taken(x):
-        return shared.drop_path(x, self.drop_prob, self.training)
+        return channels.drop_path(x, self.drop_prob, self.training)
     return _as_it_was(self, x)
 
 
 def _stochastic_depth(self: Any, input: Tensor) -> Any:
     if _holds(self) and taken(input):
-        return shared.drop_path(input, self.p, self.training, mode=self.mode)
+        return channels.drop_path(input, self.p, self.training, mode=self.mode)
     return _as_it_was(self, input)
 
 
@@ -160,7 +161,7 @@ def known(kind: type[nn.Module]) -> type[nn.Module] | None:
     for original in kind.__mro__:
         foreign = _FOREIGN.get((original.__module__, original.__qualname__))
         if foreign is not None and original not in KNOWN:
-            KNOWN[original] = attention_module.standing_in(foreign[0], original)
+            KNOWN[original] = attention.standing_in(foreign[0], original)
             _FORWARDS[original] = vars(original)["forward"]
         if original in KNOWN:
             derived = kind is original or kind.__module__.startswith("torch.")

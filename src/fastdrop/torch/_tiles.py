@@ -19,9 +19,9 @@ import torch
 from torch import Tensor
 
 from fastdrop import backends
-from fastdrop._plan import check_factor, make_plan
+from fastdrop._rates import check_factor, make_plan
 from fastdrop._rng import Key
-from fastdrop._rows import Rows
+from fastdrop._score_rows import Rows
 
 from ._bridge import KINDS, array_of, limits, readable
 from ._seen import Band, Part, Seen

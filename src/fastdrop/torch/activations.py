@@ -7,7 +7,7 @@ from torch import Tensor
 from fastdrop._bias import Activation, check_activation
 from fastdrop.variants import BIAS_ACT_DROPOUT
 
-from ._family import overridable, run_several
+from ._declared import overridable, run_several
 from ._seeding import AnyGenerator, Seed
 
 __all__ = ["bias_act_dropout"]

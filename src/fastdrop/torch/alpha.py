@@ -10,7 +10,7 @@ from fastdrop.variants import ALPHA_DROPOUT
 from ._bridge import overridden
 from ._call import call
 from ._seeding import AnyGenerator, Seed
-from .functional import hand_over, probability
+from .masks import hand_over, probability
 
 __all__ = ["alpha_dropout", "feature_alpha_dropout"]
 

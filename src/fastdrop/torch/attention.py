@@ -15,7 +15,7 @@ from ._attending import PYTORCHS, Call, attention, by_pytorch
 from ._bridge import PLAIN
 from ._seeding import AnyGenerator, Seed
 from ._seen import EVERYTHING, Band
-from .functional import number, probability, wrong_type
+from .masks import number, probability, wrong_type
 
 __all__ = ["scaled_dot_product_attention"]
 

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from fastdrop.variants import DROP_BLOCK1D, DROP_BLOCK2D, DROP_BLOCK3D
 
-from ._family import overridable, run
+from ._declared import overridable, run
 from ._seeding import AnyGenerator, Seed
 
 __all__ = ["drop_block1d", "drop_block2d", "drop_block3d"]

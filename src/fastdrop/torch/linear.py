@@ -13,7 +13,7 @@ from fastdrop import _arrays
 from ._autograd import is_ordinary
 from ._bridge import check_stored, taken
 from ._call import word_for
-from ._family import drops, not_taken, overridable
+from ._declared import drops, not_taken, overridable
 from ._linear import composed, dropconnect_op
 from ._private import forward_ad, transforms_active
 from ._seeding import AnyGenerator, Seed

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from fastdrop.variants import GAUSSIAN_DROPOUT, GAUSSIAN_NOISE
 
-from ._family import overridable, run
+from ._declared import overridable, run
 from ._seeding import AnyGenerator, Seed
 
 __all__ = ["gaussian_dropout", "gaussian_noise"]

@@ -9,14 +9,14 @@ from torch import Tensor
 from torch.compiler import is_compiling
 
 from fastdrop import _arrays
-from fastdrop._plan import check_limit
-from fastdrop.norms import limit_norms
+from fastdrop._rates import check_limit
+from fastdrop.functions.norms import limit_norms
 
 from . import _bridge
 from ._autograd import is_ordinary
 from ._call import check_writable
-from ._family import not_taken, overridable
-from .functional import number
+from ._declared import not_taken, overridable
+from .masks import number
 
 __all__ = ["max_norm_"]
 

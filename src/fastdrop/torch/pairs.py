@@ -6,7 +6,7 @@ from torch import Tensor
 
 from fastdrop.variants import DROPOUT_ADD, ZONEOUT
 
-from ._family import overridable, run_several
+from ._declared import overridable, run_several
 from ._seeding import AnyGenerator, Seed
 
 __all__ = ["dropout_add", "zoneout"]

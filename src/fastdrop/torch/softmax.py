@@ -6,16 +6,16 @@ import torch
 from torch import Tensor
 
 from fastdrop import _arrays
-from fastdrop._plan import check_factor
+from fastdrop._rates import check_factor
 
 from ._autograd import is_ordinary, keepable
 from ._bridge import KINDS, check_stored, taken
 from ._call import call, word_for
-from ._family import drops, not_taken, overridable
+from ._declared import drops, not_taken, overridable
 from ._private import forward_ad, transforms_active
 from ._seeding import AnyGenerator, Seed
 from ._softmax import composed, softmax_op
-from .functional import number
+from .masks import number
 
 __all__ = ["softmax_dropout"]
 

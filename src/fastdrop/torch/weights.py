@@ -6,7 +6,7 @@ from torch import Tensor
 
 from fastdrop.variants import ATTENTION_DROPOUT, DROP_CONNECT, EMBEDDING_DROPOUT
 
-from ._family import overridable, run
+from ._declared import overridable, run
 from ._seeding import AnyGenerator, Seed
 
 __all__ = ["attention_dropout", "drop_connect", "embedding_dropout"]

@@ -20,7 +20,7 @@ import numpy as np
 if sys.byteorder != "little":
     raise ImportError("the numba backend needs a little-endian machine")
 
-from fastdrop._plan import Plan
+from fastdrop._rates import Plan
 from fastdrop.backends.call import Call, in_runs
 from fastdrop.stream import Key
 

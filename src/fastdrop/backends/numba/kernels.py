@@ -8,7 +8,7 @@ import numba
 import numpy as np
 from numba import types
 
-from fastdrop._plan import Plan
+from fastdrop._rates import Plan
 from fastdrop.stream import Key
 
 from .halves import from_bfloat16, from_float16, to_bfloat16, to_float16

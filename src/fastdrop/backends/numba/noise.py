@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from fastdrop._plan import Plan
+from fastdrop._rates import Plan
 from fastdrop.backends._coefficients import NORMAL, NORMAL_CENTRE
 from fastdrop.backends.call import Call, in_runs
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from fastdrop._plan import Plan
+from fastdrop._rates import Plan
 from fastdrop.stream import Key
 
 from .computing import conversions, types_of, vector, written

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import types
 
-from fastdrop._plan import Plan
-from fastdrop._rows import Rows
+from fastdrop._rates import Plan
+from fastdrop._score_rows import Rows
 from fastdrop.stream import Key
 
 from ..numpy.sums import EXPONENTIALS

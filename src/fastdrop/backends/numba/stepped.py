@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from fastdrop._plan import Plan
+from fastdrop._rates import Plan
 from fastdrop.backends.call import Call, mask_shape
 from fastdrop.stream import Key
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from fastdrop._plan import Plan
+from fastdrop._rates import Plan
 from fastdrop.stream import G, Key, mix
 
 Array = np.ndarray[Any, np.dtype[Any]]

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from fastdrop._plan import Plan
+from fastdrop._rates import Plan
 from fastdrop.stream import Key
 
 from .draw import CHUNK, keep

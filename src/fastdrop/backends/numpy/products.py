@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fastdrop._plan import Plan
+from fastdrop._rates import Plan
 from fastdrop.stream import Key
 
 from .arithmetic import factor, masked, rounded, widened

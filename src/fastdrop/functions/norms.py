@@ -7,9 +7,9 @@ import math
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from . import _arrays, backends
-from ._arrays import Array
-from ._plan import check_limit
+from fastdrop import _arrays, backends
+from fastdrop._arrays import Array
+from fastdrop._rates import check_limit
 
 
 def max_norm_(w: Array, c: float, axis: int | tuple[int, ...] | None = 1) -> Array:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from . import _arrays
-from ._arrays import Array
-from ._plan import check_limit
+from fastdrop import _arrays
+from fastdrop._arrays import Array
+from fastdrop._rates import check_limit
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,14 +7,14 @@ from typing import Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from . import _arrays, backends
-from ._arrays import Array, NoiseShape
-from ._plan import check_mode, make_plan
-from ._rng import RNGLike
-from ._window import Place, WindowLike, check_window, place_of
-from .backends.call import Call, room_for
-from .pipeline import compiled, run
-from .variants import DROPOUT, DROPOUT_STANDARD
+from fastdrop import _arrays, backends
+from fastdrop._arrays import Array, NoiseShape
+from fastdrop._rates import check_mode, make_plan
+from fastdrop._rng import RNGLike
+from fastdrop._window import Place, WindowLike, check_window, place_of
+from fastdrop.backends.call import Call, room_for
+from fastdrop.pipeline import compiled, run
+from fastdrop.variants import DROPOUT, DROPOUT_STANDARD
 
 Mode: TypeAlias = Literal["inverted", "standard"]
 

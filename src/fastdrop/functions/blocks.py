@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import numpy.typing as npt
 
-from ._arrays import Array
-from ._rng import RNGLike
-from .pipeline import run
-from .variants import DROP_BLOCK1D, DROP_BLOCK2D, DROP_BLOCK3D
+from fastdrop._arrays import Array
+from fastdrop._rng import RNGLike
+from fastdrop.pipeline import run
+from fastdrop.variants import DROP_BLOCK1D, DROP_BLOCK2D, DROP_BLOCK3D
 
 
 def drop_block1d(

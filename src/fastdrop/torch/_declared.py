@@ -21,7 +21,7 @@ from ._bridge import KINDS, kind_of, overridden, taken
 from ._call import call, call_several
 from ._draw import evaluation_of, form_of
 from ._seeding import AnyGenerator, Seed
-from .functional import number, probability
+from .masks import number, probability
 
 _Arguments = ParamSpec("_Arguments")
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ._arrays import Array
-from ._bias import Activation
-from ._rng import RNGLike
-from ._window import WindowLike
-from .pipeline import run
-from .variants import BIAS_ACT_DROPOUT, BIAS_ACT_DROPOUT_BACKWARD
+from fastdrop._arrays import Array
+from fastdrop._bias import Activation
+from fastdrop._rng import RNGLike
+from fastdrop._window import WindowLike
+from fastdrop.pipeline import run
+from fastdrop.variants import BIAS_ACT_DROPOUT, BIAS_ACT_DROPOUT_BACKWARD
 
 # Rows summed in the compute type; sums of so many rows are then added in float64.
 _ROWS = 128

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import numpy.typing as npt
 
-from ._arrays import Array
-from ._rng import RNGLike
-from ._window import WindowLike
-from .decisions import DataFormat, PathMode
-from .pipeline import run
-from .variants import DROP_PATH, DROPOUT1D, DROPOUT2D, DROPOUT3D, VARIATIONAL_DROPOUT
+from fastdrop._arrays import Array
+from fastdrop._rng import RNGLike
+from fastdrop._window import WindowLike
+from fastdrop.decisions import DataFormat, PathMode
+from fastdrop.pipeline import run
+from fastdrop.variants import DROP_PATH, DROPOUT1D, DROPOUT2D, DROPOUT3D, VARIATIONAL_DROPOUT
 
 # --- spatial dropout -----------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from fastdrop.decisions import PathMode
 from fastdrop.variants import DROP_PATH, VARIATIONAL_DROPOUT
 
-from ._family import overridable, run
+from ._declared import overridable, run
 from ._seeding import AnyGenerator, Seed
 
 __all__ = ["drop_path", "variational_dropout"]

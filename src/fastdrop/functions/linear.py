@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from . import _arrays, backends
-from ._arrays import Array
-from ._plan import make_plan
-from ._rng import RNGLike, check_repeatable, check_unused, resolve
+from fastdrop import _arrays, backends
+from fastdrop._arrays import Array
+from fastdrop._rates import make_plan
+from fastdrop._rng import RNGLike, check_repeatable, check_unused, resolve
 
 
 def dropconnect_linear(

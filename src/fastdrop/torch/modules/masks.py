@@ -8,9 +8,9 @@ from typing import Any, ClassVar, Final, Self
 
 from torch import Tensor, nn
 
-from . import alpha, functional
-from ._private import DropoutNd
-from ._seeding import AnyGenerator, Seed, Source, source_of
+from fastdrop.torch import alpha, masks
+from fastdrop.torch._private import DropoutNd
+from fastdrop.torch._seeding import AnyGenerator, Seed, Source, source_of
 
 _EXTRA: Final = "_extra_state"  # nn.modules.module calls it so
 
@@ -60,7 +60,7 @@ class Drops(Leaf):
         In that order, because PyTorch's part may draw weights. What drops nothing has no p.
         """
         if p is not None and (p < 0 or p > 1 or p != p):
-            functional.refuse(p)
+            masks.refuse(p)
         source = source_of(generator, seed)
         super().__init__(*arguments, **keywords)
         if p is not None:
@@ -201,7 +201,7 @@ class Dropout(Simple, nn.Dropout):
     tensor([1., 1., 1.])
     """
 
-    _function = staticmethod(functional.dropout)
+    _function = staticmethod(masks.dropout)
     _pytorchs = _pytorchs(nn.Dropout)
 
 
@@ -226,7 +226,7 @@ class Dropout1d(Simple, nn.Dropout1d):
     tensor([0., 2., 2., 0.])
     """
 
-    _function = staticmethod(functional.dropout1d)
+    _function = staticmethod(masks.dropout1d)
     _pytorchs = _pytorchs(nn.Dropout1d)
 
 
@@ -252,7 +252,7 @@ class Dropout2d(Simple, nn.Dropout2d):
             [0., 0., 0.]])
     """
 
-    _function = staticmethod(functional.dropout2d)
+    _function = staticmethod(masks.dropout2d)
     _pytorchs = _pytorchs(nn.Dropout2d)
 
 
@@ -278,7 +278,7 @@ class Dropout3d(Simple, nn.Dropout3d):
             [0., 0., 0.]])
     """
 
-    _function = staticmethod(functional.dropout3d)
+    _function = staticmethod(masks.dropout3d)
     _pytorchs = _pytorchs(nn.Dropout3d)
 
 

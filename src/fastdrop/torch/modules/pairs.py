@@ -5,10 +5,10 @@ from __future__ import annotations
 from torch import Tensor
 
 from fastdrop._bias import Activation, check_activation
+from fastdrop.torch import activations, pairs
+from fastdrop.torch._seeding import AnyGenerator, Seed
 
-from . import activations, pairs
-from ._seeding import AnyGenerator, Seed
-from .modules import Drops
+from .masks import Drops
 
 __all__ = ["BiasActDropout", "DropoutAdd", "Zoneout"]
 

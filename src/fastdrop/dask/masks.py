@@ -6,9 +6,9 @@ import dask.array as da
 
 from fastdrop import _arrays
 from fastdrop._arrays import NoiseShape
-from fastdrop._plan import check_mode, check_p
+from fastdrop._rates import check_mode, check_p
 from fastdrop._rng import RNGLike
-from fastdrop.elementwise import Mode
+from fastdrop.functions.masks import Mode
 from fastdrop.variants import ATTENTION_DROPOUT, DROP_CONNECT, DROPOUT, DROPOUT_STANDARD
 
 from ._blocks import lazily, lazy_mask

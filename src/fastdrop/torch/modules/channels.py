@@ -7,12 +7,12 @@ from typing import Any
 from torch import Tensor
 
 from fastdrop import _arrays
-from fastdrop._plan import check_deviation, check_noise_p
+from fastdrop._rates import check_deviation, check_noise_p
 from fastdrop.decisions import PathMode, check_block_size, check_path_mode
+from fastdrop.torch import blocks, channels, noise
+from fastdrop.torch._seeding import AnyGenerator, Seed
 
-from . import blocks, noise, shared
-from ._seeding import AnyGenerator, Seed
-from .modules import Drops, Simple
+from .masks import Drops, Simple
 
 __all__ = [
     "DropBlock1d",
@@ -77,7 +77,7 @@ class StochasticDepth(Drops):
 
     def forward(self, input: Tensor) -> Tensor:
         """Drop in training; in evaluation return the input itself."""
-        return shared.drop_path(
+        return channels.drop_path(
             input, self.p, self.training, self.inplace, mode=self.mode, generator=self._source
         )
 
@@ -235,7 +235,7 @@ class VariationalDropout(Drops):
 
     def forward(self, input: Tensor) -> Tensor:
         """Drop in training; in evaluation return the input itself."""
-        return shared.variational_dropout(
+        return channels.variational_dropout(
             input,
             self.p,
             self.training,

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import numpy.typing as npt
 
-from ._arrays import Array
-from ._rng import RNGLike
-from ._window import WindowLike
-from .pipeline import run
-from .variants import ATTENTION_DROPOUT, DROP_CONNECT, EMBEDDING_DROPOUT
+from fastdrop._arrays import Array
+from fastdrop._rng import RNGLike
+from fastdrop._window import WindowLike
+from fastdrop.pipeline import run
+from fastdrop.variants import ATTENTION_DROPOUT, DROP_CONNECT, EMBEDDING_DROPOUT
 
 
 def drop_connect(

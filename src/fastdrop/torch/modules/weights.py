@@ -8,11 +8,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
 from fastdrop import _arrays
-from fastdrop._plan import check_factor
+from fastdrop._rates import check_factor
+from fastdrop.torch import linear, softmax, weights
+from fastdrop.torch._seeding import AnyGenerator, Seed
 
-from . import linear, softmax, weights
-from ._seeding import AnyGenerator, Seed
-from .modules import Drops, Simple
+from .masks import Drops, Simple
 
 __all__ = [
     "AttentionDropout",

@@ -8,9 +8,10 @@ from typing import Any, Final
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
-from .attention import scaled_dot_product_attention
-from .functional import dropout
-from .modules import Leaf
+from fastdrop.torch.attention import scaled_dot_product_attention
+from fastdrop.torch.masks import dropout
+
+from .masks import Leaf
 
 __all__ = ["MultiheadAttention"]
 

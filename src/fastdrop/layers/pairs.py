@@ -8,11 +8,11 @@ from fastdrop import _arrays
 from fastdrop._arrays import Array
 from fastdrop._bias import Activation, as_bias, check_activation
 from fastdrop._rng import RNGLike
-from fastdrop.activations import bias_act_dropout_backward
+from fastdrop.functions.activations import bias_act_dropout_backward
 from fastdrop.variants import BIAS_ACT_DROPOUT, DROPOUT_ADD, ZONEOUT
 
 from .configured import PROBABILITY, Assignable
-from .masked import VariantLayer
+from .declared import VariantLayer
 
 
 class _PairLayer(VariantLayer):

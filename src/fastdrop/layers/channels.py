@@ -19,7 +19,7 @@ from fastdrop.variants import (
 )
 
 from .configured import Option
-from .masked import MaskedLayer
+from .declared import MaskedLayer
 
 
 class _SpatialDropout(MaskedLayer):

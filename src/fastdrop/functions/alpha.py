@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy.typing as npt
 
-from ._arrays import Array
-from ._rng import RNGLike
-from ._window import WindowLike
-from .pipeline import run
-from .variants import (
+from fastdrop._arrays import Array
+from fastdrop._rng import RNGLike
+from fastdrop._window import WindowLike
+from fastdrop.pipeline import run
+from fastdrop.variants import (
     ALPHA_DROPOUT,
     ALPHA_DROPOUT_BACKWARD,
     FEATURE_ALPHA_DROPOUT,

@@ -12,12 +12,12 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from . import _arrays, backends
-from ._arrays import Array
-from ._plan import make_plan
-from ._rng import Generator, Key, RNGLike, resolve, use_default
-from ._samples import Library, Result, Samples
-from .layers.base import sampling
+from fastdrop import _arrays, backends
+from fastdrop._arrays import Array
+from fastdrop._rates import make_plan
+from fastdrop._rng import Generator, Key, RNGLike, resolve, use_default
+from fastdrop._samples import Library, Result, Samples
+from fastdrop.layers.base import sampling
 
 # The positions that a generator sets aside for each sample of `mc_dropout`, which cannot know how
 # many its function will draw: more than any network does, and room for 2**28 calls.

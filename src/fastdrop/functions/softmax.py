@@ -7,14 +7,15 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from . import _arrays, backends
-from ._arrays import Array
-from ._plan import Plan, check_factor, make_plan
-from ._rng import Key, RNGLike, check_repeatable, check_unused, resolve
-from ._rows import plain_rows
-from .elementwise import dropout, dropout_
-from .pipeline import compiled
-from .variants import DROPOUT
+from fastdrop import _arrays, backends
+from fastdrop._arrays import Array
+from fastdrop._rates import Plan, check_factor, make_plan
+from fastdrop._rng import Key, RNGLike, check_repeatable, check_unused, resolve
+from fastdrop._score_rows import plain_rows
+from fastdrop.pipeline import compiled
+from fastdrop.variants import DROPOUT
+
+from .masks import dropout, dropout_
 
 
 @compiled("softmax_front", DROPOUT)

@@ -6,9 +6,9 @@ from typing import Any
 
 from fastdrop import _arrays
 from fastdrop._arrays import NoiseShape
-from fastdrop._plan import check_mode
+from fastdrop._rates import check_mode
 from fastdrop._rng import RNGLike
-from fastdrop.elementwise import Mode
+from fastdrop.functions.masks import Mode
 from fastdrop.variants import (
     ATTENTION_DROPOUT,
     DROP_CONNECT,
@@ -17,7 +17,7 @@ from fastdrop.variants import (
 )
 
 from .configured import Option
-from .masked import MaskedLayer
+from .declared import MaskedLayer
 
 
 class Dropout(MaskedLayer):

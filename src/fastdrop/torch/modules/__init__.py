@@ -1,0 +1,1 @@
+"""PyTorch modules: subclasses of PyTorch's own where it has them, and the family beyond."""
