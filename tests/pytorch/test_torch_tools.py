@@ -14,7 +14,7 @@ from torch import fx, nn  # noqa: E402
 from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx, prepare_qat_fx  # noqa: E402
 
 import fastdrop.torch as ft  # noqa: E402
-from fastdrop.torch.modules.masks import Drops  # noqa: E402
+from fastdrop.torch.modules.base import Drops  # noqa: E402
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),

@@ -15,17 +15,12 @@ try:
 except ImportError as _error:
     raise ImportError("fastdrop.dask needs Dask: pip install 'fastdrop-kernels[dask]'") from _error
 
-from .channels import (
-    drop_path,
-    dropout1d,
-    dropout2d,
-    dropout3d,
-    embedding_dropout,
-    variational_dropout,
-)
-from .masks import attention_dropout, drop_connect, dropout, dropout_mask
+from .activations import bias_act_dropout
+from .channels import drop_path, dropout1d, dropout2d, dropout3d, variational_dropout
+from .masks import dropout, dropout_mask
 from .noise import alpha_dropout, feature_alpha_dropout, gaussian_dropout, gaussian_noise
-from .pairs import bias_act_dropout, dropout_add, zoneout
+from .pairs import dropout_add, zoneout
+from .weights import attention_dropout, drop_connect, embedding_dropout
 
 __all__ = [
     "alpha_dropout",

@@ -11,7 +11,6 @@ from fastdrop.variants import (
     DROPOUT1D,
     DROPOUT2D,
     DROPOUT3D,
-    EMBEDDING_DROPOUT,
     VARIATIONAL_DROPOUT,
 )
 
@@ -283,53 +282,3 @@ def drop_path(
     True
     """
     return lazily(DROP_PATH, (x,), p, training, rng, {"mode": mode})
-
-
-def embedding_dropout(
-    table: da.Array,
-    p: float = 0.5,
-    training: bool = True,
-    *,
-    rng: RNGLike = None,
-) -> da.Array:
-    """Drop whole rows of a table: `fastdrop.embedding_dropout` of a Dask array.
-
-    Parameters
-    ----------
-    table : dask.array.Array
-        Of shape (words, features). Dtypes as for `fastdrop.dropout`.
-    p, training, rng
-        As for `fastdrop.embedding_dropout`. A `fastdrop.Generator` moves on when this is called,
-        and not when blocks are computed.
-
-    Returns
-    -------
-    dask.array.Array
-        Lazy, of table's shape, dtype and chunks: ``fastdrop.embedding_dropout`` of the whole array,
-        bit for bit, whatever the chunks; evaluation returns `table` itself.
-
-    Raises
-    ------
-    TypeError
-        What is no Dask array of NumPy blocks; otherwise as for `fastdrop.embedding_dropout`.
-    ValueError
-        Chunks of unknown sizes; otherwise as for `fastdrop.embedding_dropout`.
-    OverflowError
-        The positions needed pass the end of the stream, 2**64.
-
-    Notes
-    -----
-    Source: Merity, Keskar and Socher, "Regularizing and Optimizing LSTM Language Models", ICLR
-    2018, section 4.3.
-
-    Examples
-    --------
-    >>> import dask.array as da
-    >>> import numpy as np
-    >>> import fastdrop.dask
-    >>> x = da.ones((9, 4), dtype=np.float32, chunks=(2, 3))
-    >>> y = fastdrop.dask.embedding_dropout(x, 0.5, rng=1)
-    >>> bool((y.compute() == fastdrop.embedding_dropout(x.compute(), 0.5, rng=1)).all())
-    True
-    """
-    return lazily(EMBEDDING_DROPOUT, (table,), p, training, rng)

@@ -9,7 +9,7 @@ from fastdrop._arrays import NoiseShape
 from fastdrop._rates import check_mode, check_p
 from fastdrop._rng import RNGLike
 from fastdrop.functions.masks import Mode
-from fastdrop.variants import ATTENTION_DROPOUT, DROP_CONNECT, DROPOUT, DROPOUT_STANDARD
+from fastdrop.variants import DROPOUT, DROPOUT_STANDARD
 
 from ._blocks import lazily, lazy_mask
 
@@ -126,101 +126,3 @@ def dropout_mask(
     """
     lengths, _ = _arrays.check_shape(shape)
     return lazy_mask(lengths, check_p(p), rng, chunks)
-
-
-def drop_connect(
-    w: da.Array,
-    p: float = 0.5,
-    training: bool = True,
-    *,
-    rng: RNGLike = None,
-) -> da.Array:
-    """Drop weights of a matrix: `fastdrop.drop_connect` of a Dask array.
-
-    Parameters
-    ----------
-    w : dask.array.Array
-        Weights of any shape. Dtypes as for `fastdrop.dropout`.
-    p, training, rng
-        As for `fastdrop.drop_connect`. A `fastdrop.Generator` moves on when this is called, and not
-        when blocks are computed.
-
-    Returns
-    -------
-    dask.array.Array
-        Lazy, of w's shape, dtype and chunks: ``fastdrop.drop_connect`` of the whole array, bit for
-        bit, whatever the chunks; evaluation returns `w` itself.
-
-    Raises
-    ------
-    TypeError
-        What is no Dask array of NumPy blocks; otherwise as for `fastdrop.drop_connect`.
-    ValueError
-        Chunks of unknown sizes; otherwise as for `fastdrop.drop_connect`.
-    OverflowError
-        The positions needed pass the end of the stream, 2**64.
-
-    Notes
-    -----
-    Source: Wan et al., "Regularization of Neural Networks using DropConnect", ICML 2013.
-
-    Examples
-    --------
-    >>> import dask.array as da
-    >>> import numpy as np
-    >>> import fastdrop.dask
-    >>> x = da.ones((4, 6), dtype=np.float32, chunks=3)
-    >>> y = fastdrop.dask.drop_connect(x, 0.5, rng=1)
-    >>> bool((y.compute() == fastdrop.drop_connect(x.compute(), 0.5, rng=1)).all())
-    True
-    """
-    return lazily(DROP_CONNECT, (w,), p, training, rng)
-
-
-def attention_dropout(
-    weights: da.Array,
-    p: float = 0.5,
-    training: bool = True,
-    *,
-    rng: RNGLike = None,
-) -> da.Array:
-    """Drop attention weights: `fastdrop.attention_dropout` of a Dask array.
-
-    Parameters
-    ----------
-    weights : dask.array.Array
-        Of any shape. Dtypes as for `fastdrop.dropout`.
-    p, training, rng
-        As for `fastdrop.attention_dropout`. A `fastdrop.Generator` moves on when this is called,
-        and not when blocks are computed.
-
-    Returns
-    -------
-    dask.array.Array
-        Lazy, of weights's shape, dtype and chunks: ``fastdrop.attention_dropout`` of the whole
-        array, bit for bit, whatever the chunks; evaluation returns `weights` itself.
-
-    Raises
-    ------
-    TypeError
-        What is no Dask array of NumPy blocks; otherwise as for `fastdrop.attention_dropout`.
-    ValueError
-        Chunks of unknown sizes; otherwise as for `fastdrop.attention_dropout`.
-    OverflowError
-        The positions needed pass the end of the stream, 2**64.
-
-    Notes
-    -----
-    Source: Vaswani et al., "Attention Is All You Need", NIPS 2017, section 5.4.
-
-    Examples
-    --------
-    >>> import dask.array as da
-    >>> import numpy as np
-    >>> import fastdrop.dask
-    >>> x = da.ones((2, 4, 4), dtype=np.float32, chunks=(1, 2, 3))
-    >>> y = fastdrop.dask.attention_dropout(x, 0.5, rng=1)
-    >>> bool((y.compute() == fastdrop.attention_dropout(x.compute(), 0.5, rng=1)).all())
-    True
-    """
-    return lazily(ATTENTION_DROPOUT, (weights,), p, training, rng)

@@ -4,22 +4,23 @@ A layer keeps no mask: `backward` draws it again from the key of the last `forwa
 0 bytes an element.
 """
 
+from .activations import BiasActDropout
 from .alpha import AlphaDropout, FeatureAlphaDropout
 from .base import Layer
 from .blocks import DropBlock1D, DropBlock2D, DropBlock3D
 from .channels import (
     DropPath,
-    EmbeddingDropout,
     SpatialDropout1D,
     SpatialDropout2D,
     SpatialDropout3D,
     VariationalDropout,
 )
 from .linear import DropConnectLinear
-from .masks import AttentionDropout, DropConnect, Dropout
+from .masks import Dropout
 from .noise import GaussianDropout, GaussianNoise
-from .pairs import BiasActDropout, DropoutAdd, Zoneout
+from .pairs import DropoutAdd, Zoneout
 from .softmax import SoftmaxDropout
+from .weights import AttentionDropout, DropConnect, EmbeddingDropout
 
 __all__ = [
     "AlphaDropout",

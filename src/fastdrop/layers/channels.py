@@ -14,7 +14,6 @@ from fastdrop.variants import (
     DROPOUT1D,
     DROPOUT2D,
     DROPOUT3D,
-    EMBEDDING_DROPOUT,
     VARIATIONAL_DROPOUT,
 )
 
@@ -293,40 +292,3 @@ class DropPath(MaskedLayer):
 
     def __init__(self, p: float = 0.5, *, mode: PathMode = "row", rng: RNGLike = None) -> None:
         self._configure(rng, p=p, mode=mode)
-
-
-class EmbeddingDropout(MaskedLayer):
-    """Drop whole rows of an embedding table: `forward` gives the table to use in this step.
-
-    Parameters
-    ----------
-    p : float, default 0.5
-        Probability of dropping a row, from 0 to 1. May be assigned later.
-    rng : None, int, Key, Generator, numpy.random.SeedSequence or numpy.random.Generator
-        What the layer draws from, as for `Dropout`.
-
-    Raises
-    ------
-    TypeError
-        An argument has the wrong type.
-    ValueError
-        `p` is outside [0, 1].
-
-    Notes
-    -----
-    Source: Merity, Keskar and Socher, "Regularizing and Optimizing LSTM Language Models", ICLR
-    2018, section 4.3. See `fastdrop.embedding_dropout`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import fastdrop
-    >>> layer = fastdrop.layers.EmbeddingDropout(0.5, rng=3)
-    >>> words = np.array([1, 3, 1])
-    >>> layer(np.ones((4, 2), np.float32))[words]
-    array([[2., 2.],
-           [0., 0.],
-           [2., 2.]], dtype=float32)
-    """
-
-    _variant = EMBEDDING_DROPOUT

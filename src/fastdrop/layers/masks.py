@@ -1,4 +1,4 @@
-"""Layers that decide for every element: of activations, of weights, of attention."""
+"""The layer of plain dropout."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from fastdrop._rates import check_mode
 from fastdrop._rng import RNGLike
 from fastdrop.functions.masks import Mode
 from fastdrop.variants import (
-    ATTENTION_DROPOUT,
-    DROP_CONNECT,
     DROPOUT,
     DROPOUT_STANDARD,
 )
@@ -86,76 +84,3 @@ class Dropout(MaskedLayer):
         super()._apply(settings)
         variant = self._variant if self.mode == "inverted" else DROPOUT_STANDARD
         self._declared = variant, (self.noise_shape,)
-
-
-class DropConnect(MaskedLayer):
-    """DropConnect on a layer's weights: `forward` gives the weights to use in this step.
-
-    Parameters
-    ----------
-    p : float, default 0.5
-        Probability of dropping a weight, from 0 to 1. May be assigned later.
-    rng : None, int, Key, Generator, numpy.random.SeedSequence or numpy.random.Generator
-        What the layer draws from, as for `Dropout`.
-
-    Raises
-    ------
-    TypeError
-        An argument has the wrong type.
-    ValueError
-        `p` is outside [0, 1].
-
-    Notes
-    -----
-    Source: Wan et al., "Regularization of Neural Networks using DropConnect", ICML 2013.
-    See `fastdrop.drop_connect`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import fastdrop
-    >>> layer = fastdrop.layers.DropConnect(0.5, rng=1)
-    >>> x, w = np.ones((3, 4), np.float32), np.ones((2, 4), np.float32)
-    >>> y = x @ layer(w).T
-    >>> dw = layer.backward(np.ones_like(y).T @ x)
-    >>> dw
-    array([[0., 0., 6., 0.],
-           [0., 6., 0., 0.]], dtype=float32)
-    """
-
-    _variant = DROP_CONNECT
-
-
-class AttentionDropout(MaskedLayer):
-    """Dropout on attention weights, after the softmax.
-
-    Parameters
-    ----------
-    p : float, default 0.5
-        Probability of dropping a weight, from 0 to 1. May be assigned later.
-    rng : None, int, Key, Generator, numpy.random.SeedSequence or numpy.random.Generator
-        What the layer draws from, as for `Dropout`.
-
-    Raises
-    ------
-    TypeError
-        An argument has the wrong type.
-    ValueError
-        `p` is outside [0, 1].
-
-    Notes
-    -----
-    Source: Vaswani et al., "Attention Is All You Need", NIPS 2017. See
-    `fastdrop.attention_dropout`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import fastdrop
-    >>> layer = fastdrop.layers.AttentionDropout(0.5, rng=1)
-    >>> layer(np.full((2, 4), 0.25, np.float32))
-    array([[0. , 0. , 0.5, 0. ],
-           [0. , 0.5, 0. , 0. ]], dtype=float32)
-    """
-
-    _variant = ATTENTION_DROPOUT

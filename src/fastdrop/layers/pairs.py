@@ -1,17 +1,14 @@
-"""Fused layers: residual addition, zoneout, bias and activation."""
+"""Layers of two inputs in one pass: residual addition and zoneout."""
 
 from __future__ import annotations
 
 import numpy.typing as npt
 
-from fastdrop import _arrays
 from fastdrop._arrays import Array
-from fastdrop._bias import Activation, as_bias, check_activation
 from fastdrop._rng import RNGLike
-from fastdrop.functions.activations import bias_act_dropout_backward
-from fastdrop.variants import BIAS_ACT_DROPOUT, DROPOUT_ADD, ZONEOUT
+from fastdrop.variants import DROPOUT_ADD, ZONEOUT
 
-from .configured import PROBABILITY, Assignable
+from .configured import PROBABILITY
 from .declared import VariantLayer
 
 
@@ -187,106 +184,3 @@ class Zoneout(_PairLayer):
         """
         gradients: tuple[Array, Array] = self._gradient(dy)
         return gradients
-
-
-class BiasActDropout(VariantLayer):
-    """Bias, activation and dropout in one pass, after the matrix product of a dense layer.
-
-    Parameters
-    ----------
-    act : {"none", "relu", "gelu", "gelu_tanh", "silu"}, default "none"
-        The activation. May be assigned later.
-    p : float, default 0.5
-        Probability of dropping an element, from 0 to 1. May be assigned later.
-    rng : None, int, Key, Generator, numpy.random.SeedSequence or numpy.random.Generator
-        What the layer draws from, as for `Dropout`.
-
-    Raises
-    ------
-    TypeError
-        An argument has the wrong type.
-    ValueError
-        `p` is outside [0, 1], or `act` unknown.
-
-    Notes
-    -----
-    Source: Hendrycks and Gimpel, "Gaussian Error Linear Units (GELUs)", arXiv:1606.08415 (2016),
-    section 2; Srivastava et al., "Dropout", JMLR 15 (2014), section 4. See
-    `fastdrop.bias_act_dropout`.
-
-    The layer keeps `x` and `bias`, not copies of them, for `backward`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import fastdrop
-    >>> layer = fastdrop.layers.BiasActDropout("relu", 0.5, rng=1)
-    >>> x, bias = np.ones((2, 3), np.float32), np.array([1, -2, 1], np.float32)
-    >>> layer(x, bias)
-    array([[0., 0., 4.],
-           [0., 0., 4.]], dtype=float32)
-    >>> dx, dbias = layer.backward(np.ones((2, 3), np.float32))
-    >>> dbias
-    array([0., 0., 4.], dtype=float32)
-    """
-
-    _variant = BIAS_ACT_DROPOUT
-    p = PROBABILITY
-    act = Assignable(
-        check_activation,
-        "The activation; assigning checks it and holds from the next forward on.",
-        "none",
-    )
-
-    def __init__(self, act: Activation = "none", p: float = 0.5, *, rng: RNGLike = None) -> None:
-        self._configure(rng, p=p, act=act)
-
-    def forward(self, x: npt.ArrayLike, bias: npt.ArrayLike | None = None) -> Array:
-        """Add the bias, apply the activation, and drop in training.
-
-        Parameters
-        ----------
-        x, bias : array_like
-            As for `fastdrop.bias_act_dropout`.
-
-        Returns
-        -------
-        ndarray
-            A new array of x's shape and dtype.
-
-        Raises
-        ------
-        TypeError, ValueError
-            As for `fastdrop.bias_act_dropout`.
-        """
-        array = _arrays.as_operand(x)
-        values = None if bias is None else as_bias(bias, array)
-        return self._compute((self._variant, ()), array, act=(self.act, values))
-
-    def backward(self, dy: npt.ArrayLike) -> tuple[Array, Array | None]:
-        """The gradients with respect to `x` and `bias` of the last `forward`.
-
-        Parameters
-        ----------
-        dy : array_like
-            The gradient with respect to its output, of its shape and dtype.
-
-        Returns
-        -------
-        tuple
-            Two new arrays, of x's and of bias's shape; None for the second if there was no bias.
-
-        Raises
-        ------
-        RuntimeError
-            There was no `forward`.
-        TypeError
-            `dy` has another dtype than the output.
-        ValueError
-            `dy` has another shape than the output.
-        """
-        array, last = self._answered(dy)
-        x, (act, bias) = last.needed
-        return bias_act_dropout_backward(
-            array, x, bias, act, last.p, last.key is not None, rng=last.key
-        )

@@ -20,35 +20,20 @@ from .alpha import alpha_dropout, feature_alpha_dropout
 from .attention import scaled_dot_product_attention
 from .attention_interface import register_attention
 from .blocks import drop_block1d, drop_block2d, drop_block3d
-from .channels import drop_path, variational_dropout
+from .channels import drop_path, dropout1d, dropout2d, dropout3d, variational_dropout
 from .linear import dropconnect_linear
-from .masks import dropout, dropout1d, dropout2d, dropout3d
+from .masks import dropout
+from .modules.activations import BiasActDropout
+from .modules.alpha import AlphaDropout, FeatureAlphaDropout
 from .modules.attention import MultiheadAttention
-from .modules.channels import (
-    DropBlock1d,
-    DropBlock2d,
-    DropBlock3d,
-    GaussianDropout,
-    GaussianNoise,
-    StochasticDepth,
-    VariationalDropout,
-)
-from .modules.masks import (
-    AlphaDropout,
-    Dropout,
-    Dropout1d,
-    Dropout2d,
-    Dropout3d,
-    FeatureAlphaDropout,
-)
-from .modules.pairs import BiasActDropout, DropoutAdd, Zoneout
-from .modules.weights import (
-    AttentionDropout,
-    DropConnect,
-    DropConnectLinear,
-    EmbeddingDropout,
-    SoftmaxDropout,
-)
+from .modules.blocks import DropBlock1d, DropBlock2d, DropBlock3d
+from .modules.channels import Dropout1d, Dropout2d, Dropout3d, StochasticDepth, VariationalDropout
+from .modules.linear import DropConnectLinear
+from .modules.masks import Dropout
+from .modules.noise import GaussianDropout, GaussianNoise
+from .modules.pairs import DropoutAdd, Zoneout
+from .modules.softmax import SoftmaxDropout
+from .modules.weights import AttentionDropout, DropConnect, EmbeddingDropout
 from .montecarlo import MonteCarloResult, mc_dropout
 from .noise import gaussian_dropout, gaussian_noise
 from .norms import max_norm_

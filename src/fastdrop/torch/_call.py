@@ -1,6 +1,6 @@
 """A training call on any tensor: what all functions that draw have in common.
 
-The functions of `functional` check their own arguments and come here. What comes back is the
+The public functions check their own arguments and come here. What comes back is the
 result, or None for a tensor that is left to PyTorch's own operator.
 """
 

@@ -17,11 +17,11 @@ from torch.overrides import handle_torch_function
 from fastdrop import _arrays
 from fastdrop.variants import Variant
 
+from ._arguments import number, probability
 from ._bridge import KINDS, kind_of, overridden, taken
 from ._call import call, call_several
 from ._draw import evaluation_of, form_of
 from ._seeding import AnyGenerator, Seed
-from .masks import number, probability
 
 _Arguments = ParamSpec("_Arguments")
 

@@ -12,7 +12,7 @@ from . import _swap
 from ._private import DropoutNd
 from ._profile import Drawn, profile
 from .modules.attention import MultiheadAttention
-from .modules.masks import Drops
+from .modules.base import Drops
 
 
 @dataclass(frozen=True)

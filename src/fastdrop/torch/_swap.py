@@ -54,19 +54,19 @@ def _dropout(self: Any, input: Tensor) -> Any:
 
 def _dropout1d(self: Any, input: Tensor) -> Any:
     if _holds(self):
-        return masks.dropout1d(input, self.p, self.training, self.inplace)
+        return channels.dropout1d(input, self.p, self.training, self.inplace)
     return _as_it_was(self, input)
 
 
 def _dropout2d(self: Any, input: Tensor) -> Any:
     if _holds(self):
-        return masks.dropout2d(input, self.p, self.training, self.inplace)
+        return channels.dropout2d(input, self.p, self.training, self.inplace)
     return _as_it_was(self, input)
 
 
 def _dropout3d(self: Any, input: Tensor) -> Any:
     if _holds(self):
-        return masks.dropout3d(input, self.p, self.training, self.inplace)
+        return channels.dropout3d(input, self.p, self.training, self.inplace)
     return _as_it_was(self, input)
 
 

@@ -19,7 +19,7 @@ import torch
 from torch import fx, nn
 
 from ._private import DropoutNd
-from .modules.masks import Drops
+from .modules.base import Drops
 
 _DROPS: Final = re.compile(r"drop|stochastic_?depth", re.IGNORECASE)
 _DRAWS: Final = ("bernoulli", "bernoulli_")

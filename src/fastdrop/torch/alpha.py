@@ -7,10 +7,10 @@ from torch import Tensor
 
 from fastdrop.variants import ALPHA_DROPOUT
 
+from ._arguments import hand_over, probability
 from ._bridge import overridden
 from ._call import call
 from ._seeding import AnyGenerator, Seed
-from .masks import hand_over, probability
 
 __all__ = ["alpha_dropout", "feature_alpha_dropout"]
 

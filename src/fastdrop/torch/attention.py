@@ -11,11 +11,11 @@ from torch.nn import functional as F  # noqa: N812 - its usual name
 
 from fastdrop._arrays import check_flag
 
+from ._arguments import number, probability, wrong_type
 from ._attending import PYTORCHS, Call, attention, by_pytorch
 from ._bridge import PLAIN
 from ._seeding import AnyGenerator, Seed
 from ._seen import EVERYTHING, Band
-from .masks import number, probability, wrong_type
 
 __all__ = ["scaled_dot_product_attention"]
 

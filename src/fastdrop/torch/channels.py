@@ -1,16 +1,25 @@
-"""Decisions shared along axes: samples, time steps."""
+"""Decisions shared along axes: channels, with PyTorch's signatures; samples; time steps."""
 
 from __future__ import annotations
 
+import warnings
+
+import torch
 from torch import Tensor
 
 from fastdrop.decisions import PathMode
 from fastdrop.variants import DROP_PATH, VARIATIONAL_DROPOUT
 
+from ._arguments import hand_over, probability
+from ._bridge import overridden
+from ._call import call
 from ._declared import overridable, run
 from ._seeding import AnyGenerator, Seed
 
-__all__ = ["drop_path", "variational_dropout"]
+__all__ = ["drop_path", "dropout1d", "dropout2d", "dropout3d", "variational_dropout"]
+
+# As they are now: later ours may stand in their place.
+_features, _features_ = torch.feature_dropout, torch.feature_dropout_
 
 
 @overridable
@@ -118,3 +127,233 @@ def variational_dropout(
             [0., 2., 2., 0.]])
     """
     return run(VARIATIONAL_DROPOUT, input, p, training, inplace, generator, seed, time_axis)
+
+
+def _purpose(axes: int, ranks: tuple[int, int]) -> str:
+    s = "s" if axes > 1 else ""
+    return (
+        f"Note that dropout{axes}d exists to provide channel-wise dropout on inputs with {axes} "
+        f"spatial dimension{s}, a channel dimension, and an optional batch dimension "
+        f"(i.e. {ranks[0]}D or {ranks[1]}D inputs)."
+    )
+
+
+def _warn_of_rank(input: Tensor, axes: int) -> None:
+    ranks = (axes + 1, axes + 2)
+    if input.dim() not in ranks:
+        name = f"dropout{axes}d"
+        warnings.warn(
+            f"{name}: Received a {input.dim()}-D input to {name}, which is deprecated and will "
+            "result in an error in a future release. To retain the behavior and silence this "
+            "warning, please use dropout instead. " + _purpose(axes, ranks),
+            stacklevel=3,
+        )
+
+
+def _channels(
+    input: Tensor,
+    lead: int,
+    p: float,
+    training: bool,
+    inplace: bool,
+    generator: AnyGenerator,
+    seed: Seed,
+) -> Tensor:
+    """One decision for each index into the first `lead` axes."""
+    if training is False or (training is True and p == 0.0):
+        return input
+    if training is True and input.dim() >= lead:
+        form = (-1,) * lead + (1,) * (input.dim() - lead)
+        y = call(input, float(p), inplace, generator, seed, form=form)
+        if y is not None:
+            return y
+    x = input if lead == 2 else input.unsqueeze(0)
+    if inplace:
+        _features_(x, p, training)
+        return input
+    y = _features(x, p, training)
+    return y if lead == 2 else y.squeeze(0)
+
+
+def dropout1d(
+    input: Tensor,
+    p: float = 0.5,
+    training: bool = True,
+    inplace: bool = False,
+    *,
+    generator: AnyGenerator = None,
+    seed: Seed = None,
+) -> Tensor:
+    """Drop whole channels of sequences: PyTorch's `dropout1d`.
+
+    Each channel of each sample is dropped with probability `p`, all positions of it together; the
+    others are divided by 1 - p.
+
+    Parameters
+    ----------
+    input : Tensor
+        Of shape (N, C, L), or (C, L) for a single sample. Dtypes as for `dropout`.
+    p, training, inplace, generator, seed
+        As for `dropout`; the mask takes one position for each sample and channel.
+
+    Returns
+    -------
+    Tensor
+        As for `dropout`.
+
+    Raises
+    ------
+    RuntimeError
+        `input` has not 2 or 3 axes; in place as for `dropout`.
+    ValueError, TypeError, NotImplementedError
+        As for `dropout`.
+
+    Notes
+    -----
+    Source: Tompson et al., "Efficient Object Localization Using Convolutional Networks", CVPR 2015,
+    section 3.2.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import fastdrop.torch
+    >>> fastdrop.torch.dropout1d(torch.ones(1, 4, 3), 0.5, seed=3)[0]
+    tensor([[0., 0., 0.],
+            [2., 2., 2.],
+            [2., 2., 2.],
+            [0., 0., 0.]])
+    """
+    if overridden((input,)):
+        return hand_over(dropout1d, input, p, training, inplace, generator, seed)
+    if type(p) is not float or not 0.0 <= p <= 1.0:
+        p = probability(p, "dropout1d")
+    dims = input.dim()
+    if dims not in (2, 3):
+        raise RuntimeError(
+            f"dropout1d: Expected 2D or 3D input, but received a {dims}D input. "
+            + _purpose(1, (2, 3))
+        )
+    return _channels(input, dims - 1, p, training, inplace, generator, seed)
+
+
+def dropout2d(
+    input: Tensor,
+    p: float = 0.5,
+    training: bool = True,
+    inplace: bool = False,
+    *,
+    generator: AnyGenerator = None,
+    seed: Seed = None,
+) -> Tensor:
+    """Drop whole channels of images: PyTorch's `dropout2d`.
+
+    Each channel of each sample is dropped with probability `p`, all pixels of it together; the
+    others are divided by 1 - p.
+
+    Parameters
+    ----------
+    input : Tensor
+        Of shape (N, C, H, W). A tensor with 3 axes is read as (N, C, L), with a warning, as PyTorch
+        does; `fastdrop.dropout2d` for NumPy arrays reads (C, H, W). Any other number of axes from 2
+        on is taken with a warning. Dtypes as for `dropout`.
+    p, training, inplace, generator, seed
+        As for `dropout`; the mask takes one position for each sample and channel.
+
+    Returns
+    -------
+    Tensor
+        As for `dropout`.
+
+    Raises
+    ------
+    RuntimeError
+        `input` has less than 2 axes; in place as for `dropout`.
+    ValueError, TypeError, NotImplementedError
+        As for `dropout`.
+
+    Notes
+    -----
+    Source: Tompson et al., "Efficient Object Localization Using Convolutional Networks", CVPR 2015,
+    section 3.2.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import fastdrop.torch
+    >>> y = fastdrop.torch.dropout2d(torch.ones(2, 3, 4, 4), 0.5, seed=3)
+    >>> y[:, :, 0, 0]
+    tensor([[0., 2., 2.],
+            [0., 0., 0.]])
+    """
+    if overridden((input,)):
+        return hand_over(dropout2d, input, p, training, inplace, generator, seed)
+    if type(p) is not float or not 0.0 <= p <= 1.0:
+        p = probability(p, "dropout2d")
+    _warn_of_rank(input, 2)
+    if input.dim() == 3:
+        warnings.warn(
+            "dropout2d: Received a 3D input to dropout2d and assuming that channel-wise 1D dropout "
+            "behavior is desired - input is interpreted as shape (N, C, L), where C is the channel "
+            "dim. This behavior will change in a future release to interpret the input as one "
+            "without a batch dimension, i.e. shape (C, H, W). To maintain the 1D channel-wise "
+            "dropout behavior, please switch to using dropout1d instead.",
+            stacklevel=2,
+        )
+    return _channels(input, 2, p, training, inplace, generator, seed)
+
+
+def dropout3d(
+    input: Tensor,
+    p: float = 0.5,
+    training: bool = True,
+    inplace: bool = False,
+    *,
+    generator: AnyGenerator = None,
+    seed: Seed = None,
+) -> Tensor:
+    """Drop whole channels of volumes: PyTorch's `dropout3d`.
+
+    Each channel of each sample is dropped with probability `p`, all voxels of it together; the
+    others are divided by 1 - p.
+
+    Parameters
+    ----------
+    input : Tensor
+        Of shape (N, C, D, H, W), or (C, D, H, W) for a single sample. Any other number of axes from
+        1 on is taken with a warning, the first axis for that of the channels. Dtypes as for
+        `dropout`.
+    p, training, inplace, generator, seed
+        As for `dropout`; the mask takes one position for each sample and channel.
+
+    Returns
+    -------
+    Tensor
+        As for `dropout`.
+
+    Raises
+    ------
+    RuntimeError
+        `input` has no axis; in place as for `dropout`.
+    ValueError, TypeError, NotImplementedError
+        As for `dropout`.
+
+    Notes
+    -----
+    Source: Tompson et al., "Efficient Object Localization Using Convolutional Networks", CVPR 2015,
+    section 3.2, on volumes.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import fastdrop.torch
+    >>> y = fastdrop.torch.dropout3d(torch.ones(2, 3, 4, 4, 4), 0.5, seed=3)
+    >>> y[:, :, 0, 0, 0]
+    tensor([[0., 2., 2.],
+            [0., 0., 0.]])
+    """
+    if overridden((input,)):
+        return hand_over(dropout3d, input, p, training, inplace, generator, seed)
+    if type(p) is not float or not 0.0 <= p <= 1.0:
+        p = probability(p, "dropout3d")
+    _warn_of_rank(input, 3)
+    return _channels(input, 2 if input.dim() == 5 else 1, p, training, inplace, generator, seed)

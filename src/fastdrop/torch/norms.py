@@ -13,10 +13,10 @@ from fastdrop._rates import check_limit
 from fastdrop.functions.norms import limit_norms
 
 from . import _bridge
+from ._arguments import number
 from ._autograd import is_ordinary
 from ._call import check_writable
 from ._declared import not_taken, overridable
-from .masks import number
 
 __all__ = ["max_norm_"]
 

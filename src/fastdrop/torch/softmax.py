@@ -8,6 +8,7 @@ from torch import Tensor
 from fastdrop import _arrays
 from fastdrop._rates import check_factor
 
+from ._arguments import number
 from ._autograd import is_ordinary, keepable
 from ._bridge import KINDS, check_stored, taken
 from ._call import call, word_for
@@ -15,7 +16,6 @@ from ._declared import drops, not_taken, overridable
 from ._private import forward_ad, transforms_active
 from ._seeding import AnyGenerator, Seed
 from ._softmax import composed, softmax_op
-from .masks import number
 
 __all__ = ["softmax_dropout"]
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F  # noqa: N812 - its usual name
 from fastdrop.torch.attention import scaled_dot_product_attention
 from fastdrop.torch.masks import dropout
 
-from .masks import Leaf
+from .base import Leaf
 
 __all__ = ["MultiheadAttention"]
 
