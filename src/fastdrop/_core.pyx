@@ -20,7 +20,7 @@ import os
 
 import numpy as np
 
-from fastdrop import _plan as _plans
+from fastdrop import _rates
 from fastdrop import stream as _stream
 
 

@@ -232,7 +232,7 @@ cdef object _quick(
         if front.block_axes:
             # Each decision is for the corner of a block, which is spread over its elements.
             positions = _blocks_of(source, noise_shape, front.block_axes, &blocks)
-            c.plan = _plan(_plans.make_block_plan(
+            c.plan = _plan(_rates.make_block_plan(
                 p, x.shape[source.ndim - front.block_axes:], blocks.block[2]
             ))
             memory = malloc((n + 7) // 8)
@@ -321,7 +321,7 @@ cdef object _quick(
                 memset(c.at[1], 0, source.len)
                 return out
             c.drawn = False
-            c.numbers[0] = _plans.kept_scale(n, kept, _kinds[dtype])
+            c.numbers[0] = _rates.kept_scale(n, kept, _kinds[dtype])
         else:
             c.plan = rate.plan
             for i in range(3):
