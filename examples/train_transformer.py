@@ -5,12 +5,13 @@ byte. Dropout of 0.1 acts on embeddings, attention weights, and the outputs of a
 feed-forward part. The text is Python's own language reference, as ``help()`` shows it, its licence,
 docstrings of the standard library, and what of this repository's documents is at hand.
 
-Three models start from the same weights and see the same text, one step each in turn, so that
+Four models start from the same weights and see the same text, one step each in turn, so that
 whatever else the machine does slows all of them alike:
 
     none      no dropout; PyTorch's flash attention
     PyTorch   nn.Dropout, and F.scaled_dot_product_attention with dropout
     fastdrop  fastdrop.torch.Dropout and fastdrop.torch.scaled_dot_product_attention
+    fused     the same, but DropoutAdd, which drops and adds to the residual in one pass
 
 At the end come loss, seconds for a step, and the memory that steps take at most beyond the weights,
 side by side. The last one is measured in a process of its own for each model, and on Linux only.
@@ -43,7 +44,8 @@ from torch.nn import functional as F  # noqa: N812 - its usual name
 import fastdrop
 import fastdrop.torch
 
-VARIANTS = ("none", "PyTorch", "fastdrop")
+VARIANTS = ("none", "PyTorch", "fastdrop", "fused")
+OURS = ("fastdrop", "fused")
 P = 0.1
 BYTES = 256
 HELD_OUT = 0.05
@@ -129,7 +131,7 @@ class Text:
 
 def dropout(variant: str) -> nn.Module:
     """A module for the outputs of layers that nothing else needs: it writes to its input."""
-    if variant == "fastdrop":
+    if variant in OURS:
         return fastdrop.torch.Dropout(P, inplace=True)
     return nn.Dropout(P if variant == "PyTorch" else 0.0, inplace=True)
 
@@ -143,8 +145,7 @@ class Attention(nn.Module):
         self.project = nn.Linear(size.width, 3 * size.width)
         self.join = nn.Linear(size.width, size.width)
         self.p = 0.0 if variant == "none" else P
-        ours = variant == "fastdrop"
-        self.attend = (fastdrop.torch if ours else F).scaled_dot_product_attention
+        self.attend = (fastdrop.torch if variant in OURS else F).scaled_dot_product_attention
 
     def forward(self, x: Tensor) -> Tensor:
         batch, context, width = x.shape
@@ -156,27 +157,34 @@ class Attention(nn.Module):
         return joined
 
 
-class Block(nn.Module):
-    """A layer: attention and a feed-forward part, each added to what came in."""
+class Residual(nn.Module):
+    """What a part makes of its input, with dropout, added to that input."""
 
-    def __init__(self, size: Size, variant: str) -> None:
+    def __init__(self, variant: str, *part: nn.Module) -> None:
         super().__init__()
-        width = size.width
-        self.attention = nn.Sequential(
-            nn.LayerNorm(width), Attention(size, variant), dropout(variant)
-        )
-        self.feed = nn.Sequential(
+        self.fused = variant == "fused"
+        self.part = nn.Sequential(*part)
+        self.drop = fastdrop.torch.DropoutAdd(P) if self.fused else dropout(variant)
+
+    def forward(self, x: Tensor) -> Tensor:
+        made = self.part(x)
+        y: Tensor = self.drop(made, x) if self.fused else x + self.drop(made)
+        return y
+
+
+def block(size: Size, variant: str) -> nn.Module:
+    """A layer: attention and a feed-forward part."""
+    width = size.width
+    return nn.Sequential(
+        Residual(variant, nn.LayerNorm(width), Attention(size, variant)),
+        Residual(
+            variant,
             nn.LayerNorm(width),
             nn.Linear(width, 4 * width),
             nn.GELU(),
             nn.Linear(4 * width, width),
-            dropout(variant),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.attention(x)
-        y: Tensor = x + self.feed(x)
-        return y
+        ),
+    )
 
 
 class GPT(nn.Module):
@@ -187,7 +195,7 @@ class GPT(nn.Module):
         self.token = nn.Embedding(BYTES, size.width)
         self.place = nn.Embedding(context, size.width)
         self.drop = dropout(variant)
-        self.blocks = nn.Sequential(*(Block(size, variant) for _ in range(size.layers)))
+        self.blocks = nn.Sequential(*(block(size, variant) for _ in range(size.layers)))
         self.head = nn.Sequential(nn.LayerNorm(size.width), nn.Linear(size.width, BYTES))
         for name, parameter in self.named_parameters():
             if name.endswith("weight") and parameter.dim() == 2:
@@ -270,7 +278,7 @@ def memory(size: Size, variant: str, shape: Shape, threads: int) -> float:
 
 
 def compare(size: Size, shape: Shape, steps: int | None, threads: int) -> str:
-    """Train the three models, and say what came out."""
+    """Train the models, and say what came out."""
     peaks = {variant: memory(size, variant, shape, threads) for variant in VARIANTS}
     words = Text(shape)
     runs = {variant: Run(size, variant, shape.context) for variant in VARIANTS}
