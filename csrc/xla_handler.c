@@ -1,9 +1,9 @@
 /* XLA calls this: one element-wise operation under decisions, on JAX's arrays.
  *
- * Arguments are the key's words; then, if there are any, the start of a window and p; then the
- * operands. All have the same number of leading axes, which `vmap` made, each as long as the
- * result's or 1; behind them operands have the axes of one call. Attributes say what is computed:
- * src/fastdrop/jax/_primitive.py makes them, and all of it is checked here. */
+ * Arguments are the key's words; then, if there are any, the start of a window, p and a lengthened
+ * bias; then the operands. All have the same number of leading axes, which `vmap` made, each as
+ * long as the result's or 1; behind them operands have the axes of one call. Attributes say what is
+ * computed: src/fastdrop/jax/_primitive.py makes them, and all of it is checked here. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,9 +17,10 @@ typedef struct request {
     fd_call call;
     int64_t leading; /* axes */
     int reads;
-    const buffer *key, *start, *p, *at[FD_OPERANDS];
+    const buffer *key, *start, *p, *bias, *at[FD_OPERANDS];
     size_t whole[FD_MAX_DIMS]; /* the shape of the array that a slice is a window of */
     size_t bytes;              /* of a slice */
+    size_t elements;           /* of a slice */
     size_t decisions;          /* of a slice */
     int shared;                /* whether elements share them */
 } request;
@@ -55,13 +56,12 @@ static const void *numbers(const fd_xla_frame *frame, const char *name, int dtyp
     return array->data;
 }
 
-/* The operation of that name; the number of all where there is none, and for those with a bias,
- * which is no operand. */
+/* The operation of that name; the number of all where there is none. */
 static int operation_of(const fd_xla_frame *frame) {
     const fd_xla_span *name = attribute(frame, "operation", FD_XLA_STRING);
     int op = 0;
     while (op < FD_OPERATION_COUNT && !(name && is_named(name, fd_operation_name(op)))) { op++; }
-    return op == FD_OP_act || op == FD_OP_act_slope ? FD_OPERATION_COUNT : op;
+    return op;
 }
 
 /* Shapes and steps: `decisions` is 1 along axes that share one, `whole` what a slice is a part of.
@@ -78,7 +78,7 @@ static int read_shapes(request *r, const fd_xla_frame *frame) {
     }
     axes->ndim = (int)ndim;
     r->bytes = fd_itemsize(r->call.dtype);
-    r->decisions = 1;
+    r->elements = r->decisions = 1;
     ptrdiff_t step = 1;
     for (int d = axes->ndim; d-- > 0;) {
         int64_t n = y->dims[r->leading + d];
@@ -89,6 +89,7 @@ static int read_shapes(request *r, const fd_xla_frame *frame) {
         for (int i = 0; i < axes->operands; i++) { axes->strides[i][d] = (ptrdiff_t)r->bytes; }
         r->shared |= decisions[d] == 1 && n > 1;
         r->bytes *= (size_t)n;
+        r->elements *= (size_t)n;
         r->decisions *= decisions[d] == 1 ? 1 : (size_t)n;
         step *= (ptrdiff_t)decisions[d];
     }
@@ -136,34 +137,51 @@ static int holds(const request *r, const buffer *b) {
     return 1;
 }
 
+/* A bias of n numbers is lengthened as fd_bias says. */
+static int read_bias(request *r, int64_t n) {
+    int64_t more = r->elements < 4096 ? (int64_t)r->elements : 4096;
+    r->call.bias.n = (size_t)n;
+    return fits(r, r->bias, result(r)->dtype, result(r)->dtype, 1) &&
+           r->bias->dims[r->leading] == n + more;
+}
+
+static int has_bias(int op) { return op == FD_OP_act || op == FD_OP_act_slope; }
+
 static int takes_traced_p(int op) {
-    return op == FD_OP_scale || op == FD_OP_add || op == FD_OP_select || op == FD_OP_split;
+    return op == FD_OP_scale || op == FD_OP_add || op == FD_OP_select || op == FD_OP_split ||
+           has_bias(op);
 }
 
 static int read_request(request *r, const fd_xla_frame *frame) {
     const fd_xla_buffers *in = &frame->arguments, *out = &frame->results;
     fd_call *c = &r->call;
     size_t plans = 0, count = 0;
-    /* A plan, and whether there are a start and a p among the arguments. */
+    /* A plan; whether there are a start and a p among the arguments; the activation, and the length
+     * of the bias, or 0. */
     const int64_t *plan = numbers(frame, "plan", FD_XLA_S64, &plans);
     const double *values = numbers(frame, "numbers", FD_XLA_F64, &count);
     int op = operation_of(frame);
-    if (op == FD_OPERATION_COUNT || !plan || plans != 4 || !values || count != 3) { return 0; }
+    if (op == FD_OPERATION_COUNT || !plan || plans != 6 || !values || count != 3) { return 0; }
+    if (plan[4] < 0 || plan[4] >= FD_ACT_COUNT || plan[5] < 0 || has_bias(op) != (plan[5] > 0)) {
+        return 0;
+    }
     c->operation = (fd_operation)op;
     c->drawn = op != FD_OP_mix && op != FD_OP_unmix;
     c->axes.operands = fd_operation_operands(op);
     r->reads = fd_operation_reads(op);
-    if (in->n != 1 + (plan[2] != 0) + (plan[3] != 0) + r->reads ||
+    if (in->n != 1 + (plan[2] != 0) + (plan[3] != 0) + has_bias(op) + r->reads ||
         out->n != c->axes.operands - r->reads) {
         return 0;
     }
     c->plan = (fd_plan){(uint32_t)plan[0], (uint64_t)plan[1]};
+    c->act = (fd_act)plan[4];
     memcpy(c->numbers, values, sizeof c->numbers);
 
     void **next = in->values;
     r->key = *next++;
     if (plan[2]) { r->start = *next++; }
     if (plan[3]) { r->p = *next++; }
+    if (has_bias(op)) { r->bias = *next++; }
     for (int i = 0; i < c->axes.operands; i++) {
         r->at[i] = i < r->reads ? *next++ : out->values[i - r->reads];
     }
@@ -178,6 +196,7 @@ static int read_request(request *r, const fd_xla_frame *frame) {
         return 0;
     }
     if (r->p && !(takes_traced_p(op) && fits(r, r->p, FD_XLA_F32, FD_XLA_F64, 0))) { return 0; }
+    if (r->bias && !read_bias(r, plan[5])) { return 0; }
     for (int i = 0; i < c->axes.operands; i++) {
         if (!holds(r, r->at[i])) { return 0; }
     }
@@ -256,6 +275,10 @@ static const char *run_slice(request *r, size_t at) {
     if (r->start && !enter_window(r, place_of(r, r->start, at))) {
         return "window has to lie within its shape, but start is negative or start + x.shape "
                "passes the shape";
+    }
+    if (r->bias) {
+        size_t bytes = (size_t)r->bias->dims[r->leading] * fd_itemsize(c->dtype);
+        c->bias.values = (const char *)r->bias->data + place_of(r, r->bias, at) * bytes;
     }
     for (int i = 0; i < c->axes.operands; i++) {
         c->at[i] = (char *)r->at[i]->data + place_of(r, r->at[i], at) * r->bytes;

@@ -16,8 +16,9 @@ import numpy as np
 
 from fastdrop import _arrays
 from fastdrop._arrays import Array
+from fastdrop._bias import ACTIVATIONS, check_activation
 from fastdrop._convert import type_name
-from fastdrop._rates import Rate
+from fastdrop._rates import Rate, no_scale, standard_rate
 from fastdrop._rng import Key, resolve
 from fastdrop._window import check_window
 from fastdrop.stream import Key as PlainKey
@@ -30,8 +31,10 @@ RNG: TypeAlias = "jax.Array | Key | int | None"
 Window: TypeAlias = "tuple[Sequence[int], Sequence[int | jax.Array]] | None"
 
 # What a p that is known only at run time can be handed to the kernels for.
-_TRACED_P: Final = ("scale", "add", "select")
+_TRACED_P: Final = ("scale", "add", "select", "act")
 _MAX_WORDS: Final = 4
+# Elements by which a bias is lengthened, as `fd_bias` in C says.
+_LONGER: Final = 4096
 
 
 def run(
@@ -41,24 +44,31 @@ def run(
     training: bool,
     rng: RNG,
     *option: object,
+    act: tuple[object, Any] | None = None,
     window: Window = None,
 ) -> Any:
-    """The work of a public function."""
+    """The work of a public function.
+
+    `option` is what the variant's decisions depend on, `act` an activation and its bias.
+    """
     names = variant.operands
     x = jnp.asarray(operands[0])
     kind = _arrays.kind_of(x.dtype, names[0])
     others = zip(operands[1:], names[1:], strict=True)
     reads = [x, *(_operand_like(value, x, name, names[0]) for value, name in others)]
-    whole, start = (x.shape, None) if window is None else _check_window(window, x.shape)
+    whole, start = (x.shape, None) if window is None else _check_window(window, x.shape, names[0])
     # An array of the whole's shape with the memory of one element: what decisions depend on.
     form: Array = np.broadcast_to(np.zeros((), x.dtype), whole)
     decisions = whole
     if variant.decisions is not None:
         decisions = variant.decisions(form, *option) or whole
     rate, traced = _rate(variant, p, kind)
+    bias, features, activation = _activation(act, x)
     if not _arrays.check_flag(training, "training"):
         if variant.evaluation is None:
             return x
+        if variant.evaluation.numbers is no_scale:  # whatever p is
+            p, traced = 0.0, None
         rate = Rate(None, variant.evaluation.numbers(_static(p, traced), kind))
         words, start, traced = np.zeros((1,), np.uint32), None, None
         decisions, operation = whole, variant.evaluation.operation
@@ -75,9 +85,11 @@ def run(
         whole or (1,),
         start is not None,
         traced is not None,
+        activation,
+        features,
     )
     register()
-    given = [v for v in (words, start, traced) if v is not None]
+    given = [v for v in (words, start, traced, bias) if v is not None]
     if not x.ndim:
         reads = [value.reshape(1) for value in reads]
     results = [y.reshape(x.shape) for y in bind(call, *_alike(*given, *reads))]
@@ -93,14 +105,39 @@ def _operand_like(value: Any, x: jax.Array, name: str, of: str) -> jax.Array:
     return array
 
 
+def _activation(act: tuple[object, Any] | None, x: jax.Array) -> tuple[Any, int, int]:
+    """The lengthened bias, the length of one, and the activation's number.
+
+    Without a bias it is -0.0, the neutral element of addition.
+    """
+    if act is None:
+        return None, 0, 0
+    number, more = ACTIVATIONS.index(check_activation(act[0])), min(_LONGER, x.size)
+    if act[1] is None:
+        return jnp.full(1 + more, -0.0, x.dtype), 1, number
+    bias = jnp.asarray(act[1])
+    if bias.dtype != x.dtype:
+        raise TypeError(f"bias has to have x's dtype {x.dtype}, but got {bias.dtype}")
+    if not x.ndim:
+        raise ValueError("x has to have at least 1 axis where there is a bias, but got shape ()")
+    if bias.shape != x.shape[-1:]:
+        raise ValueError(
+            f"bias has to have the shape {x.shape[-1:]} of x's last axis, but got {bias.shape}"
+        )
+    if not bias.size:
+        return jnp.zeros(1, x.dtype), 1, number
+    return jnp.resize(bias, bias.size + more), bias.size, number
+
+
 def _rate(variant: Variant, p: Any, kind: str) -> tuple[Rate, jax.Array | None]:
     """What is known of p now, and p itself where it is an array."""
     if not isinstance(p, jax.Array):
         return variant.rate(p, kind), None
-    if variant.operation not in _TRACED_P or not jnp.issubdtype(p.dtype, jnp.floating) or p.ndim:
+    taken = variant.operation in _TRACED_P and variant.rate is not standard_rate
+    if not taken or not jnp.issubdtype(p.dtype, jnp.floating) or p.ndim:
         raise TypeError(
             f"the rate of {variant.function} has to be a real number"
-            f"{' or a scalar array' if variant.operation in _TRACED_P else ''}"
+            f"{' or a scalar array' if taken else ''}"
             f", but got an array of dtype {p.dtype} and shape {p.shape}"
         )
     wide = p if p.dtype == jnp.float64 else p.astype(jnp.float32)
@@ -156,7 +193,7 @@ def _folded(words: jax.Array) -> jax.Array:
 # --- parts of larger arrays -----------------------------------------------------------------------
 
 
-def _check_window(window: Any, part: tuple[int, ...]) -> tuple[tuple[int, ...], Any]:
+def _check_window(window: Any, part: tuple[int, ...], argument: str) -> tuple[tuple[int, ...], Any]:
     """The whole's shape, and where the part begins, as the handler takes it; None for one axis.
 
     What a trace does not know of the start is checked by the handler.
@@ -164,7 +201,7 @@ def _check_window(window: Any, part: tuple[int, ...]) -> tuple[tuple[int, ...], 
     known = window
     if isinstance(window, (tuple, list)) and len(window) == 2 and np.iterable(window[1]):
         known = (window[0], [0 if isinstance(n, jax.Array) else n for n in window[1]])
-    whole, first = check_window(known, part)
+    whole, first = check_window(known, part, argument)
     if not first:
         return whole, None
     if all(not isinstance(n, jax.Array) for n in window[1]) and max(first) < 2**31:

@@ -1,8 +1,9 @@
 """One primitive for all element-wise operations, and its rules.
 
-For a given key every operation is linear in its operands, or linear plus something: its derivative
-in a direction, and the transpose of that, are operations of the same list under the same decisions.
-Nothing is kept but the key.
+For a given key every operation but activations is linear in its operands, or linear plus something:
+its derivative in a direction, and the transpose of that, are operations of the same list under the
+same decisions. An activation's first derivative is one, too; from the second on, formulas of JAX
+stand beside the draws. Nothing is kept but the key.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import numpy as np
 from jax.extend.core import Primitive
 from jax.extend.mlir import ir
 from jax.interpreters import ad, batching, mlir
+
+from fastdrop._bias import ACTIVATIONS
 
 from ._registration import TARGET
 
@@ -39,11 +42,15 @@ class Call(NamedTuple):
     """Whether the start of a window comes behind the key."""
     has_p: bool = False
     """Whether p comes behind these."""
+    act: int = 0
+    """The number of the activation."""
+    features: int = 0
+    """The length of the bias, which comes behind these, lengthened; 0 without an activation."""
 
     @property
     def given(self) -> int:
         """How many arguments come before the operands."""
-        return 1 + self.has_start + self.has_p
+        return 1 + self.has_start + self.has_p + (self.features > 0)
 
 
 primitive: Final = Primitive("fastdrop")
@@ -94,14 +101,17 @@ def _differentiate(primals: Any, tangents: Any, *, call: Call) -> tuple[list[Any
     results = bind(call, *primals)
     given, reads = primals[: call.given], primals[call.given :]
     directions = tangents[call.given :]
-    zeros = [type(t) is ad.Zero for t in directions]
+    if call.features:
+        along = _along(call, given, reads, tangents[call.given - 1], directions)
+        return results, [_zero_like(results[0]) if along is None else along]
+    zeros = [_is_zero(t) for t in directions]
     if all(zeros):
-        return results, [ad.Zero(directions[0].aval.update(shape=y.shape)) for y in results]
+        return results, [_zero_like(y) for y in results]
     if call.operation == "noise_add":
-        return results, list(directions)
+        return results, [_wide(directions[0], results[0])]
     if call.operation == "add" and any(zeros):
         if zeros[0]:
-            return results, [directions[1]]
+            return results, [_wide(directions[1], results[0])]
         return results, bind(call._replace(operation="scale"), *given, directions[0])
     tangent = call._replace(operation=_TANGENT.get(call.operation, call.operation))
     instantiated = [
@@ -111,22 +121,90 @@ def _differentiate(primals: Any, tangents: Any, *, call: Call) -> tuple[list[Any
     return results, bind(tangent, *given, *instantiated)
 
 
+def _is_zero(tangent: Any) -> bool:
+    return type(tangent) is ad.Zero
+
+
+def _zero_like(y: Any) -> Any:
+    return ad.Zero.from_primal_value(y)
+
+
+def _wide(tangent: Any, like: Any) -> Any:
+    """A tangent broadcast to another array's shape, and to the sharding that it may have."""
+    return tangent if tangent.shape == like.shape else tangent + jnp.full_like(like, -0.0)
+
+
+def _along(call: Call, given: Any, reads: Any, of_bias: Any, directions: Any) -> Any:
+    """The derivative of an activation, or of its slope; None for zero."""
+    x, shift = reads[0], directions[0]  # of x + bias
+    if not _is_zero(of_bias):
+        wide = _behind(of_bias[..., : call.features], x.ndim)
+        shift = _wide(wide, x) if _is_zero(shift) else wide + shift
+    if call.operation == "act":
+        slope = call._replace(operation="act_slope")
+        return None if _is_zero(shift) else bind(slope, *given, x, shift)[0]
+    parts = []
+    if not _is_zero(directions[1]):
+        parts += bind(call, *given, x, directions[1])
+    if not _is_zero(shift):
+        z = x.astype(_computed(x)) + _behind(given[-1][..., : call.features], x.ndim)
+        curved = reads[1] * _curvature(ACTIVATIONS[call.act], z) * shift
+        scale = call._replace(operation="scale", act=0, features=0)
+        parts += bind(scale, *given[:-1], curved.astype(x.dtype))
+    return sum(parts[1:], parts[0]) if parts else None
+
+
+def _behind(rows: Any, ndim: int) -> Any:
+    """Numbers for the last axis with as many axes in front of it as operands have."""
+    leading = rows.ndim - 1
+    return rows.reshape(*rows.shape[:leading], *[1] * (ndim - leading - 1), rows.shape[-1])
+
+
+def _computed(x: Any) -> Any:
+    return jnp.promote_types(x.dtype, jnp.float32)
+
+
+_FORMULAS: Final = {
+    "none": lambda z: z,
+    "relu": jax.nn.relu,
+    "gelu": functools.partial(jax.nn.gelu, approximate=False),
+    "gelu_tanh": functools.partial(jax.nn.gelu, approximate=True),
+    "silu": jax.nn.silu,
+}
+
+
+def _curvature(act: str, z: Any) -> Any:
+    """An activation's second derivative."""
+    along = functools.partial(jax.jvp, tangents=(jnp.ones_like(z),))
+    slope = lambda z: along(_FORMULAS[act], (z,))[1]  # noqa: E731
+    return along(slope, (z,))[1]
+
+
 def _transpose(cotangents: Any, *arguments: Any, call: Call) -> list[Any]:
     given, reads = arguments[: call.given], arguments[call.given :]
-    like = next((ct for ct in cotangents if type(ct) is not ad.Zero), None)
+    like = next((ct for ct in cotangents if not _is_zero(ct)), None)
     if like is None:
-        results = [ad.Zero(x.aval) if isinstance(x, ad.UndefinedPrimal) else None for x in reads]
+        results = [ad.Zero(x.aval) if ad.is_undefined_primal(x) else None for x in reads]
+        return [None] * call.given + results
+    if call.operation == "act_slope":
+        results = [None, *bind(call, *given, reads[0], like)]
     elif call.operation == "add":
         results = [*bind(call._replace(operation="scale"), *given, like), like]
     else:
-        instantiated = [jnp.zeros_like(like) if type(ct) is ad.Zero else ct for ct in cotangents]
+        instantiated = [jnp.zeros_like(like) if _is_zero(ct) else ct for ct in cotangents]
         transposed = call._replace(operation=_TRANSPOSE[call.operation])
         results = bind(transposed, *given, *instantiated)
     linear = [
-        y if isinstance(x, ad.UndefinedPrimal) else None
+        _summed(y, x.aval.shape) if ad.is_undefined_primal(x) else None
         for x, y in zip(reads, results, strict=True)
     ]
     return [None] * call.given + linear
+
+
+def _summed(y: Any, shape: tuple[int, ...]) -> Any:
+    """The sum over leading axes of which an operand has one for all."""
+    axes = [d for d, (n, own) in enumerate(zip(y.shape, shape, strict=True)) if n != own]
+    return y.sum(axes, keepdims=True) if axes else y
 
 
 ad.primitive_jvps[primitive] = _differentiate
@@ -164,7 +242,9 @@ def _lower(ctx: Any, *operands: Any, call: Call) -> Any:
         ctx,
         *operands,
         operation=call.operation,
-        plan=np.array([threshold, fraction, call.has_start, call.has_p], np.int64),
+        plan=np.array(
+            [threshold, fraction, call.has_start, call.has_p, call.act, call.features], np.int64
+        ),
         numbers=np.array(call.numbers, np.float64),
         decisions=np.array(call.decisions, np.int64),
         whole=np.array(call.whole, np.int64),
