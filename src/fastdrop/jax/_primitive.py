@@ -131,7 +131,10 @@ def _zero_like(y: Any) -> Any:
 
 def _wide(tangent: Any, like: Any) -> Any:
     """A tangent broadcast to another array's shape, and to the sharding that it may have."""
-    return tangent if tangent.shape == like.shape else tangent + jnp.full_like(like, -0.0)
+    if tangent.shape == like.shape:
+        return tangent
+    add = functools.partial(jnp.add, jnp.zeros_like(like))  # whose rule knows of shardings
+    return jax.jvp(add, (jnp.zeros_like(tangent),), (tangent,))[1]
 
 
 def _along(call: Call, given: Any, reads: Any, of_bias: Any, directions: Any) -> Any:

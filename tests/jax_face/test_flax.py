@@ -1,0 +1,312 @@
+"""The layers for Flax, side by side with Flax's own."""
+
+from __future__ import annotations
+
+import inspect
+
+import numpy as np
+import pytest
+from on_jax import equal, fj, jax, jnp
+
+import fastdrop
+
+pytest.importorskip("flax", reason="Flax is not installed")
+optax = pytest.importorskip("optax", reason="Optax is not installed")
+
+import flax.linen as nn  # noqa: E402
+from flax import nnx  # noqa: E402
+
+import fastdrop.flax as ff  # noqa: E402
+
+X = jnp.asarray(np.random.default_rng(0).standard_normal((6, 5, 40)), jnp.float32)
+BOTH = pytest.mark.parametrize("layer", [nnx.Dropout, ff.nnx.Dropout], ids=["theirs", "ours"])
+BOTH_LINEN = pytest.mark.parametrize(
+    "layer", [nn.Dropout, ff.linen.Dropout], ids=["theirs", "ours"]
+)
+
+
+class Draws:
+    """What the layers draw with: keys in the order in which they are asked for."""
+
+    def __init__(self, monkeypatch):
+        self.theirs, self.ours = [], []
+        bernoulli, dropout = jax.random.bernoulli, fj.dropout
+
+        def their_draw(key, *rest, **more):
+            self.theirs.append(np.asarray(jax.random.key_data(key)))
+            return bernoulli(key, *rest, **more)
+
+        def our_draw(x, p, *, rng, **more):
+            self.ours.append(np.asarray(jax.random.key_data(rng)))
+            return dropout(x, p, rng=rng, **more)
+
+        monkeypatch.setattr("jax.random.bernoulli", their_draw)
+        monkeypatch.setattr("fastdrop.flax._draw.dropout", our_draw)
+
+    def are_the_same(self):
+        return len(self.ours) > 0 and np.array_equal(self.ours, self.theirs)
+
+
+def test_arguments_are_flaxs():
+    for ours, theirs in ((ff.nnx.Dropout, nnx.Dropout), (ff.linen.Dropout, nn.Dropout)):
+        assert issubclass(ours, theirs)
+        for method in ("__init__", "__call__"):
+            wanted = inspect.signature(getattr(theirs, method)).parameters
+            found = inspect.signature(getattr(ours, method)).parameters
+            assert list(found) == list(wanted)
+            for name in wanted:
+                assert found[name].default == wanted[name].default
+                assert found[name].kind == wanted[name].kind
+
+
+# --- NNX ------------------------------------------------------------------------------------------
+
+
+def test_nnx_takes_the_keys_that_flax_takes(monkeypatch):
+    draws = Draws(monkeypatch)
+    for layer in (nnx.Dropout, ff.nnx.Dropout):
+        rngs = nnx.Rngs(3, dropout=4, other=5)
+        layers = [layer(0.5, rngs=rngs), layer(0.5, rngs=rngs, rng_collection="other")]
+        layers += [layer(0.5, rngs=rngs["dropout"]), layer(0.5), layer(0.5, deterministic=None)]
+        for module in layers[:3] * 2:
+            module(X)
+        layers[3](X, rngs=rngs)
+        layers[3](X, rngs=rngs["other"])
+        layers[3](X, rngs=jax.random.key(9))
+        layers[3](X, rngs=jax.random.PRNGKey(9))
+        layers[4](X, rngs=rngs, deterministic=False)
+        counts = [int(rngs[name].count[...]) for name in ("dropout", "other")]
+        own = [int(module.rngs.count[...]) for module in layers[:3]]
+        # What draws nothing moves nothing on.
+        layers[0](X, deterministic=True)
+        layer(0.0, rngs=rngs)(X)
+        assert counts[1] == int(rngs["other"].count[...])
+        assert own == [2, 2, 2]
+        draws.counts = getattr(draws, "counts", counts)
+        assert draws.counts == counts
+    assert draws.are_the_same()
+
+
+def test_nnx_is_dropout_with_that_key():
+    layer = ff.nnx.Dropout(0.3, rngs=nnx.Rngs(dropout=7))
+    copy = layer.rngs.fork()
+    layer = ff.nnx.Dropout(0.3, rngs=copy)
+    key = nnx.clone(layer).rngs()
+    y = layer(X)
+    assert equal(y, fj.dropout(X, 0.3, rng=key))
+    assert not equal(layer(X), y)
+
+
+@BOTH
+@pytest.mark.parametrize("dims", [(), (0,), (-1,), (0, 2), [1], (0, 1, 2)], ids=str)
+def test_nnx_shares_along_broadcast_dims(layer, dims):
+    ones = jnp.ones((40, 50, 6))
+    y = layer(0.5, broadcast_dims=dims, rngs=nnx.Rngs(0))(ones)
+    assert y.shape == ones.shape
+    assert set(np.unique(y)) <= {0.0, 2.0}
+    for axis in range(3):
+        varies = bool((y != jnp.flip(y, axis)).any())
+        shared = axis in [d % 3 for d in dims]
+        assert not (varies and shared)
+        if len(dims) < 3:
+            assert varies != shared
+    with pytest.raises(IndexError):
+        layer(0.5, broadcast_dims=(3,), rngs=nnx.Rngs(0))(ones)
+
+
+@BOTH
+def test_nnx_without_a_draw(layer):
+    module = layer(0.5, rngs=nnx.Rngs(0))
+    module.eval()
+    assert module(X) is X
+    module.train()
+    assert module(X) is not X
+    assert nnx.view(module, deterministic=True)(X) is X
+    assert layer(0.0)(X) is X
+    assert layer(0.5)(X, deterministic=True) is X
+    assert equal(layer(1.0)(X), np.zeros_like(X))
+    assert equal(layer(0.5, deterministic=True)(jnp.arange(3)), np.arange(3, dtype=np.int32))
+
+
+@BOTH
+def test_nnx_errors_are_flaxs(layer):
+    with pytest.raises(ValueError, match="No `deterministic` argument was provided"):
+        layer(0.5, deterministic=None)(X)
+    with pytest.raises(ValueError, match="no `rngs` argument was provided"):
+        layer(0.5)(X)
+    with pytest.raises(TypeError, match="rngs must be a Rngs, RngStream or jax"):
+        layer(0.5)(X, rngs=3)
+    with pytest.raises(TypeError, match="rngs must be a Rngs, RngStream or None"):
+        layer(0.5, rngs=3)
+    with pytest.raises(TypeError):
+        layer(0.5, rngs=nnx.Rngs(0))(jnp.arange(3))
+    with pytest.raises(TypeError):
+        layer(0.5)(X, True)
+
+
+def test_rates_are_checked():
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        ff.nnx.Dropout(1.5, rngs=nnx.Rngs(0))(X)
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        ff.linen.Dropout(-0.5, deterministic=False).apply(
+            {}, X, rngs={"dropout": jax.random.key(0)}
+        )
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+def test_nnx_dtypes_and_special_numbers(dtype):
+    x = jnp.full((4, 100), jnp.inf, dtype).at[0].set(jnp.nan).at[1].set(-0.0)
+    for layer in (nnx.Dropout, ff.nnx.Dropout):
+        y = layer(0.5, rngs=nnx.Rngs(0))(x)
+        assert y.dtype == x.dtype
+        dropped = np.asarray(y == 0)
+        assert 0.3 < dropped[2:].mean() < 0.7
+        assert 0.3 < dropped[0].mean() < 0.7
+
+
+@BOTH
+def test_nnx_jit_vmap_and_split_rngs(layer):
+    module = layer(0.5, rngs=nnx.Rngs(0))
+    run = nnx.jit(lambda module, x: module(x))
+    plain = layer(0.5, rngs=nnx.Rngs(0))
+    for _ in range(3):
+        assert equal(run(module, X), plain(X))
+    assert int(module.rngs.count[...]) == 3
+
+    @nnx.split_rngs(splits=6)
+    @nnx.vmap(in_axes=(nnx.StateAxes({nnx.RngState: 0, ...: None}), 0))
+    def each(module, x):
+        return module(x)
+
+    @nnx.vmap(in_axes=(nnx.StateAxes({...: None}), 0))
+    def one(module, x):
+        return module(x, rngs=jax.random.key(1))
+
+    ones = jnp.ones((6, 100))
+    own = np.asarray(each(module, ones))
+    assert len(np.unique(own, axis=0)) == 6
+    shared = np.asarray(one(module, ones))
+    assert len(np.unique(shared, axis=0)) == 1
+    gradient = nnx.grad(lambda module, x: (module(x) * 3).sum(), argnums=1)(module, X)
+    kept = np.asarray(gradient != 0)
+    assert 0.4 < kept.mean() < 0.6
+    assert set(np.unique(gradient)) == {0.0, 6.0}
+
+
+class Network(nnx.Module):
+    def __init__(self, layer, rngs):
+        self.hidden = nnx.Linear(8, 64, rngs=rngs)
+        self.dropout = layer(0.3, rngs=rngs)
+        self.out = nnx.Linear(64, 2, rngs=rngs)
+
+    def __call__(self, x):
+        return self.out(self.dropout(nnx.relu(self.hidden(x))))
+
+
+@BOTH
+def test_an_nnx_training_loop(layer):
+    source = np.random.default_rng(1)
+    x = jnp.asarray(source.standard_normal((256, 8)), jnp.float32)
+    labels = jnp.asarray(x[:, 0] * x[:, 1] > 0, jnp.int32)
+    model = Network(layer, nnx.Rngs(0))
+    optimizer = nnx.Optimizer(model, optax.adam(1e-2), wrt=nnx.Param)
+
+    @nnx.jit
+    def step(model, optimizer):
+        def loss(model):
+            logits = model(x)
+            return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+
+        value, gradients = nnx.value_and_grad(loss)(model)
+        optimizer.update(model, gradients)
+        return value
+
+    losses = [float(step(model, optimizer)) for _ in range(120)]
+    assert int(model.dropout.rngs.count[...]) == 120
+    assert losses[-1] < 0.5 * losses[0]
+    model.eval()
+    accuracy = float((model(x).argmax(1) == labels).mean())
+    assert accuracy > 0.95
+    assert equal(model(x), model(x))
+
+
+def test_an_nnx_model_is_saved_and_merged():
+    model = Network(ff.nnx.Dropout, nnx.Rngs(0))
+    graph, state = nnx.split(nnx.clone(model))
+    again = nnx.merge(graph, state)
+    assert type(again.dropout) is ff.nnx.Dropout
+    assert equal(again(X[0, :, :8]), model(X[0, :, :8]))
+
+
+# --- Linen ----------------------------------------------------------------------------------------
+
+
+class Block(nn.Module):
+    layer: type
+    dims: tuple[int, ...] = ()
+
+    @nn.compact
+    def __call__(self, x, train=True, rng=None):
+        x = self.layer(0.5, broadcast_dims=self.dims)(x, deterministic=not train, rng=rng)
+        return self.layer(0.25, deterministic=not train)(x)
+
+
+def test_linen_takes_the_keys_that_flax_takes(monkeypatch):
+    draws = Draws(monkeypatch)
+    for layer in (nn.Dropout, ff.linen.Dropout):
+        for key in (jax.random.key(1), jax.random.PRNGKey(2)):
+            block = Block(layer)
+            assert block.init({"params": key, "dropout": key}, X) == {}
+            block.apply({}, X, rngs={"dropout": key})
+            block.apply({}, X, rng=key, rngs={"dropout": key})
+    assert draws.are_the_same()
+
+
+def test_linen_is_dropout_with_that_key():
+    key = jax.random.key(5)
+    layer = ff.linen.Dropout(0.3, deterministic=False)
+    assert equal(layer.apply({}, X, rng=key), fj.dropout(X, 0.3, rng=key))
+    shared = ff.linen.Dropout(0.3, broadcast_dims=(1,), deterministic=False)
+    wanted = fj.dropout(X, 0.3, rng=key, noise_shape=(6, 1, 40))
+    assert equal(shared.apply({}, X, rng=key), wanted)
+    seed = fastdrop.Key(5)  # a threefry key's words
+    assert equal(wanted, fastdrop.dropout(np.asarray(X), 0.3, rng=seed, noise_shape=(6, 1, 40)))
+
+
+@BOTH_LINEN
+def test_linen_without_a_draw_and_errors(layer):
+    assert layer(0.5, deterministic=True).apply({}, X) is X
+    assert layer(0.5).apply({}, X, True) is X
+    assert layer(0.0, deterministic=False).apply({}, X) is X
+    assert equal(layer(1.0, deterministic=False).apply({}, X), np.zeros_like(X))
+    with pytest.raises(ValueError, match="deterministic"):
+        layer(0.5).apply({}, X)
+    with pytest.raises(ValueError, match="deterministic"):
+        layer(0.5, deterministic=True).apply({}, X, True)
+    with pytest.raises(Exception, match="dropout") as found:
+        layer(0.5, deterministic=False).apply({}, X)
+    assert type(found.value).__name__ == "InvalidRngError"
+    with pytest.raises(IndexError):
+        layer(0.5, (3,), False).apply({}, X, rng=jax.random.key(0))
+
+
+@BOTH_LINEN
+def test_linen_jit_gradient_scan_and_remat(layer):
+    key = {"dropout": jax.random.key(1)}
+    block = Block(layer, (0,))
+    f = lambda x: block.apply({}, x, rngs=key)  # noqa: E731
+    assert equal(jax.jit(f)(X), f(X))
+    g = jax.grad(lambda x: f(x).sum())(X)
+    assert equal(jax.grad(lambda x: jax.checkpoint(f)(x).sum())(X), g)
+    np.testing.assert_allclose(f(X), g * X, rtol=1e-6)
+    assert not equal(block.apply({}, X, rngs={"dropout": jax.random.key(2)}), f(X))
+
+    class Scanned(nn.Module):
+        @nn.compact
+        def __call__(self, x):
+            step = lambda module, carry, x: (carry, module(x, deterministic=False))  # noqa: E731
+            over = nn.scan(step, split_rngs={"dropout": True}, in_axes=0, out_axes=0)
+            return over(layer(0.5), (), x)[1]
+
+    y = np.asarray(Scanned().apply({}, jnp.ones((6, 100)), rngs=key))
+    assert len(np.unique(y, axis=0)) == 6

@@ -1,0 +1,58 @@
+"""Docstrings of the JAX face and of the layers for Flax; and who imports whom."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+from fresh import last_error, output
+from on_jax import fj
+from test_docs import run_examples, sections
+
+
+@pytest.mark.parametrize("name", fj.__all__)
+def test_functions(name: str) -> None:
+    function = getattr(fj, name)
+    doc = inspect.getdoc(function)
+    assert doc
+    parameters = inspect.signature(function).parameters
+    wanted = {"Raises", "Examples"} | ({"Parameters", "Returns"} if parameters else set())
+    assert wanted <= set(sections(doc))
+    part = doc.partition("Parameters\n")[2].partition("Returns\n")[0]
+    assert all(parameter in part for parameter in parameters)
+    assert ("Source:" in doc) == bool(parameters)
+    assert run_examples(doc, name)
+
+
+def test_layers_and_modules() -> None:
+    pytest.importorskip("flax", reason="Flax is not installed")
+    import fastdrop.flax
+
+    assert fastdrop.flax.__all__ == ["linen", "nnx"]
+    assert run_examples(fastdrop.flax.__doc__, "fastdrop.flax")
+    for module in (fastdrop.flax.nnx, fastdrop.flax.linen):
+        doc = inspect.getdoc(module.Dropout)
+        assert doc
+        assert {"Parameters", "Raises", "Notes", "Examples"} <= set(sections(doc))
+        assert run_examples(doc, module.__name__)
+        assert inspect.getdoc(module.Dropout.__call__)
+
+
+def test_nothing_is_imported_that_is_not_asked_for() -> None:
+    code = """
+        import sys
+        import fastdrop.jax
+        print("jax" in sys.modules, "flax" in sys.modules)
+    """
+    assert output(code) == "True False"
+
+
+@pytest.mark.parametrize("missing", ["jax", "flax"])
+def test_what_is_missing_is_said(missing: str) -> None:
+    code = f"""
+        import sys
+        sys.modules["{missing}"] = None
+        import fastdrop.{missing}
+    """
+    wanted = f"pip install 'fastdrop-kernels[{missing}]'"
+    assert wanted in last_error(code)
