@@ -52,5 +52,6 @@ void test_pool(void);
 void test_permuted(void);
 void test_samples(void);
 void test_api(void);
+void test_xla(void);
 
 #endif

@@ -105,6 +105,7 @@ int main(int argc, char **argv) {
     test_permuted();
     test_samples();
     test_api();
+    test_xla();
     test_environment();
     test_pool();
     printf("%ld passed, %ld failed\n", checks_passed, checks_failed);

@@ -9,6 +9,7 @@ stand beside the draws. Nothing is kept but the key.
 from __future__ import annotations
 
 import functools
+import inspect
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import jax
@@ -235,10 +236,7 @@ batching.primitive_batchers[primitive] = _batch
 
 def _lower(ctx: Any, *operands: Any, call: Call) -> Any:
     x, y, value = ctx.avals_in[call.given], ctx.avals_out[0], operands[call.given]
-    # In place, where x is an intermediate result: XLA copies it before if something else needs it.
-    # An argument of a compiled function is the caller's, and would always be copied.
-    in_place = x.shape == y.shape and not isinstance(value.owner, ir.Block)
-    aliases = {call.given: 0} if in_place else {}
+    aliases = {call.given: 0} if x.shape == y.shape and _is_given_away(value) else {}
     rule: Any = jax.ffi.ffi_lowering(TARGET, operand_output_aliases=aliases)
     threshold, fraction = call.plan
     return rule(
@@ -254,6 +252,21 @@ def _lower(ctx: Any, *operands: Any, call: Call) -> Any:
     )
 
 
+def _is_given_away(value: Any) -> bool:
+    """Whether the result may take a value's place, and XLA copies it where something else needs it.
+
+    That is an intermediate result, or an argument that is donated. Others are the caller's, and
+    would always be copied.
+    """
+    if not isinstance(value.owner, ir.Block):
+        return True
+    function = value.owner.owner
+    if "arg_attrs" not in function.attributes:  # the body of a loop
+        return False
+    attributes = function.attributes["arg_attrs"][ir.BlockArgument(value).arg_number]
+    return "tf.aliasing_output" in attributes or "jax.buffer_donor" in attributes
+
+
 def _refuse(ctx: Any, *_operands: Any, call: Call) -> Any:
     platforms = ", ".join(ctx.module_context.platforms)
     raise NotImplementedError(
@@ -262,5 +275,8 @@ def _refuse(ctx: Any, *_operands: Any, call: Call) -> Any:
     )
 
 
-mlir.register_lowering(primitive, _lower, platform="cpu")
+# Cached, it would be lowered in a function of its own, which knows its operands as arguments alone.
+_parameters = inspect.signature(mlir.register_lowering).parameters
+_here: dict[str, Any] = {"cacheable": False} if "cacheable" in _parameters else {}
+mlir.register_lowering(primitive, _lower, platform="cpu", **_here)
 mlir.register_lowering(primitive, _refuse)
