@@ -22,6 +22,9 @@ PUBLIC = (
     "fastdrop.layers",
     "fastdrop.torch",
     "fastdrop.keras",
+    "fastdrop.jax",
+    "fastdrop.flax.nnx",
+    "fastdrop.flax.linen",
     "fastdrop.dask",
     "fastdrop.xarray",
 )
@@ -53,6 +56,8 @@ HEADINGS = {
     "fastdrop.torch.modules.channels": "Modules: decisions shared along axes",
     "fastdrop.torch.masks": "Functions: elements one by one",
     "fastdrop.torch.channels": "Functions: decisions shared along axes",
+    "fastdrop.flax.nnx": "Flax NNX",
+    "fastdrop.flax.linen": "Flax Linen",
     "fastdrop.keras._enable": "All that drops in Keras",
     "fastdrop.keras._replace": "Models that are there",
     "fastdrop.keras.layers": "Keras' layers",
