@@ -9,7 +9,7 @@ from typing import Any
 import fastdrop
 from fastdrop._throughput import cpu_name
 
-PACKAGES = ("numpy", "numba", "torch", "jax")
+PACKAGES = ("numpy", "numba", "torch", "jax", "flax", "keras")
 
 # Of the hundred flags of a processor, those that decide what vector code can run.
 _VECTORS = re.compile(r"(?:sse|ssse|avx|fma|f16c|bmi|amx|asimd|neon|sve|fphp|bf16)\w*|sme\d?")

@@ -1,4 +1,4 @@
-"""Other libraries' dropout: a statement and its names for each.
+"""Other libraries' dropout, and fastdrop in these libraries: a statement and its names for each.
 
 Each runs on one thread, as fastdrop does by default in the benchmarks.
 """
@@ -138,28 +138,72 @@ def torch_compiled_names(x: Array) -> dict[str, object]:
     return names
 
 
-def jax_names(x: Array) -> dict[str, object]:
-    """``jax_dropout``, compiled, and its arguments."""
+def _compiled_names(name: str, dropout: Callable[[Any, Any], Any], x: Array) -> dict[str, object]:
+    """A function of JAX by its name, compiled for ``x``, and its arguments ``key`` and ``j``."""
+    jax = _import("jax")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        function, key, j = jax.jit(dropout), jax.random.key(1), jax.numpy.asarray(x)
+        function(key, j).block_until_ready()
+    return {name: function, "key": key, "j": j}
+
+
+def _jax() -> ModuleType:
+    """JAX on one thread."""
     one_thread = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
     os.environ.setdefault("XLA_FLAGS", one_thread)
-    jax = _import("jax")
+    return _import("jax")
+
+
+def jax_names(x: Array) -> dict[str, object]:
+    """``jax_dropout``, compiled, and its arguments."""
+    jax = _jax()
 
     def dropout(key: Any, a: Any) -> Any:
         keep = jax.random.bernoulli(key, 1 - _throughput.P, a.shape)
         return jax.numpy.where(keep, a / (1 - _throughput.P), 0)
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        names = {
-            "jax_dropout": jax.jit(dropout),
-            "key": jax.random.key(1),
-            "j": jax.numpy.asarray(x),
-        }
-        eval(JAX, dict(names))
-    return names
+    return _compiled_names("jax_dropout", dropout, x)
+
+
+def flax_names(x: Array) -> dict[str, object]:
+    """``flax_dropout``, a compiled call of Flax's layer, and its arguments."""
+    _jax()
+    layer = _import("flax.nnx").Dropout(_throughput.P)
+    return _compiled_names("flax_dropout", lambda key, a: layer(a, rngs=key), x)
+
+
+def fastdrop_jax_names(x: Array) -> dict[str, object]:
+    """``fastdrop_jax``, compiled, and its arguments."""
+    _jax()
+    face = _import("fastdrop.jax")
+    drop = functools.partial(face.dropout, p=_throughput.P)
+    return _compiled_names("fastdrop_jax", lambda key, a: drop(a, rng=key), x)
+
+
+def _keras_layer(name: str, module: str, x: Array) -> dict[str, object]:
+    os.environ.setdefault("KERAS_BACKEND", "torch")
+    keras = _import("keras")
+    if keras.config.backend() != "torch":
+        raise MissingError(f"Keras runs on {keras.config.backend()}, and not on PyTorch")
+    return {**torch_names(x), name: _import(module).Dropout(_throughput.P)}
+
+
+def keras_names(x: Array) -> dict[str, object]:
+    """``keras_layer`` on PyTorch, and ``t``."""
+    return _keras_layer("keras_layer", "keras.layers", x)
+
+
+def fastdrop_keras_names(x: Array) -> dict[str, object]:
+    """``fastdrop_layer`` for Keras on PyTorch, and ``t``."""
+    return _keras_layer("fastdrop_layer", "fastdrop.keras", x)
 
 
 JAX = "jax_dropout(key, j).block_until_ready()"
+FLAX = "flax_dropout(key, j).block_until_ready()"
+FASTDROP_JAX = "fastdrop_jax(key, j).block_until_ready()"
+KERAS = "keras_layer(t, training=True)"
+FASTDROP_KERAS = "fastdrop_layer(t, training=True)"
 TORCH_BLOCKS = "torch_drop_block(t)"
 TORCH_PRODUCT = "torch_product(a_torch, w_torch)"
 TORCH_IN_PLACE = "F.dropout(t, p, True, True)"
@@ -174,4 +218,8 @@ PEERS = [
     Peer("PyTorch", "out of place", "F.dropout(t, p, True)", torch_names),
     Peer("PyTorch compiled", "out of place", TORCH_COMPILED, torch_compiled_names),
     Peer("JAX", "out of place", JAX, jax_names),
+    Peer("Flax", "out of place", FLAX, flax_names),
+    Peer("fastdrop.jax", "out of place", FASTDROP_JAX, fastdrop_jax_names),
+    Peer("Keras on PyTorch", "out of place", KERAS, keras_names),
+    Peer("fastdrop.keras on PyTorch", "out of place", FASTDROP_KERAS, fastdrop_keras_names),
 ]

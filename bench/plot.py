@@ -42,6 +42,10 @@ LOOKS = {
     "PyTorch": Look("#5e4fa2", "-."),
     "PyTorch compiled": Look("#c04fa2", "-."),
     "JAX": Look("#9f8fd0", "-."),
+    "Flax": Look("#c3b8e6", "-."),
+    "fastdrop.jax": Look("#d9688a"),
+    "Keras on PyTorch": Look("#7fb6d6", "-."),
+    "fastdrop.keras on PyTorch": Look("#e79ab0"),
 }
 
 Info = dict[str, Any]

@@ -14,7 +14,18 @@ DOCS = ROOT / "docs"
 PAGES = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md"]
 BLOCK = re.compile(r"^```(python|pycon)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 # What a page may need beyond NumPy: without it the page is skipped.
-OPTIONAL = ("dask", "flax", "jax", "keras", "matplotlib", "ml_dtypes", "numba", "sklearn", "torch", "xarray")
+OPTIONAL = (
+    "dask",
+    "flax",
+    "jax",
+    "keras",
+    "matplotlib",
+    "ml_dtypes",
+    "numba",
+    "sklearn",
+    "torch",
+    "xarray",
+)
 
 pytestmark = pytest.mark.skipif(
     not DOCS.exists(), reason="an installed fastdrop is tested apart from its repository"
