@@ -67,7 +67,7 @@ def test_keys_of_other_lengths():
         (np.zeros(0, np.uint32), TypeError, "shape \\(0,\\)"),
         (np.zeros((2, 2), np.uint32), TypeError, "shape \\(2, 2\\)"),
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_what_is_no_key(rng, error, match):
     with pytest.raises(error, match=match):

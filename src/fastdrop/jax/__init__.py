@@ -22,17 +22,12 @@ except ImportError as _error:
     raise ImportError("fastdrop.jax needs JAX: pip install 'fastdrop-kernels[jax]'") from _error
 
 from ._registration import register
-from .elementwise import attention_dropout, drop_connect, dropout, dropout_mask
-from .fused import bias_act_dropout, dropout_add, zoneout
+from .activations import bias_act_dropout
+from .channels import drop_path, dropout1d, dropout2d, dropout3d, variational_dropout
+from .masks import dropout, dropout_mask
 from .noise import alpha_dropout, feature_alpha_dropout, gaussian_dropout, gaussian_noise
-from .structured import (
-    drop_path,
-    dropout1d,
-    dropout2d,
-    dropout3d,
-    embedding_dropout,
-    variational_dropout,
-)
+from .pairs import dropout_add, zoneout
+from .weights import attention_dropout, drop_connect, embedding_dropout
 
 __all__ = [
     "alpha_dropout",

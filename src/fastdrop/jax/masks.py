@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from fastdrop._arrays import check_shape
 from fastdrop._rates import check_mode
-from fastdrop.variants import ATTENTION_DROPOUT, DROP_CONNECT, DROPOUT, DROPOUT_STANDARD
+from fastdrop.variants import DROPOUT, DROPOUT_STANDARD
 
 from ._call import RNG, Window, run
 
@@ -124,104 +124,3 @@ def dropout_mask(
     lengths, _ = check_shape(shape)
     kept: jax.Array = run(DROPOUT, (jnp.ones(lengths, jnp.bfloat16),), p, True, rng, window=window)
     return kept != 0
-
-
-def drop_connect(
-    w: Any,
-    p: float | jax.Array = 0.5,
-    training: bool = True,
-    *,
-    rng: RNG,
-    window: Window = None,
-) -> jax.Array:
-    """Drop weights of a matrix: `fastdrop.drop_connect` of JAX's arrays.
-
-    Parameters
-    ----------
-    w : array_like
-        Weights of any shape. Dtypes as for `fastdrop.jax.dropout`.
-    p, training, rng
-        As for `fastdrop.jax.dropout`: p may be traced, and `rng` may be a key of JAX.
-    window : (shape, start), optional
-        As for `fastdrop.jax.dropout`.
-
-    Returns
-    -------
-    jax.Array
-        Of w's shape and dtype; with a `Key` or an integer the bits of `fastdrop.drop_connect`;
-        evaluation returns `w`.
-
-    Raises
-    ------
-    TypeError, ValueError, OverflowError
-        As for `fastdrop.drop_connect`; `rng` is something else than `fastdrop.jax.dropout` takes.
-    NotImplementedError, ImportError
-        As for `fastdrop.jax.dropout`.
-
-    Notes
-    -----
-    Source: Wan et al., "Regularization of Neural Networks using DropConnect", ICML 2013.
-
-    Examples
-    --------
-    >>> import jax.numpy as jnp
-    >>> import numpy as np
-    >>> import fastdrop.jax
-    >>> x = jnp.ones((4, 6))
-    >>> y = fastdrop.jax.drop_connect(x, 0.5, rng=1)
-    >>> bool((y == fastdrop.drop_connect(np.asarray(x), 0.5, rng=1)).all())
-    True
-    """
-    result: jax.Array = run(DROP_CONNECT, (w,), p, training, rng, window=window)
-    return result
-
-
-def attention_dropout(
-    weights: Any,
-    p: float | jax.Array = 0.5,
-    training: bool = True,
-    *,
-    rng: RNG,
-    window: Window = None,
-) -> jax.Array:
-    """Drop attention weights: `fastdrop.attention_dropout` of JAX's arrays.
-
-    Parameters
-    ----------
-    weights : array_like
-        Of any shape. Dtypes as for `fastdrop.jax.dropout`.
-    p, training, rng
-        As for `fastdrop.jax.dropout`: p may be traced, and `rng` may be a key of JAX.
-    window : (shape, start), optional
-        As for `fastdrop.jax.dropout`.
-
-    Returns
-    -------
-    jax.Array
-        Of weights's shape and dtype; with a `Key` or an integer the bits of
-        `fastdrop.attention_dropout`; evaluation returns `weights`.
-
-    Raises
-    ------
-    TypeError, ValueError, OverflowError
-        As for `fastdrop.attention_dropout`; `rng` is something else than `fastdrop.jax.dropout`
-        takes.
-    NotImplementedError, ImportError
-        As for `fastdrop.jax.dropout`.
-
-    Notes
-    -----
-    Source: Vaswani et al., "Attention Is All You Need", NIPS 2017, section 5.4.
-
-    Examples
-    --------
-    >>> import jax.numpy as jnp
-    >>> import numpy as np
-    >>> import fastdrop.jax
-    >>> x = jnp.ones((2, 4, 4))
-    >>> y = fastdrop.jax.attention_dropout(x, 0.5, rng=1)
-    >>> bool((y == fastdrop.attention_dropout(np.asarray(x), 0.5, rng=1)).all())
-    True
-    """
-    result: jax.Array = run(ATTENTION_DROPOUT, (weights,), p, training, rng, window=window)
-    return result

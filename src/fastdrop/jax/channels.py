@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fastdrop.variants import (
-    DROP_PATH,
-    DROPOUT1D,
-    DROPOUT2D,
-    DROPOUT3D,
-    EMBEDDING_DROPOUT,
-    VARIATIONAL_DROPOUT,
-)
+from fastdrop.variants import DROP_PATH, DROPOUT1D, DROPOUT2D, DROPOUT3D, VARIATIONAL_DROPOUT
 
 from ._call import RNG, Window, run
 
@@ -291,56 +284,4 @@ def drop_path(
     True
     """
     result: jax.Array = run(DROP_PATH, (x,), p, training, rng, mode, window=window)
-    return result
-
-
-def embedding_dropout(
-    table: Any,
-    p: float | jax.Array = 0.5,
-    training: bool = True,
-    *,
-    rng: RNG,
-    window: Window = None,
-) -> jax.Array:
-    """Drop whole rows of a table: `fastdrop.embedding_dropout` of JAX's arrays.
-
-    Parameters
-    ----------
-    table : array_like
-        Of shape (words, features). Dtypes as for `fastdrop.jax.dropout`.
-    p, training, rng
-        As for `fastdrop.jax.dropout`: p may be traced, and `rng` may be a key of JAX.
-    window : (shape, start), optional
-        As for `fastdrop.jax.dropout`.
-
-    Returns
-    -------
-    jax.Array
-        Of table's shape and dtype; with a `Key` or an integer the bits of
-        `fastdrop.embedding_dropout`; evaluation returns `table`.
-
-    Raises
-    ------
-    TypeError, ValueError, OverflowError
-        As for `fastdrop.embedding_dropout`; `rng` is something else than `fastdrop.jax.dropout`
-        takes.
-    NotImplementedError, ImportError
-        As for `fastdrop.jax.dropout`.
-
-    Notes
-    -----
-    Source: Merity, Keskar and Socher, "Regularizing and Optimizing LSTM Language Models", ICLR
-    2018, section 4.3.
-
-    Examples
-    --------
-    >>> import jax.numpy as jnp
-    >>> import numpy as np
-    >>> import fastdrop.jax
-    >>> x = jnp.ones((9, 4))
-    >>> y = fastdrop.jax.embedding_dropout(x, 0.5, rng=1)
-    >>> bool((y == fastdrop.embedding_dropout(np.asarray(x), 0.5, rng=1)).all())
-    True
-    """
-    result: jax.Array = run(EMBEDDING_DROPOUT, (table,), p, training, rng, window=window)
     return result
