@@ -146,6 +146,42 @@ def test_derivatives_of_activations(act, training, biased):
         np.testing.assert_allclose(found, wanted, rtol=2e-4, atol=2e-4)
 
 
+def test_derivatives_in_some_operands_alone():
+    x, residual = (jnp.asarray(v, jnp.float32) for v in (np.linspace(-2, 2, 40), np.ones(40)))
+    mask = fj.dropout(jnp.ones_like(x), 0.4, rng=KEY)
+    add = lambda x, residual: fj.dropout_add(x, residual, 0.4, rng=KEY)  # noqa: E731
+    ones = jnp.ones_like(x)
+    for i, wanted in ((0, mask), (1, ones)):
+        assert equal(jax.grad(lambda *xs: add(*xs).sum(), i)(x, residual), wanted)
+        one = (lambda v: add(v, residual), lambda v: add(x, v))[i]
+        assert equal(jax.jvp(one, (x,), (ones,))[1], wanted)
+    zoneout = lambda new: fj.zoneout(new, residual, 0.4, rng=KEY)  # noqa: E731
+    kept = np.asarray(mask != 0, np.float32)
+    assert equal(jax.grad(lambda new: zoneout(new).sum())(x), kept)
+    # The second derivative of an activation, of a sum: what comes back is constant.
+    f = lambda x: fj.bias_act_dropout(x, None, "silu", 0.4, rng=KEY).sum()  # noqa: E731
+    second = jax.grad(lambda x: jax.grad(f)(x).sum())(x)
+    curvature = jax.vmap(jax.grad(jax.grad(jax.nn.silu)))(x)
+    np.testing.assert_allclose(second, mask * curvature, rtol=1e-4, atol=1e-5)
+    _, pullback = jax.vjp(f, x)
+    (slope,), (along,) = jax.jvp(pullback, (jnp.float32(2),), (jnp.float32(3),))
+    np.testing.assert_allclose(along, slope * 1.5, rtol=1e-6)
+
+
+@pytest.mark.parametrize("case", FIRST, ids=str)
+def test_keys_and_rates_have_no_gradient(case):
+    operands = arrays(case)
+    words = jnp.arange(2, dtype=jnp.uint32)
+    nothing = np.zeros(2, jax.dtypes.float0)
+    f = lambda words: in_jax(case, operands, rng=words)  # noqa: E731
+    y, tangent = jax.jvp(f, (words,), (nothing,))
+    assert equal(y, f(words))
+    assert not np.asarray(tangent).any()
+    if fj._call._TRACED_P.count(case.variant.operation):
+        g = jax.grad(lambda p: in_jax(case, operands, p, rng=words).sum())(0.4)
+        assert float(g) == 0
+
+
 def test_the_gradient_of_a_bias_has_numpys_bits():
     x, bias = np.linspace(-3, 3, 35, dtype=np.float32).reshape(7, 5), np.ones(5, np.float32)
     dy = np.ones_like(x)

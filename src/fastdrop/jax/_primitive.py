@@ -103,11 +103,8 @@ def _differentiate(primals: Any, tangents: Any, *, call: Call) -> tuple[list[Any
     given, reads = primals[: call.given], primals[call.given :]
     directions = tangents[call.given :]
     if call.features:
-        along = _along(call, given, reads, tangents[call.given - 1], directions)
-        return results, [_zero_like(results[0]) if along is None else along]
+        return results, [_along(call, given, reads, tangents[call.given - 1], directions)]
     zeros = [_is_zero(t) for t in directions]
-    if all(zeros):
-        return results, [_zero_like(y) for y in results]
     if call.operation == "noise_add":
         return results, [_wide(directions[0], results[0])]
     if call.operation == "add" and any(zeros):
@@ -126,10 +123,6 @@ def _is_zero(tangent: Any) -> bool:
     return type(tangent) is ad.Zero
 
 
-def _zero_like(y: Any) -> Any:
-    return ad.Zero.from_primal_value(y)
-
-
 def _wide(tangent: Any, like: Any) -> Any:
     """A tangent broadcast to another array's shape, and to the sharding that it may have."""
     if tangent.shape == like.shape:
@@ -139,14 +132,14 @@ def _wide(tangent: Any, like: Any) -> Any:
 
 
 def _along(call: Call, given: Any, reads: Any, of_bias: Any, directions: Any) -> Any:
-    """The derivative of an activation, or of its slope; None for zero."""
+    """The derivative of an activation, or of its slope; not all of the directions are zero."""
     x, shift = reads[0], directions[0]  # of x + bias
     if not _is_zero(of_bias):
         wide = _behind(of_bias[..., : call.features], x.ndim)
         shift = _wide(wide, x) if _is_zero(shift) else wide + shift
     if call.operation == "act":
         slope = call._replace(operation="act_slope")
-        return None if _is_zero(shift) else bind(slope, *given, x, shift)[0]
+        return bind(slope, *given, x, shift)[0]
     parts = []
     if not _is_zero(directions[1]):
         parts += bind(call, *given, x, directions[1])
@@ -155,7 +148,7 @@ def _along(call: Call, given: Any, reads: Any, of_bias: Any, directions: Any) ->
         curved = reads[1] * _curvature(ACTIVATIONS[call.act], z) * shift
         scale = call._replace(operation="scale", act=0, features=0)
         parts += bind(scale, *given[:-1], curved.astype(x.dtype))
-    return sum(parts[1:], parts[0]) if parts else None
+    return sum(parts[1:], parts[0])
 
 
 def _behind(rows: Any, ndim: int) -> Any:
