@@ -10,6 +10,7 @@
 
 #include "decisions.h"
 #include "dispatch.h"
+#include "fpenv.h"
 #include "permuted.h"
 #include "share.h"
 #include "streaming.h"
@@ -18,7 +19,9 @@ enum {
     /* Rows of neighbours that are so long are taken where they are, and shorter ones together. */
     LONG_ROW = 512,
     /* All buffers of a chunk. */
-    BUFFER_BYTES = 65536
+    BUFFER_BYTES = 65536,
+    /* Shared bits of fewer elements are spread before they are applied: less to prepare. */
+    FEW = 256
 };
 
 typedef enum source { DRAWN, VARIATES, BITS, BYTES, EVERY } source;
@@ -290,6 +293,30 @@ FD_NOINLINE int take_by_memory(run_job *j, size_t bytes) {
     return run_boxes(j, &ordered, bytes);
 }
 
+/* Whether elements are contiguous in every operand, and each has a decision of its own. */
+static int is_plain(const fd_axes *axes, size_t size) {
+    if (axes->ndim != 1 || axes->steps[0] != 1) { return 0; }
+    for (int i = 0; i < axes->operands; i++) {
+        if (axes->strides[i][0] != (ptrdiff_t)size) { return 0; }
+    }
+    return 1;
+}
+
+/* A chunk that is plain is computed at once: small calls are made often. */
+FD_NOINLINE void run_at_once(run_job *j, size_t n) {
+    const fd_call *call = j->job.call;
+    fd_fpenv environment = fd_fpenv_enter();
+    if (j->source == DRAWN && call->operation == FD_OP_scale) {
+        j->job.table->dropout[j->job.dtype](call->at[0], call->at[1], n, &j->draw,
+                                            call->numbers[0]);
+    } else {
+        j->in_order = 1;
+        for (int i = 0; i < j->job.operands; i++) { j->plain[i] = 1; }
+        run_chunk(j, 0, n, NULL);
+    }
+    fd_fpenv_leave(environment);
+}
+
 /* Whether no operand but those that are read is written. */
 static int apart(const fd_call *call, int reads, int operands) {
     for (int i = 0; i < reads; i++) {
@@ -318,19 +345,23 @@ void fd_run(const fd_call *call) {
     int moves = call->operation == FD_OP_select || call->operation == FD_OP_split;
     /* Without conversions, which would make a signalling NaN a quiet one. */
     if (moves && call->dtype == FD_f16) { job->dtype = FD_bf16; }
-    size_t bytes = n * job->size * (size_t)job->operands;
-    job->streaming = apart(call, job->reads, job->operands) && fd_bypasses_cache(bytes);
     j.source = call->drawn   ? (noise ? VARIATES : DRAWN)
                : call->bools ? BYTES
                : call->bits  ? BITS
                              : EVERY;
-    fd_axes_merge(&j.axes, &call->axes);
-    if (j.source == DRAWN && call->bits) { draw_shared(&j); }
     j.lead = 0;
     if (call->drawn) {
         j.draw = fd_draw_make(&call->key, noise ? &unused : &call->plan);
         j.lead = call->key.offset % FD_BLOCK / (noise ? 2 : 1);
+        if (n <= FD_BLOCK / 2 && is_plain(&call->axes, job->size)) {
+            run_at_once(&j, n);
+            return;
+        }
     }
+    size_t bytes = n * job->size * (size_t)job->operands;
+    job->streaming = apart(call, job->reads, job->operands) && fd_bypasses_cache(bytes);
+    fd_axes_merge(&j.axes, &call->axes);
+    if (j.source == DRAWN && call->bits) { draw_shared(&j); }
     /* One axis that is contiguous needs no other order. */
     int one_axis = j.axes.ndim == 1 && j.axes.strides[job->reads][0] == (ptrdiff_t)job->size;
     if (!one_axis && take_by_memory(&j, bytes)) { return; }
@@ -362,7 +393,7 @@ void fd_run(const fd_call *call) {
         end_in_row(&j.axes, size);
         fd_broadcast_init(&broadcast, steps_of(&j), call->bits);
         j.broadcast = &broadcast;
-        if (scales && all_plain && broadcast.direct) { run = run_shared; }
+        if (scales && all_plain && broadcast.direct && n > FEW) { run = run_shared; }
     }
     int follows = j.axes.steps[j.axes.ndim - 1] == 1 || j.in_order;
     if (scales && j.source == DRAWN && follows &&

@@ -31,12 +31,17 @@ static void run_piece(void *context, size_t index) {
 }
 
 void fd_share(size_t n, size_t lead, size_t bytes, fd_share_fn *fn, const void *context) {
+    if (!n) { return; }
     size_t total = lead + n;
     int threads = n * bytes >= PARALLEL_BYTES ? num_threads : 1;
     size_t share = total / ((size_t)threads * 4) / FD_BLOCK * FD_BLOCK;
     pieces p = {n, lead, total, fn, context};
     if (threads > 1) { p.size = share > 16 * FD_BLOCK ? share : 16 * FD_BLOCK; }
-    if (n) { fd_pool_run((total + p.size - 1) / p.size, threads, run_piece, &p); }
+    if (total <= p.size) {
+        run_piece(&p, 0);
+    } else {
+        fd_pool_run((total + p.size - 1) / p.size, threads, run_piece, &p);
+    }
 }
 
 void fd_share_tasks(size_t n, size_t bytes, fd_share_fn *fn, const void *context) {

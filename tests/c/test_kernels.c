@@ -46,8 +46,9 @@ static fd_rows rows_of(const uint8_t *bits, size_t n, const fd_draw *d) {
     fd_rows rows = {.run = runs[(n + d->position) % COUNT(runs)]};
     rows.bits = bits;
     size_t first = d->position % 4096;
-    rows.end = bits + (n ? (first + n - 1) / rows.run / 8 + 1 : 0);
-    fd_rows_make_words(&rows);
+    size_t count = n ? (first + n - 1) / rows.run + 1 : 1;
+    rows.end = bits + (n ? (count + 7) / 8 : 0);
+    fd_rows_make_words(&rows, count);
     return rows;
 }
 static void run_apply_rows(const fd_table *table, fd_dtype dtype, const void *x, void *y, size_t n,
