@@ -94,16 +94,20 @@ typedef struct fd_softmax_run {
     const uint8_t *take, *keep; /* what takes part, and what is kept: or NULL for all */
     const char *dy;
     char *y, *weights;
+    char *parts; /* room for e in the compute type, or NULL */
     double scale, keep_scale, largest, factor, slope, centre; /* of the compute type */
 } fd_softmax_run;
 
 typedef double fd_softmax_largest_fn(const fd_softmax_run *run); /* of all z but nans */
-typedef double fd_softmax_sum_fn(const fd_softmax_run *run);   /* of all e; y, if any, takes them */
-typedef void fd_softmax_weights_fn(const fd_softmax_run *run); /* y = e * factor where kept */
+
+/* Sums of all e, and of all e * g. If there are `parts`, they take e. */
+typedef double fd_softmax_sum_fn(const fd_softmax_run *run);
 typedef void fd_softmax_sums_fn(const fd_softmax_run *run, double *sum, double *product);
-/* of all e, and of all e * g */
+
+/* y = e * factor where kept; y = (e * slope) * (g - centre), and weights, if any, e * factor where
+ * kept. If there are `parts`, they have e, which is not computed again. */
+typedef void fd_softmax_weights_fn(const fd_softmax_run *run);
 typedef void fd_softmax_gradient_fn(const fd_softmax_run *run);
-/* y = (e * slope) * (g - centre); weights, if any: e * factor where kept */
 
 /* The sum of the squares of n numbers: in the compute type, where they overflow and underflow, up
  * to FD_SQUARES of them, and of these sums in binary64. */
