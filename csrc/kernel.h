@@ -51,6 +51,9 @@ typedef void fd_spread_bits_fn(uint8_t *bits, size_t n, size_t distance);
 /* Complements n bits, clears the padding of the last byte, and returns how many are set then. */
 typedef size_t fd_invert_bits_fn(uint8_t *bits, size_t n);
 
+/* Copies bytes, with stores that bypass the cache. */
+typedef void fd_copy_stream_fn(char *to, const char *from, size_t bytes);
+
 /* A chunk of at most 4096 elements for an operation that computes, whose keep bits are `bits`, from
  * bit 0 on, which are read in whole words of 64; or, where there are none, it is a whole block of
  * the stream, whose threshold a field can reach. */

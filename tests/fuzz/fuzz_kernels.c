@@ -129,7 +129,8 @@ static void perform_call(subject *s, fd_operation operation, source from) {
     c.numbers[1] = r->dtype == FD_f64 ? 0.3 : (float)0.3;
     c.act = r->act % FD_ACT_COUNT;
     c.bias = (fd_bias){values, 1u + r->more[AXES], r->act % (1u + r->more[AXES])};
-    for (size_t i = 0; i < (c.bias.n + 4096) * s->item; i++) {
+    int biased = operation == FD_OP_act || operation == FD_OP_act_slope;
+    for (size_t i = 0; biased && i < (c.bias.n + 4096) * s->item; i++) {
         values[i] = s->size ? s->data[i % (c.bias.n * s->item) % s->size] : 0;
     }
     fd_run(&c);
@@ -247,6 +248,7 @@ static void perform_product(subject *s, int which) {
 #define reach_pack_bool perform_call(s, FD_OP_scale, BOOLS)
 #define reach_spread_bits perform_blocks(s)
 #define reach_invert_bits reach_spread_bits
+#define reach_copy_stream perform_call(s, FD_OP_add, DRAWN)
 
 #define FD_OPERATION(name, reads, writes) \
     static void perform_##name(subject *s) { \
