@@ -33,6 +33,47 @@ LAYOUTS = {
 }
 
 
+# Dense memory in another order, and the other operations: each is to be as near its limit there as
+# plain dropout is.
+PERMUTED = ("transposed", "channels last in memory", "small matrices transposed", "axes reversed")
+OTHERS = {
+    "alpha": "fastdrop.alpha_dropout(x, p, rng=rng, out=x)",
+    "addition": "fastdrop.dropout_add(x, h, p, rng=rng, out=y)",
+    "zoneout": "fastdrop.zoneout(x, h, p, rng=rng, out=y)",
+    "noise": "fastdrop.gaussian_dropout(x, p, rng=rng, out=y)",
+    "relu": "fastdrop.bias_act_dropout(x, None, 'relu', p, rng=rng, out=y)",
+    "bias and relu": "fastdrop.bias_act_dropout(x, b, 'relu', p, rng=rng, out=y)",
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("what", OTHERS)
+@pytest.mark.parametrize("layout", PERMUTED)
+def test_other_operations(benchmark: BenchmarkFixture, layout: str, what: str, name: str) -> None:
+    implementation = measure.implementation(name)
+    shape, order, _ = LAYOUTS[layout]
+    n = int(np.prod(shape))
+    arrays = {key: measure.array(key, n, FLOAT32).reshape(shape).transpose(order) for key in "xyh"}
+    two = "(x, h," in OTHERS[what]
+    measure.run(
+        benchmark,
+        Bench(
+            who=f"fastdrop {name}",
+            what=f"{layout}: {what}",
+            statement=OTHERS[what],
+            limit="np.add(x, h, out=y)" if two else "np.multiply(x, s, out=y)",
+            names={
+                **measure.names_for(1, FLOAT32),
+                **arrays,
+                "b": np.ones(arrays["x"].shape[-1], np.float32),
+            },
+            n=n,
+            moved=2 * n * FLOAT32.itemsize,
+            implementation=implementation,
+        ),
+    )
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("what", LAYOUTS)
 def test_layout(benchmark: BenchmarkFixture, what: str, name: str) -> None:

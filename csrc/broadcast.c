@@ -2,10 +2,11 @@
 #include "bits.h"
 #include "layout.h"
 
-void fd_rows_make_words(fd_rows *rows) {
+void fd_rows_make_words(fd_rows *rows, size_t count) {
     if (rows->run >= 64) { return; }
     unsigned run = (unsigned)rows->run;
     rows->times = run <= 8 ? 8 : 64 / run;
+    if (rows->times > count) { rows->times = (unsigned)count; }
     rows->words[0] = 0;
     for (unsigned row = 0; row < rows->times; row++) {
         uint64_t one = fd_low_bits(~UINT64_C(0), run) << row * run;
@@ -27,7 +28,7 @@ void fd_broadcast_init(fd_broadcast *b, fd_grid grid, const uint8_t *bits) {
     b->rows.run = 1;
     if (in_rows) {
         b->rows.run = grid.shape[last];
-        fd_rows_make_words(&b->rows);
+        fd_rows_make_words(&b->rows, fd_size(last, grid.shape));
         b->coarse.ndim = last;
         if (!last) { b->coarse = (fd_grid){1, one_row, one_step}; }
     }

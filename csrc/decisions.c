@@ -134,7 +134,12 @@ static void run_share(const void *context, size_t first, size_t end) {
 void fd_draw_grid(uint8_t *out, int packed, fd_grid steps, const fd_key *key, const fd_plan *plan) {
     mask_job j = {fd_active_table(), fd_draw_make(key, plan), steps, out, packed, 0};
     j.in_order = fd_is_contiguous(steps, 1);
-    fd_share(fd_size(steps.ndim, steps.shape), 0, 1, run_share, &j);
+    size_t n = fd_size(steps.ndim, steps.shape);
+    if (n <= FD_BLOCK) {
+        run_share(&j, 0, n); /* bits need no floating-point modes */
+    } else {
+        fd_share(n, 0, 1, run_share, &j);
+    }
 }
 
 void fd_draw_mask(uint8_t *out, int packed, int ndim, const size_t *shape, const ptrdiff_t *steps,

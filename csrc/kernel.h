@@ -51,6 +51,9 @@ typedef void fd_spread_bits_fn(uint8_t *bits, size_t n, size_t distance);
 /* Complements n bits, clears the padding of the last byte, and returns how many are set then. */
 typedef size_t fd_invert_bits_fn(uint8_t *bits, size_t n);
 
+/* Copies bytes, with stores that bypass the cache. */
+typedef void fd_copy_stream_fn(char *to, const char *from, size_t bytes);
+
 /* A chunk of at most 4096 elements for an operation that computes, whose keep bits are `bits`, from
  * bit 0 on, which are read in whole words of 64; or, where there are none, it is a whole block of
  * the stream, whose threshold a field can reach. */
@@ -94,16 +97,20 @@ typedef struct fd_softmax_run {
     const uint8_t *take, *keep; /* what takes part, and what is kept: or NULL for all */
     const char *dy;
     char *y, *weights;
+    char *parts; /* room for e in the compute type, or NULL */
     double scale, keep_scale, largest, factor, slope, centre; /* of the compute type */
 } fd_softmax_run;
 
 typedef double fd_softmax_largest_fn(const fd_softmax_run *run); /* of all z but nans */
-typedef double fd_softmax_sum_fn(const fd_softmax_run *run);   /* of all e; y, if any, takes them */
-typedef void fd_softmax_weights_fn(const fd_softmax_run *run); /* y = e * factor where kept */
+
+/* Sums of all e, and of all e * g. If there are `parts`, they take e. */
+typedef double fd_softmax_sum_fn(const fd_softmax_run *run);
 typedef void fd_softmax_sums_fn(const fd_softmax_run *run, double *sum, double *product);
-/* of all e, and of all e * g */
+
+/* y = e * factor where kept; y = (e * slope) * (g - centre), and weights, if any, e * factor where
+ * kept. If there are `parts`, they have e, which is not computed again. */
+typedef void fd_softmax_weights_fn(const fd_softmax_run *run);
 typedef void fd_softmax_gradient_fn(const fd_softmax_run *run);
-/* y = (e * slope) * (g - centre); weights, if any: e * factor where kept */
 
 /* The sum of the squares of n numbers: in the compute type, where they overflow and underflow, up
  * to FD_SQUARES of them, and of these sums in binary64. */

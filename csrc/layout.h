@@ -70,8 +70,8 @@ typedef struct fd_walk {
 void fd_walk_axis(fd_walk *walk, size_t n, const ptrdiff_t steps[FD_PLACES]);
 int fd_walk_next(fd_walk *walk); /* 0 after the last index */
 
-/* Fills in `times` and `words`, by `run`. */
-void fd_rows_make_words(fd_rows *rows);
+/* Fills in `times` and `words` for so many rows, at least 1, by `run`. */
+void fd_rows_make_words(fd_rows *rows, size_t count);
 
 /* A packed mask that is broadcast over a grid, whose strides are in bits: on the last axis 0 or 1,
  * before it anything. */

@@ -11,8 +11,8 @@
 #include "shared.h"
 
 static struct pool {
-    fd_mutex busy;  /* held by the caller whose job is running */
-    fd_mutex state; /* guards everything below */
+    fd_mutex busy;  /* held by the caller whose job is running; guards `owed` */
+    fd_mutex state; /* guards all the rest */
     fd_cond work, done;
     int started; /* helpers that exist */
     int atfork_registered;
@@ -21,6 +21,7 @@ static struct pool {
     int width; /* helpers 0..width-1 may take part */
     fd_task_fn *fn;
     void *context;
+    double owed; /* seconds of work that callers do alone before they ask helpers again */
 } pool = {
     .busy = FD_MUTEX_INIT, .state = FD_MUTEX_INIT, .work = FD_COND_INIT, .done = FD_COND_INIT};
 
@@ -36,10 +37,15 @@ static void forget_in_child(void) {
 }
 #endif
 
-/* Takes tasks until none is left for this helper (the caller is -1); called and left with the state
- * locked. A helper that comes late finds no task and touches nothing of the job, whose caller may
- * be gone by then; or it finds the next job. */
-static void take_tasks(int index) {
+/* A call that helpers have made longer is paid for by so much work without them: all that is lost
+ * is at most this part of the time. */
+enum { PAID_BACK = 25 };
+
+/* Takes tasks until none is left for this helper (the caller is -1), and returns how many it took;
+ * called and left with the state locked. A helper that comes late finds no task and touches nothing
+ * of the job, whose caller may be gone by then; or it finds the next job. */
+static size_t take_tasks(int index) {
+    size_t taken = 0;
     while (pool.next < pool.tasks && index < pool.width) {
         size_t task = pool.next++;
         fd_task_fn *fn = pool.fn;
@@ -47,8 +53,10 @@ static void take_tasks(int index) {
         fd_unlock(&pool.state);
         fn(context, task);
         fd_lock(&pool.state);
+        taken++;
         if (++pool.finished == pool.tasks) { fd_wake_one(&pool.done); }
     }
+    return taken;
 }
 
 static FD_THREAD_BODY helper(void *argument) {
@@ -81,10 +89,21 @@ int fd_limit_threads(int n) {
     return before;
 }
 
+static void run_alone(size_t tasks, fd_task_fn *fn, void *context) {
+    for (size_t task = 0; task < tasks; task++) { fn(context, task); }
+}
+
 void fd_pool_run(size_t tasks, int threads, fd_task_fn *fn, void *context) {
     if (limit && threads > limit) { threads = limit; }
     if (tasks < 2 || threads < 2 || !fd_try_lock(&pool.busy)) {
-        for (size_t task = 0; task < tasks; task++) { fn(context, task); }
+        run_alone(tasks, fn, context);
+        return;
+    }
+    double start = fd_seconds();
+    if (pool.owed > 0) {
+        run_alone(tasks, fn, context);
+        pool.owed -= fd_seconds() - start;
+        fd_unlock(&pool.busy);
         return;
     }
     fd_lock(&pool.state);
@@ -95,9 +114,12 @@ void fd_pool_run(size_t tasks, int threads, fd_task_fn *fn, void *context) {
     pool.next = pool.finished = 0;
     pool.tasks = tasks;
     fd_wake_all(&pool.work);
-    take_tasks(-1);
+    double begun = fd_seconds();
+    double own = (double)take_tasks(-1), spent = fd_seconds() - begun;
     while (pool.finished < tasks) { fd_wait(&pool.done, &pool.state); }
     pool.next = pool.tasks = 0;
     fd_unlock(&pool.state);
+    double lost = fd_seconds() - start - spent / own * (double)tasks;
+    if (lost > 0) { pool.owed = PAID_BACK * lost; }
     fd_unlock(&pool.busy);
 }

@@ -10,6 +10,7 @@
 
 #include "decisions.h"
 #include "dispatch.h"
+#include "fpenv.h"
 #include "permuted.h"
 #include "share.h"
 #include "streaming.h"
@@ -18,7 +19,10 @@ enum {
     /* Rows of neighbours that are so long are taken where they are, and shorter ones together. */
     LONG_ROW = 512,
     /* All buffers of a chunk. */
-    BUFFER_BYTES = 65536
+    BUFFER_BYTES = 65536,
+    PAGE = 4096,
+    /* Shared bits of fewer elements are spread before they are applied: less to prepare. */
+    FEW = 256
 };
 
 typedef enum source { DRAWN, VARIATES, BITS, BYTES, EVERY } source;
@@ -34,6 +38,7 @@ typedef struct run_job {
     int anew;                      /* whether they are drawn, and not in one go */
     int rows,
         plain[FD_OPERANDS]; /* whether all rows, or all elements, of operands are neighbours */
+    int near;               /* whether results wait near until they are stored past the cache */
 } run_job;
 
 static fd_grid steps_of(const run_job *j) { return fd_grid_of(&j->axes, j->axes.steps); }
@@ -126,12 +131,18 @@ static const char *bias_at(const fd_job *j, size_t first) {
     return (const char *)bias->values + (bias->column + first % bias->n) % bias->n * j->size;
 }
 
+/* A place in `buffers` half a page from where x is: many cores take a load for one that needs an
+ * earlier store where both are equally far into a page. */
+static char *near_to(const char *x, char *buffers) {
+    return buffers + ((uintptr_t)x + PAGE / 2 - (uintptr_t)buffers) % PAGE / 64 * 64;
+}
+
 /* One chunk; `buffers` is room for what does not lie together. */
 static void run_chunk(const run_job *j, size_t first, size_t n, char *buffers) {
     FD_ALIGN64 uint8_t made[FD_BLOCK / 8];
     size_t bit0, size = j->job.size;
     fd_keep keep = chunk_bits(j, first, n, made, buffers, &bit0);
-    char *at[FD_OPERANDS];
+    char *at[FD_OPERANDS], *to[FD_OPERANDS];
     fd_cursor cursor;
     for (int i = 0; i < j->job.operands; i++) {
         char *array = j->job.call->at[i];
@@ -147,6 +158,11 @@ static void run_chunk(const run_job *j, size_t first, size_t n, char *buffers) {
                 fd_gather(at[i], array, &cursor, n, size);
             }
         }
+        to[i] = at[i];
+        if (j->near && i >= j->job.reads) {
+            at[i] = near_to(at[0], buffers);
+            buffers = at[i] + j->most * size;
+        }
     }
     const char *bias = bias_at(&j->job, first);
     if (j->source == VARIATES) {
@@ -158,8 +174,9 @@ static void run_chunk(const run_job *j, size_t first, size_t n, char *buffers) {
     } else {
         fd_compute(&j->job, at, n, &keep, NULL, bias);
     }
-    for (int i = j->job.reads; i < j->job.operands && !j->rows; i++) {
-        if (j->plain[i]) { continue; }
+    for (int i = j->job.reads; i < j->job.operands; i++) {
+        if (j->near) { j->job.table->copy_stream(to[i], at[i], n * size); }
+        if (j->rows || j->plain[i]) { continue; }
         fd_cursor_seek(&cursor, strides_of(j, i), first);
         fd_scatter(j->job.call->at[i], at[i], &cursor, n, size);
     }
@@ -290,6 +307,31 @@ FD_NOINLINE int take_by_memory(run_job *j, size_t bytes) {
     return run_boxes(j, &ordered, bytes);
 }
 
+/* Whether elements are contiguous in every operand, and each has a decision of its own. */
+static int is_plain(const fd_axes *axes, size_t size) {
+    if (axes->ndim != 1 || axes->steps[0] != 1) { return 0; }
+    for (int i = 0; i < axes->operands; i++) {
+        if (axes->strides[i][0] != (ptrdiff_t)size) { return 0; }
+    }
+    return 1;
+}
+
+/* A chunk that is plain is computed at once: small calls are made often. */
+FD_NOINLINE void run_at_once(run_job *j, size_t n) {
+    const fd_call *call = j->job.call;
+    fd_fpenv environment = fd_fpenv_enter();
+    if (j->source == DRAWN && call->operation == FD_OP_scale) {
+        j->job.table->dropout[j->job.dtype](call->at[0], call->at[1], n, &j->draw,
+                                            call->numbers[0]);
+    } else {
+        j->in_order = 1;
+        j->near = 0;
+        for (int i = 0; i < j->job.operands; i++) { j->plain[i] = 1; }
+        run_chunk(j, 0, n, NULL);
+    }
+    fd_fpenv_leave(environment);
+}
+
 /* Whether no operand but those that are read is written. */
 static int apart(const fd_call *call, int reads, int operands) {
     for (int i = 0; i < reads; i++) {
@@ -318,23 +360,28 @@ void fd_run(const fd_call *call) {
     int moves = call->operation == FD_OP_select || call->operation == FD_OP_split;
     /* Without conversions, which would make a signalling NaN a quiet one. */
     if (moves && call->dtype == FD_f16) { job->dtype = FD_bf16; }
-    size_t bytes = n * job->size * (size_t)job->operands;
-    job->streaming = apart(call, job->reads, job->operands) && fd_bypasses_cache(bytes);
     j.source = call->drawn   ? (noise ? VARIATES : DRAWN)
                : call->bools ? BYTES
                : call->bits  ? BITS
                              : EVERY;
-    fd_axes_merge(&j.axes, &call->axes);
-    if (j.source == DRAWN && call->bits) { draw_shared(&j); }
     j.lead = 0;
     if (call->drawn) {
         j.draw = fd_draw_make(&call->key, noise ? &unused : &call->plan);
         j.lead = call->key.offset % FD_BLOCK / (noise ? 2 : 1);
+        if (n <= FD_BLOCK / 2 && is_plain(&call->axes, job->size)) {
+            run_at_once(&j, n);
+            return;
+        }
     }
+    size_t bytes = n * job->size * (size_t)job->operands;
+    job->streaming = apart(call, job->reads, job->operands) && fd_bypasses_cache(bytes);
+    fd_axes_merge(&j.axes, &call->axes);
+    if (j.source == DRAWN && call->bits) { draw_shared(&j); }
     /* One axis that is contiguous needs no other order. */
     int one_axis = j.axes.ndim == 1 && j.axes.strides[job->reads][0] == (ptrdiff_t)job->size;
     if (!one_axis && take_by_memory(&j, bytes)) { return; }
 
+    int biased = call->operation == FD_OP_act || call->operation == FD_OP_act_slope;
     int scales = call->operation == FD_OP_scale, all_plain = 1, gathered = 0;
     ptrdiff_t size = (ptrdiff_t)job->size;
     j.rows = 1;
@@ -350,19 +397,21 @@ void fd_run(const fd_call *call) {
     j.rows = j.rows && !all_plain && row_of(&j) >= (drawn_on ? 16 : 1) * (size_t)LONG_ROW;
     j.anew = call->drawn && j.source != BITS && !j.in_order;
     if (j.anew || j.source == BITS) { j.lead = 0; }
+    /* What is bound by its arithmetic gains nothing by it. */
+    int computes = noise || (biased && call->act != FD_ACT_NONE && call->act != FD_ACT_RELU);
+    j.near = job->streaming && !scales && !computes && (all_plain || j.rows);
     job->streaming = job->streaming && all_plain && scales;
-    j.most =
-        j.source == VARIATES || (!j.rows && (size_t)gathered * FD_BLOCK * job->size > BUFFER_BYTES)
-            ? FD_BLOCK / 2
-            : FD_BLOCK;
+    size_t buffered = (size_t)(j.near ? job->operands - job->reads : j.rows ? 0 : gathered);
+    int halves = buffered * (FD_BLOCK * job->size + PAGE) > BUFFER_BYTES;
+    j.most = j.source == VARIATES || halves ? FD_BLOCK / 2 : FD_BLOCK;
     j.lead %= j.most;
-    fd_share_fn *run = gathered && !j.rows ? run_gathered : run_share;
+    fd_share_fn *run = buffered ? run_gathered : run_share;
     j.broadcast = NULL;
     if (j.source == BITS && !(j.in_order && scales)) {
         end_in_row(&j.axes, size);
         fd_broadcast_init(&broadcast, steps_of(&j), call->bits);
         j.broadcast = &broadcast;
-        if (scales && all_plain && broadcast.direct) { run = run_shared; }
+        if (scales && all_plain && broadcast.direct && n > FEW) { run = run_shared; }
     }
     int follows = j.axes.steps[j.axes.ndim - 1] == 1 || j.in_order;
     if (scales && j.source == DRAWN && follows &&

@@ -5,8 +5,13 @@
 #include "stream.h"
 #include "shared.h"
 
-/* Below this many bytes, waking helpers costs more than they save. */
-enum { PARALLEL_BYTES = 4 << 20 };
+enum {
+    /* Below this many bytes, waking helpers costs more than they save. */
+    PARALLEL_BYTES = 4 << 20,
+    /* A share moves so many: whoever is free takes the next one, and none waits long for the last.
+     */
+    SHARE_BYTES = 512 << 10
+};
 
 static FD_SHARED(int) num_threads = 1;
 
@@ -31,12 +36,17 @@ static void run_piece(void *context, size_t index) {
 }
 
 void fd_share(size_t n, size_t lead, size_t bytes, fd_share_fn *fn, const void *context) {
+    if (!n) { return; }
     size_t total = lead + n;
     int threads = n * bytes >= PARALLEL_BYTES ? num_threads : 1;
-    size_t share = total / ((size_t)threads * 4) / FD_BLOCK * FD_BLOCK;
+    size_t share = SHARE_BYTES / bytes / FD_BLOCK * FD_BLOCK;
     pieces p = {n, lead, total, fn, context};
-    if (threads > 1) { p.size = share > 16 * FD_BLOCK ? share : 16 * FD_BLOCK; }
-    if (n) { fd_pool_run((total + p.size - 1) / p.size, threads, run_piece, &p); }
+    if (threads > 1) { p.size = share > 4 * FD_BLOCK ? share : 4 * FD_BLOCK; }
+    if (total <= p.size) {
+        run_piece(&p, 0);
+    } else {
+        fd_pool_run((total + p.size - 1) / p.size, threads, run_piece, &p);
+    }
 }
 
 void fd_share_tasks(size_t n, size_t bytes, fd_share_fn *fn, const void *context) {

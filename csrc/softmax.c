@@ -129,7 +129,19 @@ static void draw_run(const job *j, row *r, size_t first) {
  */
 static double part_of(double number, double total) { return total == 0 ? 0 : number / total; }
 
-/* Where in `parts` the run's e go: in a page as far behind x as y is behind them, so that neither
+static size_t part_size(const job *j) { return j->dtype == FD_f64 ? 8 : 4; }
+
+/* Whether the e of the row fit in `parts`. */
+static int parts_fit(const job *j, const row *r) {
+    return r->n * part_size(j) <= FD_BLOCK * sizeof(double);
+}
+
+/* The e of the run that begins with score number `first`. */
+static char *parts_at(const job *j, char *parts, size_t first) {
+    return parts ? parts + first * part_size(j) : NULL;
+}
+
+/* Where in `parts` the row's e go: in a page as far behind x as y is behind them, so that neither
  * what they are made of nor what is made of them is where something has just been stored. */
 static char *parts_between(row *r) {
     size_t apart = ((uintptr_t)r->run.y - (uintptr_t)r->run.x) % PAGE;
@@ -139,27 +151,26 @@ static char *parts_between(row *r) {
 
 static void finish_forward(const job *j, row *r, double largest) {
     fd_softmax_run *run = &r->run;
-    int stores = j->dtype == FD_f32 || j->dtype == FD_f64; /* e, without rounding */
-    char *parts = stores && r->n <= FD_BLOCK ? parts_between(r) : NULL, *y = run->y;
+    int plain = j->dtype == FD_f32 || j->dtype == FD_f64; /* y takes e without rounding */
+    if (r->n > FD_BLOCK) { turn_to(j, r, 0); }
+    char *parts = parts_fit(j, r) ? parts_between(r) : NULL;
     double total = 0;
+    run->largest = largest;
     for (size_t first = 0; first < r->n; first += run->n) {
         if (r->n > FD_BLOCK) { turn_to(j, r, first); }
-        if (!stores || parts) { run->y = parts; }
-        run->largest = largest;
+        run->parts = parts || !plain ? parts_at(j, parts, first) : run->y;
         total += j->table->softmax_sum[j->dtype](run);
     }
-    double factor = part_of(j->keep_scale, total);
+    run->factor = part_of(j->keep_scale, total);
     for (size_t first = 0; first < r->n; first += run->n) {
-        if (r->n > FD_BLOCK || !stores) { turn_to(j, r, first); }
-        if (stores) {
+        if (r->n > FD_BLOCK) { turn_to(j, r, first); }
+        run->parts = parts || !plain ? parts_at(j, parts, first) : run->y;
+        if (plain) {
             size_t bit0;
             const uint8_t *bits = keep_bits(j, r, first, run->n, &bit0);
-            const char *from = parts ? parts : run->y;
-            char *to = parts ? y : run->y;
-            j->table->apply_bits[j->dtype](from, to, run->n, bits, bit0, factor);
+            j->table->apply_bits[j->dtype](run->parts, run->y, run->n, bits, bit0, run->factor);
         } else {
             draw_run(j, r, first);
-            run->factor = factor;
             j->table->softmax_weights[j->dtype](run);
         }
     }
@@ -168,11 +179,14 @@ static void finish_forward(const job *j, row *r, double largest) {
 static void finish_backward(const job *j, row *r, double largest) {
     fd_softmax_run *run = &r->run;
     double total = 0, product = 0;
+    if (r->n > FD_BLOCK) { turn_to(j, r, 0); }
+    char *parts = parts_fit(j, r) ? parts_between(r) : NULL;
     run->keep_scale = j->keep_scale;
     run->largest = largest;
     for (size_t first = 0; first < r->n; first += run->n) {
         double sum, sum_of_products;
         if (r->n > FD_BLOCK) { turn_to(j, r, first); }
+        run->parts = parts_at(j, parts, first);
         draw_run(j, r, first);
         j->table->softmax_sums[j->dtype](run, &sum, &sum_of_products);
         total += sum;
@@ -186,6 +200,7 @@ static void finish_backward(const job *j, row *r, double largest) {
             turn_to(j, r, first);
             draw_run(j, r, first);
         }
+        run->parts = parts_at(j, parts, first);
         j->table->softmax_gradient[j->dtype](run);
     }
 }

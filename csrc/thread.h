@@ -1,4 +1,4 @@
-/* Mutex, condition and detached thread: POSIX, or Windows' own. */
+/* Mutex, condition, detached thread and clock: POSIX, or Windows' own. */
 #ifndef FD_THREAD_H
 #define FD_THREAD_H
 
@@ -20,6 +20,13 @@ static inline void fd_wait(fd_cond *c, fd_mutex *m) {
 static inline void fd_wake_one(fd_cond *c) { WakeConditionVariable(c); }
 static inline void fd_wake_all(fd_cond *c) { WakeAllConditionVariable(c); }
 
+static inline double fd_seconds(void) {
+    LARGE_INTEGER ticks, frequency;
+    QueryPerformanceCounter(&ticks);
+    QueryPerformanceFrequency(&frequency);
+    return (double)ticks.QuadPart / (double)frequency.QuadPart;
+}
+
 #define FD_THREAD_BODY DWORD WINAPI
 typedef LPTHREAD_START_ROUTINE fd_thread_fn;
 
@@ -35,6 +42,7 @@ static inline int fd_thread_start(fd_thread_fn fn, void *argument) {
 #endif
 #include <pthread.h>
 #include <signal.h>
+#include <time.h>
 
 typedef pthread_mutex_t fd_mutex;
 typedef pthread_cond_t fd_cond;
@@ -47,6 +55,12 @@ static inline void fd_unlock(fd_mutex *m) { pthread_mutex_unlock(m); }
 static inline void fd_wait(fd_cond *c, fd_mutex *m) { pthread_cond_wait(c, m); }
 static inline void fd_wake_one(fd_cond *c) { pthread_cond_signal(c); }
 static inline void fd_wake_all(fd_cond *c) { pthread_cond_broadcast(c); }
+
+static inline double fd_seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
 
 #define FD_THREAD_BODY void *
 typedef void *(*fd_thread_fn)(void *);

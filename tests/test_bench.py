@@ -13,7 +13,7 @@ pytest.importorskip("pytest_benchmark")
 pytest.importorskip("bench.measure")
 
 import fastdrop
-from bench import family, targets, variants
+from bench import family, small_calls, targets, variants
 from bench.peers import PEERS
 from fastdrop.variants import VARIANTS
 
@@ -121,6 +121,15 @@ def test_every_declared_function_is_measured() -> None:
     measured = {case.function for case in variants.CASES}
     assert measured >= {variant.function for variant in VARIANTS}
     assert measured <= set(fastdrop.__all__)
+
+
+def test_every_declared_function_is_called_on_few_elements() -> None:
+    found = small_calls.cases()
+    assert set(found) >= {variant.function for variant in VARIANTS}
+    for case in found.values():
+        names = small_calls.small_names(case)
+        eval(f"fastdrop.{case.ours}", names)
+        assert names["x"].size == small_calls.N  # type: ignore[attr-defined]
 
 
 @pytest.mark.heavy

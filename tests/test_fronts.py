@@ -82,10 +82,33 @@ def test_the_fronts_of_all_variants_agree_with_python(case: Case) -> None:
 
 
 def test_the_fronts_of_softmax_agree() -> None:
-    for axis, dtype in itertools.product((0, 1), (np.float16, np.float32, np.float64)):
-        for p, training in itertools.product((0.1, 0.5), (True, False)):
-            a, b = (
-                call(X.astype(dtype), p, training, axis=axis, rng=Key(1, 2, 4090))
-                for call in (fastdrop.softmax_dropout, general(fastdrop.softmax_dropout))
-            )
-            assert a.tobytes() == b.tobytes()
+    def answers(softmax: Any, gradient: Any) -> Iterator[bytes]:
+        for axis, dtype in itertools.product((0, 1), (np.float16, np.float32, np.float64)):
+            for p, training in itertools.product((0.1, 0.5), (True, False)):
+                for out_is in ("new", "scores", "dy", "apart", "transposed"):
+                    x, dy = X.astype(dtype), X[::-1].astype(dtype)
+                    apart = np.empty_like(x, order="F" if out_is == "transposed" else "C")
+                    out = {"new": None, "scores": x, "dy": dy}.get(out_is, apart)
+                    rng = Generator(1, 2, 4090) if training else None
+                    more: Any = {"training": training, "axis": axis}
+                    result = gradient(dy, x, p, rng=Key(1, 2, 3), out=out, **more)
+                    assert out is None or result is out
+                    yield result.tobytes()
+                    x, out = X.astype(dtype), None if out_is == "dy" else out
+                    out = x if out_is == "scores" else out
+                    result = softmax(x, p, rng=rng, out=out, **more)
+                    assert out is None or result is out
+                    yield result.tobytes() + str(rng).encode()
+
+    functions = (fastdrop.softmax_dropout, fastdrop.softmax_dropout_backward)
+    assert list(answers(*functions)) == list(answers(*map(general, functions)))
+
+
+@pytest.mark.parametrize("out_is", ["dy", "scores", "apart"])
+def test_the_front_of_softmax_leaves_overlapping_arrays_alone(out_is: str) -> None:
+    memory = np.ones(20, np.float32)
+    x, dy, apart = memory[:8].reshape(2, 4), memory[4:12].reshape(2, 4), memory[2:10].reshape(2, 4)
+    out = {"dy": dy, "scores": x}.get(out_is, apart)
+    with pytest.raises(ValueError, match="overlaps"):
+        fastdrop.softmax_dropout_backward(dy, x, 0.5, rng=Key(1), out=out)
+    assert (memory == 1).all()

@@ -157,6 +157,8 @@ static void mask_bits(uint8_t *bits, size_t n, const fd_draw *d) {
     }
 }
 
+static void copy_stream(char *to, const char *from, size_t bytes) { memcpy(to, from, bytes); }
+
 static void fields(uint16_t *out, size_t n, const fd_draw *d) {
     for (uint64_t position = d->position; n;) {
         unsigned first = position % FD_BLOCK;

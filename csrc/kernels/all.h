@@ -17,5 +17,6 @@
 #include "mask.h"
 #include "fields.h"
 #include "spread.h"
+#include "copy.h"
 
 #include "table.h"

@@ -44,4 +44,10 @@ typedef struct fd_act_context {
 #define LOAD(p) FD_CAT(V(load), D)(p)
 #define STORE(p, v) FD_CAT(V(store), D)(p, v)
 
+/* Of a compute type: the dtype that stores it as it is, and its bytes. */
+#define FD_STORED_r32 f32
+#define FD_STORED_r64 f64
+#define FD_BYTES_r32 4
+#define FD_BYTES_r64 8
+
 #endif

@@ -6,14 +6,20 @@
 /* The registers that hold 16 partial sums. */
 #define PLACES (16 / VN)
 
+/* What is between two passes is in the compute type, of so many bytes. */
+#define PART FD_CAT(FD_BYTES, R)
+#define LOAD_PART(p) FD_CAT(V(load), FD_CAT(FD_STORED, R))(p)
+#define STORE_PART(p, v) FD_CAT(V(store), FD_CAT(FD_STORED, R))(p, v)
+
 /* The 64 elements of a run from element `i` on. The tail goes through `copies`: no load or store
  * touches memory outside the caller's arrays. */
 typedef struct FD_CAT(softmax_step, D) {
     size_t n;            /* how many of the 64 exist */
     uint64_t take, keep; /* bits: unmasked scores, and kept weights */
     const char *x, *add, *dy;
-    char *y, *weights;
+    char *y, *weights, *parts;
     FD_ALIGN64 char copies[5][FD_STEP * FD_SIZE];
+    FD_ALIGN64 char copied_parts[FD_STEP * PART];
 } FD_CAT(softmax_step, D);
 
 FD_INLINE char *FD_CAT(softmax_copy, D)(char *copy, const char *from, size_t n) {
@@ -33,7 +39,12 @@ FD_INLINE void FD_CAT(softmax_begin, D)(FD_CAT(softmax_step, D) * at, const fd_s
     at->dy = run->dy ? run->dy + place : NULL;
     at->y = writes && run->y ? run->y + place : NULL;
     at->weights = writes && run->weights ? run->weights + place : NULL;
+    at->parts = run->parts ? run->parts + i * PART : NULL;
     if (at->n == FD_STEP) { return; }
+    if (at->parts) {
+        memset(at->copied_parts, 0, sizeof at->copied_parts);
+        at->parts = memcpy(at->copied_parts, at->parts, at->n * PART);
+    }
     at->x = FD_CAT(softmax_copy, D)(at->copies[0], at->x, at->n);
     if (at->add) { at->add = FD_CAT(softmax_copy, D)(at->copies[1], at->add, at->n); }
     if (at->dy) { at->dy = FD_CAT(softmax_copy, D)(at->copies[2], at->dy, at->n); }
@@ -46,6 +57,7 @@ FD_INLINE void FD_CAT(softmax_end, D)(const FD_CAT(softmax_step, D) * at, const 
     if (at->n == FD_STEP) { return; }
     if (at->y) { memcpy(run->y + i * FD_SIZE, at->y, at->n * FD_SIZE); }
     if (at->weights) { memcpy(run->weights + i * FD_SIZE, at->weights, at->n * FD_SIZE); }
+    if (at->parts) { memcpy(run->parts + i * PART, at->parts, at->n * PART); }
 }
 
 /* Call `step` for each 64 elements, inlined once for the common case (no score masked, no additive
@@ -90,6 +102,25 @@ FD_INLINE void FD_CAT(softmax_exp, D)(const FD_CAT(softmax_step, D) * at, int ma
     V(exp_four)(e);
 }
 
+/* The same, from where a pass before has put them, if it has. */
+FD_INLINE void FD_CAT(softmax_again, D)(const FD_CAT(softmax_step, D) * at, int masked, int first,
+                                        const FD_CAT(softmax_state, D) * s, VR *e) {
+    if (!at->parts) {
+        FD_CAT(softmax_exp, D)(at, masked, first, 1, s, e);
+        return;
+    }
+    FD_UNROLL
+    for (int j = 0; j < 4; j++) { e[j] = LOAD_PART(at->parts + (first + j) * VN * PART); }
+}
+
+/* Puts them there. */
+FD_INLINE void FD_CAT(softmax_put, D)(const FD_CAT(softmax_step, D) * at, int first, int apart,
+                                      const VR *e) {
+    if (!at->parts) { return; }
+    FD_UNROLL
+    for (int j = 0; j < 4; j++) { STORE_PART(at->parts + (first + j * apart) * VN * PART, e[j]); }
+}
+
 /* dy of unmasked and kept weights, scaled. */
 FD_INLINE VR FD_CAT(softmax_dy, D)(const FD_CAT(softmax_step, D) * at, int i,
                                    const FD_CAT(softmax_state, D) * s) {
@@ -120,10 +151,7 @@ FD_INLINE void FD_CAT(sum_step, D)(const FD_CAT(softmax_step, D) * at, int maske
     for (int i = 0; i < PLACES; i++) {
         VR e[4];
         FD_CAT(softmax_exp, D)(at, masked, i, PLACES, s, e);
-        if (at->y) {
-            FD_UNROLL
-            for (int j = 0; j < 4; j++) { STORE(at->y + (i + j * PLACES) * VN * FD_SIZE, e[j]); }
-        }
+        FD_CAT(softmax_put, D)(at, i, PLACES, e);
         s->sum[i] = V(add)(s->sum[i], V(four)(e));
     }
 }
@@ -131,7 +159,7 @@ FD_INLINE void FD_CAT(sum_step, D)(const FD_CAT(softmax_step, D) * at, int maske
 static double FD_CAT(softmax_sum, D)(const fd_softmax_run *run) {
     FD_CAT(softmax_state, D) s = {.scale = V(set)(run->scale), .largest = V(set)(run->largest)};
     for (int i = 0; i < PLACES; i++) { s.sum[i] = V(set)(0); }
-    FD_CAT(softmax_walk, D)(run, 1, FD_CAT(sum_step, D), &s);
+    FD_CAT(softmax_walk, D)(run, 0, FD_CAT(sum_step, D), &s);
     return V(total)(s.sum);
 }
 
@@ -141,7 +169,7 @@ FD_INLINE void FD_CAT(weights_step, D)(const FD_CAT(softmax_step, D) * at, int m
     FD_UNROLL
     for (int first = 0; first < FD_STEP / VN; first += 4) {
         VR e[4];
-        FD_CAT(softmax_exp, D)(at, masked, first, 1, s, e);
+        FD_CAT(softmax_again, D)(at, masked, first, s, e);
         FD_UNROLL
         for (int j = 0; j < 4; j++) {
             VR w = V(keep)(V(mask)(at->keep, first + j), V(mul)(e[j], s->factor));
@@ -162,6 +190,7 @@ FD_INLINE void FD_CAT(sums_step, D)(const FD_CAT(softmax_step, D) * at, int mask
     for (int i = 0; i < PLACES; i++) {
         VR e[4], g[4];
         FD_CAT(softmax_exp, D)(at, masked, i, PLACES, s, e);
+        FD_CAT(softmax_put, D)(at, i, PLACES, e);
         FD_UNROLL
         for (int j = 0; j < 4; j++) {
             g[j] = V(mul)(e[j], FD_CAT(softmax_dy, D)(at, i + j * PLACES, s));
@@ -186,7 +215,7 @@ FD_INLINE void FD_CAT(gradient_step, D)(const FD_CAT(softmax_step, D) * at, int 
     FD_UNROLL
     for (int first = 0; first < FD_STEP / VN; first += 4) {
         VR e[4];
-        FD_CAT(softmax_exp, D)(at, masked, first, 1, s, e);
+        FD_CAT(softmax_again, D)(at, masked, first, s, e);
         FD_UNROLL
         for (int j = 0; j < 4; j++) {
             int i = first + j;
@@ -212,3 +241,6 @@ static void FD_CAT(softmax_gradient, D)(const fd_softmax_run *run) {
 }
 
 #undef PLACES
+#undef PART
+#undef LOAD_PART
+#undef STORE_PART

@@ -156,6 +156,14 @@ cdef void *_lengthened(const Py_buffer *bias, fd_dtype dtype, size_t n, fd_bias 
     return values
 
 
+cdef bint _reserve(rng, size_t positions, fd_key *key) noexcept:
+    """The positions of a generator or key; False, and nothing moved, where the stream ends."""
+    if type(rng) is Generator:
+        return (<Generator>rng)._take(positions, key)
+    key[0] = (<Key>rng).key
+    return positions - 1 <= UINT64_MAX - key.offset
+
+
 cdef size_t _blocks_of(const Py_buffer *x, corners, int axes, fd_blocks *blocks) except 0:
     """The planes and blocks of DropBlock for x, by the shape of its blocks' corners; how many."""
     cdef int d, from_ = x.ndim - axes
@@ -306,13 +314,8 @@ cdef object _quick(
         ):
             return None
         positions *= front.positions
-        if type(rng) is Generator:
-            if not (<Generator>rng)._take(positions, &c.key):
-                return None
-        else:
-            c.key = (<Key>rng).key
-            if positions - 1 > UINT64_MAX - c.key.offset:
-                return None
+        if not _reserve(rng, positions, &c.key):
+            return None
         c.drawn = True
         if front.block_axes:
             with nogil:

@@ -82,58 +82,96 @@ cdef bint _is_short(double x) noexcept:
     return -3e38 < x < 3e38 and <double><float>x == x
 
 
-cdef object _quick_softmax(Front front, x, p, double scale, rng, default_generator):
-    """The result for contiguous rows that are seen in full, or None: the general path then decides."""
-    cdef Py_buffer source, target
-    cdef int before, dtype
+cdef object _quick_softmax(
+    Front front, x, dy, p, axis, scale, rng, out, default_generator,
+):
+    """The result for contiguous rows that are seen in full, or None: the general path then decides.
+
+    With `dy` it is the gradient.
+    """
+    cdef Py_buffer views[3]
+    cdef Py_buffer *target
+    cdef int held = 0, i, dtype
     cdef size_t n
     cdef fd_softmax s
     cdef fd_key key
     cdef fd_plan plan
     cdef double keep
     cdef _Rate rate
+    # A scale that is no binary32 number is rounded by the general path, as the dtype asks.
+    if (
+        type(x) is not _ndarray or type(axis) is not int or axis != -1 or type(p) is not float
+        or type(scale) is not float or not _is_short(scale)
+        or (out is not None and type(out) is not _ndarray)
+        or (dy is not None and type(dy) is not _ndarray)
+    ):
+        return None
     if rng is None:
         rng = default_generator()
-    if type(rng) is not Key and type(rng) is not Generator:
+    if type(rng) is not Key and (dy is not None or type(rng) is not Generator):
         return None
     try:
-        PyObject_GetBuffer(x, &source, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT)
-    except Exception:
-        return None
-    try:
-        dtype = _dtype_of(source.format)
-        n = source.len // source.itemsize
-        if dtype < 0 or n == 0 or source.ndim == 0:
+        for array in (x, dy, out):
+            if array is None or (held and array is out and (out is x or out is dy)):
+                continue
+            PyObject_GetBuffer(
+                array, &views[held],
+                PyBUF_C_CONTIGUOUS | PyBUF_FORMAT | (PyBUF_WRITABLE if array is out else 0),
+            )
+            held += 1
+        dtype = _dtype_of(views[0].format)
+        n = views[0].len // views[0].itemsize
+        if dtype < 0 or n == 0 or views[0].ndim == 0:
+            return None
+        if dy is not None and not _like(&views[0], &views[1]):
             return None
         rate = front.rate_of(p, <fd_dtype>dtype)
         if rate is None:
             return None
-        s.n = s.row_positions = s.visible = source.shape[source.ndim - 1]
+        target = &views[held - 1]
+        if out is None:
+            out = _empty_like(x)
+            target = &views[held]
+            PyObject_GetBuffer(out, target, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE)
+            held += 1
+        elif out is x or out is dy:
+            target = &views[0 if out is x else 1]
+            if dy is not None and dy is not x and not _apart(&views[0], &views[1]):
+                return None
+        else:
+            for i in range(held - 1):
+                if not _apart(&views[i], target):
+                    return None
+        s.n = s.row_positions = s.visible = views[0].shape[views[0].ndim - 1]
         s.groups, s.rows, s.group_positions = 1, n // s.n, n
         s.scale, s.mask, s.additive = scale, NULL, False
-        out = _empty_like(x)
-        PyObject_GetBuffer(out, &target, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE)
-        try:
-            if type(rng) is Generator:
-                if not (<Generator>rng)._take(n, &key):
-                    return None
-            else:
-                key = (<Key>rng).key
-                if n - 1 > UINT64_MAX - key.offset:
-                    return None
-            plan, keep = rate.plan, rate.numbers[0]
-            if n < GIL_ELEMENTS:
-                fd_softmax_dropout(<fd_dtype>dtype, &s, source.buf, target.buf, &key, &plan, keep)
-            else:
-                with nogil:
-                    fd_softmax_dropout(
-                        <fd_dtype>dtype, &s, source.buf, target.buf, &key, &plan, keep
-                    )
-        finally:
-            PyBuffer_Release(&target)
+        if not _reserve(rng, n, &key):
+            return None
+        plan, keep = rate.plan, rate.numbers[0]
+        if n < GIL_ELEMENTS:
+            _softmax(<fd_dtype>dtype, &s, &views[0], dy is not None, target, &key, &plan, keep)
+        else:
+            with nogil:
+                _softmax(<fd_dtype>dtype, &s, &views[0], dy is not None, target, &key, &plan, keep)
+    except (BufferError, ValueError, MemoryError):  # each has its own word in the general path
+        return None
     finally:
-        PyBuffer_Release(&source)
+        for i in range(held):
+            PyBuffer_Release(&views[i])
     return out
+
+
+cdef void _softmax(
+    fd_dtype dtype, const fd_softmax *s, const Py_buffer *reads, bint backward,
+    const Py_buffer *target, const fd_key *key, const fd_plan *plan, double keep,
+) noexcept nogil:
+    """Softmax with dropout, or its gradient: `reads` are the scores, and then the gradient."""
+    if backward:
+        fd_softmax_dropout_backward(
+            dtype, s, reads[0].buf, reads[1].buf, target.buf, NULL, key, plan, keep
+        )
+    else:
+        fd_softmax_dropout(dtype, s, reads[0].buf, target.buf, key, plan, keep)
 
 
 def softmax_front(general, default_generator, variant):
@@ -143,16 +181,30 @@ def softmax_front(general, default_generator, variant):
     def softmax_dropout(
         scores, p=0.5, training=True, *, axis=-1, mask=None, scale=1.0, rng=None, out=None
     ):
-        # A scale that is no binary32 number is rounded by the general path, as the dtype asks.
-        if (
-            _enabled and training is True and mask is None and out is None
-            and type(scores) is _ndarray and type(axis) is int and axis == -1
-            and type(p) is float and type(scale) is float and _is_short(scale)
-        ):
-            result = _quick_softmax(front, scores, p, scale, rng, default_generator)
+        if _enabled and training is True and mask is None:
+            result = _quick_softmax(
+                front, scores, None, p, axis, scale, rng, out, default_generator
+            )
             if result is not None:
                 return result
         return general(
             scores, p, training, axis=axis, mask=mask, scale=scale, rng=rng, out=out
         )
     return softmax_dropout
+
+
+def softmax_backward_front(general, default_generator, variant):
+    """`softmax_dropout_backward`, likewise."""
+    cdef Front front = Front(variant)
+
+    def softmax_dropout_backward(
+        dy, scores, p=0.5, training=True, *, axis=-1, mask=None, scale=1.0, rng, out=None
+    ):
+        if _enabled and training is True and mask is None and dy is not None:
+            result = _quick_softmax(front, scores, dy, p, axis, scale, rng, out, default_generator)
+            if result is not None:
+                return result
+        return general(
+            dy, scores, p, training, axis=axis, mask=mask, scale=scale, rng=rng, out=out
+        )
+    return softmax_dropout_backward

@@ -51,6 +51,7 @@ void test_environment(void);
 void test_pool(void);
 void test_permuted(void);
 void test_samples(void);
+void test_windows(void);
 void test_api(void);
 void test_xla(void);
 

@@ -104,6 +104,7 @@ int main(int argc, char **argv) {
     test_drive();
     test_permuted();
     test_samples();
+    test_windows();
     test_api();
     test_xla();
     test_environment();

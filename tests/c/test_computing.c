@@ -99,21 +99,56 @@ static void run_softmax_largest(const fd_table *table, fd_dtype dtype, const voi
     put_sum(out[1], n, dtype, table->softmax_largest[dtype](&run));
 }
 
+/* Room for e in the compute type. */
+static guarded parts_for(size_t n, fd_dtype dtype) {
+    return guarded_new(n * (dtype == FD_f64 ? 8U : 4U), 16);
+}
+
+/* The lower or the upper half of a binary32 number, of which a nan has no certain bits. */
+static void put_half(char *half, const uint8_t *number, int upper) {
+    float value;
+    uint32_t bits;
+    memcpy(&value, number, 4);
+    memcpy(&bits, number, 4);
+    uint16_t part = (uint16_t)(upper ? bits >> 16 : bits & 0xFFFF);
+    if (value != value) { part = 0; }
+    memcpy(half, &part, 2);
+}
+
 static void run_softmax_sum(const fd_table *table, fd_dtype dtype, const void *const *in,
                             void *const *out, size_t n, const fd_keep *keep) {
     fd_softmax_run run = softmax_run(in, n, dtype, keep);
     run.add = n % 2 ? in[1] : NULL;
     lower(in[1], n, dtype);
-    run.y = out[0];
+    guarded parts = parts_for(n, dtype);
+    run.parts = (char *)parts.data;
     put_sum(out[1], n, dtype, table->softmax_sum[dtype](&run));
+    CHECK(guarded_intact(&parts), "%s wrote outside the %zu parts", table->name, n);
+    memcpy(out[0], parts.data, dtype == FD_f64 || dtype == FD_f32 ? n * itemsize[dtype] : 0);
+    for (size_t i = 0; i < n && itemsize[dtype] == 2; i++) {
+        put_half((char *)out[0] + 2 * i, parts.data + 4 * i, i % 2);
+    }
+    guarded_free(&parts);
 }
 
 static void run_softmax_weights(const fd_table *table, fd_dtype dtype, const void *const *in,
                                 void *const *out, size_t n, const fd_keep *keep) {
     fd_softmax_run run = softmax_run(in, n, dtype, &(fd_keep){0});
+    guarded parts = parts_for(n, dtype);
     run.keep = keep->bits;
     run.y = out[0];
+    run.parts = (char *)parts.data;
+    table->softmax_sum[dtype](&run);
+    if (out[0] != in[0]) {
+        table->softmax_weights[dtype](&run);
+        memcpy(out[1], out[0], n * itemsize[dtype]);
+    }
+    run.parts = NULL;
     table->softmax_weights[dtype](&run);
+    CHECK(out[0] == in[0] || !memcmp(out[0], out[1], n * itemsize[dtype]),
+          "%s softmax_weights of %zu parts, dtype %d", table->name, n, (int)dtype);
+    CHECK(guarded_intact(&parts), "%s wrote outside the %zu parts", table->name, n);
+    guarded_free(&parts);
 }
 
 static void run_softmax_sums(const fd_table *table, fd_dtype dtype, const void *const *in,
@@ -133,7 +168,21 @@ static void run_softmax_gradient(const fd_table *table, fd_dtype dtype, const vo
     run.dy = in[1];
     run.y = out[0];
     run.weights = n % 2 ? out[1] : NULL;
+    guarded parts = parts_for(n, dtype), again = guarded_new(n * itemsize[dtype], 0);
+    if (out[0] != in[0]) {
+        double sum, product;
+        run.parts = (char *)parts.data;
+        table->softmax_sums[dtype](&run, &sum, &product);
+        table->softmax_gradient[dtype](&run);
+        memcpy(again.data, out[0], n * itemsize[dtype]);
+        run.parts = NULL;
+    }
     table->softmax_gradient[dtype](&run);
+    CHECK(out[0] == in[0] || !memcmp(out[0], again.data, n * itemsize[dtype]),
+          "%s softmax_gradient of %zu parts, dtype %d", table->name, n, (int)dtype);
+    CHECK(guarded_intact(&parts), "%s wrote outside the %zu parts", table->name, n);
+    guarded_free(&parts);
+    guarded_free(&again);
 }
 
 /* The keep bits of a block, by the definition. */

@@ -46,8 +46,9 @@ static fd_rows rows_of(const uint8_t *bits, size_t n, const fd_draw *d) {
     fd_rows rows = {.run = runs[(n + d->position) % COUNT(runs)]};
     rows.bits = bits;
     size_t first = d->position % 4096;
-    rows.end = bits + (n ? (first + n - 1) / rows.run / 8 + 1 : 0);
-    fd_rows_make_words(&rows);
+    size_t count = n ? (first + n - 1) / rows.run + 1 : 1;
+    rows.end = bits + (n ? (count + 7) / 8 : 0);
+    fd_rows_make_words(&rows, count);
     return rows;
 }
 static void run_apply_rows(const fd_table *table, fd_dtype dtype, const void *x, void *y, size_t n,
@@ -168,6 +169,17 @@ static void test_spread(const fd_table *table) {
     for (size_t i = 0; i < COUNT(sizes); i++) { check_invert(table, sizes[i]); }
 }
 
+/* From and to any place within a cache line. */
+static void check_copy(const fd_table *table, size_t n, size_t gap) {
+    guarded from = guarded_new(n, gap), to = guarded_new(n, 3 * gap % 64);
+    guarded_fill(&from, n);
+    table->copy_stream((char *)to.data, (const char *)from.data, n);
+    CHECK(!memcmp(to.data, from.data, n), "%s copy_stream n %zu gap %zu", table->name, n, gap);
+    CHECK(guarded_intact(&to), "%s copy_stream n %zu wrote outside its array", table->name, n);
+    guarded_free(&from);
+    guarded_free(&to);
+}
+
 static void test_masks(const fd_table *table) {
     for (size_t i = 0; i < COUNT(sizes); i++) {
         for (size_t j = 0; j < COUNT(positions); j++) {
@@ -203,6 +215,9 @@ static void test_table(const fd_table *table) {
 #include "ops.def"
     test_masks(table);
     test_spread(table);
+    for (size_t i = 0; i < COUNT(sizes); i++) {
+        for (size_t gap = 0; gap < 64; gap += 3) { check_copy(table, sizes[i], gap); }
+    }
     test_all_halves(table, FD_f16);
     test_all_halves(table, FD_bf16);
 }

@@ -86,8 +86,30 @@ static void test_limit(void) {
     CHECK(threads_used(3) <= 3, "no limit");
 }
 
+/* Helpers that take long for a task make a call longer than it would be alone: the next ones are
+ * left alone, and after some work the helpers are asked again. */
+static pthread_t main_thread;
+
+static void helpers_are_slow(void *context, size_t task) {
+    struct timespec pause = {0, pthread_equal(pthread_self(), main_thread) ? 100000 : 60000000};
+    (void)context;
+    ran_on[task] = pthread_self();
+    nanosleep(&pause, NULL);
+}
+
+static void test_slow_helpers(void) {
+    main_thread = pthread_self();
+    fd_pool_run(TASKS, 2, helpers_are_slow, NULL);
+    int helped = 0, calls = 0;
+    for (int i = 0; i < TASKS; i++) { helped |= !pthread_equal(ran_on[i], main_thread); }
+    CHECK(!helped || threads_used(2) == 1, "a slow helper is asked again at once");
+    for (; helped && calls < 200 && threads_used(2) == 1; calls++) {}
+    CHECK(calls < 200, "a helper that was slow once is never asked again");
+}
+
 void test_pool(void) {
     test_limit();
+    test_slow_helpers();
     fd_plan plan = fd_plan_make(0.25);
     for (int i = 0; i < ELEMENTS; i++) { input[i] = (float)(i % 1000); }
     fd_set_num_threads(1);

@@ -1,254 +1,301 @@
-/* libFuzzer: any operation, dtype, length, alignment, position, p, in place or not, must give on
- * every instruction set what it gives on scalar, and touch nothing else (AddressSanitizer watches).
- */
+/* libFuzzer: every kernel of ops.def, through its driver, with any dtype, shape, strides, steps of
+ * decisions, position and p, must give on every instruction set what it gives on scalar, and touch
+ * nothing else (AddressSanitizer watches). A kernel that `reach` does not name does not compile. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "fastdrop.h"
+#include "call.h"
 
-static const size_t itemsizes[FD_DTYPE_COUNT] = {4, 8, 2, 2};
+enum { AXES = 3, ARRAYS = 3 };
 
 /* What one input of the fuzzer asks for; whatever bytes are left are the elements. */
 typedef struct recipe {
     uint64_t seed, stream, offset;
     double p;
     uint16_t length;
-    uint8_t operation, dtype, x_gap, y_gap, in_place, streaming, columns, shared, transposed;
+    uint8_t kernel, dtype, source, act, in_place, streaming;
+    uint8_t gap[ARRAYS + 1];                  /* bytes before each array, and before the mask */
+    uint8_t shape[2];                         /* all axes but the last */
+    uint8_t order[ARRAYS], spread[ARRAYS];    /* of the axes in memory; between neighbours */
+    uint8_t shared, reversed, more[AXES + 1]; /* by axes; how much larger the whole array is */
 } recipe;
 
-/* Those from MASK_BITS on give bytes, the others numbers. */
-enum {
-    DROPOUT,
-    STRIDED,
-    APPLY_BITS,
-    APPLY_BOOL,
-    SCALE,
-    GAUSSIAN_DROPOUT,
-    GAUSSIAN_NOISE,
-    AFFINE,
-    ADD,
-    ACT,
-    ACT_BACKWARD,
-    ZONEOUT,
-    ZONEOUT_SPLIT,
-    WEIGHTED_SUM,
-    SOFTMAX,
-    SOFTMAX_BACKWARD,
-    MAX_NORM,
-    PRODUCT,
-    PRODUCT_DX,
-    PRODUCT_DW,
-    MASK_BITS,
-    MASK_BOOL,
-    BLOCKS,
-    OPERATIONS
-};
+/* An array of exactly so many bytes: one too far is an error. */
+typedef struct array {
+    uint8_t *memory, *data;
+    size_t bytes;
+} array;
 
-/* As many planes as the length has room for; blocks that differ along the axes. */
-static fd_blocks blocks_of(const recipe *r) {
-    size_t width = r->columns ? r->columns : 1;
-    fd_blocks b = {.shape = {1 + r->streaming % 4u, 1 + r->shared % 16u, width}};
-    b.planes = r->length / (b.shape[0] * b.shape[1] * b.shape[2]);
-    for (int d = 0; d < 3; d++) {
-        b.block[d] = 1 + (r->x_gap + (size_t)d * r->y_gap) % 70 % b.shape[d];
+typedef struct subject {
+    const recipe *r;
+    const uint8_t *data;
+    size_t size;
+    size_t item, n, shape[AXES];
+    fd_key key;
+    fd_plan plan;
+    double scale;
+    array arrays[ARRAYS], mask;
+    int written; /* bits: the arrays that were written */
+    int numbers; /* whether these are numbers of the dtype; else bytes */
+} subject;
+
+static array exactly(size_t bytes, size_t gap) {
+    array a = {malloc(bytes + gap ? bytes + gap : 1), NULL, bytes};
+    if (!a.memory) { abort(); }
+    a.data = a.memory + gap % 64;
+    return a;
+}
+
+static array filled(const subject *s, size_t bytes, size_t gap, unsigned salt) {
+    array a = exactly(bytes, gap % 64);
+    for (size_t i = 0; i < bytes; i++) {
+        a.data[i] = s->size ? (uint8_t)(s->data[(i * 7 + salt) % s->size] + i / 251) : 1;
     }
-    return b;
+    return a;
 }
 
-static size_t mask_size(const recipe *r) {
-    fd_blocks b = blocks_of(r);
-    size_t elements = b.planes * b.shape[0] * b.shape[1] * b.shape[2];
-    return r->operation == BLOCKS       ? (elements + 7) / 8
-           : r->operation == APPLY_BITS ? (r->length + 7u) / 8
-                                        : r->length;
+/* --- Element-wise operations: any strides, any steps, any source of decisions -------------------
+ */
+
+typedef enum source { DRAWN, DRAWN_ROOM, BITS, BOOLS, EVERY, SOURCES } source;
+
+/* The axes in one of six orders, neighbours 1 to 3 elements apart. */
+static ptrdiff_t lay_out(const subject *s, int i, ptrdiff_t *strides) {
+    static const int orders[6][AXES] = {{0, 1, 2}, {1, 0, 2}, {0, 2, 1},
+                                        {2, 1, 0}, {1, 2, 0}, {2, 0, 1}};
+    const int *order = orders[s->r->order[i] % 6];
+    ptrdiff_t step = (ptrdiff_t)s->item * (1 + (s->r->spread[i] >= 192) + (s->r->spread[i] >= 224));
+    for (int k = AXES - 1; k >= 0; k--) {
+        strides[order[k]] = step;
+        step *= (ptrdiff_t)s->shape[order[k]];
+    }
+    return step;
 }
 
-static void perform_blocks(const recipe *r, uint8_t *mask, size_t bytes, const fd_key *key,
-                           const fd_plan *plan) {
-    fd_blocks b = blocks_of(r);
-    size_t kept = fd_drop_block_bits(mask, &b, key, plan), counted = 0;
-    for (size_t i = 0; i < 8 * bytes; i++) { counted += mask[i >> 3] >> (i & 7) & 1; }
+/* The steps of a part of a larger array, some axes of which share decisions; how far they go. */
+static size_t number(const subject *s, ptrdiff_t *steps) {
+    size_t step = 1, reach = 1;
+    for (int d = AXES - 1; d >= 0; d--) {
+        int shared = s->r->shared >> d & 1;
+        steps[d] = shared ? 0 : (ptrdiff_t)step;
+        reach += (s->shape[d] - 1) * (size_t)steps[d];
+        if (!shared) { step *= s->shape[d] + (s->r->more[d] >= 128 ? s->r->more[d] % 8 : 0); }
+    }
+    return reach;
+}
+
+static size_t count_decisions(const subject *s) {
+    size_t n = 1;
+    for (int d = 0; d < AXES; d++) { n *= s->r->shared >> d & 1 ? 1 : s->shape[d]; }
+    return n;
+}
+
+static void perform_call(subject *s, fd_operation operation, source from) {
+    static uint8_t values[(256 + 4096) * 8];
+    const recipe *r = s->r;
+    int reads = fd_operation_reads(operation), operands = fd_operation_operands(operation);
+    fd_call c = {.operation = operation, .dtype = r->dtype, .key = s->key, .plan = s->plan};
+    c.axes.ndim = AXES;
+    c.axes.operands = operands;
+    memcpy(c.axes.shape, s->shape, sizeof s->shape);
+    for (int i = 0; i < operands; i++) {
+        ptrdiff_t bytes = lay_out(s, i, c.axes.strides[i]);
+        int in_place = i == reads && r->in_place % 2;
+        if (in_place) { memcpy(c.axes.strides[i], c.axes.strides[0], sizeof *c.axes.strides); }
+        s->arrays[i] = filled(s, in_place ? 0 : (size_t)bytes, r->gap[i], (unsigned)i);
+        c.at[i] = in_place ? c.at[0] : s->arrays[i].data;
+        if (i >= reads) { s->written |= in_place ? 1 : 1 << i; }
+    }
+    for (int d = 0; d < AXES; d++) {
+        if (!(r->reversed >> d & 1)) { continue; }
+        for (int i = 0; i < operands; i++) {
+            c.at[i] = (char *)c.at[i] + (ptrdiff_t)(s->shape[d] - 1) * c.axes.strides[i][d];
+            c.axes.strides[i][d] *= -1;
+        }
+    }
+    if (operation == FD_OP_noise_factor || operation == FD_OP_noise_add) { from = DRAWN; }
+    size_t reach = number(s, c.axes.steps), room = (count_decisions(s) + 7) / 8;
+    c.drawn = from == DRAWN || from == DRAWN_ROOM;
+    s->mask = filled(s,
+                     from == BOOLS  ? reach
+                     : from == BITS ? (reach + 7) / 8
+                                    : room,
+                     r->gap[3], 3);
+    if (from == BITS || from == DRAWN_ROOM) { c.bits = s->mask.data; }
+    if (from == BOOLS) { c.bools = s->mask.data; }
+    c.numbers[0] = s->scale;
+    c.numbers[1] = r->dtype == FD_f64 ? 0.3 : (float)0.3;
+    c.act = r->act % FD_ACT_COUNT;
+    c.bias = (fd_bias){values, 1u + r->more[AXES], r->act % (1u + r->more[AXES])};
+    int biased = operation == FD_OP_act || operation == FD_OP_act_slope;
+    for (size_t i = 0; biased && i < (c.bias.n + 4096) * s->item; i++) {
+        values[i] = s->size ? s->data[i % (c.bias.n * s->item) % s->size] : 0;
+    }
+    fd_run(&c);
+}
+
+/* --- What is no element-wise operation -----------------------------------------------------------
+ */
+
+static void take_arrays(subject *s, int count, int written) {
+    for (int i = 0; i < count; i++) {
+        s->arrays[i] = filled(s, s->n * s->item, s->r->gap[i], (unsigned)i);
+    }
+    s->written = 1 << written;
+}
+
+static void perform_mask(subject *s, int packed) {
+    ptrdiff_t steps[AXES];
+    number(s, steps);
+    s->arrays[0] = exactly(packed ? (s->n + 7) / 8 : s->n, s->r->gap[0]);
+    s->written = 1;
+    s->numbers = 0;
+    fd_draw_mask(s->arrays[0].data, packed, AXES, s->shape, steps, &s->key, &s->plan);
+}
+
+static void perform_blocks(subject *s) {
+    fd_blocks b = {.planes = s->shape[0], .shape = {1, s->shape[1], s->shape[2]}, .block = {1}};
+    if (s->r->more[0] % 2) { b = (fd_blocks){1, {s->shape[0], s->shape[1], s->shape[2]}, {0}}; }
+    for (int d = 0; d < 3; d++) { b.block[d] = 1 + s->r->more[d + 1] / 3 % b.shape[d]; }
+    s->arrays[0] = exactly((s->n + 7) / 8, s->r->gap[0]);
+    s->written = 1;
+    s->numbers = 0;
+    size_t kept = fd_drop_block_bits(s->arrays[0].data, &b, &s->key, &s->plan), counted = 0;
+    for (size_t i = 0; i < 8 * s->arrays[0].bytes; i++) {
+        counted += s->arrays[0].data[i >> 3] >> (i & 7) & 1;
+    }
     if (kept != counted) {
         fprintf(stderr, "%zu kept, but %zu bits are set\n", kept, counted);
         abort();
     }
 }
 
-static void perform_product(const recipe *r, const void *a, const void *b, void *y,
-                            const fd_key *key, const fd_plan *plan, double scale) {
-    /* so that each of the three matrices fits into the length */
-    size_t samples = 1 + r->columns % 9u, outputs = 1 + r->shared % 7u;
-    size_t inputs = r->length / (samples > outputs ? samples : outputs);
-    int shared = r->transposed % 2;
-    if (samples * outputs > r->length) { return; }
-    if (r->operation == PRODUCT) {
-        fd_dropconnect(r->dtype, a, b, NULL, y, samples, outputs, inputs, shared, key, plan, scale);
-    } else if (r->operation == PRODUCT_DX) {
-        fd_dropconnect_dx(r->dtype, a, b, y, samples, outputs, inputs, shared, key, plan, scale);
+/* Without a mask, or as causal attention has them, or with one that is added, or bytes. */
+static void perform_softmax(subject *s, int backward) {
+    const recipe *r = s->r;
+    size_t n = s->shape[2], rows = s->shape[1];
+    fd_softmax f = {.groups = s->shape[0], .rows = rows, .n = n, .scale = s->scale};
+    f.row_positions = n + r->more[2] % 3;
+    f.group_positions = f.row_positions * rows;
+    f.visible = r->shared % 2 ? 1 + r->more[0] % n : n;
+    take_arrays(s, backward ? 3 : 2, backward ? 2 : 1);
+    if (r->source % 3) {
+        f.additive = r->source % 3 == 1;
+        f.mask_step = f.additive ? (ptrdiff_t)s->item : 1;
+        s->mask = filled(s, n * (size_t)f.mask_step, r->gap[3], 3);
+        f.mask = s->mask.data;
+        f.mask_rows = (fd_layout){.ndim = 1, .shape = {f.groups * rows}};
+    }
+    if (backward) {
+        fd_softmax_dropout_backward(r->dtype, &f, s->arrays[0].data, s->arrays[1].data,
+                                    s->arrays[2].data, NULL, &s->key, &s->plan, s->scale);
     } else {
-        fd_dropconnect_dw(r->dtype, a, b, y, samples, outputs, inputs, shared, key, plan, scale);
+        fd_softmax_dropout(r->dtype, &f, s->arrays[0].data, s->arrays[1].data, &s->key, &s->plan,
+                           s->scale);
     }
 }
 
-static void perform_act(const recipe *r, const void *x, const void *dy, void *to,
-                        const uint8_t *data, size_t size, const fd_key *key, const fd_plan *plan,
-                        double scale) {
-    static uint8_t values[(256 + 4096) * 8];
-    size_t item = itemsizes[r->dtype];
-    fd_bias bias = {values, 1 + r->columns, r->y_gap % (1u + r->columns)};
-    for (size_t i = 0; i < (bias.n + 4096) * item; i++) {
-        values[i] = size ? data[i % (bias.n * item) % size] : 0;
-    }
-    fd_act act = r->shared % FD_ACT_COUNT;
-    const fd_key *drawn = r->transposed % 2 ? key : NULL;
-    if (r->operation == ACT) {
-        fd_bias_act_dropout(r->dtype, act, x, &bias, to, r->length, drawn, plan, scale);
+static void perform_norm(subject *s, int by_rows) {
+    size_t inner = by_rows ? 1 : s->shape[2], n = by_rows ? s->shape[2] : s->shape[1];
+    fd_norms norms = {s->n / (n * inner), n, inner, (ptrdiff_t)(n * inner * s->item),
+                      (ptrdiff_t)(inner * s->item)};
+    take_arrays(s, 1, 0);
+    fd_max_norm(s->r->dtype, s->arrays[0].data, &norms, s->r->p * 4);
+}
+
+/* Samples, outputs and inputs are the shape. */
+static void perform_product(subject *s, int which) {
+    size_t samples = s->shape[0], outputs = s->shape[1], inputs = s->shape[2];
+    int shared = s->r->shared % 2;
+    fd_dtype dtype = s->r->dtype;
+    take_arrays(s, 3, 2);
+    uint8_t *a = s->arrays[0].data, *b = s->arrays[1].data, *y = s->arrays[2].data;
+    if (which == 0) {
+        fd_dropconnect(dtype, a, b, NULL, y, samples, outputs, inputs, shared, &s->key, &s->plan,
+                       s->scale);
     } else {
-        fd_bias_act_dropout_backward(r->dtype, act, dy, x, &bias, to, r->length, drawn, plan,
-                                     scale);
+        (which == 1 ? fd_dropconnect_dx : fd_dropconnect_dw)(
+            dtype, a, b, y, samples, outputs, inputs, shared, &s->key, &s->plan, s->scale);
     }
 }
 
-/* Rows of as many scores as there are columns, without a mask, or as causal attention has them. */
-static void perform_softmax(const recipe *r, const void *x, const void *dy, void *to,
-                            const fd_key *key, const fd_plan *plan, double scale) {
-    size_t n = r->columns ? r->columns : 1, rows = r->length / n;
-    fd_softmax s = {.groups = 1, .rows = rows, .n = n, .row_positions = n, .scale = scale};
-    s.visible = r->shared % 2 ? 1 : n;
-    if (r->operation == SOFTMAX) {
-        fd_softmax_dropout(r->dtype, &s, x, to, key, plan, scale);
-    } else {
-        fd_softmax_dropout_backward(r->dtype, &s, x, dy, to, NULL, key, plan, scale);
+/* --- The table -------------------------------------------------------------------------------- */
+
+/* How each kernel that is not of an operation of its own is reached. */
+#define reach_dropout perform_call(s, FD_OP_scale, DRAWN)
+#define reach_dropout_stream reach_dropout
+#define reach_apply_bits perform_call(s, FD_OP_scale, BITS)
+#define reach_apply_bits_stream reach_apply_bits
+#define reach_apply_rows perform_call(s, FD_OP_scale, DRAWN_ROOM)
+#define reach_apply_rows_stream reach_apply_rows
+#define reach_softmax_largest perform_softmax(s, 0)
+#define reach_softmax_sum reach_softmax_largest
+#define reach_softmax_weights reach_softmax_largest
+#define reach_softmax_sums perform_softmax(s, 1)
+#define reach_softmax_gradient reach_softmax_sums
+#define reach_dropconnect perform_product(s, 0)
+#define reach_dropconnect_dx perform_product(s, 1)
+#define reach_dropconnect_dw perform_product(s, 2)
+#define reach_squares perform_norm(s, 1)
+#define reach_row_scale reach_squares
+#define reach_column_squares perform_norm(s, 0)
+#define reach_column_scale reach_column_squares
+#define reach_mask_bits perform_mask(s, 1)
+#define reach_unpack_bool perform_mask(s, 0)
+#define reach_fields perform_call(s, FD_OP_noise_add, DRAWN)
+#define reach_pack_bool perform_call(s, FD_OP_scale, BOOLS)
+#define reach_spread_bits perform_blocks(s)
+#define reach_invert_bits reach_spread_bits
+#define reach_copy_stream perform_call(s, FD_OP_add, DRAWN)
+
+#define FD_OPERATION(name, reads, writes) \
+    static void perform_##name(subject *s) { \
+        perform_call(s, FD_OP_##name, s->r->source % SOURCES); \
     }
+#define FD_KERNEL(name) \
+    static void perform_##name(subject *s) { reach_##name; }
+#define FD_SOFTMAX_KERNEL FD_KERNEL
+#define FD_PRODUCT_KERNEL FD_KERNEL
+#define FD_NORM_KERNEL FD_KERNEL
+#define FD_MASK_KERNEL FD_KERNEL
+#include "ops.def"
+
+static const struct {
+    const char *name;
+    void (*perform)(subject *s);
+} kernels[] = {
+#define FD_OPERATION(name, reads, writes) {#name, perform_##name},
+#define FD_KERNEL(name) {#name, perform_##name},
+#define FD_SOFTMAX_KERNEL FD_KERNEL
+#define FD_PRODUCT_KERNEL FD_KERNEL
+#define FD_NORM_KERNEL FD_KERNEL
+#define FD_MASK_KERNEL FD_KERNEL
+#include "ops.def"
+};
+
+/* --- One input ----------------------------------------------------------------------------------
+ */
+
+static subject performed(const recipe *r, const uint8_t *data, size_t size) {
+    subject s = {.r = r, .data = data, .size = size, .numbers = 1};
+    s.item = fd_itemsize(r->dtype);
+    s.shape[0] = 1 + r->shape[0] % 8u;
+    s.shape[1] = 1 + r->shape[1] % 40u;
+    s.shape[2] = 1 + r->length / (s.shape[0] * s.shape[1]);
+    s.n = s.shape[0] * s.shape[1] * s.shape[2];
+    s.key = (fd_key){r->seed, r->stream, r->offset};
+    s.plan = fd_plan_make(r->p);
+    s.scale = r->p < 1.0 ? 1.0 / (1.0 - r->p) : 1.0;
+    if (r->dtype != FD_f64) { s.scale = (float)s.scale; }
+    kernels[r->kernel].perform(&s);
+    return s;
 }
 
-static void perform_norm(const recipe *r, void *w) {
-    size_t item = itemsizes[r->dtype], inner = r->columns ? r->columns : 1;
-    size_t outer = 1 + r->shared % 3u, n = r->length / (inner * outer);
-    fd_norms norms = {outer, n, inner, (ptrdiff_t)(n * inner * item), (ptrdiff_t)(inner * item)};
-    fd_max_norm(r->dtype, w, &norms, r->p * 4);
-}
-
-static void *exactly(size_t n, size_t gap, uint8_t **memory) {
-    *memory = malloc(n + gap ? n + gap : 1); /* one byte too far is an error */
-    if (!*memory) { abort(); }
-    return *memory + gap;
-}
-
-/* The x and y of a recipe, filled alike for every instruction set; the result as bytes of y. */
-static void perform(const recipe *r, const uint8_t *data, size_t size, uint8_t *result) {
-    size_t item = itemsizes[r->dtype], bytes = r->length * item;
-    uint8_t *x_memory, *y_memory, *mask_memory;
-    uint8_t *x = exactly(bytes, r->x_gap, &x_memory), *y = exactly(bytes, r->y_gap, &y_memory);
-    size_t mask_bytes = mask_size(r);
-    uint8_t *mask = exactly(mask_bytes, r->x_gap, &mask_memory);
-    for (size_t i = 0; i < bytes; i++) { x[i] = size ? data[i % size] + (uint8_t)(i / 251) : 0; }
-    for (size_t i = 0; i < mask_bytes; i++) { mask[i] = size ? data[i % size] : 1; }
-    uint8_t *second_memory, *second = exactly(bytes, r->y_gap / 2, &second_memory);
-    for (size_t i = 0; i < bytes; i++) { second[i] = size ? data[(i * 7 + 3) % size] : 1; }
-    memset(y, 0xEE, bytes);
-    fd_key key = {r->seed, r->stream, r->offset};
-    fd_plan plan = fd_plan_make(r->p);
-    double scale = r->p < 1.0 ? 1.0 / (1.0 - r->p) : 1.0;
-    if (r->dtype != FD_f64) { scale = (float)scale; }
-    uint8_t *to = r->in_place ? x : y;
-    /* rows x columns in C order, the mask shared along rows, columns or not at all */
-    size_t columns = r->columns ? r->columns : 1, rows = r->length / columns;
-    fd_layout layout = {.ndim = 2, .shape = {rows, columns}};
-    layout.x_strides[0] = layout.y_strides[0] = (ptrdiff_t)(columns * item);
-    layout.x_strides[1] = layout.y_strides[1] = (ptrdiff_t)item;
-    if (!r->in_place && r->streaming % 3 == 2) { /* transposed on the way */
-        layout.y_strides[0] = (ptrdiff_t)item;
-        layout.y_strides[1] = (ptrdiff_t)(rows * item);
-    }
-    if (r->transposed % 2) { /* dense, but in the other order */
-        layout.x_strides[0] = layout.y_strides[0] = (ptrdiff_t)item;
-        layout.x_strides[1] = layout.y_strides[1] = (ptrdiff_t)(rows * item);
-    }
-    layout.mask_strides[0] = r->shared % 3 == 1 ? 0 : r->shared % 3 == 2 ? 1 : (ptrdiff_t)columns;
-    layout.mask_strides[1] = r->shared % 3 == 2 ? 0 : 1;
-    switch (r->operation) {
-    case DROPOUT:
-        fd_dropout(r->dtype, x, to, r->length, &key, &plan, scale);
-        break;
-    case STRIDED:
-        fd_dropout_strided(r->dtype, x, to, &layout, &key, &plan, scale);
-        break;
-    case APPLY_BITS:
-        fd_apply_bits(r->dtype, x, to, &layout, mask, scale);
-        break;
-    case APPLY_BOOL:
-        fd_apply_bool(r->dtype, x, to, &layout, mask, scale);
-        break;
-    case SCALE:
-        fd_scale(r->dtype, x, to, &layout, scale);
-        break;
-    case GAUSSIAN_DROPOUT:
-        fd_gaussian_dropout(r->dtype, x, to, r->length, &key, scale);
-        break;
-    case GAUSSIAN_NOISE:
-        fd_gaussian_noise(r->dtype, x, to, r->length, &key, scale);
-        break;
-    case AFFINE: {
-        fd_affine map = {scale, r->dtype == FD_f64 ? 0.3 : (float)0.3, 0.0};
-        fd_dropout_affine(r->dtype, x, to, &layout, &key, &plan, &map);
-        break;
-    }
-    case ADD:
-        fd_dropout_add(r->dtype, x, second, to, r->length, &key, &plan, scale);
-        break;
-    case ACT:
-    case ACT_BACKWARD:
-        perform_act(r, x, second, to, data, size, &key, &plan, scale);
-        break;
-    case ZONEOUT:
-        fd_zoneout(r->dtype, x, second, to, r->length, &key, &plan);
-        break;
-    case ZONEOUT_SPLIT: /* the other gradient takes the place of what is compared */
-        fd_zoneout_split(r->dtype, x, to, second, r->length, &key, &plan);
-        if (r->shared % 2) { memcpy(to, second, bytes); }
-        break;
-    case WEIGHTED_SUM:
-        fd_weighted_sum(r->dtype, x, second, to, r->length, scale, 1.0);
-        break;
-    case SOFTMAX:
-    case SOFTMAX_BACKWARD:
-        perform_softmax(r, x, second, to, &key, &plan, scale);
-        break;
-    case MAX_NORM:
-        memmove(to, x, bytes);
-        perform_norm(r, to);
-        break;
-    case PRODUCT:
-    case PRODUCT_DX:
-    case PRODUCT_DW: /* none of them is computed in place */
-        to = y;
-        perform_product(r, x, second, to, &key, &plan, scale);
-        break;
-    case MASK_BITS:
-        fd_mask_bits(to, r->length, &key, &plan);
-        break;
-    case BLOCKS:
-        perform_blocks(r, mask, mask_bytes, &key, &plan);
-        memcpy(to, mask, mask_bytes);
-        break;
-    default:
-        fd_mask_bool(to, r->length, &key, &plan);
-        break;
-    }
-    memcpy(result, to, bytes);
-    for (size_t i = 0; i < bytes && to != x; i++) {
-        if (x[i] != (uint8_t)(size ? data[i % size] + (uint8_t)(i / 251) : 0)) {
-            fprintf(stderr, "operation %d changed its input\n", r->operation);
-            abort();
-        }
-    }
-    free(x_memory);
-    free(y_memory);
-    free(mask_memory);
-    free(second_memory);
+static void release(subject *s) {
+    for (int i = 0; i < ARRAYS; i++) { free(s->arrays[i].memory); }
+    free(s->mask.memory);
 }
 
 static int is_nan(fd_dtype dtype, const uint8_t *p) {
@@ -263,44 +310,58 @@ static int is_nan(fd_dtype dtype, const uint8_t *p) {
                              : (h & 0x7FFF) > (dtype == FD_f16 ? 0x7C00 : 0x7F80);
 }
 
-static int same(const recipe *r, const uint8_t *a, const uint8_t *b) {
-    size_t item = itemsizes[r->dtype], n = r->length * item;
-    if (r->operation >= MASK_BITS) { return !memcmp(a, b, n); }
-    for (size_t i = 0; i < n; i += item) {
-        if (memcmp(a + i, b + i, item) && (!is_nan(r->dtype, a + i) || !is_nan(r->dtype, b + i))) {
+static int same(const subject *s, const array *a, const array *b) {
+    if (a->bytes == 0 || !memcmp(a->data, b->data, a->bytes)) { return 1; }
+    for (size_t i = 0; s->numbers && i < a->bytes; i += s->item) {
+        const uint8_t *x = a->data + i, *y = b->data + i;
+        if (memcmp(x, y, s->item) && !(is_nan(s->r->dtype, x) && is_nan(s->r->dtype, y))) {
             return 0;
         }
     }
-    return 1;
+    return s->numbers;
+}
+
+/* That nothing else was written is the same for every instruction set: seen on scalar. */
+static void check_inputs(const subject *s) {
+    for (int i = 0; i < ARRAYS; i++) {
+        if (s->written >> i & 1 || !s->arrays[i].memory) { continue; }
+        array before = filled(s, s->arrays[i].bytes, 0, (unsigned)i);
+        if (before.bytes && memcmp(before.data, s->arrays[i].data, before.bytes)) {
+            fprintf(stderr, "%s changed its input\n", kernels[s->r->kernel].name);
+            abort();
+        }
+        free(before.memory);
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    static uint8_t expected[65536 * 8], got[65536 * 8];
     recipe r;
     if (size < sizeof r) { return 0; }
     memcpy(&r, data, sizeof r);
     data += sizeof r;
     size -= sizeof r;
     if (!(r.p >= 0.0 && r.p <= 1.0)) { r.p = (double)(r.seed >> 11) * 0x1p-53; }
-    r.operation %= OPERATIONS;
+    r.kernel %= sizeof kernels / sizeof *kernels;
     r.length %= 3 * 4096 + 100;
     r.dtype %= FD_DTYPE_COUNT;
-    r.x_gap %= 64;
-    r.y_gap %= 64;
-    r.in_place &= 1;
     fd_set_streaming_bytes(r.streaming % 2 ? 1 : SIZE_MAX);
     fd_isa_select(fd_isa_count() - 1); /* scalar is last */
-    perform(&r, data, size, expected);
+    subject expected = performed(&r, data, size);
+    check_inputs(&expected);
     for (int isa = 0; isa < fd_isa_count() - 1; isa++) {
         if (fd_isa_select(isa)) { continue; }
-        perform(&r, data, size, got);
-        if (!same(&r, expected, got)) {
-            fprintf(stderr, "%s differs from scalar: operation %d dtype %d length %d p %a\n",
-                    fd_isa_name(isa), r.operation, r.dtype, r.length, r.p);
+        subject got = performed(&r, data, size);
+        for (int i = 0; i < ARRAYS; i++) {
+            if (same(&expected, &expected.arrays[i], &got.arrays[i])) { continue; }
+            fprintf(stderr, "%s differs from scalar: %s dtype %d of %zu x %zu x %zu p %a\n",
+                    fd_isa_name(isa), kernels[r.kernel].name, r.dtype, got.shape[0], got.shape[1],
+                    got.shape[2], r.p);
             abort();
         }
+        release(&got);
     }
+    release(&expected);
     return 0;
 }

@@ -128,6 +128,7 @@ def softmax_dropout(
     return out
 
 
+@compiled("softmax_backward_front", DROPOUT)
 def softmax_dropout_backward(
     dy: npt.ArrayLike,
     scores: npt.ArrayLike,
