@@ -170,8 +170,8 @@ def _sum_of_rows(x: Array) -> Array:
     rows = x.reshape(-1, x.shape[-1]) if x.size else np.zeros((1, x.shape[-1]), x.dtype)
     compute = np.float64 if x.dtype == np.float64 else np.float32
     if len(rows) <= _ROWS:  # the same without float64; what is added makes -0.0 what it is below
-        total = np.add.reduce(rows.astype(compute, copy=False)) + 0.0
-        return total.astype(x.dtype, copy=False)
+        few: Array = np.add.reduce(rows.astype(compute, copy=False)) + 0.0
+        return few.astype(x.dtype, copy=False)
     total = np.zeros(x.shape[-1], np.float64)
     for start in range(0, len(rows), _ROWS):
         total += rows[start : start + _ROWS].astype(compute, copy=False).sum(axis=0)
