@@ -16,7 +16,7 @@ from .training import Recipe
 
 DROPS = {"p_input": 0.2, "p_hidden": 0.5}
 LOGISTIC = ("linear", "logistic", "drop")
-RATES = (0.01, 0.03, 0.1, 0.3)
+RATES = (0.003, 0.01, 0.03, 0.1, 0.3)
 """Tried with the first seed and few epochs; the one with the smallest validation error is used."""
 CHOOSING_EPOCHS = 5
 DROP_RATES = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)

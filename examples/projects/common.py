@@ -162,14 +162,18 @@ def memory_now(what: str) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith(what))
 
 
+M_MMAP_THRESHOLD = -3
+"""Of glibc's malloc.h."""
+
+
 def peak(case: Case, variant: str, quick: bool, answer: Connection) -> None:
     """MiB that two steps take at most beyond what is there before them, and before anything ran."""
+    # What is freed goes back to the system at once, or it would be used again unseen.
+    if hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        libc.mallopt(M_MMAP_THRESHOLD, 1 << 16)
     with switched(case, variant):  # a small one first, for the code that it loads
         case.build(variant, True)()
     step = case.build(variant, quick)
-    # What building has freed goes back to the system, or it would be used unseen.
-    if hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
-        libc.malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5", "ascii")  # resets the high-water mark
     before = memory_now("VmRSS")
     with switched(case, variant):
