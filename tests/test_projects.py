@@ -180,7 +180,7 @@ def test_the_page_shows_what_was_measured(document: Any) -> None:
     assert len(results) == sum(cases for _, cases in SCRIPTS.values())
     assert all(one.rounds >= 9 for one in results)
     (shown,) = re.findall(r"<!-- result: projects -->\n(.*?)<!-- end -->", text, re.DOTALL)
-    assert shown == f"\n{document.report(results)}\n\n{document.conditions(results)}\n"
+    assert shown == f"\n{document.report(results)}\n\n{document.conditions(results)}\n\n"
     assert "](projects/steps.svg)" in text
     assert 1_000 < (folder / "steps.svg").stat().st_size < 60_000
 

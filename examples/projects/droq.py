@@ -3,7 +3,7 @@
 The agent is the one that SBX's documentation calls DroQ: `SAC` with `dropout_rate=0.01`,
 `layer_norm=True`, 20 gradient steps for each step in the world. The world is Gymnasium's pendulum,
 and the steps in it, 500 at random, are made before anything is measured. Flax' `Dropout` is set to
-a subclass that calls `fastdrop.jax.dropout`.
+`fastdrop.flax.linen.Dropout`.
 
     python -m examples.projects.droq
 """
@@ -14,7 +14,6 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 # XLA reads it once: one thread, as for everybody else.
 os.environ.setdefault(
@@ -26,7 +25,7 @@ import numpy as np
 from flax import linen
 from sbx import SAC
 
-import fastdrop.jax
+import fastdrop.flax
 
 from .common import SEED, Case, Step, main
 
@@ -34,22 +33,10 @@ P, BATCH, UPDATES, SEEN = 0.01, 256, 20, 500
 THEIRS = linen.Dropout
 
 
-class Dropout(linen.Dropout):
-    """Flax' layer with its own random numbers, and fastdrop's computation."""
-
-    @linen.compact
-    def __call__(self, inputs: Any, deterministic: bool | None = None, rng: Any = None) -> Any:
-        still = linen.merge_param("deterministic", self.deterministic, deterministic)
-        if self.broadcast_dims or self.rate == 0 or still:
-            return super().__call__(inputs, deterministic, rng)
-        key = self.make_rng(self.rng_collection) if rng is None else rng
-        return fastdrop.jax.dropout(inputs, self.rate, rng=key)
-
-
 @contextmanager
 def switch() -> Iterator[None]:
     """It acts where a function is traced: in an agent's first step."""
-    linen.Dropout = Dropout
+    linen.Dropout = fastdrop.flax.linen.Dropout
     try:
         yield
     finally:
