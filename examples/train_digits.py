@@ -31,7 +31,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from experiments.mlp import Descent, Floats, Labels, Layer, Linear, ReLU, cross_entropy, error
+from experiments.mlp import (
+    Descent,
+    Floats,
+    Labels,
+    Layer,
+    Linear,
+    NumPyDropout,
+    ReLU,
+    cross_entropy,
+    error,
+)
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
@@ -81,23 +91,6 @@ def load(validate: bool) -> Digits:
 
 
 # --- the network ----------------------------------------------------------------------------------
-
-
-class NumPyDropout(Layer):
-    """Dropout by hand: draws a float for each element and keeps a mask as large as the input."""
-
-    def __init__(self, p: float, rng: np.random.Generator) -> None:
-        self.p, self.rng = p, rng
-
-    def forward(self, x: Floats) -> Floats:
-        if not self.training:
-            return x
-        keep = self.rng.random(x.shape, dtype=np.float32) >= np.float32(self.p)
-        self.mask: Floats = keep * np.float32(1.0 / (1.0 - self.p))
-        return x * self.mask
-
-    def backward(self, dy: Floats) -> Floats:
-        return dy * self.mask
 
 
 DROPOUTS = (layers.Dropout, NumPyDropout)

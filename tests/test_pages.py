@@ -23,6 +23,7 @@ OPTIONAL = (
     "ml_dtypes",
     "numba",
     "sklearn",
+    "thinc",
     "torch",
     "xarray",
 )
@@ -87,7 +88,7 @@ DIRECTIVES = {
 @pytest.fixture
 def public_names(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The module that makes the reference."""
-    for module in ("sphinx", "torch", "dask.array", "xarray", "keras"):
+    for module in ("sphinx", "torch", "dask.array", "xarray", "keras", "thinc"):
         pytest.importorskip(module, exc_type=ImportError)
     path = DOCS / "_ext" / "public_names.py"
     spec = importlib.util.spec_from_file_location("public_names", path)

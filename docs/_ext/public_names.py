@@ -27,6 +27,7 @@ PUBLIC = (
     "fastdrop.flax.linen",
     "fastdrop.dask",
     "fastdrop.xarray",
+    "fastdrop.thinc",
 )
 
 # In the order in which they stand; modules that are not here follow.

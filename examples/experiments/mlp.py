@@ -85,6 +85,34 @@ class ReLU(Layer):
         return dy * self.positive
 
 
+class Logistic(Layer):
+    def forward(self, x: Floats) -> Floats:
+        # By tanh, which does not overflow.
+        half = np.float32(0.5)
+        self.y: Floats = half + half * np.tanh(half * x)
+        return self.y
+
+    def backward(self, dy: Floats) -> Floats:
+        return dy * self.y * (np.float32(1.0) - self.y)
+
+
+class NumPyDropout(Layer):
+    """Dropout by hand: draws a float for each element and keeps a mask as large as the input."""
+
+    def __init__(self, p: float, rng: np.random.Generator) -> None:
+        self.p, self.rng = p, rng
+
+    def forward(self, x: Floats) -> Floats:
+        if not self.training:
+            return x
+        keep = self.rng.random(x.shape, dtype=np.float32) >= np.float32(self.p)
+        self.mask: Floats = keep * np.float32(1.0 / (1.0 - self.p))
+        return x * self.mask
+
+    def backward(self, dy: Floats) -> Floats:
+        return dy * self.mask
+
+
 class BatchNorm(Layer):
     """Ioffe and Szegedy 2015: a batch's own mean and variance in training, then their averages."""
 
@@ -134,7 +162,7 @@ class Shape:
     p_hidden: tuple[float, ...] | float = 0.0
     """For all hidden layers, or one for each."""
     block: tuple[str, ...] = ("linear", "relu", "drop")
-    """What a hidden layer consists of: "linear", "relu", "drop" and "norm", in their order."""
+    """What a hidden layer consists of: "linear", "relu", "logistic", "drop", "norm", in order."""
     dropout: MakeDropout = bernoulli
 
 
@@ -156,6 +184,8 @@ class Network:
                     self.layers.append(Linear(before, after, rng))
                 elif part == "relu":
                     self.layers.append(ReLU())
+                elif part == "logistic":
+                    self.layers.append(Logistic())
                 elif part == "norm":
                     self.layers.append(BatchNorm(after))
                 elif part == "drop":

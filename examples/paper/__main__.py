@@ -1,0 +1,181 @@
+"""Train the paper's networks at their own size: hours on one core, interrupted whenever you like.
+
+    python -m examples.paper --plan            how long would it take here?
+    python -m examples.paper                   begin, or go on where it was interrupted
+    python -m examples.paper --quick           a minute: shows that it runs, nothing more
+    python -m examples.paper.document          tables and figures into the documentation
+
+Data are four files of MNIST's format: Fashion-MNIST by default, as Debian's package
+`dataset-fashion-mnist` ships it, or the folder that `--data` names. 10,000 of the 60,000 images for
+training are for choosing learning rates and for nothing else; the test images judge. One core is
+used. What is done is kept in `--state`: a checkpoint after each epoch, a result for each network.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from tqdm import tqdm
+
+import fastdrop
+from examples.experiments.averaging import sampled, wrong
+from examples.experiments.learning import Split
+from examples.experiments.mlp import Descent, Network
+
+from . import data
+from .plan import AVERAGED, RECIPES, Job, choices, finals
+from .training import History, judge, load_network, restore, train, train_epoch
+
+STATE = Path("paper-state")
+K = (1, 2, 5, 10, 20, 50, 100)
+"""How many thinned networks are averaged."""
+
+
+def averaged(job: Job, checkpoint: Path, split: Split, quick: bool) -> dict[str, float]:
+    """The test error of the mean of k thinned networks, for every k."""
+    network = load_network(checkpoint, job.recipe, split, job.seed)
+    ks = K[:3] if quick else K
+    probabilities = sampled(network, split.x_test, ks[-1], job.seed)
+    means = np.cumsum(probabilities, axis=0, dtype=np.float64)
+    return {str(k): wrong(means[k - 1] / k, split.y_test) for k in ks}
+
+
+def carry_out(job: Job, images: data.Images, state: Path, quick: bool, bar: tqdm) -> dict:
+    """Train a network, unless that is done; what came out."""
+    result = state / f"{job.file}.json"
+    if result.exists():
+        bar.update(job.recipe.epochs)
+        return dict(json.loads(result.read_text("utf-8")))
+    split = images.split(job.seed, quick)
+    checkpoint = state / f"{job.file}.npz"
+    start = time.process_time()
+    before = 0
+    bar.set_description(f"{job.name}, seed {job.seed}")
+    for done in train(job.recipe, split, job.seed, checkpoint, bar.set_postfix_str):
+        bar.update(done - before)
+        before = done
+    bar.update(job.recipe.epochs - before)
+    found = finished(job, checkpoint, split)
+    found["seconds"] = time.process_time() - start
+    if job.name == AVERAGED and not job.choosing:
+        found["averaged"] = averaged(job, checkpoint, split, quick)
+    part = result.with_suffix(".part")
+    part.write_text(json.dumps(found, indent=1), "utf-8")
+    part.replace(result)
+    checkpoint.unlink()
+    return found
+
+
+def finished(job: Job, checkpoint: Path, split: Split) -> dict:
+    """Errors after each epoch, and on the test images after the last."""
+    history = History([], [])
+    network = load_network(checkpoint, job.recipe, split, job.seed)
+    restore(checkpoint, network, Descent(0, 0), history)
+    found = {
+        "name": job.name, "seed": job.seed, "rate": job.recipe.rate,
+        "epochs": job.recipe.epochs, "train": history.train, "validation": history.validation,
+    }  # fmt: skip
+    if not job.choosing:  # what is chosen must not see them
+        found["test"] = judge(network, split.x_test, split.y_test)
+    return found
+
+
+def choose(results: Sequence[dict]) -> dict[str, float]:
+    """Each recipe's rate: the one with the smallest validation error."""
+    best: dict[str, dict] = {}
+    for one in results:
+        if one["name"] not in best or one["validation"][-1] < best[one["name"]]["validation"][-1]:
+            best[one["name"]] = one
+    return {name: one["rate"] for name, one in best.items()}
+
+
+def claim(state: Path, folder: Path, quick: bool) -> None:
+    """Results of other data or of small networks must not be taken for these."""
+    state.mkdir(parents=True, exist_ok=True)
+    ours = {"data": str(folder.resolve()), "quick": quick}
+    settings = state / "settings.json"
+    if settings.exists():
+        theirs = json.loads(settings.read_text("utf-8"))
+        if theirs != ours:
+            raise SystemExit(f"{state} has results of {theirs}, not of {ours}")
+    else:
+        settings.write_text(json.dumps(ours), "utf-8")
+
+
+def run(images: data.Images, state: Path, seeds: int, epochs: int, quick: bool) -> None:
+    """Choose, then compare."""
+    tried = choices(quick)
+    guess = finals(dict.fromkeys(RECIPES, 0.0), seeds, epochs, quick)
+    total = sum(job.recipe.epochs for job in (*tried, *guess))
+    with tqdm(total=total, unit=" epochs") as bar:
+        chosen = choose([carry_out(job, images, state, quick, bar) for job in tried])
+        for job in finals(chosen, seeds, epochs, quick):
+            carry_out(job, images, state, quick, bar)
+
+
+def plan(images: data.Images, seeds: int, epochs: int, quick: bool, batches: int = 20) -> str:
+    """Measure some batches of each kind of network: what would everything take, of one core?"""
+    split = images.split(0, quick)
+    jobs = [*choices(quick), *finals(dict.fromkeys(RECIPES, 0.01), seeds, epochs, quick)]
+    seconds: dict[str, float] = {}
+    for job in tqdm(jobs, unit=" networks", leave=False):
+        if job.name in seconds:
+            continue
+        network = Network(job.recipe, split.x.shape[1], split.outputs, 0)
+        descent = Descent(job.recipe.rate, job.recipe.momentum)
+        order = np.arange(min(len(split.y), batches * job.recipe.batch))
+        train_epoch(network, descent, split.x, split.y, order[: 2 * job.recipe.batch], job.recipe)
+        start = time.process_time()
+        train_epoch(network, descent, split.x, split.y, order, job.recipe)
+        seconds[job.name] = (time.process_time() - start) * len(split.y) / len(order)
+    lines = [f"  {name:<28} {value:6.1f} s an epoch" for name, value in seconds.items()]
+    total = sum(seconds[job.name] * job.recipe.epochs for job in jobs)
+    count = sum(job.recipe.epochs for job in jobs)
+    return "\n".join(
+        [
+            *lines,
+            f"{len(jobs)} networks, {count} epochs: {total / 3600:.1f} hours of one core's time",
+        ]
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m examples.paper", description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("--data", type=Path, default=data.FASHION, help="folder (%(default)s)")
+    parser.add_argument("--state", type=Path, default=STATE, help="folder (%(default)s)")
+    parser.add_argument("--seeds", type=int, default=3, help="at least 2 (%(default)s)")
+    parser.add_argument("--epochs", type=int, default=30, help="of each network (%(default)s)")
+    parser.add_argument("--plan", action="store_true", help="train nothing: how long would it be?")
+    parser.add_argument("--quick", action="store_true", help="some hundred images, small networks")
+    options = parser.parse_args(arguments)
+    if options.seeds < 2 or options.epochs < 1:
+        parser.error("--seeds has to be at least 2, and --epochs at least 1")
+    seeds = 2 if options.quick else options.seeds
+    images = data.load(options.data, options.quick)
+    threads = fastdrop.get_num_threads()
+    fastdrop.set_num_threads(1)
+    try:
+        with threadpool_limits(limits=1):
+            if options.plan:
+                print(plan(images, seeds, options.epochs, options.quick))
+                return
+            claim(options.state, options.data, options.quick)
+            run(images, options.state, seeds, options.epochs, options.quick)
+    finally:
+        fastdrop.set_num_threads(threads)
+    print(f"Everything is trained. Results: {options.state}")
+    if options.quick:
+        print("A quick run says nothing about dropout: leave out --quick for that.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,246 @@
+"""The paper's networks train, go on where they were interrupted, and are told as they came out."""
+
+from __future__ import annotations
+
+import gzip
+import importlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+if not (ROOT / "examples" / "paper").is_dir():
+    pytest.skip(
+        "an installed fastdrop is tested apart from its repository", allow_module_level=True
+    )
+for module in ("matplotlib", "sklearn", "tqdm", "threadpoolctl"):
+    pytest.importorskip(module)
+
+pytestmark = pytest.mark.heavy
+
+PAGE = ROOT / "docs" / "paper.md"
+
+
+@pytest.fixture
+def part(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
+    monkeypatch.syspath_prepend(str(ROOT))
+    return lambda name: importlib.import_module(f"examples.paper.{name}")
+
+
+def idx(values: np.ndarray) -> bytes:
+    """A file as MNIST has them, written by the format's description."""
+    head = bytes([0, 0, 8, values.ndim])
+    return head + b"".join(n.to_bytes(4, "big") for n in values.shape) + values.tobytes()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Ten kinds of images: a bright square somewhere, in noise."""
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for name, count in (("train", 800), ("t10k", 200)):
+        y = rng.integers(10, size=count).astype(np.uint8)
+        x = rng.integers(60, size=(count, 28, 28)).astype(np.uint8)
+        for image, label in zip(x, y, strict=True):
+            row, column = divmod(int(label), 4)
+            image[7 * row : 7 * row + 7, 7 * column : 7 * column + 7] += 190
+        images = folder / f"{name}-images-idx3-ubyte.gz"
+        images.write_bytes(gzip.compress(idx(x)))
+        (folder / f"{name}-labels.idx1-ubyte").write_bytes(idx(y))
+    return folder
+
+
+# --- data -----------------------------------------------------------------------------------------
+
+
+def test_files_are_read(part: Callable[[str], Any], tmp_path: Path) -> None:
+    data = part("data")
+    values = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
+    (tmp_path / "a").write_bytes(idx(values))
+    (tmp_path / "b.gz").write_bytes(gzip.compress(idx(values)))
+    assert np.array_equal(data.read(tmp_path / "a"), values)
+    assert np.array_equal(data.read(tmp_path / "b.gz"), values)
+    (tmp_path / "short").write_bytes(idx(values)[:-1])
+    with pytest.raises(ValueError, match=r"has 23 bytes, but tells of \(2, 3, 4\)"):
+        data.read(tmp_path / "short")
+    (tmp_path / "floats").write_bytes(b"\0\0\x0d\x01")
+    with pytest.raises(ValueError, match="is no IDX file of bytes"):
+        data.read(tmp_path / "floats")
+
+
+def test_images_are_split(part: Callable[[str], Any], folder: Path) -> None:
+    images = part("data").load(folder)
+    assert images.x.shape == (800, 784)
+    assert images.x.dtype == np.float32
+    assert 0 <= images.x.min() < images.x.max() <= 1
+    first, other = images.split(0, few=True), images.split(1, few=True)
+    assert (len(first.y), len(first.y_validation), len(first.y_test)) == (600, 200, 200)
+    everything = np.concatenate([first.x, first.x_validation])
+    assert np.array_equal(np.sort(everything.sum(axis=1)), np.sort(images.x.sum(axis=1)))
+    assert not np.array_equal(first.x_validation, other.x_validation)
+
+
+def test_missing_files(part: Callable[[str], Any], folder: Path) -> None:
+    data = part("data")
+    with pytest.raises(FileNotFoundError, match="has no train-images-idx3-ubyte"):
+        data.load(folder.parent)
+    (folder / "train-labels.idx1-ubyte").write_bytes(idx(np.zeros(3, np.uint8)))
+    with pytest.raises(ValueError, match="800 images, but 3 labels"):
+        data.load(folder)
+
+
+# --- training -------------------------------------------------------------------------------------
+
+
+def recipe(training: Any, **changes: Any) -> Any:
+    """A small network with everything that a checkpoint has to restore."""
+    given = {
+        "hidden": (32, 32), "p_input": 0.2, "p_hidden": 0.5, "max_norm": 2.0, "epochs": 4,
+        "batch": 50, "rate": 0.05,
+    }  # fmt: skip
+    return training.Recipe(**{**given, **changes})
+
+
+def test_a_network_learns(part: Callable[[str], Any], folder: Path, tmp_path: Path) -> None:
+    training = part("training")
+    split = part("data").load(folder).split(0, few=True)
+    shown: list[str] = []
+    path = tmp_path / "a.npz"
+    for block in (("linear", "relu", "drop"), ("linear", "logistic", "drop")):
+        path.unlink(missing_ok=True)
+        how = recipe(
+            training, block=block, epochs=30, rate=0.1, p_input=0.1, p_hidden=0.1, momentum=0.9
+        )
+        epochs = list(training.train(how, split, 0, path, shown.append))
+        assert epochs == list(range(1, 31))
+        network = training.load_network(path, how, split, 0)
+        assert training.judge(network, split.x_test, split.y_test) < 20  # of 90 by chance
+        for layer in network.of(part("training").Linear):
+            assert np.linalg.norm(layer.weight, axis=1).max() < 2.001
+    assert len(shown) == 60
+    assert shown[-1].startswith("validation ")
+
+
+def test_going_on_is_as_if_nothing_had_happened(
+    part: Callable[[str], Any], folder: Path, tmp_path: Path
+) -> None:
+    training = part("training")
+    split = part("data").load(folder).split(0, few=True)
+    how = recipe(training)
+
+    def values(path: Path) -> list[np.ndarray]:
+        return training.load_network(path, how, split, 3).values()
+
+    list(training.train(how, split, 3, tmp_path / "through.npz", lambda _: None))
+    for stop in (1, 3):
+        path = tmp_path / f"stopped {stop}.npz"
+        epochs = training.train(how, split, 3, path, lambda _: None)
+        for _ in range(stop):
+            next(epochs)
+        epochs.close()
+        with pytest.raises(ValueError, match="has not been trained to its end"):
+            training.load_network(path, how, split, 3)
+        assert list(training.train(how, split, 3, path, lambda _: None)) == list(range(stop + 1, 5))
+        for a, b in zip(values(tmp_path / "through.npz"), values(path), strict=True):
+            assert np.array_equal(a, b)
+
+
+def test_epochs_have_masks_of_their_own(part: Callable[[str], Any]) -> None:
+    """No two epochs or layers share a stream; masks do not depend on epochs before."""
+    training = part("training")
+    network = training.Network(recipe(training), 784, 10, 0)
+    seen = set()
+    for epoch in (0, 1, 2, 1):
+        training.epochs_masks(network, 5, epoch)
+        drops = [x for x in network.layers if isinstance(x, training.fastdrop.layers.Layer)]
+        keys = [(d.generator.seed, d.generator.stream, d.generator.offset) for d in drops]
+        assert len(keys) == len(set(keys)) == 3
+        assert (keys[0] in seen) == (epoch == 1 and len(seen) == 9)
+        seen |= set(keys)
+
+
+# --- the whole ------------------------------------------------------------------------------------
+
+
+def test_quick_run_and_page(
+    part: Callable[[str], Any], folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main, document = part("__main__"), part("document")
+    state = tmp_path / "state"
+    arguments = ["--quick", "--data", str(folder), "--state", str(state)]
+    main.main(arguments)
+    out, err = capsys.readouterr()
+    assert "Everything is trained" in out
+    assert "A quick run says nothing about dropout" in out
+    assert "68/68" in err  # the progress bar
+    before = {path.name: path.read_bytes() for path in state.iterdir()}
+    finals = [json.loads(text) for name, text in before.items() if name.startswith("final")]
+    assert len(finals) == 2 * len(part("plan").RECIPES) == 26
+    assert not list(state.glob("*.npz"))
+    choosing = [json.loads(text) for name, text in before.items() if name.startswith("choosing")]
+    assert len(choosing) == 16
+    assert not any("test" in one for one in choosing)
+    best = main.choose(choosing)
+    assert {one["rate"] for one in finals if one["name"] == "ReLU"} == {best["ReLU"]}
+    assert {one["rate"] for one in finals if one["name"] == "p = 0.3"} == {best["ReLU, dropout"]}
+
+    main.main(arguments)  # nothing is left to do
+    assert {path.name: path.read_bytes() for path in state.iterdir()} == before
+    with pytest.raises(SystemExit, match="has results of"):
+        main.main([*arguments[1:], "--epochs", "1"])
+
+    page = tmp_path / "page.md"
+    names = [*document.PARTS, "cost"]
+    page.write_text("".join(f"<!-- result: {n} -->\n<!-- end -->\n" for n in names), "utf-8")
+    document.main(["--state", str(state), "--page", str(page)])
+    found = document.places(page.read_text("utf-8"))
+    assert found["networks"].count("\n| ") == 8
+    assert "| ReLU, dropout, max-norm |" in found["networks"]
+    assert "| Gaussian |" in found["noise"]
+    assert "| mean of 5 |" in found["averaging"]
+    assert "| 0.9 |" in found["rates"]
+    assert "*Seeds 0 to 1, 2 epochs" in found["networks"]
+    for name in document.PARTS:
+        assert (tmp_path / "page" / f"{name}.svg").read_text("utf-8").rstrip().endswith("</svg>")
+        assert f"](page/{name}.svg)" in found[name]
+
+    next(state.glob("final-*-1.json")).unlink()
+    with pytest.raises(SystemExit, match="has 1 complete seeds"):
+        document.main(["--state", str(state), "--page", str(page)])
+
+
+def test_the_plan_is_told(
+    part: Callable[[str], Any], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    part("__main__").main(["--plan", "--quick", "--data", str(folder)])
+    out = capsys.readouterr().out
+    assert "s an epoch" in out
+    assert "42 networks, 68 epochs: 0.0 hours" in out
+
+
+def test_benchmark(
+    part: Callable[[str], Any], folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("torch")
+    page = tmp_path / "page.md"
+    page.write_text("<!-- result: cost -->\n<!-- end -->\n", "utf-8")
+    part("benchmark").main(
+        ["--quick", "--rounds", "2", "--data", str(folder), "--document", "--page", str(page)]
+    )
+    out = capsys.readouterr().out
+    assert "A quick run says nothing about speed" in out
+    text = page.read_text("utf-8")
+    for name in ("NumPy, fastdrop", "NumPy, by hand", "PyTorch, fastdrop", "PyTorch, its own"):
+        assert f"| {name} |" in text
+
+
+def test_the_page_has_all_places(part: Callable[[str], Any]) -> None:
+    document = part("document")
+    text = PAGE.read_text("utf-8")
+    assert set(document.places(text)) == {*document.PARTS, "cost"}
