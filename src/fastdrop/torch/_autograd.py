@@ -19,7 +19,15 @@ from torch.compiler import is_compiling
 from fastdrop.variants import DROPOUT, Variant
 
 from . import _ops
-from ._bridge import PLAIN, WATCHED, drawn_pair, idle_modes, tensor_size
+from ._bridge import (
+    PLAIN,
+    WATCHED,
+    drawn_pair,
+    idle_modes,
+    no_window,
+    readable,
+    tensor_size,
+)
 from ._derivatives import gradients, tangent
 from ._draw import NAMED, Draw, Form, compute, is_act
 from ._private import (
@@ -241,6 +249,11 @@ def _again(draw: Draw) -> Callable[..., Any]:
         given = [tensor for tensor in (x, other, bias) if tensor is not None]
         if all(is_ordinary(tensor) and tensor_size(tensor) >= 0 for tensor in given):
             return drawn(x, draw._replace(variant=variant, strides=None), other, bias)
+        if draw.window is not None:  # operators know none
+            if not all(map(is_ordinary, given)):
+                raise no_window(x)
+            more = [None if t is None else readable(t) for t in (other, bias)]
+            return drawn(readable(x), draw._replace(variant=variant, strides=None), *more)
         key = _ops.key_tensor((draw.seed, draw.stream, draw.offset))
         return intercepted(x, key, draw.p, variant, draw.form, other, bias, draw.act)
 

@@ -72,6 +72,13 @@ def kind_of(x: torch.Tensor) -> str:
     return f"{kind}dtype {x.dtype}, device {x.device}, layout {x.layout}"
 
 
+def no_window(x: torch.Tensor) -> NotImplementedError:
+    return NotImplementedError(
+        "window has to be left out within transforms, and for what is no strided tensor of "
+        f"float16, bfloat16, float32 or float64 in the CPU's memory, but got {kind_of(x)}"
+    )
+
+
 # --- memory --------------------------------------------------------------------------------------
 
 _LOW: Final = 1 << 32  # as in the core

@@ -15,13 +15,15 @@ from torch import Tensor
 from torch.overrides import handle_torch_function
 
 from fastdrop import _arrays
+from fastdrop._window import WindowLike
 from fastdrop.variants import Variant
 
 from ._arguments import number, probability
-from ._bridge import KINDS, kind_of, overridden, taken
+from ._bridge import KINDS, is_distributed, kind_of, overridden, taken
 from ._call import call, call_several
 from ._draw import evaluation_of, form_of
 from ._seeding import AnyGenerator, Seed
+from ._windows import windowed
 
 _Arguments = ParamSpec("_Arguments")
 
@@ -76,8 +78,9 @@ def run(
     generator: AnyGenerator,
     seed: Seed,
     *option: object,
+    window: WindowLike | None = None,
 ) -> Tensor:
-    """The work of a function of one tensor.
+    """The work of a function of one tensor, or of a part of one.
 
     `option` is what the variant's decisions depend on.
     """
@@ -93,6 +96,13 @@ def run(
         # It has errors of its own. Asked where it may have one: compilers cannot follow it.
         variant.rate(p, KINDS.get(input.dtype, "float64"))
     form = None if input.is_nested else form_of(variant, input, option, name)
+    if window is not None:
+        if not taken(input) and not is_distributed(input):
+            raise not_taken(input, name)
+        part = (input, None, None)
+        return windowed(
+            part, p, training, inplace, generator, seed, window, variant, form, argument=name
+        )
     if not _arrays.check_flag(training, "training") or p == 0.0:
         return input
     y = None if input.is_nested else call(input, float(p), inplace, generator, seed, variant, form)
@@ -114,46 +124,76 @@ def run_several(
     seed: Seed,
     bias: object = None,
     act: str = "none",
+    window: WindowLike | None = None,
 ) -> Tensor:
-    """The work of a function of two tensors, or of one and the bias of an activation."""
+    """The work of a function of two tensors, or of one and the bias of an activation.
+
+    With a `window` they are parts of larger ones.
+    """
     names = [_PYTORCHS.get(name, name) for name in variant.operands]
     x = operands[0]
     if not isinstance(x, Tensor):
         raise not_taken(x, names[0])
     p = float(probability(p, variant.function))
     training = _arrays.check_flag(training, "training")
-    if not taken(x):
+    sharded = _is_sharded(x)
+    if not taken(x) and not sharded:
         raise not_taken(x, names[0])
     tensors = [x]
     for other, name in zip(operands[1:], names[1:], strict=True):
-        tensors.append(_like(other, x, name, names[0]))
+        tensors.append(_like(other, x, name, names[0], sharded))
     values = None
     if bias is not None:
         if x.dim() == 0:
             raise ValueError(
                 f"{names[0]} has to have at least 1 axis where there is a bias, but got shape ()"
             )
-        values = _like(bias, x, "bias", names[0], last=True)
+        values = _like(bias, x, "bias", names[0], sharded, last=True)
     if torch.is_autocast_enabled("cpu"):
         # As PyTorch's sums are there: of the wider dtype. A bias follows what it is added to.
         dtype = functools.reduce(torch.promote_types, [tensor.dtype for tensor in tensors])
         tensors = [tensor.to(dtype) for tensor in tensors]
         values = None if values is None else values.to(dtype)
+    x, other_tensor = tensors[0], tensors[1] if len(tensors) > 1 else None
+    if window is not None:
+        parts = (x, other_tensor, values)
+        return windowed(
+            parts, p, training, False, generator, seed, window, variant, None, act, names[0]
+        )
     if variant.operation == "select" and p == 0.0:
-        return tensors[0]
+        return x
     if not training or p == 0.0:
         variant = evaluation_of(variant)
-    x, other_tensor = tensors[0], tensors[1] if len(tensors) > 1 else None
+    if sharded:
+        from . import _distributed
+
+        return _distributed.call_several(x, other_tensor, values, p, generator, seed, variant, act)
     return call_several(x, other_tensor, values, p, generator, seed, variant, act)
 
 
-def _like(value: object, x: Tensor, argument: str, of: str, last: bool = False) -> Tensor:
+def _is_sharded(x: object) -> bool:
+    """Whether `x` is a DTensor whose shards are computed here."""
+    if not isinstance(x, Tensor) or not is_distributed(x):
+        return False
+    from . import _distributed  # at first use: it imports a large part of PyTorch
+
+    return _distributed.is_taken(x)
+
+
+def _like(
+    value: object, x: Tensor, argument: str, of: str, sharded: bool, last: bool = False
+) -> Tensor:
     """`value` as a tensor of the shape of `x`, or of its `last` axis, and of its dtype.
 
-    Autocast casts what is of another dtype.
+    Autocast casts what is of another dtype. Beside a `sharded` tensor it is a DTensor, too.
     """
-    if not isinstance(value, Tensor) or not taken(value):
+    if not isinstance(value, Tensor) or not (taken(value) or _is_sharded(value)):
         raise not_taken(value, argument)
+    if sharded is not _is_sharded(value):
+        raise TypeError(
+            f"{argument} has to be a DTensor where {of} is one, and no DTensor where it is none, "
+            f"but got {type(value).__name__} beside {type(x).__name__}"
+        )
     if value.dtype != x.dtype and not torch.is_autocast_enabled("cpu"):
         raise TypeError(
             f"{argument} has to have {_arrays.whose(of)} dtype {x.dtype}, but got {value.dtype}"

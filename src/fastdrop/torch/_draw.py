@@ -17,6 +17,7 @@ from fastdrop import backends, variants
 from fastdrop._bias import lengthened
 from fastdrop._rates import Rate, factor_rate
 from fastdrop._rng import Key
+from fastdrop._window import Place, Window, place_of
 from fastdrop.backends.call import Call
 from fastdrop.pipeline import apply
 from fastdrop.variants import Variant
@@ -85,6 +86,8 @@ class Draw(NamedTuple):
     strides: tuple[int, ...] | None = None
     """The result's, where they are not those of C order: for gradients that have no order."""
     act: str = "none"
+    window: Window | None = None
+    """Where the tensor lies in a larger one; `form` is then the mask's shape for all of that."""
 
     @property
     def key(self) -> Key:
@@ -108,20 +111,33 @@ def compute(
     bias: torch.Tensor | None = None,
 ) -> None:
     """The values of a draw of tensors of one shape and dtype; the first may be written to."""
-    p, seed, stream, offset, variant, form, _, _ = draw
+    p, seed, stream, offset, variant, form, _, _, window = draw
+    place = None
+    if window is not None and is_drawn(variant):
+        place, form = _place_of(draw, window, tuple(reads[0].shape)), None
+        if place.steps is None:  # the part's decisions follow each other, as those of a whole do
+            offset = place.key(draw.key, variant.positions).offset
+            draw, place = Draw(p, seed, stream, offset, variant, act=draw.act), None
     if (
         variant.rate is factor_rate
+        and place is None
         and variant.operation == "scale"
         and _bridge.dropout_tensor(reads[0], writes[0], p, seed, stream, offset, form)
     ):
         return
     shape = form[:-1] if form is not None and variant.operation.startswith("noise") else form
-    call = draw, *_bridge.operands(reads, writes, shape)
+    call = draw, *_bridge.operands(reads, writes, shape if place is None else place.steps)
     if reads[0].numel() < _bridge.SMALL:
-        _compute(*call, reads[0], bias)
+        _compute(*call, reads[0], bias, place)
     else:
         with _bridge.limits(fresh=writes[0] is not reads[0]):
-            _compute(*call, reads[0], bias)
+            _compute(*call, reads[0], bias, place)
+
+
+def _place_of(draw: Draw, window: Window, shape: tuple[int, ...]) -> Place:
+    """Where the decisions of a part of that shape are among those of the whole."""
+    whole = window.shape if draw.form is None else draw.form[: len(window.shape)]
+    return place_of(whole, shape, window.start)
 
 
 def _compute(
@@ -132,6 +148,7 @@ def _compute(
     decisions: tuple[int, ...] | None,
     x: torch.Tensor,
     bias: torch.Tensor | None,
+    place: Place | None,
 ) -> None:
     variant, extra = draw.variant, None
     rate = variant.rate(draw.p, kind)
@@ -144,6 +161,9 @@ def _compute(
         if extra is not None:
             call = call._replace(act=extra[0], bias=extra[1])
         backends.active().run(call)
+    elif place is not None:
+        place = place._replace(steps=decisions)
+        apply(variant, sources, results, kind, rate, draw.key, act=extra, place=place)
     else:
         apply(variant, sources, results, kind, rate, draw.key, decisions, extra)
 

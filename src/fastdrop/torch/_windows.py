@@ -1,89 +1,30 @@
 """Parts of larger tensors: a part gets its part of the mask that the whole tensor gets.
 
-`backward` computes the same part of the same draw again, of the gradient. Only autograd may look
+A `Draw` has the window, so that `backward` computes the same part again. Only autograd may look
 on: operators that tracers see have no windows.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
 
 import torch
 
 from fastdrop import _arrays
-from fastdrop._rng import Key
-from fastdrop._window import Window, WindowLike, check_window, place_of
-from fastdrop.pipeline import apply
+from fastdrop._window import WindowLike, check_window
 from fastdrop.variants import DROPOUT, Variant
 
-from ._autograd import is_ordinary
-from ._bridge import check_stored, kind_of, limits, operands, readable, taken
-from ._call import check_written
-from ._derivatives import by_layout, derivative_of
-from ._draw import Form, shape_of
+from ._autograd import drawn, is_ordinary, keepable
+from ._bridge import check_stored, no_window, readable, taken
+from ._call import call_several, check_written
+from ._draw import Draw, Form, Operands, evaluation_of, is_act, shape_of
 from ._private import disable_dynamo
-from ._seeding import AnyGenerator, Seed, Words, words_for
-
-
-class Part(NamedTuple):
-    """A draw of a part of a tensor."""
-
-    variant: Variant
-    p: float
-    words: Words
-    window: Window
-    decisions: tuple[int, ...]
-    """Their shape in the whole, 1 along axes that share them."""
-
-
-def whole_decisions(variant: Variant, form: Form, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape of the decisions for a whole tensor of that shape."""
-    whole = shape_of(form, shape)
-    if whole is None:
-        return shape
-    return whole[:-1] if variant.operation.startswith("noise") else whole
-
-
-def into_new(x: torch.Tensor, part: Part) -> torch.Tensor:
-    """The values of a part, in a new tensor."""
-    y = torch.empty_like(x)
-    if x.numel():
-        kind, sources, results, _ = operands((x,), (y,), None)
-        place = place_of(part.decisions, tuple(x.shape), part.window.start)
-        if place.steps is not None and x.dim() > _arrays.FLAT_AXES:
-            steps = zip(place.steps, x.shape, strict=True)
-            place = place._replace(steps=tuple([step for step, n in steps if n != 1]))
-        rate = part.variant.rate(part.p, kind)
-        with limits(fresh=True):
-            apply(part.variant, sources, results, kind, rate, Key(*part.words), place=place)
-    return y
-
-
-class _Drawn(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, part: Part) -> torch.Tensor:
-        ctx.part = part
-        return into_new(x, part)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
-        return by_layout(lambda g: _derivative(g, ctx.part), gradient), None
-
-    @staticmethod
-    def jvp(ctx: Any, tangent: torch.Tensor, _: None) -> torch.Tensor:
-        return _derivative(tangent, ctx.part)
-
-
-def _derivative(x: torch.Tensor, part: Part) -> torch.Tensor:
-    variant = derivative_of(part.variant)
-    # Nothing but a copy: autograd takes no view for a tangent.
-    return x.clone() if variant is None else _Drawn.apply(x, part._replace(variant=variant))
+from ._seeding import AnyGenerator, Seed, words_for
 
 
 @disable_dynamo  # a compiled graph is cut here, and goes on after it
 def windowed(
-    x: object,
+    operands: Operands,
     p: float,
     training: bool,
     inplace: bool,
@@ -92,23 +33,36 @@ def windowed(
     window: WindowLike,
     variant: Variant = DROPOUT,
     form: Form = None,
+    act: str = "none",
+    argument: str = "input",
 ) -> torch.Tensor:
-    """The work of a function on a part of a larger tensor; its `p` is checked."""
+    """The work of a function on parts of larger tensors.
+
+    Its `p` is checked, and so are the operands, as the function checks them; the first is called
+    `argument`.
+    """
     training = _arrays.check_flag(training, "training")
-    if not isinstance(x, torch.Tensor) or not taken(x) or not is_ordinary(x):
-        came = kind_of(x) if isinstance(x, torch.Tensor) else type(x).__name__
-        raise NotImplementedError(
-            "window has to be left out within transforms, and for what is no strided tensor of "
-            f"float16, bfloat16, float32 or float64 in the CPU's memory, but got {came}"
-        )
-    found = check_window(window, tuple(x.shape), "input")
-    whole = whole_decisions(variant, form, found.shape)
-    if not training or p == 0.0 or not math.prod(found.shape):
+    x, other, bias = operands
+    for tensor in operands:
+        if tensor is not None and not (taken(tensor) and is_ordinary(tensor)):
+            raise no_window(tensor)
+    found = check_window(window, tuple(x.shape), argument)
+    if variant.operation == "select" and p == 0.0:
         return x
+    if not training or p == 0.0:
+        if variant.evaluation is None:
+            return x
+        return call_several(x, other, bias, p, None, None, evaluation_of(variant), act)
     if inplace:
         check_written(x)
-    check_stored(x)
-    words = words_for(variant.positions * math.prod(whole), generator, seed)
-    part = Part(variant, float(p), words, found, whole)
-    y: torch.Tensor = _Drawn.apply(readable(x), part)
+    check_stored(*operands)
+    whole = shape_of(form, found.shape)
+    n = math.prod(found.shape if whole is None else whole)
+    words = words_for(n, generator, seed) if math.prod(found.shape) else (0, 0, 0)
+    draw = Draw(float(p), *words, variant, whole, None, act, found)
+    given = readable(x)
+    more = [None if t is None else readable(t) for t in (other, bias)]
+    if is_act(variant):  # which keeps its operands
+        given, more[1] = keepable(given), None if more[1] is None else keepable(more[1])
+    y: torch.Tensor = drawn(given, draw, *more)
     return x.copy_(y) if inplace else y

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from fastdrop._bias import Activation, check_activation
+from fastdrop._window import WindowLike
 from fastdrop.variants import BIAS_ACT_DROPOUT
 
 from ._declared import overridable, run_several
@@ -23,6 +24,7 @@ def bias_act_dropout(
     *,
     generator: AnyGenerator = None,
     seed: Seed = None,
+    window: WindowLike | None = None,
 ) -> Tensor:
     """Add a bias, apply an activation and drop, in one pass: ``dropout(act(input + bias), p)``.
 
@@ -43,7 +45,7 @@ def bias_act_dropout(
         Probability of dropping an element, from 0 to 1.
     training : bool, default True
         False returns ``act(input + bias)``, as does p = 0.
-    generator, seed
+    generator, seed, window
         As for `dropout`; the mask takes one position for each element.
 
     Returns
@@ -59,6 +61,8 @@ def bias_act_dropout(
     TypeError
         `bias` has another dtype than `input`, but for autocast, which takes the input's; a tensor
         that is not computed here, or an argument of the wrong type.
+    NotImplementedError
+        `window`, or a `DTensor`, as for `dropout`.
 
     Notes
     -----
@@ -79,4 +83,6 @@ def bias_act_dropout(
             [0., 0., 6.]])
     """
     act = check_activation(act)
-    return run_several(BIAS_ACT_DROPOUT, (input,), p, training, generator, seed, bias, act)
+    return run_several(
+        BIAS_ACT_DROPOUT, (input,), p, training, generator, seed, bias, act, window=window
+    )

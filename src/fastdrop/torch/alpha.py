@@ -5,12 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from fastdrop._window import WindowLike
 from fastdrop.variants import ALPHA_DROPOUT
 
 from ._arguments import hand_over, probability
 from ._bridge import overridden
 from ._call import call
 from ._seeding import AnyGenerator, Seed
+from ._windows import windowed
 
 __all__ = ["alpha_dropout", "feature_alpha_dropout"]
 
@@ -27,6 +29,7 @@ def alpha_dropout(
     *,
     generator: AnyGenerator = None,
     seed: Seed = None,
+    window: WindowLike | None = None,
 ) -> Tensor:
     """Set elements to SELU's negative saturation at random: PyTorch's `alpha_dropout`.
 
@@ -41,7 +44,7 @@ def alpha_dropout(
         Probability of dropping an element, from 0 to 1.
     training : bool, default False
         As in PyTorch, evaluation is the default: it returns `input` itself.
-    inplace, generator, seed
+    inplace, generator, seed, window
         As for `dropout`.
 
     Returns
@@ -67,8 +70,11 @@ def alpha_dropout(
     tensor([-0.7792, -0.7792,  0.7792, -0.7792, -0.7792,  0.7792])
     """
     if overridden((input,)):
-        return hand_over(alpha_dropout, input, p, training, inplace, generator, seed)
+        return hand_over(alpha_dropout, input, p, training, inplace, generator, seed, window)
     p = probability(p, "alpha_dropout")
+    if window is not None and isinstance(input, Tensor):
+        part = (input, None, None)
+        return windowed(part, p, training, inplace, generator, seed, window, ALPHA_DROPOUT)
     if training is True and p != 0.0:
         y = call(input, float(p), inplace, generator, seed, ALPHA_DROPOUT)
         if y is not None:
@@ -87,6 +93,7 @@ def feature_alpha_dropout(
     *,
     generator: AnyGenerator = None,
     seed: Seed = None,
+    window: WindowLike | None = None,
 ) -> Tensor:
     """Set whole channels to SELU's negative saturation: PyTorch's `feature_alpha_dropout`.
 
@@ -94,7 +101,7 @@ def feature_alpha_dropout(
     ----------
     input : Tensor
         Of shape (N, C, ...). Dtypes as for `dropout`.
-    p, training, inplace, generator, seed
+    p, training, inplace, generator, seed, window
         As for `alpha_dropout`; the mask takes one position for each sample and channel.
 
     Returns
@@ -124,13 +131,20 @@ def feature_alpha_dropout(
             [-0.7792, -0.7792, -0.7792]])
     """
     if overridden((input,)):
-        return hand_over(feature_alpha_dropout, input, p, training, inplace, generator, seed)
+        return hand_over(
+            feature_alpha_dropout, input, p, training, inplace, generator, seed, window
+        )
     p = probability(p, "feature_alpha_dropout")
     if isinstance(input, Tensor):
+        form = (-1, -1) + (1,) * (input.dim() - 2)
+        if window is not None and input.dim() >= 2:
+            part = (input, None, None)
+            return windowed(
+                part, p, training, inplace, generator, seed, window, ALPHA_DROPOUT, form
+            )
         if training is False or (training is True and p == 0.0):
             return input
         if training is True and input.dim() >= 2:
-            form = (-1, -1) + (1,) * (input.dim() - 2)
             y = call(input, float(p), inplace, generator, seed, ALPHA_DROPOUT, form)
             if y is not None:
                 return y

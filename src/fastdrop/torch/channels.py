@@ -7,6 +7,7 @@ import warnings
 import torch
 from torch import Tensor
 
+from fastdrop._window import WindowLike
 from fastdrop.decisions import PathMode
 from fastdrop.variants import DROP_PATH, VARIATIONAL_DROPOUT
 
@@ -15,6 +16,7 @@ from ._bridge import overridden
 from ._call import call
 from ._declared import overridable, run
 from ._seeding import AnyGenerator, Seed
+from ._windows import windowed
 
 __all__ = ["drop_path", "dropout1d", "dropout2d", "dropout3d", "variational_dropout"]
 
@@ -32,6 +34,7 @@ def drop_path(
     mode: PathMode = "row",
     generator: AnyGenerator = None,
     seed: Seed = None,
+    window: WindowLike | None = None,
 ) -> Tensor:
     """Drop whole samples of a residual branch's output: stochastic depth.
 
@@ -40,7 +43,7 @@ def drop_path(
     input : Tensor
         The branch's output; the first axis is that of the samples. Dtypes as for `dropout`;
         only tensors in the CPU's memory.
-    p, training, inplace, generator, seed
+    p, training, inplace, generator, seed, window
         As for `dropout`; the mask takes one position for each sample, or one in all.
     mode : {"row", "batch"}, default "row"
         "row" decides for each sample, "batch" once.
@@ -58,6 +61,8 @@ def drop_path(
         A tensor that is not computed here, or an argument of the wrong type.
     RuntimeError
         As for `dropout`.
+    NotImplementedError
+        `window`, or a `DTensor`, as for `dropout`.
 
     Notes
     -----
@@ -73,7 +78,7 @@ def drop_path(
             [2., 2., 2.],
             [0., 0., 0.]])
     """
-    return run(DROP_PATH, input, p, training, inplace, generator, seed, mode)
+    return run(DROP_PATH, input, p, training, inplace, generator, seed, mode, window=window)
 
 
 @overridable
@@ -86,6 +91,7 @@ def variational_dropout(
     time_axis: int = 1,
     generator: AnyGenerator = None,
     seed: Seed = None,
+    window: WindowLike | None = None,
 ) -> Tensor:
     """Drop features of sequences, the same ones in all time steps: variational or locked dropout.
 
@@ -93,7 +99,7 @@ def variational_dropout(
     ----------
     input : Tensor
         Of any shape with a time axis. Dtypes as for `dropout`; only tensors in the CPU's memory.
-    p, training, inplace, generator, seed
+    p, training, inplace, generator, seed, window
         As for `dropout`; the mask takes one position for each element of a time step.
     time_axis : int, default 1
         The axis of the time steps; negative numbers count from the end.
@@ -111,6 +117,8 @@ def variational_dropout(
         A tensor that is not computed here, or an argument of the wrong type.
     RuntimeError
         As for `dropout`.
+    NotImplementedError
+        `window`, or a `DTensor`, as for `dropout`.
 
     Notes
     -----
@@ -126,7 +134,9 @@ def variational_dropout(
             [0., 2., 2., 0.],
             [0., 2., 2., 0.]])
     """
-    return run(VARIATIONAL_DROPOUT, input, p, training, inplace, generator, seed, time_axis)
+    return run(
+        VARIATIONAL_DROPOUT, input, p, training, inplace, generator, seed, time_axis, window=window
+    )
 
 
 def _purpose(axes: int, ranks: tuple[int, int]) -> str:
@@ -158,12 +168,16 @@ def _channels(
     inplace: bool,
     generator: AnyGenerator,
     seed: Seed,
+    window: WindowLike | None,
 ) -> Tensor:
     """One decision for each index into the first `lead` axes."""
+    form = (-1,) * lead + (1,) * (input.dim() - lead)
+    if window is not None:
+        part = (input, None, None)
+        return windowed(part, p, training, inplace, generator, seed, window, form=form)
     if training is False or (training is True and p == 0.0):
         return input
     if training is True and input.dim() >= lead:
-        form = (-1,) * lead + (1,) * (input.dim() - lead)
         y = call(input, float(p), inplace, generator, seed, form=form)
         if y is not None:
             return y
@@ -183,6 +197,7 @@ def dropout1d(
     *,
     generator: AnyGenerator = None,
     seed: Seed = None,
+    window: WindowLike | None = None,
 ) -> Tensor:
     """Drop whole channels of sequences: PyTorch's `dropout1d`.
 
@@ -193,7 +208,7 @@ def dropout1d(
     ----------
     input : Tensor
         Of shape (N, C, L), or (C, L) for a single sample. Dtypes as for `dropout`.
-    p, training, inplace, generator, seed
+    p, training, inplace, generator, seed, window
         As for `dropout`; the mask takes one position for each sample and channel.
 
     Returns
@@ -224,7 +239,7 @@ def dropout1d(
             [0., 0., 0.]])
     """
     if overridden((input,)):
-        return hand_over(dropout1d, input, p, training, inplace, generator, seed)
+        return hand_over(dropout1d, input, p, training, inplace, generator, seed, window)
     if type(p) is not float or not 0.0 <= p <= 1.0:
         p = probability(p, "dropout1d")
     dims = input.dim()
@@ -233,7 +248,7 @@ def dropout1d(
             f"dropout1d: Expected 2D or 3D input, but received a {dims}D input. "
             + _purpose(1, (2, 3))
         )
-    return _channels(input, dims - 1, p, training, inplace, generator, seed)
+    return _channels(input, dims - 1, p, training, inplace, generator, seed, window)
 
 
 def dropout2d(
@@ -244,6 +259,7 @@ def dropout2d(
     *,
     generator: AnyGenerator = None,
     seed: Seed = None,
+    window: WindowLike | None = None,
 ) -> Tensor:
     """Drop whole channels of images: PyTorch's `dropout2d`.
 
@@ -256,7 +272,7 @@ def dropout2d(
         Of shape (N, C, H, W). A tensor with 3 axes is read as (N, C, L), with a warning, as PyTorch
         does; `fastdrop.dropout2d` for NumPy arrays reads (C, H, W). Any other number of axes from 2
         on is taken with a warning. Dtypes as for `dropout`.
-    p, training, inplace, generator, seed
+    p, training, inplace, generator, seed, window
         As for `dropout`; the mask takes one position for each sample and channel.
 
     Returns
@@ -286,7 +302,7 @@ def dropout2d(
             [0., 0., 0.]])
     """
     if overridden((input,)):
-        return hand_over(dropout2d, input, p, training, inplace, generator, seed)
+        return hand_over(dropout2d, input, p, training, inplace, generator, seed, window)
     if type(p) is not float or not 0.0 <= p <= 1.0:
         p = probability(p, "dropout2d")
     _warn_of_rank(input, 2)
@@ -299,7 +315,7 @@ def dropout2d(
             "dropout behavior, please switch to using dropout1d instead.",
             stacklevel=2,
         )
-    return _channels(input, 2, p, training, inplace, generator, seed)
+    return _channels(input, 2, p, training, inplace, generator, seed, window)
 
 
 def dropout3d(
@@ -310,6 +326,7 @@ def dropout3d(
     *,
     generator: AnyGenerator = None,
     seed: Seed = None,
+    window: WindowLike | None = None,
 ) -> Tensor:
     """Drop whole channels of volumes: PyTorch's `dropout3d`.
 
@@ -322,7 +339,7 @@ def dropout3d(
         Of shape (N, C, D, H, W), or (C, D, H, W) for a single sample. Any other number of axes from
         1 on is taken with a warning, the first axis for that of the channels. Dtypes as for
         `dropout`.
-    p, training, inplace, generator, seed
+    p, training, inplace, generator, seed, window
         As for `dropout`; the mask takes one position for each sample and channel.
 
     Returns
@@ -352,8 +369,9 @@ def dropout3d(
             [0., 0., 0.]])
     """
     if overridden((input,)):
-        return hand_over(dropout3d, input, p, training, inplace, generator, seed)
+        return hand_over(dropout3d, input, p, training, inplace, generator, seed, window)
     if type(p) is not float or not 0.0 <= p <= 1.0:
         p = probability(p, "dropout3d")
     _warn_of_rank(input, 3)
-    return _channels(input, 2 if input.dim() == 5 else 1, p, training, inplace, generator, seed)
+    lead = 2 if input.dim() == 5 else 1
+    return _channels(input, lead, p, training, inplace, generator, seed, window)

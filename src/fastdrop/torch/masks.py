@@ -12,6 +12,7 @@ from ._arguments import hand_over, probability
 from ._autograd import apply
 from ._bridge import drawn_tensor, overridden
 from ._call import call
+from ._declared import not_taken
 from ._seeding import WORD, AnyGenerator, Seed
 from ._windows import windowed
 
@@ -118,7 +119,10 @@ def dropout(
     if type(p) is not float or not 0.0 <= p <= 1.0:
         p = probability(p, "dropout")
     if window is not None:
-        return windowed(input, p, training, inplace, generator, seed, window)
+        if not isinstance(input, Tensor):
+            raise not_taken(input, "input")
+        part = (input, None, None)
+        return windowed(part, p, training, inplace, generator, seed, window)
     if training is True and p != 0.0:
         y = call(input, p if type(p) is float else float(p), inplace, generator, seed)
         if y is not None:

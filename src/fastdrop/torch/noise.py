@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from fastdrop._window import WindowLike
 from fastdrop.variants import GAUSSIAN_DROPOUT, GAUSSIAN_NOISE
 
 from ._declared import overridable, run
@@ -21,6 +22,7 @@ def gaussian_dropout(
     *,
     generator: AnyGenerator = None,
     seed: Seed = None,
+    window: WindowLike | None = None,
 ) -> Tensor:
     """Multiply with Gaussian noise of mean 1 and the variance of dropout's mask, p / (1 - p).
 
@@ -30,7 +32,7 @@ def gaussian_dropout(
         Of any shape and strides. Dtypes as for `dropout`; only tensors in the CPU's memory.
     p : float, default 0.5
         Probability of dropping of the dropout whose variance the noise has: from 0 to less than 1.
-    training, inplace, generator, seed
+    training, inplace, generator, seed, window
         As for `dropout`; the noise takes two positions of the stream for each element.
 
     Returns
@@ -46,6 +48,8 @@ def gaussian_dropout(
         A tensor that is not computed here, or an argument of the wrong type.
     RuntimeError
         As for `dropout`.
+    NotImplementedError
+        `window`, or a `DTensor`, as for `dropout`.
 
     Notes
     -----
@@ -59,7 +63,7 @@ def gaussian_dropout(
     >>> fastdrop.torch.gaussian_dropout(torch.ones(4), 0.2, seed=1)
     tensor([0.6190, 0.9811, 1.3568, 0.6455])
     """
-    return run(GAUSSIAN_DROPOUT, input, p, training, inplace, generator, seed)
+    return run(GAUSSIAN_DROPOUT, input, p, training, inplace, generator, seed, window=window)
 
 
 @overridable
@@ -71,6 +75,7 @@ def gaussian_noise(
     *,
     generator: AnyGenerator = None,
     seed: Seed = None,
+    window: WindowLike | None = None,
 ) -> Tensor:
     """Add Gaussian noise: ``input + std * z``, z a standard normal variate for each element.
 
@@ -82,7 +87,7 @@ def gaussian_noise(
         Of any shape and strides. Dtypes as for `dropout`; only tensors in the CPU's memory.
     std : float
         Standard deviation of the noise: finite, at least 0.
-    training, inplace, generator, seed
+    training, inplace, generator, seed, window
         As for `dropout`; the noise takes two positions of the stream for each element.
 
     Returns
@@ -99,6 +104,8 @@ def gaussian_noise(
         A tensor that is not computed here, or an argument of the wrong type.
     RuntimeError
         As for `dropout`.
+    NotImplementedError
+        `window`, or a `DTensor`, as for `dropout`.
 
     Notes
     -----
@@ -113,4 +120,4 @@ def gaussian_noise(
     >>> fastdrop.torch.gaussian_noise(torch.zeros(4), 1.0, seed=1)
     tensor([-0.7620, -0.0378,  0.7137, -0.7090])
     """
-    return run(GAUSSIAN_NOISE, input, std, training, inplace, generator, seed)
+    return run(GAUSSIAN_NOISE, input, std, training, inplace, generator, seed, window=window)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from fastdrop._window import WindowLike
 from fastdrop.variants import DROPOUT_ADD, ZONEOUT
 
 from ._declared import overridable, run_several
@@ -21,6 +22,7 @@ def dropout_add(
     *,
     generator: AnyGenerator = None,
     seed: Seed = None,
+    window: WindowLike | None = None,
 ) -> Tensor:
     """Add dropout of a tensor to a residual, in one pass: ``residual + dropout(input, p)``.
 
@@ -36,7 +38,7 @@ def dropout_add(
         Probability of dropping an element of `input`, from 0 to 1.
     training : bool, default True
         False returns ``input + residual``, as does p = 0.
-    generator, seed
+    generator, seed, window
         As for `dropout`; the mask takes one position for each element.
 
     Returns
@@ -51,6 +53,8 @@ def dropout_add(
     TypeError
         Tensors of two dtypes, but for autocast, which takes the wider one; a tensor that is not
         computed here, or an argument of the wrong type.
+    NotImplementedError
+        `window`, or a `DTensor`, as for `dropout`.
 
     Notes
     -----
@@ -64,7 +68,7 @@ def dropout_add(
     >>> fastdrop.torch.dropout_add(torch.ones(6), torch.arange(6.0), 0.5, seed=1)
     tensor([0., 1., 4., 3., 4., 7.])
     """
-    return run_several(DROPOUT_ADD, (input, residual), p, training, generator, seed)
+    return run_several(DROPOUT_ADD, (input, residual), p, training, generator, seed, window=window)
 
 
 @overridable
@@ -76,6 +80,7 @@ def zoneout(
     *,
     generator: AnyGenerator = None,
     seed: Seed = None,
+    window: WindowLike | None = None,
 ) -> Tensor:
     """Let elements of a recurrent state keep their old value at random.
 
@@ -90,7 +95,7 @@ def zoneout(
         Probability of keeping the old value, from 0 to 1.
     training : bool, default True
         False returns the mean, ``(1 - p) h_new + p h_old``.
-    generator, seed
+    generator, seed, window
         As for `dropout`; the mask takes one position for each element.
 
     Returns
@@ -105,6 +110,8 @@ def zoneout(
     TypeError
         States of two dtypes, but for autocast, which takes the wider one; a tensor that is not
         computed here, or an argument of the wrong type.
+    NotImplementedError
+        `window`, or a `DTensor`, as for `dropout`.
 
     Notes
     -----
@@ -119,4 +126,4 @@ def zoneout(
     >>> fastdrop.torch.zoneout(torch.ones(8), torch.zeros(8), 0.5, seed=1)
     tensor([0., 0., 1., 0., 0., 1., 0., 0.])
     """
-    return run_several(ZONEOUT, (h_new, h_old), p, training, generator, seed)
+    return run_several(ZONEOUT, (h_new, h_old), p, training, generator, seed, window=window)

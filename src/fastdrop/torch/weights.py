@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from fastdrop._window import WindowLike
 from fastdrop.variants import ATTENTION_DROPOUT, DROP_CONNECT, EMBEDDING_DROPOUT
 
 from ._declared import overridable, run
@@ -20,6 +21,7 @@ def drop_connect(
     *,
     generator: AnyGenerator = None,
     seed: Seed = None,
+    window: WindowLike | None = None,
 ) -> Tensor:
     """Drop single weights of a layer, the same ones for all samples: DropConnect.
 
@@ -30,7 +32,7 @@ def drop_connect(
     ----------
     weight : Tensor
         Of any shape. Dtypes as for `dropout`; only tensors in the CPU's memory.
-    p, training, generator, seed
+    p, training, generator, seed, window
         As for `dropout`.
 
     Returns
@@ -44,6 +46,8 @@ def drop_connect(
         As for `dropout`.
     TypeError
         A tensor that is not computed here, or an argument of the wrong type.
+    NotImplementedError
+        `window`, or a `DTensor`, as for `dropout`.
 
     Notes
     -----
@@ -58,7 +62,7 @@ def drop_connect(
     tensor([[0., 0., 2., 0.],
             [0., 2., 0., 0.]])
     """
-    return run(DROP_CONNECT, weight, p, training, False, generator, seed)
+    return run(DROP_CONNECT, weight, p, training, False, generator, seed, window=window)
 
 
 @overridable
@@ -70,6 +74,7 @@ def attention_dropout(
     *,
     generator: AnyGenerator = None,
     seed: Seed = None,
+    window: WindowLike | None = None,
 ) -> Tensor:
     """Drop attention's weights, after the softmax and before they meet the values.
 
@@ -81,7 +86,7 @@ def attention_dropout(
     weights : Tensor
         Of any shape, such as (samples, heads, queries, keys). Dtypes as for `dropout`; only tensors
         in the CPU's memory.
-    p, training, inplace, generator, seed
+    p, training, inplace, generator, seed, window
         As for `dropout`.
 
     Returns
@@ -95,6 +100,8 @@ def attention_dropout(
         As for `dropout`.
     TypeError
         A tensor that is not computed here, or an argument of the wrong type.
+    NotImplementedError
+        `window`, or a `DTensor`, as for `dropout`.
 
     Notes
     -----
@@ -109,7 +116,7 @@ def attention_dropout(
     tensor([[0.0000, 0.0000, 0.5000, 0.0000],
             [0.0000, 0.5000, 0.0000, 0.0000]])
     """
-    return run(ATTENTION_DROPOUT, weights, p, training, inplace, generator, seed)
+    return run(ATTENTION_DROPOUT, weights, p, training, inplace, generator, seed, window=window)
 
 
 @overridable
@@ -120,6 +127,7 @@ def embedding_dropout(
     *,
     generator: AnyGenerator = None,
     seed: Seed = None,
+    window: WindowLike | None = None,
 ) -> Tensor:
     """Drop whole rows of a table of embeddings: words, everywhere in the batch.
 
@@ -127,7 +135,7 @@ def embedding_dropout(
     ----------
     table : Tensor
         Of shape (words, features). Dtypes as for `dropout`; only tensors in the CPU's memory.
-    p, training, generator, seed
+    p, training, generator, seed, window
         As for `dropout`; the mask takes one position for each row.
 
     Returns
@@ -141,6 +149,8 @@ def embedding_dropout(
         `table` has not 2 axes; otherwise as for `dropout`.
     TypeError
         A tensor that is not computed here, or an argument of the wrong type.
+    NotImplementedError
+        `window`, or a `DTensor`, as for `dropout`.
 
     Notes
     -----
@@ -157,4 +167,4 @@ def embedding_dropout(
             [2., 2., 2.],
             [0., 0., 0.]])
     """
-    return run(EMBEDDING_DROPOUT, table, p, training, False, generator, seed)
+    return run(EMBEDDING_DROPOUT, table, p, training, False, generator, seed, window=window)
