@@ -8,6 +8,7 @@ from fastdrop import _arrays
 from fastdrop._arrays import Array
 from fastdrop._bias import Activation, as_bias, check_activation
 from fastdrop._rng import RNGLike
+from fastdrop._window import WindowLike
 from fastdrop.functions.activations import bias_act_dropout_backward
 from fastdrop.variants import BIAS_ACT_DROPOUT
 
@@ -67,13 +68,22 @@ class BiasActDropout(VariantLayer):
     def __init__(self, act: Activation = "none", p: float = 0.5, *, rng: RNGLike = None) -> None:
         self._configure(rng, p=p, act=act)
 
-    def forward(self, x: npt.ArrayLike, bias: npt.ArrayLike | None = None) -> Array:
+    def forward(
+        self,
+        x: npt.ArrayLike,
+        bias: npt.ArrayLike | None = None,
+        *,
+        window: WindowLike | None = None,
+    ) -> Array:
         """Add the bias, apply the activation, and drop in training.
 
         Parameters
         ----------
         x, bias : array_like
-            As for `fastdrop.bias_act_dropout`.
+            As for `fastdrop.bias_act_dropout`; of a part of an array the part's features.
+        window : pair of tuple of int, optional
+            As for the function: what is given is a part of a larger array. `backward` then
+            computes the gradient of that part.
 
         Returns
         -------
@@ -87,7 +97,7 @@ class BiasActDropout(VariantLayer):
         """
         array = _arrays.as_operand(x)
         values = None if bias is None else as_bias(bias, array)
-        return self._compute((self._variant, ()), array, act=(self.act, values))
+        return self._compute((self._variant, ()), array, act=(self.act, values), window=window)
 
     def backward(self, dy: npt.ArrayLike) -> tuple[Array, Array | None]:
         """The gradients with respect to `x` and `bias` of the last `forward`.
@@ -113,6 +123,7 @@ class BiasActDropout(VariantLayer):
         """
         array, last = self._answered(dy)
         x, (act, bias) = last.needed
+        training = last.key is not None
         return bias_act_dropout_backward(
-            array, x, bias, act, last.p, last.key is not None, rng=last.key
+            array, x, bias, act, last.p, training, rng=last.key, window=last.window
         )

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from fastdrop import _arrays
 from fastdrop._arrays import Array
 from fastdrop._rng import Generator, Key, RNGLike, as_generator
+from fastdrop._window import Window
 from fastdrop.stream import VERSION
 
 
@@ -26,6 +27,8 @@ class Draw(NamedTuple):
     key: Key | None
     needed: tuple[Any, ...]
     """What else `backward` needs: the variant, or the caller's arrays where it reads them again."""
+    window: Window | None = None
+    """Where the output lies in a larger array."""
 
 
 @dataclass(slots=True)
@@ -152,9 +155,9 @@ class Layer(ABC):
         """Switch to evaluation and return the layer."""
         return self.train(False)
 
-    def __call__(self, *inputs: Any) -> Array:
+    def __call__(self, *inputs: Any, **keywords: Any) -> Array:
         """The same as `forward`."""
-        return self.forward(*inputs)
+        return self.forward(*inputs, **keywords)
 
     @abstractmethod
     def _settings(self) -> dict[str, Any]:

@@ -5,10 +5,10 @@ from fastdrop.decisions import check_block_size
 from fastdrop.variants import DROP_BLOCK1D, DROP_BLOCK2D, DROP_BLOCK3D
 
 from .configured import Option
-from .declared import MaskedLayer
+from .declared import WholeLayer
 
 
-class _DropBlock(MaskedLayer):
+class _DropBlock(WholeLayer):
     """DropBlock, with however many spatial axes."""
 
     block_size = Option(check_block_size, "Length of a block along each axis.", 7)

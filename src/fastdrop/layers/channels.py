@@ -7,6 +7,7 @@ import numpy.typing as npt
 from fastdrop import _arrays
 from fastdrop._arrays import Array
 from fastdrop._rng import RNGLike
+from fastdrop._window import WindowLike, check_window
 from fastdrop.decisions import DataFormat, PathMode, check_data_format, check_path_mode
 from fastdrop.variants import (
     DROP_PATH,
@@ -209,13 +210,15 @@ class VariationalDropout(MaskedLayer):
     def __init__(self, p: float = 0.5, *, time_axis: int = 1, rng: RNGLike = None) -> None:
         self._configure(rng, p=p, time_axis=time_axis)
 
-    def step(self, x: npt.ArrayLike) -> Array:
+    def step(self, x: npt.ArrayLike, *, window: WindowLike | None = None) -> Array:
         """Drop in one time step, with the mask that is held, or a new one after `reset`.
 
         Parameters
         ----------
         x : array_like
             One time step, such as (samples, features): a sequence without its time axis.
+        window : pair of tuple of int, optional
+            As for `forward`, of a time step: the same one until `reset`.
 
         Returns
         -------
@@ -227,7 +230,7 @@ class VariationalDropout(MaskedLayer):
         TypeError
             A dtype that `fastdrop.dropout` does not take.
         ValueError
-            `x` has another shape than the mask that is held.
+            `x` has another shape, or `window` is another, than that of the mask that is held.
         """
         array = _arrays.as_operand(x)
         memory, training = self._memory, self.training
@@ -237,8 +240,14 @@ class VariationalDropout(MaskedLayer):
                 f"x has to have the shape {held.shape} of the mask that is held until reset(), "
                 f"but got {array.shape}"
             )
+        part = None if window is None else check_window(window, array.shape)
+        if held is not None and part != held.window:
+            raise ValueError(
+                f"window has to be that of the mask that is held until reset(), "
+                f"{held.window and tuple(held.window)}, but got {window!r}"
+            )
         # A time step has no time axis: each of its elements has a decision.
-        y = self._compute((DROPOUT, (None,)), _arrays.itself(x, array), held=held)
+        y = self._compute((DROPOUT, (None,)), _arrays.itself(x, array), held=held, window=window)
         if training:
             memory.held = memory.last
         return y

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from fastdrop import _arrays
 from fastdrop._arrays import Array
 from fastdrop._rng import RNGLike
+from fastdrop._window import WindowLike, check_window
 from fastdrop.pipeline import run
 from fastdrop.variants import BY_FUNCTION, Variant
 
@@ -41,6 +42,7 @@ class VariantLayer(ConfiguredLayer):
         *inputs: npt.ArrayLike,
         act: tuple[object, Array | None] | None = None,
         held: Draw | None = None,
+        window: WindowLike | None = None,
     ) -> Array:
         """The output for `inputs` under a new mask, or under the one of `held`."""
         variant, option = declared
@@ -49,7 +51,9 @@ class VariantLayer(ConfiguredLayer):
         operands: tuple[Array, ...] = (_arrays.itself(inputs[0], x),)
         if len(names) == 2:
             operands += (_arrays.as_operand_like(inputs[1], x, names[1], names[0]),)
-        shape = None if variant.decisions is None else variant.decisions(x, *option)
+        part = None if window is None else check_window(window, x.shape, names[0])
+        whole = x if part is None else part.whole
+        shape = None if variant.decisions is None else variant.decisions(whole, *option)
         training, out, draw = self.training, None, held
         if training and x.size:
             # Allocate first: a MemoryError must not advance the generator.
@@ -57,11 +61,13 @@ class VariantLayer(ConfiguredLayer):
         if draw is None:
             key = None
             if training:
-                decisions = x.size if shape is None or not x.size else math.prod(shape)
+                decisions = whole.size if shape is None or not whole.size else math.prod(shape)
                 key = self.generator.reserve(variant.positions * decisions)
             needed = declared if act is None else (x, act)
-            draw = Draw(x.shape, self._values[self._strength], key, needed)
-        y: Array = run(variant, operands, draw.p, training, draw.key, out, *option, act=act)
+            draw = Draw(x.shape, self._values[self._strength], key, needed, part)
+        y: Array = run(
+            variant, operands, draw.p, training, draw.key, out, *option, act=act, window=draw.window
+        )
         self._memory.last = draw
         return y
 
@@ -73,11 +79,12 @@ class VariantLayer(ConfiguredLayer):
             return array
         if variant.gradient != "same":
             variant = BY_FUNCTION[variant.gradient]
-        return run(variant, (array,), last.p, last.key is not None, last.key, None, *option)
+        training = last.key is not None
+        return run(variant, (array,), last.p, training, last.key, None, *option, window=last.window)
 
 
-class MaskedLayer(VariantLayer):
-    """A layer of one input that is multiplied, or mapped, element by element."""
+class WholeLayer(VariantLayer):
+    """A layer of one input, which has to be the whole of it."""
 
     p = PROBABILITY
 
@@ -131,3 +138,32 @@ class MaskedLayer(VariantLayer):
         """
         gradient: Array = self._gradient(dy)
         return gradient
+
+
+class MaskedLayer(WholeLayer):
+    """A layer of one input that is multiplied, or mapped, element by element."""
+
+    def forward(self, x: npt.ArrayLike, *, window: WindowLike | None = None) -> Array:
+        """Drop in training, and evaluate otherwise.
+
+        Parameters
+        ----------
+        x : array_like
+            As for the function that the layer is named after.
+        window : pair of tuple of int, optional
+            As for the function: what is given is a part of a larger array. `backward` then
+            computes the gradient of that part.
+
+        Returns
+        -------
+        ndarray
+            Of x's shape and dtype; inverted evaluation returns `x` itself.
+
+        Raises
+        ------
+        TypeError
+            A dtype that `fastdrop.dropout` does not take.
+        ValueError
+            A shape that the layer does not take; `window` as for `fastdrop.dropout`.
+        """
+        return self._compute(self._declared, x, window=window)

@@ -8,6 +8,7 @@ from fastdrop import _arrays
 from fastdrop._arrays import Array
 from fastdrop._rates import check_deviation, check_noise_p
 from fastdrop._rng import RNGLike
+from fastdrop._window import WindowLike
 from fastdrop.variants import GAUSSIAN_DROPOUT, GAUSSIAN_NOISE
 
 from .configured import PROBABILITY, Assignable
@@ -95,13 +96,16 @@ class GaussianNoise(VariantLayer):
     def __init__(self, std: float, *, rng: RNGLike = None) -> None:
         self._configure(rng, std=std)
 
-    def forward(self, x: npt.ArrayLike) -> Array:
+    def forward(self, x: npt.ArrayLike, *, window: WindowLike | None = None) -> Array:
         """Add noise in training, and nothing otherwise.
 
         Parameters
         ----------
         x : array_like
             As for `fastdrop.gaussian_noise`.
+        window : pair of tuple of int, optional
+            As for the function: what is given is a part of a larger array. `backward` then
+            computes the gradient of that part.
 
         Returns
         -------
@@ -113,11 +117,12 @@ class GaussianNoise(VariantLayer):
         TypeError
             A dtype that `fastdrop.dropout` does not take.
         ValueError
-            `std` is not finite in float32, and x's dtype is not float64.
+            `std` is not finite in float32, and x's dtype is not float64; `window` as for
+            `fastdrop.dropout`.
         """
         array = _arrays.as_operand(x)
         check_deviation(self.std, "std", _arrays.kind_of(array.dtype))
-        return self._compute(self._declared, _arrays.itself(x, array))
+        return self._compute(self._declared, _arrays.itself(x, array), window=window)
 
     def backward(self, dy: npt.ArrayLike) -> Array:
         """The gradient with respect to the input of the last `forward`.

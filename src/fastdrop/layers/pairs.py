@@ -6,6 +6,7 @@ import numpy.typing as npt
 
 from fastdrop._arrays import Array
 from fastdrop._rng import RNGLike
+from fastdrop._window import WindowLike
 from fastdrop.variants import DROPOUT_ADD, ZONEOUT
 
 from .configured import PROBABILITY
@@ -57,13 +58,18 @@ class DropoutAdd(_PairLayer):
 
     _variant = DROPOUT_ADD
 
-    def forward(self, x: npt.ArrayLike, residual: npt.ArrayLike) -> Array:
+    def forward(
+        self, x: npt.ArrayLike, residual: npt.ArrayLike, *, window: WindowLike | None = None
+    ) -> Array:
         """Drop in `x` in training, and add it to `residual`.
 
         Parameters
         ----------
         x, residual : array_like
             As for `fastdrop.dropout_add`.
+        window : pair of tuple of int, optional
+            As for the function: what is given is a part of a larger array. `backward` then
+            computes the gradient of that part.
 
         Returns
         -------
@@ -75,7 +81,7 @@ class DropoutAdd(_PairLayer):
         TypeError, ValueError
             As for `fastdrop.dropout_add`.
         """
-        return self._compute(self._declared, x, residual)
+        return self._compute(self._declared, x, residual, window=window)
 
     def backward(self, dy: npt.ArrayLike) -> tuple[Array, Array]:
         """The gradients with respect to `x` and `residual` of the last `forward`.
@@ -140,13 +146,18 @@ class Zoneout(_PairLayer):
 
     _variant = ZONEOUT
 
-    def forward(self, h_new: npt.ArrayLike, h_old: npt.ArrayLike) -> Array:
+    def forward(
+        self, h_new: npt.ArrayLike, h_old: npt.ArrayLike, *, window: WindowLike | None = None
+    ) -> Array:
         """Choose between the two in training, and mix them otherwise.
 
         Parameters
         ----------
         h_new, h_old : array_like
             As for `fastdrop.zoneout`.
+        window : pair of tuple of int, optional
+            As for the function: what is given is a part of a larger array. `backward` then
+            computes the gradient of that part.
 
         Returns
         -------
@@ -158,7 +169,7 @@ class Zoneout(_PairLayer):
         TypeError, ValueError
             As for `fastdrop.zoneout`.
         """
-        return self._compute(self._declared, h_new, h_old)
+        return self._compute(self._declared, h_new, h_old, window=window)
 
     def backward(self, dy: npt.ArrayLike) -> tuple[Array, Array]:
         """The gradients with respect to `h_new` and `h_old` of the last `forward`.

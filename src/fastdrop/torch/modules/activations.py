@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from fastdrop._bias import Activation, check_activation
+from fastdrop._window import WindowLike
 from fastdrop.torch import activations
 from fastdrop.torch._seeding import AnyGenerator, Seed
 
@@ -64,8 +65,13 @@ class BiasActDropout(Drops):
         self._start(p, generator, seed)
         self.act: Activation = act
 
-    def forward(self, input: Tensor, bias: Tensor | None = None) -> Tensor:
-        """The activation of the sum, in training with dropout."""
+    def forward(
+        self, input: Tensor, bias: Tensor | None = None, *, window: WindowLike | None = None
+    ) -> Tensor:
+        """The activation of the sum, in training with dropout.
+
+        With a `window`, `input` is a part of a larger tensor, as for the function.
+        """
         return activations.bias_act_dropout(
-            input, bias, self.act, self.p, self.training, generator=self._source
+            input, bias, self.act, self.p, self.training, generator=self._source, window=window
         )

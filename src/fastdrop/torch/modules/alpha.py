@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from fastdrop._window import WindowLike
 from fastdrop.torch import alpha
 
 from .base import Simple, forward_of
 
 
 class _Alpha(Simple):
-    def forward(self, input: Tensor) -> Tensor:
-        """Drop in training; in evaluation return the input itself."""
+    def forward(self, input: Tensor, *, window: WindowLike | None = None) -> Tensor:
+        """Drop in training; in evaluation return the input itself.
+
+        With a `window`, `input` is a part of a larger tensor, as for the function.
+        """
         # As in PyTorch, `inplace` is shown and not followed.
-        return type(self)._function(input, self.p, self.training, generator=self._source)
+        return type(self)._function(
+            input, self.p, self.training, generator=self._source, window=window
+        )
 
     forward.__wrapped__ = Simple._scripted  # type: ignore[attr-defined]
 

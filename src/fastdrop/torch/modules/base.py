@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Final, Self
 
 from torch import Tensor, nn
 
+from fastdrop._window import WindowLike
 from fastdrop.torch._arguments import refuse
 from fastdrop.torch._private import DropoutNd
 from fastdrop.torch._seeding import AnyGenerator, Seed, Source, source_of
@@ -133,10 +134,13 @@ class Simple(Drops, DropoutNd):
         else:  # noqa: RET505 - what follows a branch is compiled too
             return self._pytorchs(input)  # type: ignore[no-any-return]
 
-    def forward(self, input: Tensor) -> Tensor:
-        """Drop in training; in evaluation return the input itself."""
+    def forward(self, input: Tensor, *, window: WindowLike | None = None) -> Tensor:
+        """Drop in training; in evaluation return the input itself.
+
+        With a `window`, `input` is a part of a larger tensor, as for the function.
+        """
         return type(self)._function(
-            input, self.p, self.training, self.inplace, generator=self._source
+            input, self.p, self.training, self.inplace, generator=self._source, window=window
         )
 
     # TorchScript compiles the source of what is wrapped.

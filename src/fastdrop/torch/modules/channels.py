@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from fastdrop import _arrays
+from fastdrop._window import WindowLike
 from fastdrop.decisions import PathMode, check_path_mode
 from fastdrop.torch import channels
 from fastdrop.torch._seeding import AnyGenerator, Seed
@@ -64,10 +65,19 @@ class StochasticDepth(Drops):
         self._start(p, generator, seed)
         self.mode, self.inplace = mode, inplace
 
-    def forward(self, input: Tensor) -> Tensor:
-        """Drop in training; in evaluation return the input itself."""
+    def forward(self, input: Tensor, *, window: WindowLike | None = None) -> Tensor:
+        """Drop in training; in evaluation return the input itself.
+
+        With a `window`, `input` is a part of a larger tensor, as for the function.
+        """
         return channels.drop_path(
-            input, self.p, self.training, self.inplace, mode=self.mode, generator=self._source
+            input,
+            self.p,
+            self.training,
+            self.inplace,
+            mode=self.mode,
+            generator=self._source,
+            window=window,
         )
 
 
@@ -119,8 +129,11 @@ class VariationalDropout(Drops):
         self._start(p, generator, seed)
         self.time_axis, self.inplace = time_axis, inplace
 
-    def forward(self, input: Tensor) -> Tensor:
-        """Drop in training; in evaluation return the input itself."""
+    def forward(self, input: Tensor, *, window: WindowLike | None = None) -> Tensor:
+        """Drop in training; in evaluation return the input itself.
+
+        With a `window`, `input` is a part of a larger tensor, as for the function.
+        """
         return channels.variational_dropout(
             input,
             self.p,
@@ -128,6 +141,7 @@ class VariationalDropout(Drops):
             self.inplace,
             time_axis=self.time_axis,
             generator=self._source,
+            window=window,
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from fastdrop._rates import check_deviation, check_noise_p
+from fastdrop._window import WindowLike
 from fastdrop.torch import noise
 from fastdrop.torch._seeding import AnyGenerator, Seed
 
@@ -107,8 +108,11 @@ class GaussianNoise(Drops):
         self._start(None, generator, seed)
         self.std, self.inplace = std, inplace
 
-    def forward(self, input: Tensor) -> Tensor:
-        """Add noise in training; in evaluation return the input itself."""
+    def forward(self, input: Tensor, *, window: WindowLike | None = None) -> Tensor:
+        """Add noise in training; in evaluation return the input itself.
+
+        With a `window`, `input` is a part of a larger tensor, as for the function.
+        """
         return noise.gaussian_noise(
-            input, self.std, self.training, self.inplace, generator=self._source
+            input, self.std, self.training, self.inplace, generator=self._source, window=window
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from fastdrop._window import WindowLike
 from fastdrop.torch import pairs
 from fastdrop.torch._seeding import AnyGenerator, Seed
 
@@ -50,9 +51,16 @@ class DropoutAdd(Drops):
         """Make the module; see the class."""
         self._start(p, generator, seed)
 
-    def forward(self, input: Tensor, residual: Tensor) -> Tensor:
-        """The sum, in training with dropout of `input`."""
-        return pairs.dropout_add(input, residual, self.p, self.training, generator=self._source)
+    def forward(
+        self, input: Tensor, residual: Tensor, *, window: WindowLike | None = None
+    ) -> Tensor:
+        """The sum, in training with dropout of `input`.
+
+        With a `window` both are parts of larger tensors, as for the function.
+        """
+        return pairs.dropout_add(
+            input, residual, self.p, self.training, generator=self._source, window=window
+        )
 
 
 class Zoneout(Drops):
@@ -91,6 +99,11 @@ class Zoneout(Drops):
         """Make the module; see the class."""
         self._start(p, generator, seed)
 
-    def forward(self, h_new: Tensor, h_old: Tensor) -> Tensor:
-        """The next state; in evaluation its mean."""
-        return pairs.zoneout(h_new, h_old, self.p, self.training, generator=self._source)
+    def forward(self, h_new: Tensor, h_old: Tensor, *, window: WindowLike | None = None) -> Tensor:
+        """The next state; in evaluation its mean.
+
+        With a `window` the states are parts of larger ones, as for the function.
+        """
+        return pairs.zoneout(
+            h_new, h_old, self.p, self.training, generator=self._source, window=window
+        )

@@ -7,6 +7,7 @@ from typing import Any, Final
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
+from fastdrop._window import WindowLike
 from fastdrop.torch import weights
 from fastdrop.torch._seeding import AnyGenerator, Seed
 
@@ -80,9 +81,14 @@ class DropConnect(Drops):
         """Make the module; see the class."""
         self._start(p, generator, seed)
 
-    def forward(self, weight: Tensor) -> Tensor:
-        """The weights to compute with; in evaluation `weight` itself."""
-        return weights.drop_connect(weight, self.p, self.training, generator=self._source)
+    def forward(self, weight: Tensor, *, window: WindowLike | None = None) -> Tensor:
+        """The weights to compute with; in evaluation `weight` itself.
+
+        With a `window` they are a part of a larger tensor, as for the function.
+        """
+        return weights.drop_connect(
+            weight, self.p, self.training, generator=self._source, window=window
+        )
 
 
 class EmbeddingDropout(Drops, nn.Embedding):
