@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -162,14 +162,26 @@ def refused(mesh: Any) -> None:
     local = torch.ones(2, 3)
     x = DTensor.from_local(local, mesh, [_StridedShard(0, split_factor=2)], run_check=False)
     images = distribute_tensor(values(4, 3, 9, 9), mesh, [Shard(0)])
+    partial = DTensor.from_local(local, mesh, [Partial()])
     for call, words in (
         (lambda: ft.dropout(x), "redistribute it first"),
         (lambda: ft.drop_block2d(images, 0.3, 3), "drop_block2d has to have whole tensors"),
         (lambda: ft.dropout(images, window=((4, 3, 9, 9), (0,) * 4)), "window has to be left out"),
+        (lambda: ft.dropout2d(images, window=((4, 3, 9, 9), (0,) * 4)), "window has to be left"),
+        (lambda: ft.drop_path(images, window=((4, 3, 9, 9), (0,) * 4)), "window has to be left"),
+        (lambda: ft.dropout_add(partial, partial), "not linear"),
+        (lambda: ft.dropout_add(images, local), "has to be a DTensor"),
+        (lambda: ft.zoneout(local, images), "no DTensor where it is none"),
+        (lambda: ft.softmax_dropout(images), "in the CPU's memory"),
+        (
+            lambda: ft.scaled_dot_product_attention(images, images, images, dropout_p=0.1),
+            "attention",
+        ),
+        (lambda: ft.softmax_dropout(images, training=False), "in the CPU's memory"),
     ):
         try:
             call()
-        except NotImplementedError as error:
+        except (NotImplementedError, TypeError) as error:
             assert words in str(error), error  # noqa: PT017 - this is no test
         else:
             raise AssertionError(words)
@@ -301,10 +313,10 @@ def grid(mesh: Any) -> None:
         compare(keyed, values(*SHAPE), mesh, placements, placements)
 
 
-CHECKS = (tensors, shapes, generators, sums, refused, plans, data, enabled, recomputed)
+CHECKS = (tensors, shapes, generators, sums, refused, plans, data, enabled, recomputed, grid)
 
 
-def main() -> None:
+def main(checks: Sequence[Callable[[Any], None]]) -> None:
     check, rank, processes, file = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
@@ -313,12 +325,12 @@ def main() -> None:
     )
     shape = (2, processes // 2) if check == "grid" else (processes,)
     mesh = device_mesh.init_device_mesh("cpu", shape)
-    for function in CHECKS if check == "all" else [globals()[check]]:
-        function(mesh)
-        torch.distributed.barrier()
+    (function,) = [function for function in checks if function.__name__ == check]
+    function(mesh)
+    torch.distributed.barrier()
     torch.distributed.destroy_process_group()
     print("the same")
 
 
 if __name__ == "__main__":
-    main()
+    main(CHECKS)

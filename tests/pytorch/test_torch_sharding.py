@@ -105,6 +105,7 @@ def test_errors() -> None:
 CHECKS = {
     "tensors": 2, "shapes": 2, "generators": 2, "sums": 2, "refused": 2, "plans": 2, "data": 2,
     "enabled": 2, "recomputed": 2, "grid": 4, "shapes-of-three": 3,
+    "family.tables": 2, "family.pairs": 2, "family.modules": 2,
 }  # fmt: skip
 
 
@@ -114,7 +115,9 @@ def test_processes(check: str, tmp_path: Path) -> None:
     """The processes have nothing but their parts, and get what one device gets."""
     if not torch.distributed.is_available() or not torch.distributed.is_gloo_available():
         pytest.skip("this PyTorch has no gloo")
-    program, meeting = Path(__file__).with_name("sharding.py"), tmp_path / "meeting"
+    family, dot, name = check.rpartition(".")
+    program = Path(__file__).with_name(f"sharding_{family}.py" if dot else "sharding.py")
+    meeting = tmp_path / "meeting"
     package = Path(fastdrop.__file__).parents[1]
     environment = {
         **os.environ,
@@ -124,7 +127,7 @@ def test_processes(check: str, tmp_path: Path) -> None:
     n = CHECKS[check]
     processes = [
         subprocess.Popen(
-            [sys.executable, program, check.partition("-")[0], str(rank), str(n), str(meeting)],
+            [sys.executable, program, name.partition("-")[0], str(rank), str(n), str(meeting)],
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

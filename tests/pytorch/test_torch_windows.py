@@ -259,3 +259,62 @@ def test_every_function_takes_a_window_or_is_known_not_to() -> None:
     taking = {n for n in drawing if "window" in inspect.signature(functions[n]).parameters}
     assert taking == {case.function for case in CASES}
     assert drawing - taking == WITHOUT, drawing - taking
+
+
+MODULES: dict[str, tuple[dict[str, Any], int, int]] = {
+    "Dropout": ({}, 1, 3),
+    "Dropout1d": ({}, 1, 3),
+    "Dropout2d": ({}, 1, 4),
+    "Dropout3d": ({}, 1, 5),
+    "AlphaDropout": ({}, 1, 3),
+    "FeatureAlphaDropout": ({}, 1, 3),
+    "GaussianDropout": ({}, 1, 3),
+    "GaussianNoise": ({"std": 0.5}, 1, 3),
+    "StochasticDepth": ({}, 1, 3),
+    "VariationalDropout": ({}, 1, 3),
+    "DropConnect": ({}, 1, 2),
+    "AttentionDropout": ({}, 1, 4),
+    "DropoutAdd": ({}, 2, 3),
+    "Zoneout": ({}, 2, 3),
+    "BiasActDropout": ({"act": "relu"}, 1, 3),
+}
+"""Their arguments, how many tensors they take, and of how many axes."""
+
+MODULES_WITHOUT = {
+    "DropBlock1d", "DropBlock2d", "DropBlock3d", "SoftmaxDropout", "DropConnectLinear",
+    "MultiheadAttention", "EmbeddingDropout",
+}  # fmt: skip
+"""As for the functions; `EmbeddingDropout` is given words, and not the table that it cuts."""
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_modules(name: str) -> None:
+    arguments, n, axes = MODULES[name]
+    one, other = (getattr(ft, name)(**arguments, seed=KEY) for _ in range(2))
+    case = Case(name, n, axes)
+    shape, every = WHOLES[axes]
+    whole = case.tensors(shape)
+    parts, cut, window = parts_of(case, whole, every[0])
+    for _ in range(2):  # their generators keep step
+        y, z = one(*whole), other(*parts, window=window)
+        assert torch.equal(z, y[cut])
+        upper = torch.randn(shape)
+        wanted = torch.autograd.grad(y, whole, upper)
+        got = torch.autograd.grad(z, parts, upper[cut])
+        assert all(torch.equal(g, want[cut]) for g, want in zip(got, wanted, strict=True))
+    assert torch.equal(other(*whole), one(*whole))
+    one.eval(), other.eval()
+    assert torch.equal(other(*parts, window=window), one(*whole)[cut])
+
+
+def test_every_module_takes_a_window_or_is_known_not_to() -> None:
+    classes = {name: getattr(ft, name) for name in ft.__all__ if inspect.isclass(getattr(ft, name))}
+    drawing = {n: c for n, c in classes.items() if issubclass(c, torch.nn.Module)}
+    taking = {n for n, c in drawing.items() if "window" in parameters(c.forward)}
+    assert taking == set(MODULES)
+    assert set(drawing) - taking == MODULES_WITHOUT, set(drawing) - taking
+
+
+def parameters(forward: Any) -> Any:
+    # What TorchScript compiles stands behind it.
+    return inspect.signature(forward, follow_wrapped=False).parameters

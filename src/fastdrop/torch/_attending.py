@@ -20,7 +20,7 @@ from fastdrop._rates import check_factor
 
 from ._attention import attended, attention_op, composed
 from ._autograd import is_ordinary, keepable, outside
-from ._bridge import PLAIN, check_stored, readable, taken
+from ._bridge import PLAIN, check_stored, is_distributed, readable, taken
 from ._call import word_for
 from ._ops import key_tensor
 from ._private import (
@@ -92,6 +92,12 @@ def _computed_or_not(call: Call, generator: AnyGenerator, seed: Seed) -> Tensor:
     y = computed(call, generator, seed)
     if y is not None:
         return y
+    if call.p != 0.0 and any(is_distributed(x) for x in call.tensors if x is not None):
+        raise NotImplementedError(
+            "attention with dropout has to have whole tensors, but got a DTensor: PyTorch would "
+            "drop the same weights in each shard. Give the shards by to_local(), each with a seed "
+            "of its own, or redistribute them first"
+        )
     _check_not_given(generator, seed)
     return by_pytorch(call)
 
