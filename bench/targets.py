@@ -48,6 +48,9 @@ GOALS: dict[str, tuple[float | None, float | None]] = {
     "max_norm_ in place, (1024, 1024), rows": (0.67, 0.67),
     "max_norm_ in place, (1024, 1024), columns": (None, None),
     "max_norm_ in place, (1024, 1024), rows within the limit": (None, None),
+    "a window along the first axis, 16 M, relative to the plain call": (0.95, 0.95),
+    "a window of 1024 of 2048 columns, 16 M, Gel/s": (1.5, None),
+    "a window of 1024 of 16384 columns, 16 M, relative to its share of blocks": (1.0, 1.0),
     "Numba, 1 M, Gel/s": (3.0, None),
     "NumPy reference, 1 M, Gel/s": (0.05, 0.05),
     "memory of a call in place, 64 M, beyond the array, MB": (1.0, 1.0),
@@ -263,6 +266,37 @@ def fallbacks(seconds: float) -> Iterator[Figure]:
         yield Figure(what, n / ours / 1e9, f"np.multiply {gel(n, bound)}")
 
 
+def windows(one: Implementation, seconds: float) -> Iterator[Figure]:
+    """Parts of larger arrays in place, the second half of an axis or its last columns."""
+    n = ALL_SIZES["16 M"]
+    cases = {
+        "a window along the first axis, 16 M, relative to the plain call": (4096, 4096, 2),
+        "a window of 1024 of 2048 columns, 16 M, Gel/s": (n // 1024, 1024, 2048),
+        "a window of 1024 of 16384 columns, 16 M, relative to its share of blocks": (
+            n // 1024, 1024, 16384
+        ),
+    }  # fmt: skip
+    for what, (rows, columns, of) in cases.items():
+        whole, start = (rows, of), (0, of - columns)
+        if "first" in what:
+            whole, start = (rows * of, columns), (rows, 0)
+        names = names_for(1, FLOAT32)
+        names |= {"x": np.ones((rows, columns), np.float32), "window": (whole, start)}
+        statement = "fastdrop.dropout(x, p, rng=rng, out=x, window=window)"
+        timed = [
+            Row("plain", Timer(IN_PLACE, globals=names), one),
+            Row("window", Timer(statement, globals=names), one),
+        ]
+        plain, ours = medians(timed, seconds)
+        made_of = f"{gel(n, ours)} of the plain call's {gel(n, plain)} Gel/s"
+        if what.endswith("Gel/s"):
+            yield Figure(what, n / ours / 1e9, made_of)
+        else:
+            # A row of the window lies in one block of 4096 positions, and uses a quarter of it.
+            share = columns / 4096 if what.endswith("blocks") else 1.0
+            yield Figure(what, plain / ours / share, made_of)
+
+
 PEAK = """
 import re, sys
 from pathlib import Path
@@ -314,6 +348,7 @@ def figures(one: Implementation, seconds: float) -> Iterator[Figure]:
     yield from product(one, seconds)
     yield from noise(one, seconds)
     yield from norms(one, seconds)
+    yield from windows(one, seconds)
     yield from fallbacks(seconds)
     yield from memory(one)
 

@@ -101,7 +101,8 @@ def scaled_dot_product_attention(
     RuntimeError
         Whatever PyTorch does not accept: shapes or dtypes that do not fit.
     NotImplementedError
-        `generator` or `seed` for tensors that are left to PyTorch.
+        `generator` or `seed` for tensors that are left to PyTorch; dropout of a `DTensor`, for which
+        PyTorch would drop the same weights in each shard.
 
     Notes
     -----
@@ -115,6 +116,8 @@ def scaled_dot_product_attention(
     All weights are held at once, as by PyTorch, for second derivatives, within the transforms of
     `torch.func`, for tangents (forward-mode AD), where `attn_mask` has a gradient, and where
     value's leading axes are more than those of query, key and mask together.
+
+    There is no `window`: a softmax needs all keys that a query sees.
 
     Examples
     --------

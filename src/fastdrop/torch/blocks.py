@@ -49,6 +49,8 @@ def drop_block1d(
     -----
     Source: Ghiasi, Lin and Le, "DropBlock", NeurIPS 2018, section 3, on sequences.
 
+    There is no `window`: the scale is made of all elements that the blocks of the whole leave.
+
     Examples
     --------
     >>> import torch
@@ -108,6 +110,8 @@ def drop_block2d(
     Source: Ghiasi, Lin and Le, "DropBlock: A Regularization Method for Convolutional Networks",
     NeurIPS 2018, section 3. See `fastdrop.drop_block2d`, whose bits these are for one seed.
 
+    There is no `window`: the scale is made of all elements that the blocks of the whole leave.
+
     Examples
     --------
     >>> import torch
@@ -155,6 +159,8 @@ def drop_block3d(
     Notes
     -----
     Source: Ghiasi, Lin and Le, "DropBlock", NeurIPS 2018, section 3, on volumes.
+
+    There is no `window`: the scale is made of all elements that the blocks of the whole leave.
 
     Examples
     --------

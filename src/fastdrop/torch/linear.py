@@ -78,6 +78,8 @@ def dropconnect_linear(
     Gradients of every order go by the same products. Tangents and the transforms of `torch.func` go
     by PyTorch's operators, with the same decisions and all weights of all samples in memory.
 
+    There is no `window`: a product needs whole rows of weights.
+
     Examples
     --------
     >>> import torch

@@ -81,6 +81,8 @@ def softmax_dropout(
     Gradients of higher order, tangents, the transforms of `torch.func`, and a gradient with respect
     to the mask go by PyTorch's operators, in several passes, with the same decisions.
 
+    There is no `window`: a softmax needs whole rows of scores.
+
     Examples
     --------
     >>> import torch
