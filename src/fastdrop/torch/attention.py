@@ -101,7 +101,7 @@ def scaled_dot_product_attention(
     RuntimeError
         Whatever PyTorch does not accept: shapes or dtypes that do not fit.
     NotImplementedError
-        `generator` or `seed` for tensors that are left to PyTorch; dropout of a `DTensor`, for which
+        `generator` or `seed` for tensors that are left to PyTorch; dropout of a `DTensor`, of which
         PyTorch would drop the same weights in each shard.
 
     Notes
