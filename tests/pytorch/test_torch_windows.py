@@ -221,6 +221,10 @@ def test_who_else_looks_on_is_refused(case: Case) -> None:
         torch.func.jvp(lambda *x: case(list(x), window=window), tuple(given), tuple(given))
     with pytest.raises(Exception, match=r"window has to be left out|windowed"):
         torch.export.export(Drops(), tuple(given), strict=False)
+    y = case(parts, seed=KEY, window=window)
+    if case.function != "gaussian_noise":  # whose gradient is the result's
+        with pytest.raises(NotImplementedError, match="window has to be left out within"):
+            torch.autograd.grad(y, parts, torch.ones(2, *y.shape), is_grads_batched=True)
     assert torch.equal(torch.get_rng_state(), before)
 
 

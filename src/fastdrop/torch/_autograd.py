@@ -34,6 +34,7 @@ from ._private import (
     FakeTensor,
     TransformType,
     forward_ad,
+    is_legacy_batchedtensor,
     len_torch_dispatch_stack,
     len_torch_function_stack,
     peek_interpreter_stack,
@@ -250,7 +251,7 @@ def _again(draw: Draw) -> Callable[..., Any]:
         if all(is_ordinary(tensor) and tensor_size(tensor) >= 0 for tensor in given):
             return drawn(x, draw._replace(variant=variant, strides=None), other, bias)
         if draw.window is not None:  # operators know none
-            if not all(map(is_ordinary, given)):
+            if not all(is_ordinary(t) and not is_legacy_batchedtensor(t) for t in given):
                 raise no_window(x)
             more = [None if t is None else readable(t) for t in (other, bias)]
             return drawn(readable(x), draw._replace(variant=variant, strides=None), *more)
