@@ -33,7 +33,7 @@ def test_quick_run() -> None:
     assert "2x64 tokens, 40 steps" in done.stdout
     assert "A quick run says nothing" in done.stdout
     lines = {line.split()[0]: line.split() for line in done.stdout.splitlines() if "%" in line}
-    assert set(lines) == {"none", "PyTorch", "fastdrop"}
+    assert set(lines) == {"none", "PyTorch", "fastdrop", "fused"}
     for _, loss, held_out, seconds, *_ in lines.values():
         # Well below what knowing nothing costs, log(256) = 5.545: all of them learn.
         assert 2 < float(loss) < 5
