@@ -233,6 +233,7 @@ def test_without_thinc() -> None:
 )  # fmt: skip
 def test_thincs_own_tests(part: str, tmp_path: Path) -> None:
     """All that pass without us pass with us."""
+    pytest.importorskip("mock", reason="thinc's own tests import mock")
     tests = Path(thinc.__file__).parent / "tests"
 
     def run(*options: str) -> tuple[dict[str, str], str]:
