@@ -58,6 +58,9 @@ def dropout_inplace_front(
 def softmax_front(
     general: Callable[..., Any], default_generator: Callable[[], Generator], variant: Variant
 ) -> Callable[..., Any]: ...
+def softmax_backward_front(
+    general: Callable[..., Any], default_generator: Callable[[], Generator], variant: Variant
+) -> Callable[..., Any]: ...
 def run_front(
     general: Callable[..., Any], default_generator: Callable[[], Generator]
 ) -> Callable[..., Any]: ...
