@@ -6,6 +6,7 @@ its part of the whole array's mask, wherever it is computed, and nothing of the 
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import NamedTuple, TypeAlias
 
@@ -29,7 +30,12 @@ class Window(NamedTuple):
     @property
     def whole(self) -> Array:
         """An array of the whole's shape that takes no memory, for what looks at shapes alone."""
-        return np.broadcast_to(np.False_, self.shape)
+        return _without_memory(self.shape)
+
+
+@functools.lru_cache(maxsize=256)
+def _without_memory(shape: tuple[int, ...]) -> Array:
+    return np.broadcast_to(np.False_, shape)
 
 
 class Place(NamedTuple):
