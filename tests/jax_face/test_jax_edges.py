@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import pickle
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from fresh import output, run
 from on_jax import KEY, enough_bits, equal, fj, jax, jnp
 
 import fastdrop
@@ -95,7 +97,7 @@ def test_a_key_that_is_an_argument_is_compiled_once():
 
 
 def test_keys_of_different_offsets_are_one_programme():
-    """Key and p's plan are no part of what is compiled twice where only the key changes."""
+    """The numbers of a `Key` are arguments of what is compiled, and no part of it."""
     from fastdrop.jax import _primitive
 
     drop(X, rng=1)
@@ -172,6 +174,13 @@ def test_windows_that_do_not_fit():
     for window in (3, (X.shape,), (X.shape, (0,)), ((3,), (0,)), (X.shape, (0.5, 0))):
         with pytest.raises((TypeError, ValueError), match="window has to"):
             drop(X, window=window)
+    for n in (jnp.float32(1.5), jnp.bool_(True), jnp.arange(2)):
+        f = lambda n: drop(X[3:], window=(X.shape, (n, 0)))  # noqa: E731
+        for call in (f, jax.jit(f)):
+            with pytest.raises(TypeError, match="window has to begin at integers"):
+                call(n)
+    with pytest.raises(OverflowError, match="without jax_enable_x64"):
+        drop(X, window=((2**33, 70), (2**32, 0)))
 
 
 # --- memory ---------------------------------------------------------------------------------------
@@ -295,3 +304,43 @@ def test_an_exported_programme():
     told = [jax.export.DisabledSafetyCheck.custom_call("fastdrop")]
     exported = jax.export.export(f, disabled_checks=told)(X)
     assert equal(exported.call(X), fastdrop.dropout(X, 0.3, rng=KEY))
+
+
+def test_a_programme_that_was_compiled_elsewhere(tmp_path):
+    """A process that calls no function of `fastdrop.jax` has the handler by `register` alone."""
+    from jax.experimental import serialize_executable
+
+    compiled = jax.jit(lambda x: drop(x)).lower(X).compile()
+    programme, result = tmp_path / "programme", tmp_path / "y.npy"
+    programme.write_bytes(pickle.dumps(serialize_executable.serialize(compiled)))
+    np.save(tmp_path / "x.npy", X)
+    code = f"""
+        import pickle
+        from pathlib import Path
+        import numpy
+        from jax.experimental import serialize_executable
+        import fastdrop.jax
+        fastdrop.jax.register()
+        parts = pickle.loads(Path({str(programme)!r}).read_bytes())
+        compiled = serialize_executable.deserialize_and_load(*parts)
+        numpy.save({str(result)!r}, compiled(numpy.load({str(tmp_path / "x.npy")!r})))
+    """
+    output(code)
+    assert equal(np.load(result), fastdrop.dropout(X, 0.3, rng=KEY))
+    failed = run(code.replace("fastdrop.jax.register()", "pass"))
+    assert failed.returncode != 0
+    assert "fastdrop" in failed.stderr.splitlines()[-1]
+
+
+def test_unknown_lengths():
+    """Without a draw they are no matter: a network in evaluation is exported for every batch."""
+    shape = jax.ShapeDtypeStruct(jax.export.symbolic_shape("n, 70"), np.float32)
+    evaluated = jax.export.export(jax.jit(lambda x: drop(x, training=False)))(shape)
+    assert equal(evaluated.call(X), X)
+    with pytest.raises(
+        NotImplementedError, match=r"known lengths alone, but x has shape \(n, 70\)"
+    ):
+        jax.export.export(jax.jit(lambda x: drop(x)))(shape)
+    residual = lambda x: fj.dropout_add(x, x, training=False, rng=None)  # noqa: E731
+    with pytest.raises(NotImplementedError, match="known lengths alone"):
+        jax.export.export(jax.jit(residual))(shape)

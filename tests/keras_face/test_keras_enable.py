@@ -165,6 +165,15 @@ def test_rates_at_the_ends_are_keras(rate: float) -> None:
     assert numpy(generator.state).tolist() == [3, 0]
 
 
+@pytest.mark.skipif(BACKEND == "torch", reason="Keras takes tensors of PyTorch alone there")
+def test_an_array_of_numpy_is_drawn_here() -> None:
+    """`keras.random.dropout` does not convert it."""
+    x = numbers(50)
+    with fk.enable():
+        y = numpy(keras.random.dropout(x, 0.3, seed=7))
+    assert np.array_equal(y, fastdrop.dropout(x, 0.3, rng=7))
+
+
 def test_without_a_seed_the_global_generator_draws() -> None:
     x = keras.ops.convert_to_tensor(numbers(1000))
     found = []

@@ -54,6 +54,12 @@ def run(
     names = variant.operands
     x = jnp.asarray(operands[0])
     kind = _arrays.kind_of(x.dtype, names[0])
+    if not has_known_lengths(x):
+        if variant.evaluation is None and not _arrays.check_flag(training, "training"):
+            return x
+        raise NotImplementedError(
+            f"fastdrop computes arrays of known lengths alone, but {names[0]} has shape {x.shape}"
+        )
     others = zip(operands[1:], names[1:], strict=True)
     reads = [x, *(_operand_like(value, x, name, names[0]) for value, name in others)]
     whole, start = (x.shape, None) if window is None else _check_window(window, x.shape, names[0])
@@ -94,6 +100,11 @@ def run(
         reads = [value.reshape(1) for value in reads]
     results = [y.reshape(x.shape) for y in bind(call, *_alike(*given, *reads))]
     return results[0] if variant.results == 1 else tuple(results)
+
+
+def has_known_lengths(x: Any) -> bool:
+    """Whether all lengths are numbers: `jax.export` and Keras trace with symbols, too."""
+    return all(isinstance(length, int) for length in x.shape)
 
 
 def _operand_like(value: Any, x: jax.Array, name: str, of: str) -> jax.Array:
@@ -137,7 +148,7 @@ def _rate(variant: Variant, p: Any, kind: str) -> tuple[Rate, jax.Array | None]:
     if not taken or not jnp.issubdtype(p.dtype, jnp.floating) or p.ndim:
         raise TypeError(
             f"the rate of {variant.function} has to be a real number"
-            f"{' or a scalar array' if taken else ''}"
+            f"{' or a scalar array of floating point' if taken else ''}"
             f", but got an array of dtype {p.dtype} and shape {p.shape}"
         )
     wide = p if p.dtype == jnp.float64 else p.astype(jnp.float32)
@@ -200,17 +211,30 @@ def _check_window(window: Any, part: tuple[int, ...], argument: str) -> tuple[tu
     """
     known = window
     if isinstance(window, (tuple, list)) and len(window) == 2 and np.iterable(window[1]):
-        known = (window[0], [0 if isinstance(n, jax.Array) else n for n in window[1]])
+        known = (window[0], [_known_start(n) for n in window[1]])
     whole, first = check_window(known, part, argument)
     if not first:
         return whole, None
     if all(not isinstance(n, jax.Array) for n in window[1]) and max(first) < 2**31:
         return whole, np.array(first, np.int32)
-    return whole, jnp.stack([jnp.asarray(n, _index_dtype()) for n in window[1]])
+    dtype = jax.dtypes.canonicalize_dtype(np.int64)
+    if max(first) > np.iinfo(dtype).max:
+        raise OverflowError(
+            f"window begins at {first}: without jax_enable_x64 JAX has no such numbers"
+        )
+    return whole, jnp.stack([jnp.asarray(n, dtype) for n in window[1]])
 
 
-def _index_dtype() -> Any:
-    return jax.dtypes.canonicalize_dtype(np.int64)
+def _known_start(n: Any) -> Any:
+    """What is known of a window's start along one axis; of an array that it is an integer."""
+    if not isinstance(n, jax.Array):
+        return n
+    if n.ndim or not jnp.issubdtype(n.dtype, jnp.integer):
+        raise TypeError(
+            "window has to begin at integers, but got an array of dtype "
+            f"{n.dtype} and shape {n.shape}"
+        )
+    return 0
 
 
 def _alike(*arguments: Any) -> list[Any]:

@@ -64,7 +64,7 @@ def dropout(
     ValueError
         `p` outside [0, 1], `noise_shape` or `window` that do not fit.
     NotImplementedError
-        It is compiled for another device than a CPU.
+        It is compiled for another device than a CPU, or a length of `x` is a symbol.
     ImportError
         XLA refuses the handler, see `register`.
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from fastdrop._arrays import KINDS
-from fastdrop.jax._call import run
+from fastdrop.jax._call import has_known_lengths, run
 from fastdrop.variants import Variant
 
 from ._private import draw_seed
@@ -19,14 +20,15 @@ __all__ = ["draw", "state_of", "takes"]
 def takes(x: object) -> bool:
     """Whether `x` is an array that is computed here, or stands for one in a trace.
 
-    Where a trace will be compiled for is not known in it: JAX's default backend decides. Of arrays
-    with unknown lengths, by which Keras finds shapes, nothing is computed.
+    Where a trace will be compiled for is not known in it, and an array of NumPy, which
+    `keras.random.dropout` hands on as it is, goes where JAX puts it: JAX's default backend decides.
+    Of arrays with unknown lengths, by which Keras finds shapes, nothing is computed.
     """
-    if not isinstance(x, jax.Array) or x.dtype.name not in KINDS:
+    if not isinstance(x, jax.Array | np.ndarray) or x.dtype.name not in KINDS:
         return False
-    if not all(isinstance(length, int) for length in x.shape):
+    if not has_known_lengths(x):
         return False
-    if isinstance(x, jax.core.Tracer):
+    if isinstance(x, jax.core.Tracer | np.ndarray):
         return jax.default_backend() == "cpu"
     return all(device.platform == "cpu" for device in x.devices())
 
