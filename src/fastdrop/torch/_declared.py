@@ -30,7 +30,7 @@ _Arguments = ParamSpec("_Arguments")
 _LARGE: Final = 2.0**100
 """Less than this every dtype takes as a deviation."""
 
-_PYTORCHS: Final = {"x": "input", "w": "weight"}
+_TORCH_NAMES: Final = {"x": "input", "w": "weight"}
 """Arguments that PyTorch calls otherwise than the declarations do."""
 
 
@@ -85,7 +85,7 @@ def run(
     `option` is what the variant's decisions depend on.
     """
     name = variant.operands[0]
-    name = _PYTORCHS.get(name, name)
+    name = _TORCH_NAMES.get(name, name)
     if not isinstance(input, Tensor):
         raise not_taken(input, name)
     if variant.operation == "noise_add":
@@ -130,7 +130,7 @@ def run_several(
 
     With a `window` they are parts of larger ones.
     """
-    names = [_PYTORCHS.get(name, name) for name in variant.operands]
+    names = [_TORCH_NAMES.get(name, name) for name in variant.operands]
     x = operands[0]
     if not isinstance(x, Tensor):
         raise not_taken(x, names[0])
