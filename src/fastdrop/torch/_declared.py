@@ -23,7 +23,7 @@ from ._bridge import KINDS, is_distributed, kind_of, overridden, taken
 from ._call import call, call_several
 from ._draw import evaluation_of, form_of
 from ._seeding import AnyGenerator, Seed
-from ._windows import windowed
+from ._windows import part_of, windowed
 
 _Arguments = ParamSpec("_Arguments")
 
@@ -155,14 +155,17 @@ def run_several(
         tensors = [tensor.to(dtype) for tensor in tensors]
         values = None if values is None else values.to(dtype)
     x, other_tensor = tensors[0], tensors[1] if len(tensors) > 1 else None
+    dropping = training and p > 0.0
     if window is not None:
         parts = (x, other_tensor, values)
-        return windowed(
-            parts, p, training, False, generator, seed, window, variant, None, act, names[0]
-        )
+        if dropping:
+            return windowed(
+                parts, p, training, False, generator, seed, window, variant, None, act, names[0]
+            )
+        part_of(parts, window, names[0])  # which is evaluated as the whole is
     if variant.operation == "select" and p == 0.0:
         return x
-    if not training or p == 0.0:
+    if not dropping:
         variant = evaluation_of(variant)
     if sharded:
         from . import _distributed
