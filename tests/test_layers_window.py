@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from support import same_bits
 
-import fastdrop
 from fastdrop import Generator, layers
 
 Shape = tuple[int, ...]
@@ -148,4 +147,3 @@ def test_every_layer_takes_a_window_or_is_known_not_to() -> None:
     assert set(classes) - taking == WITHOUT
     with pytest.raises(TypeError, match="window"):
         layers.DropBlock2D(0.1)(np.ones((2, 9, 9), np.float32), window=None)
-    assert fastdrop.layers is layers

@@ -175,7 +175,7 @@ def refused(mesh: Any) -> None:
         (lambda: ft.softmax_dropout(images), "in the CPU's memory"),
         (
             lambda: ft.scaled_dot_product_attention(images, images, images, dropout_p=0.1),
-            "attention",
+            "attention with dropout has to have whole tensors",
         ),
         (lambda: ft.softmax_dropout(images, training=False), "in the CPU's memory"),
     ):

@@ -19,6 +19,14 @@ TABLES: dict[str, Function] = {
 }
 
 
+def same_gradient(got: torch.Tensor, wanted: torch.Tensor, what: object) -> None:
+    """Of a DTensor. That of a bias is a sum over rows, part by part."""
+    if wanted.dim() == 1:
+        torch.testing.assert_close(got.full_tensor(), wanted)
+    else:
+        same(got.full_tensor(), wanted, what)
+
+
 def tables(mesh: Any) -> None:
     """Functions of matrices, and of volumes."""
     for placement in (Shard(0), Shard(1), Replicate()):
@@ -57,10 +65,7 @@ def pairs(mesh: Any) -> None:
                     y.backward(distribute_tensor(upper, mesh, [placement]))
                     for got, want in zip(given, whole, strict=True):
                         assert got.grad.placements == got.placements, what
-                        if want.dim() == 1:  # a sum over rows, part by part
-                            torch.testing.assert_close(got.grad.full_tensor(), want.grad)
-                        else:
-                            same(got.grad.full_tensor(), want.grad, what)
+                        same_gradient(got.grad, want.grad, what)
     x = distribute_tensor(values(*shape), mesh, [Shard(0)])
     torch.manual_seed(2)
     wanted = ft.dropout_add(values(*shape), values(*shape), 0.4), torch.rand(1)
@@ -97,11 +102,9 @@ def modules(mesh: Any) -> None:
                 upper = values(*wanted.shape).flip(0)
                 gradients = torch.autograd.grad(wanted, whole, upper)
                 placed = distribute_tensor(upper, mesh, [Shard(axis)])
-                for g, want in zip(
-                    torch.autograd.grad(got, sharded, placed), gradients, strict=True
-                ):
-                    check = torch.testing.assert_close if want.dim() == 1 else torch.equal
-                    assert check(g.full_tensor(), want) is not False, (name, axis)
+                found = torch.autograd.grad(got, sharded, placed)
+                for g, want in zip(found, gradients, strict=True):
+                    same_gradient(g, want, (name, axis))
     torch.manual_seed(1)
     one = ft.EmbeddingDropout(10, 8, 0.5, seed=2)
     many = copy.deepcopy(one)

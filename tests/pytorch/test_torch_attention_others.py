@@ -1,9 +1,8 @@
 """Attention of tensors that are not plain, and beside classes and modes that override functions."""
 
 import math
-import os
-import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -205,20 +204,14 @@ def test_fake_tensors_outside_their_mode() -> None:
 
 
 @pytest.fixture
-def mesh() -> Iterator[Any]:
+def mesh(tmp_path: Path) -> Iterator[Any]:
     distributed = pytest.importorskip("torch.distributed", reason="not part of this PyTorch")
     if not distributed.is_available() or not distributed.is_gloo_available():
         pytest.skip("this PyTorch has no gloo")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    before = dict(os.environ)
-    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
-    distributed.init_process_group("gloo", rank=0, world_size=1)
+    meeting = (tmp_path / "meeting").as_uri()
+    distributed.init_process_group("gloo", init_method=meeting, rank=0, world_size=1)
     yield torch.distributed.device_mesh.init_device_mesh("cpu", (1,))
     distributed.destroy_process_group()
-    os.environ.clear()
-    os.environ.update(before)
 
 
 def test_distributed_tensors(mesh: Any) -> None:

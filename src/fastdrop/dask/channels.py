@@ -6,13 +6,7 @@ import dask.array as da
 
 from fastdrop._rng import RNGLike
 from fastdrop.decisions import DataFormat, PathMode
-from fastdrop.variants import (
-    DROP_PATH,
-    DROPOUT1D,
-    DROPOUT2D,
-    DROPOUT3D,
-    VARIATIONAL_DROPOUT,
-)
+from fastdrop.variants import DROP_PATH, DROPOUT1D, DROPOUT2D, DROPOUT3D, VARIATIONAL_DROPOUT
 
 from ._blocks import lazily
 

@@ -5,12 +5,7 @@ from __future__ import annotations
 import dask.array as da
 
 from fastdrop._rng import RNGLike
-from fastdrop.variants import (
-    ALPHA_DROPOUT,
-    FEATURE_ALPHA_DROPOUT,
-    GAUSSIAN_DROPOUT,
-    GAUSSIAN_NOISE,
-)
+from fastdrop.variants import ALPHA_DROPOUT, FEATURE_ALPHA_DROPOUT, GAUSSIAN_DROPOUT, GAUSSIAN_NOISE
 
 from ._blocks import lazily
 

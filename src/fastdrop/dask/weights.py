@@ -5,11 +5,7 @@ from __future__ import annotations
 import dask.array as da
 
 from fastdrop._rng import RNGLike
-from fastdrop.variants import (
-    ATTENTION_DROPOUT,
-    DROP_CONNECT,
-    EMBEDDING_DROPOUT,
-)
+from fastdrop.variants import ATTENTION_DROPOUT, DROP_CONNECT, EMBEDDING_DROPOUT
 
 from ._blocks import lazily
 

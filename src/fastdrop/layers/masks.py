@@ -9,10 +9,7 @@ from fastdrop._arrays import NoiseShape
 from fastdrop._rates import check_mode
 from fastdrop._rng import RNGLike
 from fastdrop.functions.masks import Mode
-from fastdrop.variants import (
-    DROPOUT,
-    DROPOUT_STANDARD,
-)
+from fastdrop.variants import DROPOUT, DROPOUT_STANDARD
 
 from .configured import Option
 from .declared import MaskedLayer

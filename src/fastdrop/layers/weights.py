@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from fastdrop.variants import (
-    ATTENTION_DROPOUT,
-    DROP_CONNECT,
-    EMBEDDING_DROPOUT,
-)
+from fastdrop.variants import ATTENTION_DROPOUT, DROP_CONNECT, EMBEDDING_DROPOUT
 
 from .declared import MaskedLayer
 

@@ -19,15 +19,7 @@ from torch.compiler import is_compiling
 from fastdrop.variants import DROPOUT, Variant
 
 from . import _ops
-from ._bridge import (
-    PLAIN,
-    WATCHED,
-    drawn_pair,
-    idle_modes,
-    no_window,
-    readable,
-    tensor_size,
-)
+from ._bridge import PLAIN, WATCHED, drawn_pair, idle_modes, no_window, readable, tensor_size
 from ._derivatives import gradients, tangent
 from ._draw import NAMED, Draw, Form, compute, is_act
 from ._private import (

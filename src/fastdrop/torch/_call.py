@@ -48,7 +48,7 @@ def call(
             shape = None if form is None else shape_of(form, x.shape)
             n = size if shape is None else math.prod(shape)
             draw = Draw(p, *words_for(n, generator, seed), variant, shape)
-            return _in_place(x, draw) if inplace else drawn(x, draw)
+            return in_place(x, draw) if inplace else drawn(x, draw)
     return _unusual(x, p, inplace, generator, seed, variant, form)
 
 
@@ -92,8 +92,8 @@ def check_written(x: torch.Tensor) -> None:
         )
 
 
-def _in_place(x: torch.Tensor, draw: Draw) -> torch.Tensor:
-    """A draw of an ordinary tensor into itself."""
+def in_place(x: torch.Tensor, draw: Draw) -> torch.Tensor:
+    """A draw of an ordinary tensor into itself, which `check_written` lets be written to."""
     base = x._base if torch.is_grad_enabled() else None
     if records(x) or (base is not None and base.requires_grad):
         if base is None and not forward_ad._current_level >= 0:
@@ -148,7 +148,7 @@ def _unusual(
     # Another backend than C is in use: the same ways lead to it.
     shape = shape_of(form, x.shape)
     draw = Draw(p, *words_for(positions(x, shape), generator, seed), variant, shape)
-    return _in_place(x, draw) if inplace else drawn(x, draw)
+    return in_place(x, draw) if inplace else drawn(x, draw)
 
 
 def call_both(

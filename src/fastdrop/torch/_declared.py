@@ -23,14 +23,14 @@ from ._bridge import KINDS, is_distributed, kind_of, overridden, taken
 from ._call import call, call_several
 from ._draw import evaluation_of, form_of
 from ._seeding import AnyGenerator, Seed
-from ._windows import windowed
+from ._windows import part_of, windowed
 
 _Arguments = ParamSpec("_Arguments")
 
 _LARGE: Final = 2.0**100
 """Less than this every dtype takes as a deviation."""
 
-_PYTORCHS: Final = {"x": "input", "w": "weight"}
+_TORCH_NAMES: Final = {"x": "input", "w": "weight"}
 """Arguments that PyTorch calls otherwise than the declarations do."""
 
 
@@ -85,7 +85,7 @@ def run(
     `option` is what the variant's decisions depend on.
     """
     name = variant.operands[0]
-    name = _PYTORCHS.get(name, name)
+    name = _TORCH_NAMES.get(name, name)
     if not isinstance(input, Tensor):
         raise not_taken(input, name)
     if variant.operation == "noise_add":
@@ -130,7 +130,7 @@ def run_several(
 
     With a `window` they are parts of larger ones.
     """
-    names = [_PYTORCHS.get(name, name) for name in variant.operands]
+    names = [_TORCH_NAMES.get(name, name) for name in variant.operands]
     x = operands[0]
     if not isinstance(x, Tensor):
         raise not_taken(x, names[0])
@@ -155,14 +155,17 @@ def run_several(
         tensors = [tensor.to(dtype) for tensor in tensors]
         values = None if values is None else values.to(dtype)
     x, other_tensor = tensors[0], tensors[1] if len(tensors) > 1 else None
+    dropping = training and p > 0.0
     if window is not None:
         parts = (x, other_tensor, values)
-        return windowed(
-            parts, p, training, False, generator, seed, window, variant, None, act, names[0]
-        )
+        if dropping:
+            return windowed(
+                parts, p, training, False, generator, seed, window, variant, None, act, names[0]
+            )
+        part_of(parts, window, names[0])  # which is evaluated as the whole is
     if variant.operation == "select" and p == 0.0:
         return x
-    if not training or p == 0.0:
+    if not dropping:
         variant = evaluation_of(variant)
     if sharded:
         from . import _distributed

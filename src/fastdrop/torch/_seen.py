@@ -104,7 +104,7 @@ class Seen:
     def rows(self, part: Part, span: slice) -> tuple[Array | None, int]:
         """The mask of the part's scores, and how many keys of the span its first query sees.
 
-        Each later query sees one more, as `fastdrop._rows.Rows` has it.
+        Each later query sees one more, as `fastdrop._score_rows.Rows` has it.
         """
         n = span.stop - span.start
         low, high = self.band

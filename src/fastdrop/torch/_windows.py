@@ -11,18 +11,27 @@ import math
 import torch
 
 from fastdrop import _arrays
-from fastdrop._window import WindowLike, check_window
+from fastdrop._window import Window, WindowLike, check_window
 from fastdrop.variants import DROPOUT, Variant
 
 from ._autograd import drawn, is_ordinary, keepable
-from ._bridge import check_stored, no_window, readable, taken
-from ._call import call_several, check_written
-from ._draw import Draw, Form, Operands, evaluation_of, is_act, shape_of
+from ._bridge import check_stored, has_memory, no_window, readable, taken
+from ._call import check_written, in_place
+from ._draw import Draw, Form, Operands, is_act, shape_of
 from ._private import disable_dynamo
 from ._seeding import AnyGenerator, Seed, words_for
 
 
 @disable_dynamo  # a compiled graph is cut here, and goes on after it
+def part_of(operands: Operands, window: WindowLike, argument: str = "input") -> Window:
+    """`window`, if the operands, the first of which is called `argument`, are parts as it says."""
+    for tensor in operands:
+        if tensor is not None and not (taken(tensor) and is_ordinary(tensor)):
+            raise no_window(tensor)
+    return check_window(window, tuple(operands[0].shape), argument)
+
+
+@disable_dynamo
 def windowed(
     operands: Operands,
     p: float,
@@ -36,23 +45,16 @@ def windowed(
     act: str = "none",
     argument: str = "input",
 ) -> torch.Tensor:
-    """The work of a function on parts of larger tensors.
+    """The work of a function on parts of larger tensors; where nothing is dropped, the first.
 
     Its `p` is checked, and so are the operands, as the function checks them; the first is called
     `argument`.
     """
     training = _arrays.check_flag(training, "training")
     x, other, bias = operands
-    for tensor in operands:
-        if tensor is not None and not (taken(tensor) and is_ordinary(tensor)):
-            raise no_window(tensor)
-    found = check_window(window, tuple(x.shape), argument)
-    if variant.operation == "select" and p == 0.0:
-        return x
+    found = part_of(operands, window, argument)
     if not training or p == 0.0:
-        if variant.evaluation is None:
-            return x
-        return call_several(x, other, bias, p, None, None, evaluation_of(variant), act)
+        return x
     if inplace:
         check_written(x)
     check_stored(*operands)
@@ -60,6 +62,8 @@ def windowed(
     n = math.prod(found.shape if whole is None else whole)
     words = words_for(n, generator, seed) if math.prod(found.shape) else (0, 0, 0)
     draw = Draw(float(p), *words, variant, whole, None, act, found)
+    if inplace and x.numel() and has_memory(x):
+        return in_place(x, draw)
     given = readable(x)
     more = [None if t is None else readable(t) for t in (other, bias)]
     if is_act(variant):  # which keeps its operands

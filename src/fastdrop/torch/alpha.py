@@ -17,7 +17,7 @@ from ._windows import windowed
 __all__ = ["alpha_dropout", "feature_alpha_dropout"]
 
 # As they are now: later ours may stand in their place.
-_pytorchs, _pytorchs_ = torch.alpha_dropout, torch.alpha_dropout_
+_alpha, _alpha_ = torch.alpha_dropout, torch.alpha_dropout_
 _features, _features_ = torch.feature_alpha_dropout, torch.feature_alpha_dropout_
 
 
@@ -81,7 +81,7 @@ def alpha_dropout(
             return y
     elif isinstance(input, Tensor) and (training is False or training is True):
         return input
-    operator = _pytorchs_ if inplace else _pytorchs
+    operator = _alpha_ if inplace else _alpha
     return operator(input, p, training)
 
 

@@ -19,7 +19,7 @@ from ._windows import windowed
 __all__ = ["dropout"]
 
 # As they are now: later ours may stand in their place.
-_pytorchs, _pytorchs_ = torch.dropout, torch.dropout_
+_dropout, _dropout_ = torch.dropout, torch.dropout_
 
 
 def dropout(
@@ -129,7 +129,4 @@ def dropout(
             return y
     elif isinstance(input, Tensor) and (training is False or training is True):
         return input
-    return (_pytorchs_ if inplace else _pytorchs)(input, p, training)
-
-
-# --- whole channels ------------------------------------------------------------------------------
+    return (_dropout_ if inplace else _dropout)(input, p, training)

@@ -48,7 +48,7 @@ class AlphaDropout(_Alpha, nn.AlphaDropout):
     """
 
     _function = staticmethod(alpha.alpha_dropout)
-    _pytorchs = forward_of(nn.AlphaDropout)
+    _torch_forward = forward_of(nn.AlphaDropout)
 
 
 class FeatureAlphaDropout(_Alpha, nn.FeatureAlphaDropout):
@@ -77,4 +77,4 @@ class FeatureAlphaDropout(_Alpha, nn.FeatureAlphaDropout):
     """
 
     _function = staticmethod(alpha.feature_alpha_dropout)
-    _pytorchs = forward_of(nn.FeatureAlphaDropout)
+    _torch_forward = forward_of(nn.FeatureAlphaDropout)

@@ -103,7 +103,7 @@ class Drops(Leaf):
 def forward_of(original: type[nn.Module]) -> Callable[..., Tensor]:
     """PyTorch's `forward` under a name of its own, which TorchScript needs to compile it."""
     forward = original.forward
-    return FunctionType(forward.__code__, forward.__globals__, "_pytorchs")
+    return FunctionType(forward.__code__, forward.__globals__, "_torch_forward")
 
 
 class Simple(Drops, DropoutNd):
@@ -112,7 +112,7 @@ class Simple(Drops, DropoutNd):
     _shown = ()  # PyTorch shows them
 
     _function: ClassVar[Callable[..., Tensor]]
-    _pytorchs: ClassVar[Callable[..., Tensor]]
+    _torch_forward: ClassVar[Callable[..., Tensor]]
     # Which branch of `_scripted` TorchScript compiles.
     __constants__ = ["p", "inplace", "_own"]  # noqa: RUF012 - as in PyTorch
 
@@ -132,7 +132,7 @@ class Simple(Drops, DropoutNd):
         if self._own:
             return self._source(input)  # type: ignore[no-any-return]
         else:  # noqa: RET505 - what follows a branch is compiled too
-            return self._pytorchs(input)  # type: ignore[no-any-return]
+            return self._torch_forward(input)  # type: ignore[no-any-return]
 
     def forward(self, input: Tensor, *, window: WindowLike | None = None) -> Tensor:
         """Drop in training; in evaluation return the input itself.

@@ -167,7 +167,7 @@ class Dropout1d(Simple, nn.Dropout1d):
     """
 
     _function = staticmethod(channels.dropout1d)
-    _pytorchs = forward_of(nn.Dropout1d)
+    _torch_forward = forward_of(nn.Dropout1d)
 
 
 class Dropout2d(Simple, nn.Dropout2d):
@@ -193,7 +193,7 @@ class Dropout2d(Simple, nn.Dropout2d):
     """
 
     _function = staticmethod(channels.dropout2d)
-    _pytorchs = forward_of(nn.Dropout2d)
+    _torch_forward = forward_of(nn.Dropout2d)
 
 
 class Dropout3d(Simple, nn.Dropout3d):
@@ -219,4 +219,4 @@ class Dropout3d(Simple, nn.Dropout3d):
     """
 
     _function = staticmethod(channels.dropout3d)
-    _pytorchs = forward_of(nn.Dropout3d)
+    _torch_forward = forward_of(nn.Dropout3d)

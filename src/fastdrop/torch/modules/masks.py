@@ -61,4 +61,4 @@ class Dropout(Simple, nn.Dropout):
     """
 
     _function = staticmethod(masks.dropout)
-    _pytorchs = forward_of(nn.Dropout)
+    _torch_forward = forward_of(nn.Dropout)
