@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import importlib
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -119,7 +120,7 @@ def test_a_network_learns(part: Callable[[str], Any], folder: Path, tmp_path: Pa
         )
         epochs = list(training.train(how, split, 0, path, shown.append))
         assert epochs == list(range(1, 31))
-        network = training.load_network(path, how, split, 0)
+        network, _ = training.load_network(path, how, split, 0)
         assert training.judge(network, split.x_test, split.y_test) < 20  # of 90 by chance
         for layer in network.of(part("training").Linear):
             assert np.linalg.norm(layer.weight, axis=1).max() < 2.001
@@ -135,7 +136,7 @@ def test_going_on_is_as_if_nothing_had_happened(
     how = recipe(training)
 
     def values(path: Path) -> list[np.ndarray]:
-        return training.load_network(path, how, split, 3).values()
+        return training.load_network(path, how, split, 3)[0].values()
 
     list(training.train(how, split, 3, tmp_path / "through.npz", lambda _: None))
     for stop in (1, 3):
@@ -149,6 +150,23 @@ def test_going_on_is_as_if_nothing_had_happened(
         assert list(training.train(how, split, 3, path, lambda _: None)) == list(range(stop + 1, 5))
         for a, b in zip(values(tmp_path / "through.npz"), values(path), strict=True):
             assert np.array_equal(a, b)
+
+
+def test_time_of_all_runs_is_counted(
+    part: Callable[[str], Any], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process's time begins anew where training goes on."""
+    training = part("training")
+    split = part("data").load(folder).split(0, few=True)
+    how, path = recipe(training), tmp_path / "a.npz"
+    for starts_at, epochs in ((100.0, 3), (0.0, 1)):
+        clock = itertools.count(starts_at, 2.0)  # two seconds between the ends of an epoch
+        monkeypatch.setattr(training.time, "process_time", lambda clock=clock: next(clock))
+        run = training.train(how, split, 0, path, lambda _: None)
+        for _ in range(epochs):
+            next(run)
+        run.close()
+    assert training.load_network(path, how, split, 0)[1].seconds == 8.0
 
 
 def test_epochs_have_masks_of_their_own(part: Callable[[str], Any]) -> None:
@@ -194,6 +212,7 @@ def test_quick_run_and_page(
     assert {path.name: path.read_bytes() for path in state.iterdir()} == before
     with pytest.raises(SystemExit, match="has results of"):
         main.main([*arguments[1:], "--epochs", "1"])
+    assert all(one["seconds"] > 0 for one in finals)
 
     page = tmp_path / "page.md"
     names = [*document.PARTS, "cost"]

@@ -5,11 +5,13 @@ networks. The whole network, with dropout off, approximates it; so does the mean
 drawn by `fastdrop.mc_dropout`. How many does it take until they agree?
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 import fastdrop
 
-from .common import BLUE, GREY, Budget, Result, band, canvas, change, main, summary, table
+from .common import BLUE, GREY, Budget, Result, Values, band, canvas, change, main, summary, table
 from .learning import Recipe
 from .mlp import softmax
 
@@ -32,23 +34,32 @@ def wrong(probability, labels) -> float:
     return 100.0 * float(np.mean(probability.argmax(axis=1) != labels))
 
 
+def averaged(network, x, labels, ks: Sequence[int], seed: int) -> list[float]:
+    """The error of the mean of the first k thinned networks, for every k."""
+    means = np.cumsum(sampled(network, x, ks[-1], seed), axis=0, dtype=np.float64)
+    return [wrong(means[k - 1] / k, labels) for k in ks]
+
+
 def run(budget: Budget) -> Result:
     ks = budget.few(K[: budget.number(len(K), 3)])
 
     def measure(network, split, seed):
-        """Weight scaling first, then the mean of the first k samples for every k."""
-        means = np.cumsum(sampled(network, split.x_test, ks[-1], seed), axis=0, dtype=np.float64)
+        """Weight scaling first, then the means."""
         whole = wrong(network.forward(split.x_test), split.y_test)
-        return [whole, *(wrong(means[k - 1] / k, split.y_test) for k in ks)]
+        return [whole, *averaged(network, split.x_test, split.y_test, ks, seed)]
 
     recipe = Recipe(hidden=(256, 256), p_input=0.2, p_hidden=0.5, epochs=300)
     found = budget.trials({"dropout": recipe}, measure)["dropout"]
-    whole, averaged = found[:, 0], found[:, 1:]
+    return compared(ks, found[:, 0], found[:, 1:])
+
+
+def compared(ks: Sequence[int], whole: Values, means: Values) -> Result:
+    """Errors with scaled weights beside those of means of k networks."""
     rows = [["weight scaling", summary(whole), ""]]
-    for k, values in zip(ks, averaged.T, strict=True):
+    for k, values in zip(ks, means.T, strict=True):
         rows.append([f"mean of {k}", summary(values), change(values, whole)])
     figure, (axes,) = canvas()
-    band(axes, ks, averaged, "mean of k thinned networks", BLUE)
+    band(axes, ks, means, "mean of k thinned networks", BLUE)
     axes.axhline(whole.mean(), color=GREY, label="weight scaling")
     low, high = whole.mean() - whole.std(ddof=1), whole.mean() + whole.std(ddof=1)
     axes.axhspan(low, high, color=GREY, alpha=0.15, linewidth=0)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import math
+import platform
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from tqdm import tqdm
 
 import fastdrop
+from fastdrop._throughput import cpu_name, using_threads
 
 from .learning import Measure, Recipe, judged, load, train
 
@@ -169,10 +172,23 @@ def main(
 
 def measured(run: Callable[[Budget], Result], budget: Budget) -> Result:
     """Run on one thread: at these sizes a second one gains little."""
-    threads = fastdrop.get_num_threads()
-    fastdrop.set_num_threads(1)
-    try:
-        with threadpool_limits(limits=1):
-            return run(budget)
-    finally:
-        fastdrop.set_num_threads(threads)
+    with one_thread():
+        return run(budget)
+
+
+# --- the machine ----------------------------------------------------------------------------------
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Of fastdrop and of the libraries that NumPy computes with."""
+    with using_threads(1), threadpool_limits(limits=1):
+        yield
+
+
+def machine(*libraries: str) -> str:
+    """What numbers depend on; of the libraries, give names and versions."""
+    backend = fastdrop.show_config(mode="dicts")["backend"]
+    on = backend["details"].get("isa") or backend["active"]
+    parts = (cpu_name(), f"Python {platform.python_version()}", *libraries)
+    return ", ".join([*parts, f"fastdrop {fastdrop.__version__} on {on}"])

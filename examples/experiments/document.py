@@ -10,7 +10,6 @@ again after a run.
 
 import argparse
 import importlib
-import platform
 import re
 import time
 from collections.abc import Sequence
@@ -18,10 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-import fastdrop
-from fastdrop._throughput import cpu_name
-
-from .common import Budget, measured, save
+from .common import Budget, machine, measured, save
 
 PAGE = Path(__file__).parents[2] / "docs" / "experiments.md"
 PLACES = re.compile(
@@ -41,14 +37,8 @@ def put(page: str, name: str, text: str) -> str:
 
 def conditions(seeds: int, seconds: float) -> str:
     """What the numbers depend on, and how long they took."""
-    config = fastdrop.show_config(mode="dicts")
-    backend = config["backend"]["active"]
-    isa = config["backend"]["details"].get("isa")
-    return (
-        f"*Seeds 0 to {seeds - 1}, {seconds:.0f} s of one core's time. {cpu_name()}, Python "
-        f"{platform.python_version()}, NumPy {np.__version__}, fastdrop {fastdrop.__version__}, "
-        f"backend {backend}{f' on {isa}' if isa else ''}.*"
-    )
+    about = machine(f"NumPy {np.__version__}")
+    return f"*Seeds 0 to {seeds - 1}, {seconds:.0f} s of one core's time. {about}.*"
 
 
 def document(name: str, budget: Budget, page: Path) -> None:

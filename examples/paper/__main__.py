@@ -2,13 +2,14 @@
 
     python -m examples.paper --plan            how long would it take here?
     python -m examples.paper                   begin, or go on where it was interrupted
-    python -m examples.paper --quick           a minute: shows that it runs, nothing more
+    python -m examples.paper --quick           seconds: shows that it runs, nothing more
     python -m examples.paper.document          tables and figures into the documentation
 
 Data are four files of MNIST's format: Fashion-MNIST by default, as Debian's package
 `dataset-fashion-mnist` ships it, or the folder that `--data` names. 10,000 of the 60,000 images for
-training are for choosing learning rates and for nothing else; the test images judge. One core is
-used. What is done is kept in `--state`: a checkpoint after each epoch, a result for each network.
+training are for validation: learning rates are chosen on them, and no network learns from its own.
+The test images judge. One core is used. What is done is kept in `--state`: a checkpoint after each
+epoch, a result for each network.
 """
 
 from __future__ import annotations
@@ -20,30 +21,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from tqdm import tqdm
 
-import fastdrop
-from examples.experiments.averaging import sampled, wrong
+from examples.experiments.averaging import averaged
+from examples.experiments.common import one_thread
 from examples.experiments.learning import Split
 from examples.experiments.mlp import Descent, Network
 
 from . import data
 from .plan import AVERAGED, RECIPES, Job, choices, finals
-from .training import History, judge, load_network, restore, train, train_epoch
+from .training import judge, load_network, train, train_epoch
 
-STATE = Path("paper-state")
+STATE, QUICK_STATE = Path("paper-state"), Path("paper-state-quick")
 K = (1, 2, 5, 10, 20, 50, 100)
 """How many thinned networks are averaged."""
-
-
-def averaged(job: Job, checkpoint: Path, split: Split, quick: bool) -> dict[str, float]:
-    """The test error of the mean of k thinned networks, for every k."""
-    network = load_network(checkpoint, job.recipe, split, job.seed)
-    ks = K[:3] if quick else K
-    probabilities = sampled(network, split.x_test, ks[-1], job.seed)
-    means = np.cumsum(probabilities, axis=0, dtype=np.float64)
-    return {str(k): wrong(means[k - 1] / k, split.y_test) for k in ks}
 
 
 def carry_out(job: Job, images: data.Images, state: Path, quick: bool, bar: tqdm) -> dict:
@@ -54,17 +45,13 @@ def carry_out(job: Job, images: data.Images, state: Path, quick: bool, bar: tqdm
         return dict(json.loads(result.read_text("utf-8")))
     split = images.split(job.seed, quick)
     checkpoint = state / f"{job.file}.npz"
-    start = time.process_time()
     before = 0
     bar.set_description(f"{job.name}, seed {job.seed}")
     for done in train(job.recipe, split, job.seed, checkpoint, bar.set_postfix_str):
         bar.update(done - before)
         before = done
     bar.update(job.recipe.epochs - before)
-    found = finished(job, checkpoint, split)
-    found["seconds"] = time.process_time() - start
-    if job.name == AVERAGED and not job.choosing:
-        found["averaged"] = averaged(job, checkpoint, split, quick)
+    found = finished(job, checkpoint, split, quick)
     part = result.with_suffix(".part")
     part.write_text(json.dumps(found, indent=1), "utf-8")
     part.replace(result)
@@ -72,17 +59,21 @@ def carry_out(job: Job, images: data.Images, state: Path, quick: bool, bar: tqdm
     return found
 
 
-def finished(job: Job, checkpoint: Path, split: Split) -> dict:
+def finished(job: Job, checkpoint: Path, split: Split, quick: bool) -> dict:
     """Errors after each epoch, and on the test images after the last."""
-    history = History([], [])
-    network = load_network(checkpoint, job.recipe, split, job.seed)
-    restore(checkpoint, network, Descent(0, 0), history)
-    found = {
+    start = time.process_time()
+    network, history = load_network(checkpoint, job.recipe, split, job.seed)
+    found: dict = {
         "name": job.name, "seed": job.seed, "rate": job.recipe.rate,
         "epochs": job.recipe.epochs, "train": history.train, "validation": history.validation,
     }  # fmt: skip
     if not job.choosing:  # what is chosen must not see them
         found["test"] = judge(network, split.x_test, split.y_test)
+    if job.name == AVERAGED and not job.choosing:
+        ks = K[:3] if quick else K
+        errors = averaged(network, split.x_test, split.y_test, ks, job.seed)
+        found["averaged"] = dict(zip(map(str, ks), errors, strict=True))
+    found["seconds"] = history.seconds + time.process_time() - start
     return found
 
 
@@ -151,7 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument("--data", type=Path, default=data.FASHION, help="folder (%(default)s)")
-    parser.add_argument("--state", type=Path, default=STATE, help="folder (%(default)s)")
+    parser.add_argument("--state", type=Path, help=f"folder ({STATE}, or {QUICK_STATE})")
     parser.add_argument("--seeds", type=int, default=3, help="at least 2 (%(default)s)")
     parser.add_argument("--epochs", type=int, default=30, help="of each network (%(default)s)")
     parser.add_argument("--plan", action="store_true", help="train nothing: how long would it be?")
@@ -160,19 +151,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.seeds < 2 or options.epochs < 1:
         parser.error("--seeds has to be at least 2, and --epochs at least 1")
     seeds = 2 if options.quick else options.seeds
+    state = options.state or (QUICK_STATE if options.quick else STATE)
     images = data.load(options.data, options.quick)
-    threads = fastdrop.get_num_threads()
-    fastdrop.set_num_threads(1)
-    try:
-        with threadpool_limits(limits=1):
-            if options.plan:
-                print(plan(images, seeds, options.epochs, options.quick))
-                return
-            claim(options.state, options.data, options.quick)
-            run(images, options.state, seeds, options.epochs, options.quick)
-    finally:
-        fastdrop.set_num_threads(threads)
-    print(f"Everything is trained. Results: {options.state}")
+    with one_thread():
+        if options.plan:
+            print(plan(images, seeds, options.epochs, options.quick))
+            return
+        claim(state, options.data, options.quick)
+        run(images, state, seeds, options.epochs, options.quick)
+    print(f"Everything is trained. Results: {state}")
     if options.quick:
         print("A quick run says nothing about dropout: leave out --quick for that.")
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import platform
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -22,16 +21,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from torch import nn
 from tqdm import tqdm
 
-import fastdrop
 import fastdrop.torch
-from examples.experiments.common import table
+from examples.experiments.common import machine, one_thread, table
 from examples.experiments.document import put
 from examples.experiments.mlp import Descent, Network, NumPyDropout
-from fastdrop._throughput import cpu_name
 
 from . import data
 from .document import PAGE
@@ -123,12 +119,8 @@ def report(seconds: dict[str, list[float]]) -> str:
 
 
 def conditions(rounds: int) -> str:
-    isa = fastdrop.show_config(mode="dicts")["backend"]["details"].get("isa")
-    return (
-        f"*Medians of {rounds} interleaved rounds of 10 batches, one thread. {cpu_name()}, Python "
-        f"{platform.python_version()}, NumPy {np.__version__}, PyTorch {torch.__version__}, "
-        f"fastdrop {fastdrop.__version__}{f' on {isa}' if isa else ''}.*"
-    )
+    about = machine(f"NumPy {np.__version__}", f"PyTorch {torch.__version__}")
+    return f"*Medians of {rounds} interleaved rounds of 10 batches, one thread. {about}.*"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -142,15 +134,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--page", type=Path, default=PAGE, help="default: %(default)s")
     options = parser.parse_args(arguments)
     images = data.load(options.data, options.quick)
-    threads = fastdrop.get_num_threads(), torch.get_num_threads()
-    fastdrop.set_num_threads(1)
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with threadpool_limits(limits=1):
+        with one_thread():
             seconds = measure(images, options.quick, options.rounds)
     finally:
-        fastdrop.set_num_threads(threads[0])
-        torch.set_num_threads(threads[1])
+        torch.set_num_threads(threads)
     text = f"{report(seconds)}\n\n{conditions(options.rounds)}"
     print(text)
     if options.quick:

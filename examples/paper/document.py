@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-import fastdrop
+from examples.experiments.averaging import compared
 from examples.experiments.common import (
     BLUE,
     GREY,
@@ -27,12 +26,12 @@ from examples.experiments.common import (
     band,
     canvas,
     change,
+    machine,
     save,
     summary,
     table,
 )
 from examples.experiments.document import places, put
-from fastdrop._throughput import cpu_name
 
 from .__main__ import STATE
 from .plan import AVERAGED, BASE, DROP_RATES, DROPS, FIGURE_4, FIGURE_9, RECIPES, TABLE_10
@@ -69,11 +68,9 @@ class Results:
     def conditions(self) -> str:
         every = [one for seed in self.seeds for one in self.by_seed[seed].values()]
         hours = sum(one["seconds"] for one in every) / 3600
-        isa = fastdrop.show_config(mode="dicts")["backend"]["details"].get("isa")
         return (
             f"*Seeds {self.seeds[0]} to {self.seeds[-1]}, {every[0]['epochs']} epochs, {hours:.1f} "
-            f"hours of one core's time. {cpu_name()}, Python {platform.python_version()}, NumPy "
-            f"{np.__version__}, fastdrop {fastdrop.__version__}{f' on {isa}' if isa else ''}.*"
+            f"hours of one core's time. {machine(f'NumPy {np.__version__}')}.*"
         )
 
 
@@ -126,19 +123,7 @@ def averaging(results: Results) -> Result:
     whole = results.test(AVERAGED)
     ks = [int(k) for k in results.by_seed[results.seeds[0]][AVERAGED]["averaged"]]
     means = results.of(AVERAGED, lambda one: list(one["averaged"].values()))
-    rows = [("weight scaling", summary(whole), "")]
-    rows += [
-        (f"mean of {k}", summary(values), change(values, whole))
-        for k, values in zip(ks, means.T, strict=True)
-    ]
-    figure, (axes,) = canvas()
-    band(axes, ks, means, "mean of k thinned networks", BLUE)
-    axes.axhline(whole.mean(), color=GREY, label="weight scaling")
-    low, high = whole.mean() - whole.std(ddof=1), whole.mean() + whole.std(ddof=1)
-    axes.axhspan(low, high, color=GREY, alpha=0.15, linewidth=0)
-    axes.set(xscale="log", xlabel="k", ylabel="test error, %")
-    axes.legend(frameon=False)
-    return Result(table(("prediction", "test error, %", "less weight scaling's"), rows), figure)
+    return compared(ks, whole, means)
 
 
 def rates(results: Results) -> Result:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,8 @@ class History:
 
     train: list[float]
     validation: list[float]
+    seconds: float = 0.0
+    """Of one core's time, in all runs that it took."""
 
 
 def epochs_masks(network: Network, seed: int, epoch: int) -> None:
@@ -105,7 +108,7 @@ def write(path: Path, **arrays: np.ndarray) -> None:
 def save(path: Path, network: Network, descent: Descent, epoch: int, history: History) -> None:
     arrays = {f"value {i}": value for i, value in enumerate(network.values())}
     arrays |= {f"velocity {i}": value for i, value in enumerate(descent.velocities)}
-    told = json.dumps({"epoch": epoch, "train": history.train, "validation": history.validation})
+    told = json.dumps({"epoch": epoch, **asdict(history)})
     write(path, told=np.array(told), **arrays)
 
 
@@ -120,16 +123,17 @@ def restore(path: Path, network: Network, descent: Descent, history: History) ->
         descent.velocities = [found[f"velocity {i}"] for i in range(count)]
         told = json.loads(str(found["told"]))
     history.train, history.validation = told["train"], told["validation"]
+    history.seconds = told["seconds"]
     return int(told["epoch"])
 
 
-def load_network(path: Path, recipe: Recipe, split: Split, seed: int) -> Network:
-    """A network that has been trained."""
-    network = Network(recipe, split.x.shape[1], split.outputs, seed)
-    if restore(path, network, Descent(0, 0), History([], [])) != recipe.epochs:
+def load_network(path: Path, recipe: Recipe, split: Split, seed: int) -> tuple[Network, History]:
+    """A network that has been trained, and how it went."""
+    network, history = Network(recipe, split.x.shape[1], split.outputs, seed), History([], [])
+    if restore(path, network, Descent(0, 0), history) != recipe.epochs:
         raise ValueError(f"{path} has not been trained to its end")
     network.eval()
-    return network
+    return network, history
 
 
 # --- training -------------------------------------------------------------------------------------
@@ -146,6 +150,7 @@ def train(
     descent, history = Descent(recipe.rate, recipe.momentum), History([], [])
     done = restore(path, network, descent, history)
     for epoch in range(done, recipe.epochs):
+        start = time.process_time()
         along = epoch / max(1, recipe.epochs - 1)
         grown = min(1.0, along / RAMP)
         descent.rate = np.float32(recipe.rate * FINAL_RATE**along)
@@ -156,6 +161,7 @@ def train(
             train_epoch(network, descent, split.x, split.y, order, recipe)
             history.train.append(judge(network, split.x[:SEEN], split.y[:SEEN]))
             history.validation.append(judge(network, split.x_validation, split.y_validation))
+        history.seconds += time.process_time() - start
         save(path, network, descent, epoch + 1, history)
         told(f"validation {history.validation[-1]:.2f} %")
         yield epoch + 1

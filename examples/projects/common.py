@@ -17,23 +17,20 @@ import ctypes
 import datetime as dt
 import json
 import math
-import platform
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from tqdm import tqdm
 
 import fastdrop
-from examples.experiments.common import table
-from fastdrop._throughput import cpu_name
+from examples.experiments.common import machine, one_thread, table
 
 VARIANTS = ("none", "theirs", "fastdrop")
 ROUNDS, QUICK_ROUNDS, WARM_UP = range(9, 31), 3, 2
@@ -82,18 +79,6 @@ class Measured:
 # --- measuring ------------------------------------------------------------------------------------
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Of fastdrop and of the libraries that compute; faces have to limit their own."""
-    threads = fastdrop.get_num_threads()
-    fastdrop.set_num_threads(1)
-    try:
-        with threadpool_limits(limits=1):
-            yield
-    finally:
-        fastdrop.set_num_threads(threads)
-
-
 def switched(case: Case, variant: str) -> AbstractContextManager[object]:
     return case.switch() if variant == "fastdrop" else nullcontext()
 
@@ -130,7 +115,7 @@ def measure(case: Case, quick: bool, memory: Mapping[str, float]) -> Measured:
             share[variant] = case.share(steps[variant])
     return Measured(
         name=case.name,
-        what=case.what,
+        what="small, to see that it runs" if quick else case.what,
         seconds={variant: statistics.median(found) for variant, found in timed.items()},
         ratio=middle,
         quartiles=(low, high),
@@ -139,17 +124,8 @@ def measure(case: Case, quick: bool, memory: Mapping[str, float]) -> Measured:
         memory=dict(memory),
         rounds=len(ratios),
         date=str(dt.datetime.now(tz=dt.UTC).date()),
-        machine=machine(),
+        machine=f"one thread, {machine()}",
         versions={name: version(name) for name in case.packages},
-    )
-
-
-def machine() -> str:
-    """What the numbers depend on beside the packages."""
-    isa = fastdrop.show_config(mode="dicts")["backend"]["details"].get("isa")
-    return (
-        f"one thread, {cpu_name()}, Python {platform.python_version()}, "
-        f"fastdrop {fastdrop.__version__}{f' on {isa}' if isa else ''}"
     )
 
 
@@ -264,7 +240,7 @@ def main(cases: Sequence[Case], about: str | None, arguments: Sequence[str] | No
     parser.add_argument("--quick", action="store_true", help="small, few steps: does it run?")
     parser.add_argument("--output", type=Path, help="a JSON file, for examples.projects.document")
     options = parser.parse_args(arguments)
-    with one_thread():
+    with one_thread():  # PyTorch and XLA limit their own: on_torch.py, droq.py
         peaks = [memory(case, options.quick) for case in cases]
         results = [
             measure(case, options.quick, peak) for case, peak in zip(cases, peaks, strict=True)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -22,11 +21,7 @@ DROPOUT = {
 BACKWARD = "autograd::engine::evaluate_function"
 PROFILED = 3
 
-
-@contextmanager
-def switch() -> Iterator[None]:
-    with fastdrop.torch.enable():
-        yield
+switch = fastdrop.torch.enable
 
 
 def prepare() -> None:

@@ -63,7 +63,7 @@ def tagger(p: float, quick: bool) -> tuple[Model, Batch]:
     width = 32 if quick else 96
     layer = chain(expand_window(1), Maxout(width, nP=3, normalize=True, dropout=p))
     model = chain(
-        with_array(chain(HashEmbed(width, 2000, column=0), clone(residual(layer), 4))),
+        with_array(chain(HashEmbed(width, 2000, seed=SEED, column=0), clone(residual(layer), 4))),
         with_array(Softmax()),
     )
     rng = np.random.default_rng(SEED)
