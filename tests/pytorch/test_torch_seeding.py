@@ -143,9 +143,13 @@ def test_pytorchs_threads_are_the_limit(threads: int) -> None:
         fastdrop.torch.dropout(x, 0.5)
         fastdrop.torch.dropout(x.view(2000, 2000).T, 0.5)
         fastdrop.torch.dropout2d(x.view(4, 10, 100, 1000), 0.5)
-        print(len(os.listdir("/proc/self/task")) - before)
-        fastdrop.dropout_(x.numpy(), 0.5)
-        print(len(os.listdir("/proc/self/task")) - before)
+        started = lambda: len(os.listdir("/proc/self/task")) - before
+        print(started())
+        for _ in range(10_000):  # while helpers cost more than they gave, the caller works alone
+            fastdrop.dropout_(x.numpy(), 0.5)
+            if started() == 3:
+                break
+        print(started())
         """
     )
     assert started.split() == [str(threads - 1), "3"]
