@@ -1,8 +1,8 @@
 """Records of steps that passed: which inputs they had, and what they took from the machine.
 
 ``check STEP`` exits with 0 where the record of a step is of the inputs that are here, and prints
-when it passed; otherwise it prints what differs. ``clean STEP...`` checks that there is nothing
-that a record would not be of, and prints the commit. ``write COMMIT STEP LOG`` records a step that
+when it passed; otherwise it prints what differs. ``clean`` checks that there is nothing that a record
+would not be of, and prints the commit. ``write COMMIT STEP LOG`` records a step that
 passed. ``validate`` checks what the steps name.
 
 An input is recorded by a hash of git's entries for it: names, modes and the hashes of contents.
@@ -141,16 +141,14 @@ def check(step: str) -> str:
     return f"passed on {date} with these inputs"
 
 
-def clean(*steps: str) -> str:
+def clean() -> str:
     if changed := git("status", "--porcelain", "--", ".", f":!{RECORDS}"):
         raise NoRecordError(f"records are of a commit, and this is not in one:\n{changed}")
-    for step in steps:
-        inputs(step)
     return git("rev-parse", "HEAD").strip()
 
 
 def write(commit: str, step: str, log: str) -> str:
-    if clean(step) != commit:
+    if clean() != commit:
         raise NoRecordError("the checkout has changed while the steps ran")
     said = Path(log).read_text(encoding="utf-8", errors="replace").splitlines()
     # Not pytest's "SKIPPED [n]": what the environment that a step makes is not to have.

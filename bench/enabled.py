@@ -5,10 +5,12 @@
     python -m bench.enabled --quick         some seconds: shows that it runs, nothing more
 
 One thread; its CPU time is measured, so that other processes do not count. Rows are measured in
-turn (A B A B ...) in one process; medians.
+turn (A B A B ...) in one process; medians. Memory that is freed stays with the process (glibc), or
+the page faults of a result of some MiB would be counted at whichever row comes first.
 """
 
 import argparse
+import ctypes
 import importlib
 import itertools
 import statistics
@@ -26,6 +28,8 @@ from fastdrop._throughput import cpu_name
 
 P = 0.1
 _STEP = "gradient({}, leaf, g)"
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+"""Of glibc's malloc.h."""
 
 
 class Call(NamedTuple):
@@ -96,7 +100,7 @@ def compare_calls(quick: bool, rounds: int) -> Iterator[str]:
         number = max(10, int((0.001 if quick else 0.01) / max(timer.timeit(20) / 20, 1e-7)))
 
         def seconds(timer: Timer = timer, number: int = number) -> float:
-            timer.timeit(max(3, number // 10))
+            timer.timeit(max(20, number // 10))  # until results take turns in the same memory
             return timer.timeit(number) / number
 
         tasks: list[Any] = [(nullcontext(), seconds), (None, seconds)]
@@ -177,6 +181,13 @@ def compare_models(quick: bool, rounds: int) -> Iterator[str]:
         yield f"{model.what:44}{theirs:8.3f} s{ours / theirs:9.2f}"
 
 
+def keep_memory() -> None:
+    """Have malloc neither map large blocks one by one nor give them back."""
+    if hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        for setting in (_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD):
+            libc.mallopt(setting, 1 << 25)  # the most that it takes
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", action="store_true")
@@ -185,6 +196,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     fastdrop.set_num_threads(1)
+    keep_memory()
     print(f"{cpu_name()}, PyTorch {torch.__version__}, fastdrop {fastdrop.__version__}")
     compare, rounds = (compare_models, 9) if options.models else (compare_calls, 41)
     for line in compare(options.quick, options.rounds or (2 if options.quick else rounds)):
