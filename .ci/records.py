@@ -1,9 +1,9 @@
 """Records of steps that passed: which inputs they had, and what they took from the machine.
 
 ``check STEP`` exits with 0 where the record of a step is of the inputs that are here, and prints
-when it passed; otherwise it prints what differs. ``clean`` checks that there is nothing that a record
-would not be of, and prints the commit. ``write COMMIT STEP LOG`` records a step that
-passed. ``validate`` checks what the steps name.
+when it passed; otherwise it prints what differs. ``clean`` checks that there is nothing that a
+record would not be of, and prints the commit. ``write COMMIT STEP LOG`` records a step that passed.
+``validate`` checks what the steps name.
 
 An input is recorded by a hash of git's entries for it: names, modes and the hashes of contents.
 """
