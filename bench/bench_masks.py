@@ -11,6 +11,7 @@ import fastdrop
 
 from . import measure
 from .measure import ALL_SIZES, FEW_SIZES, NAMES, Bench
+from .peers import MASK_PEERS, MissingError, Peer
 
 FLOAT32 = np.dtype(np.float32)
 
@@ -40,6 +41,27 @@ def test_draw(benchmark: BenchmarkFixture, packed: bool, size: str, name: str) -
             implementation=implementation,
         ),
     )
+
+
+@pytest.mark.parametrize("size", FEW_SIZES)
+@pytest.mark.parametrize("peer", MASK_PEERS, ids=lambda peer: peer.who)
+def test_draw_by_peer(benchmark: BenchmarkFixture, peer: Peer, size: str) -> None:
+    """Beside filling bytes, as many as a bool mask has, whatever they write."""
+    n = ALL_SIZES[size]
+    names = {**measure.names_for(n, FLOAT32), "mask": np.zeros(n, np.uint8)}
+    x = names["x"]
+    assert isinstance(x, np.ndarray)
+    try:
+        names |= peer.extend(x)
+    except MissingError as error:
+        pytest.skip(str(error))
+    measure.run(
+        benchmark,
+        Bench(
+            who=peer.who, what=peer.what, statement=peer.statement, limit="mask.fill(1)",
+            names=names, n=n, moved=n, dtype="bool",
+        ),
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -3,13 +3,18 @@
 Each runs on one thread, as fastdrop does by default in the benchmarks.
 """
 
+import ctypes
 import functools
 import importlib
 import os
+import sys
 import warnings
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from fastdrop import _throughput
 from fastdrop._arrays import Array
@@ -199,6 +204,38 @@ def fastdrop_keras_names(x: Array) -> dict[str, object]:
     return _keras_layer("fastdrop_layer", "fastdrop.keras", x)
 
 
+# Constants of MKL's mkl_vsl.h: the fastest of its generators, and the only method.
+_ARS5, _ICDF = 15 << 20, 0
+
+
+def mkl_names(x: Array) -> dict[str, object]:
+    """``mkl_draw()``, which fills an array of 32-bit integers with zeros and ones."""
+    found = sorted(Path(sys.prefix, "lib").glob("libmkl_rt.*"))
+    if not found:
+        raise MissingError("mkl is not installed")
+    mkl = ctypes.CDLL(str(found[-1]))
+    stream, mask = ctypes.c_void_p(), np.empty(x.size, np.int32)
+    if mkl.vslNewStream(ctypes.byref(stream), _ARS5, 1):
+        raise MissingError("MKL does not start a stream")
+    draw, at = mkl.viRngBernoulli, mask.ctypes.data_as(ctypes.c_void_p)
+    keep = ctypes.c_double(1 - _throughput.P)
+    if draw(_ICDF, stream, mask.size, at, keep) or not 0.8 < mask.mean() < 1.0:
+        raise MissingError("MKL does not draw")
+    return {"mkl_draw": functools.partial(draw, _ICDF, stream, mask.size, at, keep), "mkl": mask}
+
+
+def bitarray_names(_: Array) -> dict[str, object]:
+    """``random_p``, which makes a new packed mask."""
+    if sys.version_info < (3, 12):
+        raise MissingError("bitarray's random_p needs Python 3.12")
+    return {"random_p": _import("bitarray.util").random_p}
+
+
+def numpy_mask_names(_: Array) -> dict[str, object]:
+    """``generator``, NumPy's usual one."""
+    return {"generator": np.random.default_rng(1)}
+
+
 JAX = "jax_dropout(key, j).block_until_ready()"
 FLAX = "flax_dropout(key, j).block_until_ready()"
 FASTDROP_JAX = "fastdrop_jax(key, j).block_until_ready()"
@@ -223,3 +260,10 @@ PEERS = [
     Peer("Keras on PyTorch", "out of place", KERAS, keras_names),
     Peer("fastdrop.keras on PyTorch", "out of place", FASTDROP_KERAS, fastdrop_keras_names),
 ]
+
+MASK_PEERS = [
+    Peer("Intel MKL", "draw a mask of int32", "mkl_draw()", mkl_names),
+    Peer("bitarray", "draw a packed mask", "random_p(x.size, 1 - p)", bitarray_names),
+    Peer("NumPy", "draw a bool mask", "generator.random(x.size, 'f4') >= p", numpy_mask_names),
+]
+"""Others that draw a mask and nothing more."""
