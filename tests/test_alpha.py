@@ -40,6 +40,7 @@ def selu(x: np.ndarray) -> np.ndarray:
     return SCALE * np.where(x > 0, x, ALPHA * np.expm1(np.minimum(x, 0)))
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("p", [0.05, 0.1, 0.2])
 def test_networks_of_selus_stay_normalised(p):
     """10 layers 512 wide: the mean stays 0 and the variance 1, where dropout lets both run away."""

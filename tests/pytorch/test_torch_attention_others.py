@@ -214,6 +214,7 @@ def mesh(tmp_path: Path) -> Iterator[Any]:
     distributed.destroy_process_group()
 
 
+@pytest.mark.heavy
 def test_distributed_tensors(mesh: Any) -> None:
     """With dropout they are refused: PyTorch would drop the same weights in each shard."""
     from torch.distributed.tensor import DTensor, Shard, distribute_tensor

@@ -40,7 +40,10 @@ def tiles(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.usefixtures("tiles")
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("window", WINDOWS)
-@pytest.mark.parametrize("mask", ["none", "bool", "added", "padding"])
+@pytest.mark.parametrize(
+    "mask",
+    ["bool", *(pytest.param(m, marks=pytest.mark.heavy) for m in ("none", "added", "padding"))],
+)
 def test_windows(mask: str, window: tuple[int, int], causal: bool) -> None:
     for queries, keys in ((26, 26), (10, 40), (40, 10)):
         q, k, v = inputs = tensors((2, 3, queries, 4), (2, 3, keys, 4), (2, 3, keys, 5))

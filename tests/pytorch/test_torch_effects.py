@@ -99,15 +99,9 @@ def test_a_trace_does_not_merge_calls() -> None:
 # --- compiled functions --------------------------------------------------------------------------
 
 
+@pytest.mark.heavy
 @own
-@pytest.mark.parametrize(
-    "budget",
-    [
-        pytest.param(1.0, marks=pytest.mark.heavy),
-        pytest.param(0.5, marks=pytest.mark.heavy),
-        0.0,
-    ],
-)
+@pytest.mark.parametrize("budget", [1.0, 0.5, 0.0])
 @pytest.mark.parametrize("name", MODULES)
 def test_every_memory_budget_gives_the_gradient_of_the_mask(
     name: str, budget: float, kind: str
@@ -290,6 +284,7 @@ def test_a_graph_draws_from_the_generator_of_a_call(make: Callable[[], Any]) -> 
     assert len(results) == 4
 
 
+@pytest.mark.heavy
 def test_numbers_name_nothing_in_other_processes(tmp_path: Path) -> None:
     path = str(tmp_path / "traced.pt")
     torch.jit.trace(ft.Dropout(0.5, seed=3), (torch.ones(4),), check_trace=False).save(path)

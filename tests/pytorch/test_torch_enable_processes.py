@@ -135,6 +135,7 @@ def test_modules_are_as_they_were() -> None:
         assert type(model[1]) is nn.Dropout
 
 
+@pytest.mark.heavy
 def test_switched_in_threads_while_others_call() -> None:
     """In a process of its own, because a fault would end it."""
     output("""

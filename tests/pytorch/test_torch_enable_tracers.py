@@ -117,6 +117,7 @@ COMPILED: dict[str, Callable[["torch.Tensor"], "torch.Tensor"]] = {
 }
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("dynamic", [False, pytest.param(True, marks=pytest.mark.heavy)])
 @pytest.mark.parametrize("case", COMPILED)
 @pytest.mark.parametrize("backend", BACKENDS)

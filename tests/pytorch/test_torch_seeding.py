@@ -248,6 +248,7 @@ def test_fastdrop_does_not_import_torch() -> None:
     assert output(code) == "False"
 
 
+@pytest.mark.heavy
 def test_the_compiler_is_not_imported() -> None:
     """It takes longer than the rest of PyTorch; who compiles imports it."""
     code = """

@@ -98,8 +98,11 @@ def run(model: Any, x: "torch.Tensor") -> list["torch.Tensor"]:
     return [*found, torch.get_rng_state()]
 
 
-@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-@pytest.mark.parametrize("dynamic", [False, True])
+@pytest.mark.parametrize(
+    "layout",
+    [torch.contiguous_format, pytest.param(torch.channels_last, marks=pytest.mark.heavy)],
+)
+@pytest.mark.parametrize("dynamic", [False, pytest.param(True, marks=pytest.mark.heavy)])
 @pytest.mark.parametrize(
     "backend",
     [

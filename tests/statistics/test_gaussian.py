@@ -57,6 +57,7 @@ def variates(n: int, key: Key, noise: Call) -> Iterator[np.ndarray]:
 both = pytest.mark.parametrize("noise", [dropout_noise, added_noise])
 
 
+@pytest.mark.heavy
 @both
 def test_distribution(noise):
     z = np.concatenate(list(variates(SAMPLE, Key(91), noise)))
