@@ -123,7 +123,7 @@ def reference(operation: Operation, kind: str, p: float, n: int, key: Key) -> li
 @pytest.mark.parametrize("operation", OPERATIONS, ids=str)
 def test_the_reference_s_bits(impl, kind, operation):
     for p in operation.probabilities:
-        # All dtypes have the same boundaries, and all activations the same loops; C's tests are dense in both.
+        # Dtypes have the same boundaries, and activations the same loops; C's tests take all.
         thoroughly = kind == "float32" and p in (0.1, 0.9)
         for n, offset, at in cases(impl.name, thoroughly and operation.act == "none"):
             compare(impl, operation, kind, p, n, Key(3, 4, offset), at)
