@@ -12,6 +12,7 @@ from cpython.buffer cimport (
     PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_STRIDES, PyBUF_WRITABLE, PyBuffer_IsContiguous,
     PyBuffer_Release, PyObject_GetBuffer,
 )
+from cpython.exc cimport PyErr_Clear
 from libc.stdint cimport UINT64_MAX, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
@@ -21,6 +22,7 @@ import os
 import numpy as np
 
 from fastdrop import _rates
+from fastdrop import decisions as _decisions
 from fastdrop import stream as _stream
 
 
@@ -103,21 +105,10 @@ def enable(on):
     _enabled = bool(on)
 
 
-cdef int _dtype_of(const char *format) noexcept:
-    """The dtype of a buffer with a one-letter format, or -1 (also for other byte orders)."""
-    if format == NULL or format[0] == 0 or format[1] != 0:
-        return -1
-    if format[0] == c"f":
-        return FD_f32
-    if format[0] == c"d":
-        return FD_f64
-    if format[0] == c"e":
-        return FD_f16
-    return -1
-
-
+include "_core_buffers.pxi"
 include "_core_backend.pxi"
 include "_core_call.pxi"
+include "_core_places.pxi"
 include "_core_front.pxi"
 include "_core_tensor.pxi"
 include "_core_softmax.pxi"

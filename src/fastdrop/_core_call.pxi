@@ -56,51 +56,6 @@ cdef void _begin(fd_call *c, int operation, int dtype) noexcept:
     c.drawn, c.bits, c.bools = False, NULL, NULL
 
 
-cdef void _flat(fd_axes *axes, size_t n, Py_ssize_t itemsize) noexcept:
-    """The axes of n contiguous elements with decisions of their own."""
-    cdef int i
-    axes.ndim = 1
-    axes.shape[0] = n
-    axes.steps[0] = 1
-    for i in range(axes.operands):
-        axes.strides[i][0] = itemsize
-
-
-@cython.final
-cdef class _Span:
-    """The buffer of a contiguous array, read or written."""
-
-    cdef Py_buffer view
-    cdef bint held
-
-    def __cinit__(self, array, bint written=False):
-        PyObject_GetBuffer(array, &self.view, PyBUF_C_CONTIGUOUS | (PyBUF_WRITABLE if written else 0))
-        self.held = True
-
-    def __dealloc__(self):
-        if self.held:
-            PyBuffer_Release(&self.view)
-
-
-@cython.final
-cdef class _Buffers:
-    """The buffers of a call's arrays, held while C computes with them."""
-
-    cdef Py_buffer views[6]
-    cdef int held
-
-    cdef Py_buffer *hold(self, array, bint written=False) except NULL:
-        cdef Py_buffer *view = &self.views[self.held]
-        PyObject_GetBuffer(array, view, PyBUF_STRIDES | (PyBUF_WRITABLE if written else 0))
-        self.held += 1
-        return view
-
-    def __dealloc__(self):
-        while self.held:
-            self.held -= 1
-            PyBuffer_Release(&self.views[self.held])
-
-
 cdef int _share_mask(fd_layout *layout, mask_shape) except -1:
     """The strides of a packed mask that is shared along the axes where its shape is 1."""
     cdef Py_ssize_t stride = 1

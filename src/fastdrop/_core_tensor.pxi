@@ -3,7 +3,6 @@
 # Nothing here is built against PyTorch. The table is a part of DLPack's ABI (version 1.3): it has a
 # function that describes a tensor without making a Python object of each of its parts.
 
-from cpython.exc cimport PyErr_Clear
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.stdint cimport int32_t, int64_t
 

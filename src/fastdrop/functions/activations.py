@@ -88,9 +88,7 @@ def bias_act_dropout(
     array([[0., 1., 0.],
            [3., 4., 3.]], dtype=float32)
     """
-    result: Array = run(
-        BIAS_ACT_DROPOUT, (x,), p, training, rng, out, act=(act, bias), window=window
-    )
+    result: Array = run(BIAS_ACT_DROPOUT, (x,), p, training, rng, out, window, act=(act, bias))
     return result
 
 
@@ -160,7 +158,7 @@ def bias_act_dropout_backward(
     array([0., 0., 4.], dtype=float32)
     """
     dx: Array = run(
-        BIAS_ACT_DROPOUT_BACKWARD, (x, dy), p, training, rng, out, act=(act, bias), window=window
+        BIAS_ACT_DROPOUT_BACKWARD, (x, dy), p, training, rng, out, window, act=(act, bias)
     )
     return dx, None if bias is None else _sum_of_rows(np.asarray(dx))
 
