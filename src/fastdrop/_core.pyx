@@ -93,6 +93,7 @@ cdef extern from *:
     int _enabled "fastdrop_fronts_enabled"  # set_backend may write it while others call
 
 cdef object _ndarray = np.ndarray
+cdef object _empty = np.empty
 cdef object _empty_like = np.empty_like
 
 # Below this many elements a call is shorter than giving up and taking back the GIL.
@@ -110,6 +111,7 @@ include "_core_backend.pxi"
 include "_core_call.pxi"
 include "_core_places.pxi"
 include "_core_front.pxi"
+include "_core_rows.pxi"
 include "_core_tensor.pxi"
 include "_core_softmax.pxi"
 include "_core_products.pxi"
