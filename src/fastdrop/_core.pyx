@@ -51,19 +51,8 @@ cdef extern from "fastdrop.h" nogil:
         size_t block[3]
     fd_plan fd_plan_make(double p)
     double fd_scale_make(fd_dtype, double p)
-    void fd_dropout(fd_dtype, const void *x, void *y, size_t n, const fd_key *, const fd_plan *,
-                    double scale)
-    void fd_dropout_strided(fd_dtype, const void *x, void *y, const fd_layout *, const fd_key *,
-                            const fd_plan *, double scale)
     void fd_dropout_samples(fd_dtype, const void *x, void *y, const fd_layout *, size_t samples,
                             Py_ssize_t step, const fd_key *, const fd_plan *, double scale)
-    void fd_apply_bits(fd_dtype, const void *x, void *y, const fd_layout *, const uint8_t *,
-                       double scale)
-    void fd_apply_bool(fd_dtype, const void *x, void *y, const fd_layout *, const uint8_t *,
-                       double scale)
-    void fd_scale(fd_dtype, const void *x, void *y, const fd_layout *, double scale)
-    void fd_mask_bits(uint8_t *, size_t n, const fd_key *, const fd_plan *)
-    void fd_mask_bool(uint8_t *, size_t n, const fd_key *, const fd_plan *)
     size_t fd_drop_block_bits(uint8_t *, const fd_blocks *, const fd_key *, const fd_plan *)
     int fd_isa_count()
     const char *fd_isa_name(int)

@@ -28,6 +28,11 @@ cdef int _dtype_of(const char *format) noexcept:
     return -1
 
 
+cdef Py_ssize_t _size_of(int dtype) noexcept:
+    """The bytes of an element."""
+    return 8 if dtype == FD_f64 else 4 if dtype == FD_f32 else 2
+
+
 cdef bint _like(const Py_buffer *x, const Py_buffer *y) noexcept:
     """Whether two contiguous arrays have one dtype and shape."""
     cdef int d

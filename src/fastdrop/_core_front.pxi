@@ -1,9 +1,5 @@
 # --- The common case of every variant, without Python's part of the pipeline -----------------------
 
-# Shared masks of at most so many bytes need no memory of their own.
-cdef enum:
-    FEW_BYTES = 512
-
 cdef tuple _kinds = ("float32", "float64", "float16", "bfloat16")  # by fd_dtype
 
 
@@ -86,7 +82,7 @@ cdef class Front:
 
 cdef void *_lengthened(const Py_buffer *bias, fd_dtype dtype, size_t n, fd_bias *c):
     """A bias, or what changes nothing, as an operation on n elements reads it: to be freed."""
-    cdef size_t size = 8 if dtype == FD_f64 else 4 if dtype == FD_f32 else 2
+    cdef size_t size = _size_of(dtype)
     cdef size_t length = 1 if bias == NULL else <size_t>bias.shape[0]
     cdef size_t i, total = length + (n if n < 4096 else 4096)
     cdef char *values = <char *>malloc(total * size)
@@ -128,7 +124,7 @@ cdef object _quick(
     cdef void *memory = NULL
     cdef _Rate rate
     cdef bint in_place = out is x
-    cdef int before, fresh = out is None, dtype
+    cdef int fresh = out is None, dtype
     if type(x) is not _ndarray or type(p) is not float:
         return None
     if rng is None:
@@ -169,24 +165,18 @@ cdef object _quick(
             c.plan = _plan(_rates.make_block_plan(
                 p, x.shape[source.ndim - front.block_axes:], blocks.block[2]
             ))
-            memory = malloc((n + 7) // 8)
-            if memory == NULL:
+            if not _room_for(&c, n, few_bits, &memory):
                 return None
-            c.bits = <uint8_t *>memory
         elif noise_shape is None and window is None:
             _flat(&c.axes, n, source.itemsize)
         else:
             if not _axes_of(noise_shape, source, &at, &c.axes):
                 return None
             positions = at.total
-            if at.own < n and front.positions == 1:
-                if at.own <= 8 * FEW_BYTES:
-                    c.bits = &few_bits[0]
-                else:
-                    memory = malloc((at.own + 7) // 8)
-                    if memory == NULL:
-                        return None
-                    c.bits = <uint8_t *>memory
+            if at.own < n and front.positions == 1 and not _room_for(
+                &c, at.own, few_bits, &memory
+            ):
+                return None
         if act is not None:
             name, values = act
             if type(name) is not str or name not in _acts or n > GIL_ELEMENTS:
@@ -253,13 +243,7 @@ cdef object _quick(
             c.plan = rate.plan
             for i in range(3):
                 c.numbers[i] = rate.numbers[i]
-        if n < GIL_ELEMENTS:
-            fd_run(&c)
-        else:
-            with nogil:
-                before = fd_fresh_outputs(fresh)
-                fd_run(&c)
-                fd_fresh_outputs(before)
+        _compute(&c, n, fresh)
     finally:
         free(memory)
         for i in range(held):

@@ -1,4 +1,4 @@
-# --- Where in the stream the decisions of a contiguous array are: as _window.py has it -------------
+# --- Where in the stream an array's or a tensor's decisions are: as _window.py has it --------------
 
 cdef extern from "Python.h":
     Py_ssize_t PY_SSIZE_T_MAX
