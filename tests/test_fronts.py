@@ -1,18 +1,25 @@
 """`dropout` as it is compiled, and as it is in Python: the same in every case."""
 
 import itertools
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
-from cases import Case, parametrize, results
+from cases import CASES, Case, parametrize, results
 from support import general
 
 import fastdrop
-from fastdrop import Generator, Key
+from fastdrop import Generator, Key, _config, backends, pipeline
+from fastdrop.functions import activations
 
 without_front: Any = general(fastdrop.dropout)
+
+needs_fronts = pytest.mark.skipif(
+    _config._instruction_sets()["active"] is None or backends.name_of(backends.active()) != "c",
+    reason="the c backend is not the active one",
+)
 
 X = np.random.default_rng(3).standard_normal((5, 12)).astype(np.float32)
 
@@ -79,6 +86,128 @@ def test_the_fronts_of_all_variants_agree_with_python(case: Case) -> None:
                 yield out.tobytes()
 
     assert list(answers(case.function)) == list(answers(general(case.function)))
+
+
+def refuse(*_: Any, **__: Any) -> None:
+    raise AssertionError("the general path is taken")
+
+
+@needs_fronts
+@parametrize()
+def test_the_fronts_take_the_common_case(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    operands = case.operands()
+    monkeypatch.setattr(pipeline, "checked", refuse)
+    case(operands, 0.4, rng=Key(1))
+    if case.takes("out"):
+        case(operands, 0.4, rng=Key(1), out=np.empty_like(operands[case.variant.operands[0]]))
+    if case.takes("window"):
+        case(operands, 0.4, rng=Key(1), window=(case.shape, (0,) * len(case.shape)))
+    with pytest.raises(AssertionError, match="general path"):
+        case({name: x.astype(">f4") for name, x in operands.items()}, 0.4, rng=Key(1))
+
+
+@needs_fronts
+@pytest.mark.parametrize("noise_shape", [None, (1, None), (4, 1)])
+def test_the_fronts_take_windows(noise_shape: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "checked", refuse)
+    whole = np.ones((4, 7), np.float32)
+    wanted = fastdrop.dropout(whole, rng=Key(1), noise_shape=noise_shape)
+    part, window = whole[1:3, 2:].copy(), ((4, 7), (1, 2))
+    y = fastdrop.dropout(part, rng=Key(1), noise_shape=noise_shape, window=window)
+    assert y.tobytes() == wanted[1:3, 2:].tobytes()
+    fastdrop.dropout_(part, rng=Key(1), noise_shape=noise_shape, window=window)
+    assert part.tobytes() == y.tobytes()
+    # What is equal to these numbers and no int is for the general path to refuse.
+    for other in (((4, 7), (True, 2)), ((4.0, 7), (1, 2)), [(4, 7), (1, 2)], ((2, 7), (1, 2))):
+        with pytest.raises(AssertionError, match="general path"):
+            fastdrop.dropout(part, rng=Key(1), noise_shape=noise_shape, window=other)  # type: ignore[arg-type]
+
+
+WHOLES: Any = (
+    ((5, 12), (0, 0)), ((6, 12), (1, 0)), ((5, 1300), (0, 1288)), ((99, 70), (94, 1)),
+    ((2**30, 2**30), (2**29, 5)), ((2**31, 2**31), (0, 0)), ((2**31, 2**32 - 1), (7, 7)),
+    ((2**40, 2**40), (0, 0)), ((5, 12), (0, 1)), ((5, 12), (2**64, 0)), ((5, 12), (-1, 0)),
+    ((5, 12), (0,)), ((5,), (0, 0)), (5, 12), ((5, 12), (0, 0), ()), ((5, 12), None), ("ab", "cd"),
+    [[6, 12], [1, 0]], ((np.int64(6), 12), (1, 0)), ((True, 12), (0, 0)), ((6, 12), (1.0, 0)),
+)  # fmt: skip
+
+
+@parametrize([case for case in CASES if case.takes("window")])
+def test_the_fronts_of_parts_agree_with_python(case: Case) -> None:
+    start = tuple(n // 3 for n in case.shape)
+    cut = tuple(slice(first, n - n // 4) for first, n in zip(start, case.shape, strict=True))
+
+    def answers(call: Any) -> Iterator[bytes]:
+        for dtype, training in itertools.product((np.float32, np.float64), (True, False)):
+            x = {
+                name: np.array(v[cut[-v.ndim :] if v.ndim else ()], dtype)
+                for name, v in case.operands().items()
+            }
+            rng = Key(3, 4, 5) if case.repeats else Generator(3, 4, 5)
+            more = {case.rate: 0.4, "training": training, **case.options}
+            found = results(call(**x, **more, rng=rng, window=(case.shape, start)))
+            yield from (part.tobytes() for part in found)
+            yield str(rng).encode()
+
+    assert list(answers(case.function)) == list(answers(general(case.function)))
+
+
+@parametrize([case for case in CASES if case.takes("window") and case.decisions is None])
+def test_the_fronts_of_windows_agree_with_python(case: Case) -> None:
+    def answers(call: Any) -> Iterator[Any]:
+        x = dict.fromkeys(case.variant.operands, X)
+        if case.takes("bias"):
+            x["bias"] = X[0]
+        for window, key in itertools.product(WHOLES, (Key(1, 2, 3), Key(1, 2, 2**64 - 6930))):
+            rngs: Any = (key,) if case.repeats else (key, Generator(1, 2, 4090))
+            for rng, training in itertools.product(rngs, (True, False)):
+                more = {case.rate: 0.4, "training": training, **case.options}
+                try:
+                    parts = results(call(**x, **more, rng=rng, window=window))
+                    yield [part.tobytes() for part in parts if part is not None]
+                except (TypeError, ValueError, OverflowError) as error:
+                    yield repr(error)
+                yield repr(rng)
+
+    assert list(answers(case.function)) == list(answers(general(case.function)))
+
+
+ROWS = ((1, 3), (2, 2), (5, 1), (50, 1), (127, 5), (128, 63), (129, 5), (300, 40), (3, 0, 4))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("shape", [*ROWS, (4,), (2, 3, 5), (2, 0), (0, 4)])
+def test_the_fronts_of_sums_agree_with_python(shape: tuple[int, ...], dtype: Any) -> None:
+    source = np.random.default_rng(8)
+    x = (source.standard_normal(shape) * 10 ** source.uniform(-3, 3, shape)).astype(dtype)
+    with_zeros = np.where(x < 0, dtype(-0.0), x)
+    for dx in (x, with_zeros, -0.0 * np.abs(x), np.asfortranarray(x)):
+        got, wanted = activations._sum_of_rows(dx), general(activations._sum_of_rows)(dx)
+        assert type(got) is np.ndarray
+        assert (got.dtype, got.shape) == (wanted.dtype, wanted.shape)
+        assert got.tobytes() == wanted.tobytes()
+
+
+@pytest.mark.parametrize("top", [[3e38, 3e38], [np.inf, -np.inf], [np.inf, np.inf], [np.nan, 1]])
+def test_the_fronts_of_sums_warn_as_python_does(top: list[float]) -> None:
+    x = np.column_stack([np.array(top, np.float32), np.ones(2, np.float32)])
+
+    def heard(call: Any) -> tuple[bytes, list[str]]:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            return call(x).tobytes(), [str(warning.message) for warning in caught]
+
+    assert heard(activations._sum_of_rows) == heard(general(activations._sum_of_rows))
+
+
+@needs_fronts
+def test_the_front_of_sums_takes_few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(activations, "np", None)
+    for dtype in (np.float32, np.float64):
+        dy, x, bias = np.ones((3, 4), dtype), np.ones((3, 4), dtype), np.ones(4, dtype)
+        _, dbias = fastdrop.bias_act_dropout_backward(dy, x, bias, "relu", 0.0, rng=1)
+        assert dbias is not None
+        assert dbias.tolist() == [3, 3, 3, 3]
 
 
 def test_the_fronts_of_softmax_agree() -> None:

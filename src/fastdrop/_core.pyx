@@ -12,6 +12,7 @@ from cpython.buffer cimport (
     PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_STRIDES, PyBUF_WRITABLE, PyBuffer_IsContiguous,
     PyBuffer_Release, PyObject_GetBuffer,
 )
+from cpython.exc cimport PyErr_Clear
 from libc.stdint cimport UINT64_MAX, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
@@ -21,6 +22,7 @@ import os
 import numpy as np
 
 from fastdrop import _rates
+from fastdrop import decisions as _decisions
 from fastdrop import stream as _stream
 
 
@@ -49,19 +51,8 @@ cdef extern from "fastdrop.h" nogil:
         size_t block[3]
     fd_plan fd_plan_make(double p)
     double fd_scale_make(fd_dtype, double p)
-    void fd_dropout(fd_dtype, const void *x, void *y, size_t n, const fd_key *, const fd_plan *,
-                    double scale)
-    void fd_dropout_strided(fd_dtype, const void *x, void *y, const fd_layout *, const fd_key *,
-                            const fd_plan *, double scale)
     void fd_dropout_samples(fd_dtype, const void *x, void *y, const fd_layout *, size_t samples,
                             Py_ssize_t step, const fd_key *, const fd_plan *, double scale)
-    void fd_apply_bits(fd_dtype, const void *x, void *y, const fd_layout *, const uint8_t *,
-                       double scale)
-    void fd_apply_bool(fd_dtype, const void *x, void *y, const fd_layout *, const uint8_t *,
-                       double scale)
-    void fd_scale(fd_dtype, const void *x, void *y, const fd_layout *, double scale)
-    void fd_mask_bits(uint8_t *, size_t n, const fd_key *, const fd_plan *)
-    void fd_mask_bool(uint8_t *, size_t n, const fd_key *, const fd_plan *)
     size_t fd_drop_block_bits(uint8_t *, const fd_blocks *, const fd_key *, const fd_plan *)
     int fd_isa_count()
     const char *fd_isa_name(int)
@@ -91,6 +82,7 @@ cdef extern from *:
     int _enabled "fastdrop_fronts_enabled"  # set_backend may write it while others call
 
 cdef object _ndarray = np.ndarray
+cdef object _empty = np.empty
 cdef object _empty_like = np.empty_like
 
 # Below this many elements a call is shorter than giving up and taking back the GIL.
@@ -103,22 +95,12 @@ def enable(on):
     _enabled = bool(on)
 
 
-cdef int _dtype_of(const char *format) noexcept:
-    """The dtype of a buffer with a one-letter format, or -1 (also for other byte orders)."""
-    if format == NULL or format[0] == 0 or format[1] != 0:
-        return -1
-    if format[0] == c"f":
-        return FD_f32
-    if format[0] == c"d":
-        return FD_f64
-    if format[0] == c"e":
-        return FD_f16
-    return -1
-
-
+include "_core_buffers.pxi"
 include "_core_backend.pxi"
 include "_core_call.pxi"
+include "_core_places.pxi"
 include "_core_front.pxi"
+include "_core_rows.pxi"
 include "_core_tensor.pxi"
 include "_core_softmax.pxi"
 include "_core_products.pxi"

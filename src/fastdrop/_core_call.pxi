@@ -39,6 +39,10 @@ cdef extern from "call.h" nogil:
     void fd_draw_mask(uint8_t *out, bint packed, int ndim, const size_t *shape,
                       const Py_ssize_t *steps, const fd_key *, const fd_plan *)
 
+# Shared decisions of at most so many bytes need no memory of their own.
+cdef enum:
+    FEW_BYTES = 512
+
 cdef dict _acts = {
     "none": FD_ACT_NONE, "relu": FD_ACT_RELU, "gelu": FD_ACT_GELU, "gelu_tanh": FD_ACT_GELU_TANH,
     "silu": FD_ACT_SILU,
@@ -56,60 +60,26 @@ cdef void _begin(fd_call *c, int operation, int dtype) noexcept:
     c.drawn, c.bits, c.bools = False, NULL, NULL
 
 
-cdef void _flat(fd_axes *axes, size_t n, Py_ssize_t itemsize) noexcept:
-    """The axes of n contiguous elements with decisions of their own."""
-    cdef int i
-    axes.ndim = 1
-    axes.shape[0] = n
-    axes.steps[0] = 1
-    for i in range(axes.operands):
-        axes.strides[i][0] = itemsize
+cdef bint _room_for(fd_call *c, size_t decisions, uint8_t *few, void **memory) noexcept:
+    """Room for the bits of shared decisions: in `few`, FEW_BYTES, or in memory to be freed."""
+    if decisions <= 8 * FEW_BYTES:
+        c.bits = few
+        return True
+    memory[0] = malloc((decisions + 7) // 8)
+    c.bits = <uint8_t *>memory[0]
+    return memory[0] != NULL
 
 
-@cython.final
-cdef class _Span:
-    """The buffer of a contiguous array, read or written."""
-
-    cdef Py_buffer view
-    cdef bint held
-
-    def __cinit__(self, array, bint written=False):
-        PyObject_GetBuffer(array, &self.view, PyBUF_C_CONTIGUOUS | (PyBUF_WRITABLE if written else 0))
-        self.held = True
-
-    def __dealloc__(self):
-        if self.held:
-            PyBuffer_Release(&self.view)
-
-
-@cython.final
-cdef class _Buffers:
-    """The buffers of a call's arrays, held while C computes with them."""
-
-    cdef Py_buffer views[6]
-    cdef int held
-
-    cdef Py_buffer *hold(self, array, bint written=False) except NULL:
-        cdef Py_buffer *view = &self.views[self.held]
-        PyObject_GetBuffer(array, view, PyBUF_STRIDES | (PyBUF_WRITABLE if written else 0))
-        self.held += 1
-        return view
-
-    def __dealloc__(self):
-        while self.held:
-            self.held -= 1
-            PyBuffer_Release(&self.views[self.held])
-
-
-cdef int _share_mask(fd_layout *layout, mask_shape) except -1:
-    """The strides of a packed mask that is shared along the axes where its shape is 1."""
-    cdef Py_ssize_t stride = 1
-    cdef int d
-    for d in range(layout.ndim - 1, -1, -1):
-        if mask_shape[d] != 1:
-            layout.mask_strides[d] = stride
-            stride *= mask_shape[d]
-    return 0
+cdef void _compute(const fd_call *c, size_t n, bint fresh) noexcept:
+    """A call on n elements; `fresh` is as in `fresh_outputs`."""
+    cdef int before
+    if n < GIL_ELEMENTS:
+        fd_run(c)
+        return
+    with nogil:
+        before = fd_fresh_outputs(fresh)
+        fd_run(c)
+        fd_fresh_outputs(before)
 
 
 def run(call):

@@ -1,68 +1,6 @@
 # --- The common case of every variant, without Python's part of the pipeline -----------------------
 
-# Shared masks of at most so many bytes need no memory of their own.
-cdef enum:
-    FEW_BYTES = 512
-
 cdef tuple _kinds = ("float32", "float64", "float16", "bfloat16")  # by fd_dtype
-
-
-cdef bint _like(const Py_buffer *x, const Py_buffer *y) noexcept:
-    """Whether two contiguous arrays have one dtype and shape."""
-    cdef int d
-    if x.ndim != y.ndim or _dtype_of(x.format) != _dtype_of(y.format):
-        return False
-    for d in range(x.ndim):
-        if x.shape[d] != y.shape[d]:
-            return False
-    return True
-
-
-cdef bint _no_common_byte(const Py_buffer *x, const Py_buffer *y) noexcept:
-    """Whether two contiguous arrays are apart in memory."""
-    cdef const char *a = <const char *>x.buf
-    cdef const char *b = <const char *>y.buf
-    return a + x.len <= b or b + y.len <= a
-
-
-cdef bint _apart(const Py_buffer *x, const Py_buffer *y) noexcept:
-    """Whether y can take the result for x: the same dtype and shape, no byte in common."""
-    return _like(x, y) and _no_common_byte(x, y)
-
-
-cdef bint _shared_axes(noise_shape, const Py_buffer *x, fd_axes *axes, size_t *n):
-    """The axes of x, which is contiguous, with decisions of that shape, and how many these are.
-
-    Every operand has the same strides. False where the shape is no tuple of int and None that x
-    allows.
-    """
-    cdef Py_ssize_t step = 1, length
-    cdef int d, i, missing
-    if type(noise_shape) is not tuple or len(<tuple>noise_shape) > <size_t>x.ndim:
-        return False
-    missing = x.ndim - <int>len(<tuple>noise_shape)
-    axes.ndim = x.ndim
-    for d in range(x.ndim - 1, -1, -1):
-        length = x.shape[d]
-        axes.shape[d] = length
-        for i in range(axes.operands):
-            axes.strides[i][d] = x.strides[d]
-        axes.steps[d] = 0
-        if d < missing:
-            continue
-        axis = (<tuple>noise_shape)[d - missing]
-        if axis is not None:
-            if type(axis) is not int:
-                return False
-            if axis == 1:
-                continue
-            if axis != length:
-                return False
-        if length != 1:
-            axes.steps[d] = step
-            step *= length
-    n[0] = step
-    return True
 
 
 @cython.final
@@ -119,24 +57,32 @@ cdef class Front:
         return rate
 
 
-    cdef object shape_of(self, x, tuple option):
-        """The shape of the decisions for `x`; raises what is wrong with it or with the option."""
+    cdef object shape_of(self, x, window, tuple option):
+        """The shape of the decisions for `x`, or for the whole that it is a part of.
+
+        Raises what is wrong with it or with the option.
+        """
         # Of other types some numbers are equal to an integer and no option: True, 1.0.
         if option and type(option[0]) is not int and type(option[0]) is not str:
-            return self.decisions(x, *option)
-        known = (x.shape, option)
+            return self._new_shape(x, window, option)
+        known = (x.shape if window is None else (<tuple>window)[0], option)
         shape = self.shapes.get(known)
         if shape is None:
-            shape = self.decisions(x, *option)
+            shape = self._new_shape(x, window, option)
             if len(self.shapes) >= 64:
                 self.shapes.clear()
             self.shapes[known] = shape
         return shape
 
+    cdef object _new_shape(self, x, window, tuple option):
+        if window is not None:
+            x = _decisions.without_memory((<tuple>window)[0])
+        return self.decisions(x, *option)
+
 
 cdef void *_lengthened(const Py_buffer *bias, fd_dtype dtype, size_t n, fd_bias *c):
     """A bias, or what changes nothing, as an operation on n elements reads it: to be freed."""
-    cdef size_t size = 8 if dtype == FD_f64 else 4 if dtype == FD_f32 else 2
+    cdef size_t size = _size_of(dtype)
     cdef size_t length = 1 if bias == NULL else <size_t>bias.shape[0]
     cdef size_t i, total = length + (n if n < 4096 else 4096)
     cdef char *values = <char *>malloc(total * size)
@@ -156,32 +102,8 @@ cdef void *_lengthened(const Py_buffer *bias, fd_dtype dtype, size_t n, fd_bias 
     return values
 
 
-cdef bint _reserve(rng, size_t positions, fd_key *key) noexcept:
-    """The positions of a generator or key; False, and nothing moved, where the stream ends."""
-    if type(rng) is Generator:
-        return (<Generator>rng)._take(positions, key)
-    key[0] = (<Key>rng).key
-    return positions - 1 <= UINT64_MAX - key.offset
-
-
-cdef size_t _blocks_of(const Py_buffer *x, corners, int axes, fd_blocks *blocks) except 0:
-    """The planes and blocks of DropBlock for x, by the shape of its blocks' corners; how many."""
-    cdef int d, from_ = x.ndim - axes
-    cdef size_t positions = 1
-    cdef Py_ssize_t block = x.shape[from_] - <Py_ssize_t>(<tuple>corners)[from_] + 1
-    blocks.planes = 1
-    for d in range(x.ndim):
-        positions *= <size_t>(<tuple>corners)[d]
-        if d < from_:
-            blocks.planes *= x.shape[d]
-    for d in range(3):
-        blocks.shape[d] = x.shape[x.ndim - 3 + d] if d >= 3 - axes else 1
-        blocks.block[d] = block if d >= 3 - axes else 1
-    return positions
-
-
 cdef object _quick(
-    Front front, x, second, p, bint training, rng, out, noise_shape, tuple option, act,
+    Front front, x, second, p, bint training, rng, out, noise_shape, window, tuple option, act,
     default_generator,
 ):
     """The result, or None where this is not the common case: the general path then decides.
@@ -196,12 +118,13 @@ cdef object _quick(
     cdef int held = 0, i
     cdef fd_call c
     cdef size_t n, positions, kept
+    cdef place at
     cdef fd_blocks blocks
     cdef uint8_t few_bits[FEW_BYTES]
     cdef void *memory = NULL
     cdef _Rate rate
     cdef bint in_place = out is x
-    cdef int before, fresh = out is None, dtype
+    cdef int fresh = out is None, dtype
     if type(x) is not _ndarray or type(p) is not float:
         return None
     if rng is None:
@@ -211,53 +134,49 @@ cdef object _quick(
     if out is not None and not in_place and type(out) is not _ndarray:
         return None
     try:
-        try:
-            PyObject_GetBuffer(
-                x, source, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT | (PyBUF_WRITABLE if in_place else 0)
-            )
-            held = 1
-            if front.operands == 2:
-                if type(second) is not _ndarray:
-                    return None
-                PyObject_GetBuffer(second, &views[1], PyBUF_C_CONTIGUOUS | PyBUF_FORMAT)
-                held = 2
-        except Exception:  # not contiguous, read-only, bfloat16: each has its own word elsewhere
+        # Who lends no buffer (not contiguous, read-only, bfloat16) has its own word elsewhere.
+        if not _lends(x, source, PyBUF_FORMAT | (PyBUF_WRITABLE if in_place else 0)):
             return None
+        held = 1
+        if front.operands == 2:
+            if type(second) is not _ndarray or not _lends(second, &views[1], PyBUF_FORMAT):
+                return None
+            held = 2
         dtype = _dtype_of(source.format)
         n = positions = source.len // source.itemsize
         if dtype < 0 or n == 0 or (held == 2 and not _like(source, &views[1])):
+            return None
+        if not _part_of(window, source, &at):
             return None
         _begin(&c, front.operation, dtype)
         rate = front.rate_of(p, c.dtype)
         if rate is None:
             return None
         if front.decisions is not None:
-            noise_shape = front.shape_of(x, option)
+            noise_shape = front.shape_of(x, window, option)
         if not training:
             # All else that can be wrong is checked by the general path.
             return x if front.identity and fresh else None
-        _flat(&c.axes, n, source.itemsize)
+        at.first = 0
         if front.block_axes:
             # Each decision is for the corner of a block, which is spread over its elements.
+            _flat(&c.axes, n, source.itemsize)
             positions = _blocks_of(source, noise_shape, front.block_axes, &blocks)
             c.plan = _plan(_rates.make_block_plan(
                 p, x.shape[source.ndim - front.block_axes:], blocks.block[2]
             ))
-            memory = malloc((n + 7) // 8)
-            if memory == NULL:
+            if not _room_for(&c, n, few_bits, &memory):
                 return None
-            c.bits = <uint8_t *>memory
-        elif noise_shape is not None:
-            if not _shared_axes(noise_shape, source, &c.axes, &positions):
+        elif noise_shape is None and window is None:
+            _flat(&c.axes, n, source.itemsize)
+        else:
+            if not _axes_of(noise_shape, source, &at, &c.axes):
                 return None
-            if positions < n and front.positions == 1:
-                if positions <= 8 * FEW_BYTES:
-                    c.bits = &few_bits[0]
-                else:
-                    memory = malloc((positions + 7) // 8)
-                    if memory == NULL:
-                        return None
-                    c.bits = <uint8_t *>memory
+            positions = at.total
+            if at.own < n and front.positions == 1 and not _room_for(
+                &c, at.own, few_bits, &memory
+            ):
+                return None
         if act is not None:
             name, values = act
             if type(name) is not str or name not in _acts or n > GIL_ELEMENTS:
@@ -265,11 +184,9 @@ cdef object _quick(
             if values is not None:
                 if type(values) is not _ndarray or source.ndim == 0:
                     return None
-                try:
-                    PyObject_GetBuffer(values, &views[held], PyBUF_C_CONTIGUOUS | PyBUF_FORMAT)
-                except Exception:
-                    return None
                 bias = &views[held]
+                if not _lends(values, bias, PyBUF_FORMAT):
+                    return None
                 held += 1
                 if (
                     bias.ndim != 1 or bias.shape[0] != source.shape[source.ndim - 1]
@@ -293,11 +210,8 @@ cdef object _quick(
                 else:
                     array = out
                 target = &views[held]
-                try:
-                    PyObject_GetBuffer(
-                        array, target, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT | PyBUF_WRITABLE
-                    )
-                except Exception:
+                # A new array is like x, and NumPy takes its time to write a format.
+                if not _lends(array, target, PyBUF_WRITABLE | (0 if fresh else PyBUF_FORMAT)):
                     return None
                 held += 1
                 c.at[front.operands + i] = target.buf
@@ -313,9 +227,9 @@ cdef object _quick(
             bias != NULL and not _no_common_byte(bias, source)
         ):
             return None
-        positions *= front.positions
-        if not _reserve(rng, positions, &c.key):
+        if not _reserve(rng, positions * front.positions, &c.key):
             return None
+        c.key.offset += at.first * front.positions  # around the end of the stream, as in Python
         c.drawn = True
         if front.block_axes:
             with nogil:
@@ -329,13 +243,7 @@ cdef object _quick(
             c.plan = rate.plan
             for i in range(3):
                 c.numbers[i] = rate.numbers[i]
-        if n < GIL_ELEMENTS:
-            fd_run(&c)
-        else:
-            with nogil:
-                before = fd_fresh_outputs(fresh)
-                fd_run(&c)
-                fd_fresh_outputs(before)
+        _compute(&c, n, fresh)
     finally:
         free(memory)
         for i in range(held):
@@ -352,9 +260,9 @@ def dropout_front(general, default_generator, variant):
         x, p=0.5, training=True, *, rng=None, out=None, noise_shape=None, mode="inverted",
         window=None,
     ):
-        if _enabled and training is True and mode is "inverted" and window is None:
+        if _enabled and training is True and mode is "inverted":
             result = _quick(
-                front, x, None, p, True, rng, out, noise_shape, (), None, default_generator
+                front, x, None, p, True, rng, out, noise_shape, window, (), None, default_generator
             )
             if result is not None:
                 return result
@@ -372,9 +280,9 @@ def dropout_inplace_front(general, default_generator, variant):
     def dropout_(
         x, p=0.5, training=True, *, rng=None, noise_shape=None, mode="inverted", window=None
     ):
-        if _enabled and training is True and mode is "inverted" and window is None:
+        if _enabled and training is True and mode is "inverted":
             result = _quick(
-                front, x, None, p, True, rng, x, noise_shape, (), None, default_generator
+                front, x, None, p, True, rng, x, noise_shape, window, (), None, default_generator
             )
             if result is not None:
                 return x
@@ -388,16 +296,16 @@ def run_front(general, default_generator):
     """`pipeline.run`, for every variant."""
     fronts = {}
 
-    def run(variant, tuple operands, p, training, rng, out, *option, act=None, window=None):
-        if _enabled and window is None and (training is True or training is False):
+    def run(variant, tuple operands, p, training, rng, out, window=None, *option, act=None):
+        if _enabled and (training is True or training is False):
             front = fronts.get(variant)
             if front is None:
                 front = fronts.setdefault(variant, Front(variant))
             result = _quick(
                 <Front>front, operands[0], operands[1] if len(operands) > 1 else None, p,
-                training, rng, out, None, option, act, default_generator,
+                training, rng, out, None, window, option, act, default_generator,
             )
             if result is not None:
                 return result
-        return general(variant, operands, p, training, rng, out, *option, act=act, window=window)
+        return general(variant, operands, p, training, rng, out, window, *option, act=act)
     return run

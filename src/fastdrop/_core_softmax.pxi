@@ -114,10 +114,11 @@ cdef object _quick_softmax(
         for array in (x, dy, out):
             if array is None or (held and array is out and (out is x or out is dy)):
                 continue
-            PyObject_GetBuffer(
-                array, &views[held],
-                PyBUF_C_CONTIGUOUS | PyBUF_FORMAT | (PyBUF_WRITABLE if array is out else 0),
-            )
+            # Who lends no buffer has its own word in the general path.
+            if not _lends(
+                array, &views[held], PyBUF_FORMAT | (PyBUF_WRITABLE if array is out else 0)
+            ):
+                return None
             held += 1
         dtype = _dtype_of(views[0].format)
         n = views[0].len // views[0].itemsize
@@ -132,7 +133,8 @@ cdef object _quick_softmax(
         if out is None:
             out = _empty_like(x)
             target = &views[held]
-            PyObject_GetBuffer(out, target, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE)
+            if not _lends(out, target, PyBUF_WRITABLE):
+                return None
             held += 1
         elif out is x or out is dy:
             target = &views[0 if out is x else 1]
@@ -153,8 +155,6 @@ cdef object _quick_softmax(
         else:
             with nogil:
                 _softmax(<fd_dtype>dtype, &s, &views[0], dy is not None, target, &key, &plan, keep)
-    except (BufferError, ValueError, MemoryError):  # each has its own word in the general path
-        return None
     finally:
         for i in range(held):
             PyBuffer_Release(&views[i])

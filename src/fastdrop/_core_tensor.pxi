@@ -3,7 +3,6 @@
 # Nothing here is built against PyTorch. The table is a part of DLPack's ABI (version 1.3): it has a
 # function that describes a tensor without making a Python object of each of its parts.
 
-from cpython.exc cimport PyErr_Clear
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.stdint cimport int32_t, int64_t
 
@@ -41,13 +40,11 @@ cdef struct DLExchange:
     int (*from_object)(void *, DLTensor *) noexcept
 
 cdef struct tensor:
-    char *data
+    Py_buffer view  # as an array would lend it
     fd_dtype dtype
-    Py_ssize_t itemsize
     size_t n
-    int ndim
-    int64_t shape[64]
-    int64_t strides[64]
+    Py_ssize_t shape[FD_MAX_DIMS]
+    Py_ssize_t strides[FD_MAX_DIMS]
 
 cdef DLExchange *_exchange = NULL
 cdef dict _tensor_dtypes = {}
@@ -108,8 +105,8 @@ cdef int _by_table(x, tensor *t) noexcept:
     dtype = _dl_dtype(&dl)
     if dtype < 0 or dl.device_type != DL_CPU or dl.ndim > FD_MAX_DIMS:
         return -1
-    t.data = dl.data + dl.byte_offset
-    t.ndim = dl.ndim
+    t.view.buf = dl.data + dl.byte_offset
+    t.view.ndim = dl.ndim
     for d in range(dl.ndim):
         t.shape[d] = dl.shape[d]
         t.strides[d] = dl.strides[d]
@@ -122,11 +119,11 @@ cdef int _by_address(x, tensor *t) except -2:
         return -1
     try:
         strides = x.stride()
-        t.data = <char *><size_t>x.data_ptr()
+        t.view.buf = <void *><size_t>x.data_ptr()
     except RuntimeError:  # sparse and other tensors without memory of their own
         return -1
-    t.ndim = x.dim()
-    for d in range(t.ndim):
+    t.view.ndim = x.dim()
+    for d in range(t.view.ndim):
         t.shape[d] = x.shape[d]
         t.strides[d] = strides[d]
     return dtype
@@ -138,69 +135,50 @@ cdef bint _describe(x, tensor *t) except -1:
     if dtype < 0:
         return False
     t.dtype = <fd_dtype>dtype
-    t.itemsize = 8 if dtype == FD_f64 else 4 if dtype == FD_f32 else 2
+    t.view.itemsize = _size_of(dtype)
+    t.view.shape, t.view.strides, t.view.suboffsets = t.shape, t.strides, NULL
     t.n = 1
-    for d in range(t.ndim):
+    for d in range(t.view.ndim):
         t.n *= <size_t>t.shape[d]
-    return t.n == 0 or <uint64_t><size_t>t.data >= FD_NO_ADDRESS
+        t.strides[d] *= t.view.itemsize
+    t.view.len = t.n * t.view.itemsize
+    return t.n == 0 or <uint64_t><size_t>t.view.buf >= FD_NO_ADDRESS
 
 
-cdef bint _is_contiguous(const tensor *t) noexcept:
-    cdef int64_t step = 1
-    cdef int d
-    for d in range(t.ndim - 1, -1, -1):
-        if t.strides[d] != step and t.shape[d] != 1:
+cdef bint _is_contiguous(tensor *t) noexcept:
+    return PyBuffer_IsContiguous(&t.view, c"C")
+
+
+cdef bint _tensor_dropout(
+    tensor *x, tensor *y, double p, const fd_key *key, form=None
+) except -1:
+    """With at most as many threads as PyTorch uses, into x itself or a new tensor.
+
+    `form` is as in `dropout_tensor`. False, and nothing written, where x allows no such mask.
+    """
+    cdef fd_call c
+    cdef place at
+    cdef uint8_t few_bits[FEW_BYTES]
+    cdef void *memory = NULL
+    cdef int d, threads = 0 if x.n < GIL_ELEMENTS else _tensor_threads()
+    _begin(&c, FD_OP_scale, x.dtype)
+    c.at[0], c.at[1] = x.view.buf, y.view.buf
+    c.drawn, c.key, c.plan = True, key[0], fd_plan_make(p)
+    c.numbers[0] = fd_scale_make(x.dtype, p) if p < 1 else 1.0
+    if form is None and _is_contiguous(x) and _is_contiguous(y):
+        _flat(&c.axes, x.n, x.view.itemsize)
+    else:
+        if not _part_of(None, &x.view, &at) or not _axes_of(form, &x.view, &at, &c.axes):
             return False
-        step *= t.shape[d]
+        for d in range(y.view.ndim):
+            c.axes.strides[1][d] = y.strides[d]
+        if at.own < x.n and not _room_for(&c, at.own, few_bits, &memory):
+            raise MemoryError
+    threads = fd_limit_threads(threads)
+    _compute(&c, x.n, True)
+    fd_limit_threads(threads)
+    free(memory)
     return True
-
-
-cdef void _layout_of(const tensor *x, const tensor *y, fd_layout *layout) noexcept:
-    cdef int d
-    layout.ndim = x.ndim
-    for d in range(x.ndim):
-        layout.shape[d] = <size_t>x.shape[d]
-        layout.x_strides[d] = x.strides[d] * x.itemsize
-        layout.y_strides[d] = y.strides[d] * y.itemsize
-        layout.mask_strides[d] = 0
-
-
-cdef void _tensor_dropout(const tensor *x, const tensor *y, double p, const fd_key *key):
-    """With at most as many threads as PyTorch uses, into x itself or a new tensor."""
-    cdef fd_layout layout
-    cdef fd_plan plan = fd_plan_make(p)
-    cdef double scale = fd_scale_make(x.dtype, p) if p < 1 else 1.0
-    cdef bint plain = _is_contiguous(x) and _is_contiguous(y)
-    cdef int before, stale
-    if plain and x.n < GIL_ELEMENTS:
-        fd_dropout(x.dtype, x.data, y.data, x.n, key, &plan, scale)
-        return
-    if not plain:
-        _layout_of(x, y, &layout)
-    before = fd_limit_threads(_tensor_threads())
-    stale = fd_fresh_outputs(True)
-    with nogil:
-        if plain:
-            fd_dropout(x.dtype, x.data, y.data, x.n, key, &plan, scale)
-        else:
-            fd_dropout_strided(x.dtype, x.data, y.data, &layout, key, &plan, scale)
-    fd_fresh_outputs(stale)
-    fd_limit_threads(before)
-
-
-cdef void _tensor_shared(
-    const tensor *x, const tensor *y, const fd_layout *layout, double p, const fd_key *key,
-    uint8_t *bits, size_t positions,
-):
-    """The same under a mask with fewer elements, for which `bits` has room."""
-    cdef fd_plan plan = fd_plan_make(p)
-    cdef double scale = fd_scale_make(x.dtype, p) if p < 1 else 1.0
-    cdef int before = fd_limit_threads(_tensor_threads()), stale = fd_fresh_outputs(True)
-    with nogil:
-        fd_mask_bits(bits, positions, key, &plan)
-        fd_apply_bits(x.dtype, x.data, y.data, layout, bits, scale)
-    fd_fresh_outputs(stale)
-    fd_limit_threads(before)
 
 
 def tensor_size(x):
@@ -220,28 +198,10 @@ def dropout_tensor(x, y, double p, uint64_t seed, uint64_t stream, uint64_t offs
     """
     cdef tensor source, target
     cdef fd_key key
-    cdef fd_layout layout
-    cdef size_t positions = 1
-    cdef uint8_t *bits
     if not _enabled or not _describe(x, &source) or not _describe(y, &target):
         return False
     key.seed, key.stream, key.offset = seed, stream, offset
-    if form is not None:
-        for length in form:
-            positions *= <size_t>length
-        if positions != source.n:
-            _layout_of(&source, &target, &layout)
-            _share_mask(&layout, form)
-            bits = <uint8_t *>malloc((positions + 7) // 8)
-            if bits == NULL:
-                raise MemoryError
-            try:
-                _tensor_shared(&source, &target, &layout, p, &key, bits, positions)
-            finally:
-                free(bits)
-            return True
-    _tensor_dropout(&source, &target, p, &key)
-    return True
+    return _tensor_dropout(&source, &target, p, &key, form)
 
 
 cdef bint _is_plain(x, tensor *t) except -1:
@@ -257,7 +217,7 @@ cdef bint _is_plain(x, tensor *t) except -1:
     return _describe(x, t) and t.n > 0 and not x.is_neg()
 
 
-cdef object _tensor_new_dropout(x, const tensor *source, double p, const fd_key *key):
+cdef object _tensor_new_dropout(x, tensor *source, double p, const fd_key *key):
     cdef tensor target
     y = _tensor_new(x)
     if not _describe(y, &target):

@@ -6,16 +6,14 @@ its part of the whole array's mask, wherever it is computed, and nothing of the 
 
 from __future__ import annotations
 
-import functools
 import math
 from typing import NamedTuple, TypeAlias
-
-import numpy as np
 
 from . import _arrays
 from ._arrays import Array
 from ._rng import Key, RNGLike, resolve
 from .backends.call import steps_of
+from .decisions import without_memory
 
 WindowLike: TypeAlias = "tuple[tuple[int, ...], tuple[int, ...]]"
 """The whole array's shape, and the index in it at which the part begins."""
@@ -29,13 +27,8 @@ class Window(NamedTuple):
 
     @property
     def whole(self) -> Array:
-        """An array of the whole's shape that takes no memory, for what looks at shapes alone."""
-        return _without_memory(self.shape)
-
-
-@functools.lru_cache(maxsize=256)
-def _without_memory(shape: tuple[int, ...]) -> Array:
-    return np.broadcast_to(np.False_, shape)
+        """An array of the whole's shape, for what looks at shapes alone."""
+        return without_memory(self.shape)
 
 
 class Place(NamedTuple):

@@ -5,7 +5,10 @@ The decisions, in C order, are the positions in the stream.
 
 from __future__ import annotations
 
+import functools
 from typing import Final, Literal, TypeAlias
+
+import numpy as np
 
 from . import _arrays
 from ._arrays import Array
@@ -31,6 +34,12 @@ def check_path_mode(mode: object) -> PathMode:
 def check_block_size(block_size: object) -> int:
     """`block_size`, if blocks can have it."""
     return _arrays.check_count(block_size, "block_size")
+
+
+@functools.lru_cache(maxsize=256)
+def without_memory(shape: tuple[int, ...]) -> Array:
+    """An array of that shape that takes no memory, for what looks at shapes alone."""
+    return np.broadcast_to(np.False_, shape)
 
 
 # Errors call the array as its caller does: `argument`.

@@ -53,14 +53,15 @@ def run(
     training: bool,
     rng: RNGLike,
     out: Array | None,
+    window: WindowLike | None = None,
     *option: object,
     act: tuple[object, npt.ArrayLike | None] | None = None,
-    window: WindowLike | None = None,
 ) -> Any:
     """The work of a public function; several results are a tuple.
 
-    `option` is what the variant's decisions depend on, `act` an activation and its bias. With a
-    `window` the operands are parts of larger arrays, and so are their decisions.
+    With a `window` the operands are parts of larger arrays, and so are their decisions. `option` is
+    what the variant's decisions depend on, `act` an activation and its bias. Arguments by name cost
+    a small call a fifth of its time.
     """
     names = variant.operands
     found = checked(variant, operands, p, training, *option, act=act, window=window)

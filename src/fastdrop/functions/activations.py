@@ -9,7 +9,7 @@ from fastdrop._arrays import Array
 from fastdrop._bias import Activation
 from fastdrop._rng import RNGLike
 from fastdrop._window import WindowLike
-from fastdrop.pipeline import run
+from fastdrop.pipeline import compiled, run
 from fastdrop.variants import BIAS_ACT_DROPOUT, BIAS_ACT_DROPOUT_BACKWARD
 
 # Rows summed in the compute type; sums of so many rows are then added in float64.
@@ -88,9 +88,7 @@ def bias_act_dropout(
     array([[0., 1., 0.],
            [3., 4., 3.]], dtype=float32)
     """
-    result: Array = run(
-        BIAS_ACT_DROPOUT, (x,), p, training, rng, out, act=(act, bias), window=window
-    )
+    result: Array = run(BIAS_ACT_DROPOUT, (x,), p, training, rng, out, window, act=(act, bias))
     return result
 
 
@@ -160,13 +158,15 @@ def bias_act_dropout_backward(
     array([0., 0., 4.], dtype=float32)
     """
     dx: Array = run(
-        BIAS_ACT_DROPOUT_BACKWARD, (x, dy), p, training, rng, out, act=(act, bias), window=window
+        BIAS_ACT_DROPOUT_BACKWARD, (x, dy), p, training, rng, out, window, act=(act, bias)
     )
-    return dx, None if bias is None else _sum_of_rows(np.asarray(dx))
+    return dx, None if bias is None else _sum_of_rows(dx)
 
 
+@compiled("sum_front")
 def _sum_of_rows(x: Array) -> Array:
-    """The sum over all axes but the last."""
+    """The sum over all axes but the last, of rows in their order."""
+    x = np.asarray(x)
     rows = x.reshape(-1, x.shape[-1]) if x.size else np.zeros((1, x.shape[-1]), x.dtype)
     compute = np.float64 if x.dtype == np.float64 else np.float32
     if len(rows) <= _ROWS:  # the same without float64; what is added makes -0.0 what it is below

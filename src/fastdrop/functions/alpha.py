@@ -81,7 +81,7 @@ def alpha_dropout(
     >>> print(f"{abs(y.mean()):.2f} {y.std():.2f}")
     0.00 1.00
     """
-    result: Array = run(ALPHA_DROPOUT, (x,), p, training, rng, out, window=window)
+    result: Array = run(ALPHA_DROPOUT, (x,), p, training, rng, out, window)
     return result
 
 
@@ -143,7 +143,7 @@ def feature_alpha_dropout(
     >>> bool(np.all(y == y[:, :, :1, :1]))
     True
     """
-    result: Array = run(FEATURE_ALPHA_DROPOUT, (x,), p, training, rng, out, window=window)
+    result: Array = run(FEATURE_ALPHA_DROPOUT, (x,), p, training, rng, out, window)
     return result
 
 
@@ -199,7 +199,7 @@ def alpha_dropout_backward(
     >>> fastdrop.alpha_dropout_backward(np.ones(6), 0.5, rng=key).round(3)
     array([0.   , 0.   , 0.886, 0.   , 0.   , 0.886])
     """
-    result: Array = run(ALPHA_DROPOUT_BACKWARD, (dy,), p, training, rng, out, window=window)
+    result: Array = run(ALPHA_DROPOUT_BACKWARD, (dy,), p, training, rng, out, window)
     return result
 
 
@@ -255,5 +255,5 @@ def feature_alpha_dropout_backward(
     array([[0.   , 0.886, 0.886],
            [0.   , 0.   , 0.   ]])
     """
-    result: Array = run(FEATURE_ALPHA_DROPOUT_BACKWARD, (dy,), p, training, rng, out, window=window)
+    result: Array = run(FEATURE_ALPHA_DROPOUT_BACKWARD, (dy,), p, training, rng, out, window)
     return result

@@ -76,7 +76,7 @@ def drop_block1d(
     array([[1.6, 1.6, 1.6, 0. , 0. , 0. , 1.6, 1.6],
            [1.6, 1.6, 0. , 0. , 0. , 1.6, 1.6, 1.6]], dtype=float32)
     """
-    result: Array = run(DROP_BLOCK1D, (x,), p, training, rng, out, block_size)
+    result: Array = run(DROP_BLOCK1D, (x,), p, training, rng, out, None, block_size)
     return result
 
 
@@ -168,7 +168,7 @@ def drop_block2d(
     >>> bool(np.all(dx == y))
     True
     """
-    result: Array = run(DROP_BLOCK2D, (x,), p, training, rng, out, block_size)
+    result: Array = run(DROP_BLOCK2D, (x,), p, training, rng, out, None, block_size)
     return result
 
 
@@ -234,5 +234,5 @@ def drop_block3d(
     >>> int(np.count_nonzero(y == 0)), float(y.max()), float(y.sum())
     (16, 2.0, 32.0)
     """
-    result: Array = run(DROP_BLOCK3D, (x,), p, training, rng, out, block_size)
+    result: Array = run(DROP_BLOCK3D, (x,), p, training, rng, out, None, block_size)
     return result

@@ -76,7 +76,7 @@ def dropout1d(
            [2., 2., 2.],
            [0., 0., 0.]], dtype=float32)
     """
-    result: Array = run(DROPOUT1D, (x,), p, training, rng, out, data_format, window=window)
+    result: Array = run(DROPOUT1D, (x,), p, training, rng, out, window, data_format)
     return result
 
 
@@ -140,7 +140,7 @@ def dropout2d(
     >>> bool(np.all(y == y[:, :, :1, :1]))
     True
     """
-    result: Array = run(DROPOUT2D, (x,), p, training, rng, out, data_format, window=window)
+    result: Array = run(DROPOUT2D, (x,), p, training, rng, out, window, data_format)
     return result
 
 
@@ -202,7 +202,7 @@ def dropout3d(
     array([[0., 2., 2.],
            [0., 2., 2.]], dtype=float32)
     """
-    result: Array = run(DROPOUT3D, (x,), p, training, rng, out, data_format, window=window)
+    result: Array = run(DROPOUT3D, (x,), p, training, rng, out, window, data_format)
     return result
 
 
@@ -266,7 +266,7 @@ def variational_dropout(
            [0., 2., 2., 0.],
            [0., 2., 2., 0.]], dtype=float32)
     """
-    result: Array = run(VARIATIONAL_DROPOUT, (x,), p, training, rng, out, time_axis, window=window)
+    result: Array = run(VARIATIONAL_DROPOUT, (x,), p, training, rng, out, window, time_axis)
     return result
 
 
@@ -329,5 +329,5 @@ def drop_path(
            [2., 2., 2.],
            [0., 0., 0.]], dtype=float32)
     """
-    result: Array = run(DROP_PATH, (x,), p, training, rng, out, mode, window=window)
+    result: Array = run(DROP_PATH, (x,), p, training, rng, out, window, mode)
     return result

@@ -126,7 +126,7 @@ def dropout(
     True
     """
     variant = DROPOUT if check_mode(mode) == "inverted" else DROPOUT_STANDARD
-    result: Array = run(variant, (x,), p, training, rng, out, noise_shape, window=window)
+    result: Array = run(variant, (x,), p, training, rng, out, window, noise_shape)
     return result
 
 
@@ -185,7 +185,7 @@ def dropout_(
     array = _arrays.check_inplace(x)
     _arrays.check_written(array, "x")
     variant = DROPOUT if check_mode(mode) == "inverted" else DROPOUT_STANDARD
-    run(variant, (array,), p, training, rng, array, noise_shape, window=window)
+    run(variant, (array,), p, training, rng, array, window, noise_shape)
     return x
 
 

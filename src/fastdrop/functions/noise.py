@@ -82,7 +82,7 @@ def gaussian_dropout(
     >>> print(f"{y.mean():.3f} {y.var():.2f}")
     1.000 0.25
     """
-    result: Array = run(GAUSSIAN_DROPOUT, (x,), p, training, rng, out, window=window)
+    result: Array = run(GAUSSIAN_DROPOUT, (x,), p, training, rng, out, window)
     return result
 
 
@@ -148,5 +148,5 @@ def gaussian_noise(
     >>> fastdrop.gaussian_noise(np.float32([1, 2]), 1, training=False)
     array([1., 2.], dtype=float32)
     """
-    result: Array = run(GAUSSIAN_NOISE, (x,), std, training, rng, out, window=window)
+    result: Array = run(GAUSSIAN_NOISE, (x,), std, training, rng, out, window)
     return result

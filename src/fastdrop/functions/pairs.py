@@ -71,7 +71,7 @@ def dropout_add(
     >>> fastdrop.dropout_add(x, np.arange(6, dtype=np.float32), 0.5, rng=1)
     array([0., 1., 4., 3., 4., 7.], dtype=float32)
     """
-    result: Array = run(DROPOUT_ADD, (x, residual), p, training, rng, out, window=window)
+    result: Array = run(DROPOUT_ADD, (x, residual), p, training, rng, out, window)
     return result
 
 
@@ -143,7 +143,7 @@ def zoneout(
     >>> fastdrop.zoneout(new, old, 0.25, training=False)
     array([0.75, 0.75, 0.75, 0.75, 0.75, 0.75], dtype=float32)
     """
-    result: Array = run(ZONEOUT, (h_new, h_old), p, training, rng, out, window=window)
+    result: Array = run(ZONEOUT, (h_new, h_old), p, training, rng, out, window)
     return result
 
 
@@ -193,7 +193,5 @@ def zoneout_backward(
     >>> d_old
     array([1., 1., 0., 1., 1., 0.], dtype=float32)
     """
-    gradients: tuple[Array, Array] = run(
-        ZONEOUT_BACKWARD, (dy,), p, training, rng, None, window=window
-    )
+    gradients: tuple[Array, Array] = run(ZONEOUT_BACKWARD, (dy,), p, training, rng, None, window)
     return gradients

@@ -67,7 +67,7 @@ def drop_connect(
     array([[0., 0., 2., 0.],
            [0., 2., 0., 0.]], dtype=float32)
     """
-    result: Array = run(DROP_CONNECT, (w,), p, training, rng, out, window=window)
+    result: Array = run(DROP_CONNECT, (w,), p, training, rng, out, window)
     return result
 
 
@@ -125,7 +125,7 @@ def embedding_dropout(
            [2., 2., 2.],
            [0., 0., 0.]], dtype=float32)
     """
-    result: Array = run(EMBEDDING_DROPOUT, (table,), p, training, rng, out, window=window)
+    result: Array = run(EMBEDDING_DROPOUT, (table,), p, training, rng, out, window)
     return result
 
 
@@ -180,5 +180,5 @@ def attention_dropout(
     array([[0. , 0. , 0.5, 0. ],
            [0. , 0.5, 0. , 0. ]], dtype=float32)
     """
-    result: Array = run(ATTENTION_DROPOUT, (weights,), p, training, rng, out, window=window)
+    result: Array = run(ATTENTION_DROPOUT, (weights,), p, training, rng, out, window)
     return result

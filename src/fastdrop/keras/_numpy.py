@@ -27,4 +27,4 @@ def draw(variant: Variant, x: Array, p: float, shape: tuple[int, ...] | None, st
     """A training call at a state of Keras' generators; `shape` is that of the decisions."""
     seed, stream = state.tolist()
     option = () if variant.decisions is None else (shape,)
-    return run(variant, (x,), p, True, Key(seed, stream), None, *option)
+    return run(variant, (x,), p, True, Key(seed, stream), None, None, *option)

@@ -66,7 +66,7 @@ class VariantLayer(ConfiguredLayer):
             needed = declared if act is None else (x, act)
             draw = Draw(x.shape, self._values[self._strength], key, needed, part)
         y: Array = run(
-            variant, operands, draw.p, training, draw.key, out, *option, act=act, window=draw.window
+            variant, operands, draw.p, training, draw.key, out, draw.window, *option, act=act
         )
         self._memory.last = draw
         return y
@@ -80,7 +80,7 @@ class VariantLayer(ConfiguredLayer):
         if variant.gradient != "same":
             variant = BY_FUNCTION[variant.gradient]
         training = last.key is not None
-        return run(variant, (array,), last.p, training, last.key, None, *option, window=last.window)
+        return run(variant, (array,), last.p, training, last.key, None, last.window, *option)
 
 
 class WholeLayer(VariantLayer):
