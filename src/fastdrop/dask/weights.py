@@ -9,6 +9,8 @@ from fastdrop.variants import ATTENTION_DROPOUT, DROP_CONNECT, EMBEDDING_DROPOUT
 
 from ._blocks import lazily
 
+__all__ = ["attention_dropout", "drop_connect", "embedding_dropout"]
+
 
 def drop_connect(
     w: da.Array,

@@ -13,6 +13,8 @@ from fastdrop._window import WindowLike
 from fastdrop.pipeline import run
 from fastdrop.variants import ATTENTION_DROPOUT, DROP_CONNECT, EMBEDDING_DROPOUT
 
+__all__ = ["attention_dropout", "drop_connect", "embedding_dropout"]
+
 
 def drop_connect(
     w: npt.ArrayLike,

@@ -11,6 +11,8 @@ from ._call import RNG, Window, run
 if TYPE_CHECKING:
     import jax
 
+__all__ = ["attention_dropout", "drop_connect", "embedding_dropout"]
+
 
 def drop_connect(
     w: Any,

@@ -6,6 +6,8 @@ from fastdrop.variants import ATTENTION_DROPOUT, DROP_CONNECT, EMBEDDING_DROPOUT
 
 from .declared import MaskedLayer
 
+__all__ = ["AttentionDropout", "DropConnect", "EmbeddingDropout"]
+
 
 class DropConnect(MaskedLayer):
     """DropConnect on a layer's weights: `forward` gives the weights to use in this step.
