@@ -72,6 +72,9 @@ class Variant:
     results: int = 1
     block_axes: int = 0
     """Where a decision drops a block: how many axes blocks have."""
+    faces: tuple[str, ...] = ("dask", "jax")
+    """The packages of `fastdrop` that have the function too, beside `torch`, which has them all;
+    gradients, which have no layer, are functions on NumPy arrays alone."""
     repeats: bool = False
     """Whether ``rng`` has to give the same key in every training call, as a gradient needs it."""
 
@@ -156,6 +159,7 @@ DROP_BLOCK1D: Final = Variant(
     rate=block_rate,
     decisions=_corners(1),
     block_axes=1,
+    faces=(),
     layer="DropBlock1D",
 )
 DROP_BLOCK2D: Final = Variant(
@@ -164,6 +168,7 @@ DROP_BLOCK2D: Final = Variant(
     rate=block_rate,
     decisions=_corners(2),
     block_axes=2,
+    faces=(),
     layer="DropBlock2D",
 )
 DROP_BLOCK3D: Final = Variant(
@@ -172,6 +177,7 @@ DROP_BLOCK3D: Final = Variant(
     rate=block_rate,
     decisions=_corners(3),
     block_axes=3,
+    faces=(),
     layer="DropBlock3D",
 )
 
