@@ -9,6 +9,7 @@ products with a mask for each sample, norms and Monte Carlo are algorithms of th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -93,6 +94,12 @@ def _corners(axes: int) -> Decisions:
     return lambda x, block_size, argument="x": decisions.corner_shape(
         x, axes, decisions.check_block_size(block_size), argument
     )
+
+
+def _dropped_to(value: float) -> Callable[[Any, str], Rate]:
+    """Kept elements stay as they are: to add -0.0 changes nothing, not even another -0.0."""
+    numbers = 1.0, -0.0, value
+    return lambda p, kind: Rate(plain_rate(p, kind).plan, numbers)
 
 
 def _noise_shape(x: Array, noise_shape: object = None) -> tuple[int, ...] | None:
@@ -213,6 +220,24 @@ FEATURE_ALPHA_DROPOUT_BACKWARD: Final = Variant(
     operands=("dy",),
     rate=affine_slope_rate,
     decisions=lambda dy, argument="dy": decisions.feature_shape(dy, argument),
+    repeats=True,
+)
+
+DROP_KEY: Final = Variant(
+    "drop_key",
+    "Li et al. 2023",
+    operation="affine",
+    operands=("scores",),
+    rate=_dropped_to(-math.inf),
+    gradient="drop_key_backward",
+    layer="DropKey",
+    faces=(),
+)
+DROP_KEY_BACKWARD: Final = Variant(
+    "drop_key_backward",
+    "Li et al. 2023",
+    operands=("dy",),
+    rate=standard_rate,
     repeats=True,
 )
 
