@@ -231,7 +231,6 @@ DROP_KEY: Final = Variant(
     rate=_dropped_to(-math.inf),
     gradient="drop_key_backward",
     layer="DropKey",
-    faces=(),
 )
 DROP_KEY_BACKWARD: Final = Variant(
     "drop_key_backward",
