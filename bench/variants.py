@@ -99,7 +99,7 @@ _ACTIVATIONS = {
     "silu": "F.silu(t + b_torch)",
 }
 
-CASES = [
+_WRITTEN = [
     _case("plain", "dropout", MATRIX, _DROPOUT),
     _case("weights", "drop_connect", MATRIX, _DROPOUT),
     _case("attention", "attention_dropout", SCORES, _DROPOUT),
@@ -202,13 +202,21 @@ CASES = [
     ),
 ]
 
+_OTHERS = BY_FUNCTION.keys() - {case.function for case in _WRITTEN}
+CASES = [
+    *_WRITTEN,
+    *(_case(name.replace("_", " "), name, MATRIX) for name in sorted(_OTHERS)),
+]
+"""Of a variant that nothing is written of above, the function on a matrix."""
+
 
 def family() -> Iterator[Case]:
     """The rows of the table: the first case of a function, with activations that of each.
 
-    Gradients, twins for sequences and volumes, and norms are measured but have no row.
+    Gradients, twins for sequences and volumes, and norms are measured but have no row, nor has what
+    follows from a declaration alone.
     """
-    for function, cases in itertools.groupby(CASES, lambda case: case.function):
+    for function, cases in itertools.groupby(_WRITTEN, lambda case: case.function):
         if not function.endswith(("1d", "3d", "_backward", "norm_")):
             yield from itertools.islice(cases, None if function == "bias_act_dropout" else 1)
 

@@ -87,6 +87,10 @@ def alpha_slope(g: Given, dy: np.ndarray) -> Any:
     return g.where_kept(dy * g.real(alpha_constants(g.p)[0] if g.p < 1 else 0))
 
 
+def to_infinity(g: Given, scores: np.ndarray) -> Any:
+    return g.where_kept(scores, -np.inf)
+
+
 def noise_factor(g: Given, x: np.ndarray) -> Any:
     return x * (1 + g.real(math.sqrt(g.p / (1 - g.p))) * g.drawn)
 
@@ -366,6 +370,8 @@ CASES = [
         for back, x, formula in (("", "x", alpha), ("_backward", "dy", alpha_slope))
         for shape, decisions in (((11, 7, 5, 13), (11, 7, 1, 1)), ((60, 90), (60, 90)))
     ),
+    Case("drop_key", {"scores": (2, 3, 30, 29)}, to_infinity),
+    Case("drop_key_backward", {"dy": (2, 3, 30, 29)}, unscaled),
     Case("gaussian_dropout", {"x": BIG}, noise_factor),
     Case("gaussian_noise", {"x": BIG}, noise_term),
     Case("dropout_add", {"x": BIG, "residual": BIG}, added, evaluated=added_all),
@@ -383,6 +389,18 @@ CASES = [
 ]
 FIRST = [next(rows) for _, rows in itertools.groupby(CASES, key=lambda case: case.name)]
 """One case of each function."""
+
+PLAIN = [
+    case.variant
+    for case in FIRST
+    if case.variant.layer
+    and case.variant.decisions is None
+    and len(case.shapes) == 1
+    and not case.options
+    and case.rate == "p"
+]
+"""Variants of one array of any shape, with no argument of their own: their rows in the tables of
+other tests are alike."""
 
 
 def parametrize(cases: list[Case] = CASES) -> pytest.MarkDecorator:

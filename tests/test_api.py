@@ -7,64 +7,48 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cases import PLAIN
 from fresh import output
 
 import fastdrop
 from fastdrop import Generator, Key
+from fastdrop.variants import VARIANTS
 
 X = np.linspace(-1, 1, 60, dtype=np.float32).reshape(5, 12)
 
 
+NOT_DECLARED = {
+    "Generator",
+    "Key",
+    "MonteCarloResult",
+    "Sparsity",
+    "apply_mask",
+    "backend",
+    "default_generator",
+    "dropconnect_linear",
+    "dropconnect_linear_backward",
+    "dropout_",
+    "dropout_mask",
+    "dropout_samples",
+    "get_include",
+    "get_num_threads",
+    "layers",
+    "manual_seed",
+    "max_norm_",
+    "mc_dropout",
+    "set_backend",
+    "set_num_threads",
+    "show_config",
+    "softmax_dropout",
+    "softmax_dropout_backward",
+    "sparsity",
+}
+"""The public names that are not variants'."""
+
+
 def test_names() -> None:
-    assert sorted(fastdrop.__all__) == [
-        "Generator",
-        "Key",
-        "MonteCarloResult",
-        "Sparsity",
-        "alpha_dropout",
-        "alpha_dropout_backward",
-        "apply_mask",
-        "attention_dropout",
-        "backend",
-        "bias_act_dropout",
-        "bias_act_dropout_backward",
-        "default_generator",
-        "drop_block1d",
-        "drop_block2d",
-        "drop_block3d",
-        "drop_connect",
-        "drop_path",
-        "dropconnect_linear",
-        "dropconnect_linear_backward",
-        "dropout",
-        "dropout1d",
-        "dropout2d",
-        "dropout3d",
-        "dropout_",
-        "dropout_add",
-        "dropout_mask",
-        "dropout_samples",
-        "embedding_dropout",
-        "feature_alpha_dropout",
-        "feature_alpha_dropout_backward",
-        "gaussian_dropout",
-        "gaussian_noise",
-        "get_include",
-        "get_num_threads",
-        "layers",
-        "manual_seed",
-        "max_norm_",
-        "mc_dropout",
-        "set_backend",
-        "set_num_threads",
-        "show_config",
-        "softmax_dropout",
-        "softmax_dropout_backward",
-        "sparsity",
-        "variational_dropout",
-        "zoneout",
-        "zoneout_backward",
-    ]
+    declared = {variant.function for variant in VARIANTS}
+    assert sorted(fastdrop.__all__) == sorted(NOT_DECLARED | declared)
     public = {name for name in vars(fastdrop) if not name.startswith("_")}
     modules = {name for name in public if inspect.ismodule(getattr(fastdrop, name))}
     assert public - modules == set(fastdrop.__all__) - {"layers"}
@@ -91,23 +75,20 @@ def test_signatures_of_the_family() -> None:
         "dropout1d": f"(x, {SHARED}, data_format='channels_first', window=None)",
         "dropout2d": f"(x, {SHARED}, data_format='channels_first', window=None)",
         "dropout3d": f"(x, {SHARED}, data_format='channels_first', window=None)",
+        **{v.function: f"({v.operands[0]}, {SHARED}, window=None)" for v in PLAIN},
+        **{v.gradient: f"(dy, {REPEATED}, window=None)" for v in PLAIN if v.gradient != "same"},
         "variational_dropout": f"(x, {SHARED}, time_axis=1, window=None)",
         "drop_path": f"(x, {SHARED}, mode='row', window=None)",
         **dict.fromkeys(
             ("drop_block1d", "drop_block2d", "drop_block3d"),
             "(x, p=0.5, block_size=7, training=True, *, rng=None, out=None)",
         ),
-        "drop_connect": f"(w, {SHARED}, window=None)",
         "dropconnect_linear": "(x, w, bias=None, p=0.5, training=True, *, per_sample=True, "
         "rng=None, out=None)",
         "dropconnect_linear_backward": "(dy, x, w, p=0.5, training=True, *, per_sample=True, rng)",
         "embedding_dropout": f"(table, {SHARED}, window=None)",
-        "attention_dropout": f"(weights, {SHARED}, window=None)",
-        "alpha_dropout": f"(x, {SHARED}, window=None)",
-        "alpha_dropout_backward": f"(dy, {REPEATED}, window=None)",
         "feature_alpha_dropout": f"(x, {SHARED}, window=None)",
         "feature_alpha_dropout_backward": f"(dy, {REPEATED}, window=None)",
-        "gaussian_dropout": f"(x, {SHARED}, window=None)",
         "gaussian_noise": "(x, std, training=True, *, rng=None, out=None, window=None)",
         "softmax_dropout": "(scores, p=0.5, training=True, *, axis=-1, mask=None, "
         "scale=1.0, rng=None, out=None)",

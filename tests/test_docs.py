@@ -3,6 +3,7 @@
 import doctest
 import inspect
 import itertools
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 import fastdrop
 from fastdrop import layers
+from fastdrop.variants import VARIANTS, Variant
 
 
 def public() -> Iterator[tuple[str, Any]]:
@@ -130,6 +132,14 @@ def test_the_family_names_its_sources(name: str) -> None:
     words = " ".join(doc.partition("Source:")[2].split())
     for word in FAMILY[name]:
         assert word in words
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=[v.function for v in VARIANTS])
+def test_docstrings_name_the_authors_that_declarations_name(variant: Variant) -> None:
+    (*authors, _) = re.sub(" et al.|,| and", "", variant.source).split()
+    doc = inspect.getdoc(getattr(fastdrop, variant.function))
+    assert doc
+    assert all(author in doc.partition("Source:")[2] for author in authors)
 
 
 def test_compiled_and_python_functions_say_the_same() -> None:

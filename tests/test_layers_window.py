@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from cases import PLAIN
 from support import same_bits
 
 from fastdrop import Generator, layers
@@ -35,12 +36,9 @@ CASES = [
     Case("SpatialDropout3D", {"data_format": "channels_last"}, axes=4),
     Case("VariationalDropout"),
     Case("DropPath"),
-    Case("AlphaDropout"),
+    *(Case(str(variant.layer)) for variant in PLAIN),
     Case("FeatureAlphaDropout"),
-    Case("GaussianDropout"),
     Case("GaussianNoise", {"std": 0.5}),
-    Case("DropConnect", axes=2),
-    Case("AttentionDropout", axes=4),
     Case("EmbeddingDropout", axes=2),
     Case("DropoutAdd", inputs=2),
     Case("Zoneout", inputs=2),

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from cases import PLAIN
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import same_bits, to_storage
@@ -59,14 +60,11 @@ CASES = [
     Case("variational_dropout", {"time_axis": 0}),
     Case("drop_path"),
     Case("drop_path", {"mode": "batch"}),
-    Case("drop_connect"),
+    *(Case(variant.function) for variant in PLAIN),
+    *(Case(variant.gradient) for variant in PLAIN if variant.gradient != "same"),
     Case("embedding_dropout", axes=2),
-    Case("attention_dropout", axes=4),
-    Case("alpha_dropout"),
-    Case("alpha_dropout_backward"),
     Case("feature_alpha_dropout", axes=3),
     Case("feature_alpha_dropout_backward", axes=3),
-    Case("gaussian_dropout"),
     Case("gaussian_noise", {"std": 0.5}),
     Case("dropout_add", operands=2),
     Case("zoneout", operands=2),

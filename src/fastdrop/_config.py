@@ -16,6 +16,8 @@ import numpy as np
 
 from . import backends, stream
 
+__all__ = ["get_include", "get_num_threads", "set_num_threads", "show_config"]
+
 _core: ModuleType | None = None
 _core_error = ""
 try:

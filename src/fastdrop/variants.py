@@ -9,6 +9,7 @@ products with a mask for each sample, norms and Monte Carlo are algorithms of th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -72,6 +73,9 @@ class Variant:
     results: int = 1
     block_axes: int = 0
     """Where a decision drops a block: how many axes blocks have."""
+    faces: tuple[str, ...] = ("dask", "jax")
+    """The packages of `fastdrop` that have the function too, beside `torch`, which has them all;
+    gradients, which have no layer, are functions on NumPy arrays alone."""
     repeats: bool = False
     """Whether ``rng`` has to give the same key in every training call, as a gradient needs it."""
 
@@ -90,6 +94,12 @@ def _corners(axes: int) -> Decisions:
     return lambda x, block_size, argument="x": decisions.corner_shape(
         x, axes, decisions.check_block_size(block_size), argument
     )
+
+
+def _dropped_to(value: float) -> Callable[[Any, str], Rate]:
+    """Kept elements stay as they are: to add -0.0 changes nothing, not even another -0.0."""
+    numbers = 1.0, -0.0, value
+    return lambda p, kind: Rate(plain_rate(p, kind).plan, numbers)
 
 
 def _noise_shape(x: Array, noise_shape: object = None) -> tuple[int, ...] | None:
@@ -156,6 +166,7 @@ DROP_BLOCK1D: Final = Variant(
     rate=block_rate,
     decisions=_corners(1),
     block_axes=1,
+    faces=(),
     layer="DropBlock1D",
 )
 DROP_BLOCK2D: Final = Variant(
@@ -164,6 +175,7 @@ DROP_BLOCK2D: Final = Variant(
     rate=block_rate,
     decisions=_corners(2),
     block_axes=2,
+    faces=(),
     layer="DropBlock2D",
 )
 DROP_BLOCK3D: Final = Variant(
@@ -172,6 +184,7 @@ DROP_BLOCK3D: Final = Variant(
     rate=block_rate,
     decisions=_corners(3),
     block_axes=3,
+    faces=(),
     layer="DropBlock3D",
 )
 
@@ -207,6 +220,23 @@ FEATURE_ALPHA_DROPOUT_BACKWARD: Final = Variant(
     operands=("dy",),
     rate=affine_slope_rate,
     decisions=lambda dy, argument="dy": decisions.feature_shape(dy, argument),
+    repeats=True,
+)
+
+DROP_KEY: Final = Variant(
+    "drop_key",
+    "Li et al. 2023",
+    operation="affine",
+    operands=("scores",),
+    rate=_dropped_to(-math.inf),
+    gradient="drop_key_backward",
+    layer="DropKey",
+)
+DROP_KEY_BACKWARD: Final = Variant(
+    "drop_key_backward",
+    "Li et al. 2023",
+    operands=("dy",),
+    rate=standard_rate,
     repeats=True,
 )
 

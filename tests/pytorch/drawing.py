@@ -1,26 +1,37 @@
 """All functions and modules of fastdrop.torch that draw, as calls of one tensor of shape (4, 4)."""
 
+import functools
+import inspect
 from collections.abc import Callable
 from typing import Any
 
 import torch
+from cases import PLAIN
 from torch import nn
 
 import fastdrop.torch as ft
 
 Call = Callable[..., Any]
 
+
+def finite(y: torch.Tensor) -> torch.Tensor:
+    """With 0 for what is dropped to -inf, whose differences are no numbers."""
+    return torch.nan_to_num(y, neginf=0.0)
+
+
 FUNCTIONS: dict[str, Call] = {
     "dropout": lambda x, p=0.5, **k: ft.dropout(x, p, **k),
     "dropout1d": lambda x, p=0.5, **k: ft.dropout1d(x, p, **k),
     "dropout2d": lambda x, p=0.5, **k: ft.dropout2d(x[None, None], p, **k),
     "dropout3d": lambda x, p=0.5, **k: ft.dropout3d(x[None, None, None], p, **k),
-    "alpha_dropout": lambda x, p=0.5, **k: ft.alpha_dropout(x, p, True, **k),
+    **{
+        variant.function: lambda x, p=0.5, name=variant.function, **k: getattr(ft, name)(
+            x, p, True, **k
+        )
+        for variant in PLAIN
+    },
     "feature_alpha_dropout": lambda x, p=0.5, **k: ft.feature_alpha_dropout(x, p, True, **k),
-    "gaussian_dropout": lambda x, p=0.5, **k: ft.gaussian_dropout(x, p, **k),
     "gaussian_noise": lambda x, p=0.5, **k: ft.gaussian_noise(x, p, **k),
-    "drop_connect": lambda x, p=0.5, **k: ft.drop_connect(x, p, **k),
-    "attention_dropout": lambda x, p=0.5, **k: ft.attention_dropout(x, p, **k),
     "drop_block1d": lambda x, p=0.3, **k: ft.drop_block1d(x, p, 2, **k),
     "drop_block2d": lambda x, p=0.3, **k: ft.drop_block2d(x[None], p, 2, **k),
     "drop_block3d": lambda x, p=0.3, **k: ft.drop_block3d(x[None, None], p, 2, **k),
@@ -47,17 +58,7 @@ FUNCTIONS: dict[str, Call] = {
 INPLACE = {
     name: FUNCTIONS[name]
     for name in FUNCTIONS
-    if not name.startswith(
-        (
-            "embedding",
-            "zoneout",
-            "softmax",
-            "dropconnect",
-            "dropout_add",
-            "bias_act",
-            "drop_connect",
-        )
-    )
+    if "inplace" in inspect.signature(getattr(ft, name.split()[0])).parameters
 }
 """Those that take ``inplace=True``."""
 
@@ -83,12 +84,12 @@ MODULES: dict[str, Call] = {
     "Dropout1d": _on(lambda **k: ft.Dropout1d(0.5, **k)),
     "Dropout2d": _on(lambda **k: ft.Dropout2d(0.5, **k), lambda x: (x[None, None],)),
     "Dropout3d": _on(lambda **k: ft.Dropout3d(0.5, **k), lambda x: (x[None, None, None],)),
-    "AlphaDropout": _on(lambda **k: ft.AlphaDropout(0.5, **k)),
+    **{
+        str(variant.layer): _on(functools.partial(getattr(ft, str(variant.layer)), 0.5))
+        for variant in PLAIN
+    },
     "FeatureAlphaDropout": _on(lambda **k: ft.FeatureAlphaDropout(0.5, **k)),
-    "GaussianDropout": _on(lambda **k: ft.GaussianDropout(0.5, **k)),
     "GaussianNoise": _on(lambda **k: ft.GaussianNoise(0.5, **k)),
-    "DropConnect": _on(lambda **k: ft.DropConnect(0.5, **k)),
-    "AttentionDropout": _on(lambda **k: ft.AttentionDropout(0.5, **k)),
     "DropBlock1d": _on(lambda **k: ft.DropBlock1d(0.3, 2, **k)),
     "DropBlock2d": _on(lambda **k: ft.DropBlock2d(0.3, 2, **k), lambda x: (x[None],)),
     "DropBlock3d": _on(lambda **k: ft.DropBlock3d(0.3, 2, **k), lambda x: (x[None, None],)),

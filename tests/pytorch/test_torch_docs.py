@@ -7,6 +7,7 @@ from test_docs import run_examples, sections
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 import fastdrop.torch as ft  # noqa: E402
+from fastdrop.variants import VARIANTS, Variant  # noqa: E402
 
 CLASSES = [name for name in ft.__all__ if inspect.isclass(getattr(ft, name))]
 FUNCTIONS = [name for name in ft.__all__ if name not in CLASSES]
@@ -37,6 +38,12 @@ def test_classes(name: str) -> None:
 def test_the_module() -> None:
     assert run_examples(ft.__doc__, "fastdrop.torch")
     assert dir(ft) == sorted(ft.__all__)
+
+
+@pytest.mark.parametrize("variant", [v for v in VARIANTS if v.layer], ids=lambda v: v.function)
+def test_docstrings_name_the_first_author_of_the_declaration(variant: Variant) -> None:
+    doc = inspect.getdoc(getattr(ft, variant.function))
+    assert variant.source.split()[0].rstrip(",") in doc.partition("Source:")[2]
 
 
 @pytest.mark.parametrize(

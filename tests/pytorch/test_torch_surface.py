@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from cases import PLAIN
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 import fastdrop  # noqa: E402
@@ -15,12 +16,7 @@ from fastdrop.torch._draw import NAMED  # noqa: E402
 
 # Names of `fastdrop` that `fastdrop.torch` has not, and why.
 LEFT_OUT = {
-    "alpha_dropout_backward": "autograd",
-    "bias_act_dropout_backward": "autograd",
-    "dropconnect_linear_backward": "autograd",
-    "feature_alpha_dropout_backward": "autograd",
-    "softmax_dropout_backward": "autograd",
-    "zoneout_backward": "autograd",
+    **{name: "autograd" for name in fastdrop.__all__ if name.endswith("_backward")},
     "dropout_": "`inplace=True`",
     "apply_mask": "`torch.where`: a mask that is there is PyTorch's to apply",
     "dropout_mask": "no mask is ever made; where one is wanted, NumPy's serves",
@@ -109,32 +105,10 @@ SECOND = ("h_old", "residual")
 ANY_RANK = (
     "dropout_add",
     "zoneout",
-    "gaussian_dropout",
     "gaussian_noise",
-    "drop_connect",
-    "attention_dropout",
     "max_norm_",
+    *(variant.function for variant in PLAIN),
 )
-TENSORS: dict[str, dict[str, Any]] = {
-    "attention_dropout": {"weights": X},
-    "bias_act_dropout": {"input": X, "bias": torch.ones(5)},
-    "drop_block1d": {"input": X[0]},
-    "drop_block2d": {"input": X},
-    "drop_block3d": {"input": X},
-    "drop_connect": {"weight": X},
-    "drop_path": {"input": X},
-    "dropconnect_linear": {"input": X, "weight": torch.ones(2, 5), "bias": torch.ones(2)},
-    "dropout_add": {"input": X, "residual": X},
-    "embedding_dropout": {"table": X[0, 0]},
-    "gaussian_dropout": {"input": X},
-    "gaussian_noise": {"input": X},
-    "max_norm_": {"tensor": X},
-    "softmax_dropout": {"scores": X},
-    "variational_dropout": {"input": X},
-    "zoneout": {"h_new": X, "h_old": X},
-}
-OTHERS: dict[str, dict[str, Any]] = {"gaussian_noise": {"std": 0.5}, "max_norm_": {"c": 1.0}}
-
 # Their errors are PyTorch's own, compared with it elsewhere.
 PYTORCHS = {
     "alpha_dropout",
@@ -145,6 +119,34 @@ PYTORCHS = {
     "feature_alpha_dropout",
     "scaled_dot_product_attention",
 }
+
+
+def first_argument(name: str) -> str:
+    return next(iter(inspect.signature(getattr(ft, name)).parameters))
+
+
+TENSORS: dict[str, dict[str, Any]] = {
+    **{
+        variant.function: {first_argument(variant.function): X}
+        for variant in PLAIN
+        if variant.function not in PYTORCHS
+    },
+    "bias_act_dropout": {"input": X, "bias": torch.ones(5)},
+    "drop_block1d": {"input": X[0]},
+    "drop_block2d": {"input": X},
+    "drop_block3d": {"input": X},
+    "drop_path": {"input": X},
+    "dropconnect_linear": {"input": X, "weight": torch.ones(2, 5), "bias": torch.ones(2)},
+    "dropout_add": {"input": X, "residual": X},
+    "embedding_dropout": {"table": X[0, 0]},
+    "gaussian_noise": {"input": X},
+    "max_norm_": {"tensor": X},
+    "softmax_dropout": {"scores": X},
+    "variational_dropout": {"input": X},
+    "zoneout": {"h_new": X, "h_old": X},
+}
+OTHERS: dict[str, dict[str, Any]] = {"gaussian_noise": {"std": 0.5}, "max_norm_": {"c": 1.0}}
+
 WITHOUT_TENSORS = {"disable", "enable", "mc_dropout", "register_attention", "replace", "restore"}
 
 

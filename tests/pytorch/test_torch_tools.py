@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from cases import PLAIN
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 import torch.ao.quantization as tq  # noqa: E402
@@ -29,14 +30,11 @@ MADE: dict[type[nn.Module], tuple[tuple[Any, ...], tuple[tuple[int, ...], ...]]]
     ft.Dropout1d: ((0.5,), ((4, 16, 3),)),
     ft.Dropout2d: ((0.5,), ((4, 16, 3, 3),)),
     ft.Dropout3d: ((0.5,), ((4, 16, 3, 3, 3),)),
-    ft.AlphaDropout: ((0.5,), ((8, 16),)),
+    **{getattr(ft, str(variant.layer)): ((0.5,), ((8, 16),)) for variant in PLAIN},
     ft.FeatureAlphaDropout: ((0.5,), ((8, 16, 3),)),
-    ft.GaussianDropout: ((0.5,), ((8, 16),)),
     ft.StochasticDepth: ((0.5,), ((64, 4),)),
     ft.VariationalDropout: ((0.5,), ((8, 3, 16),)),
     ft.GaussianNoise: ((0.5,), ((8, 16),)),
-    ft.DropConnect: ((0.5,), ((8, 16),)),
-    ft.AttentionDropout: ((0.5,), ((8, 16),)),
     ft.DropoutAdd: ((0.5,), ((8, 16), (8, 16))),
     ft.BiasActDropout: (("gelu", 0.5), ((8, 16), (16,))),
     ft.DropBlock1d: ((0.5, 2), ((4, 4, 16),)),

@@ -15,29 +15,18 @@ try:
 except ImportError as _error:
     raise ImportError("fastdrop.dask needs Dask: pip install 'fastdrop-kernels[dask]'") from _error
 
-from .activations import bias_act_dropout
-from .channels import drop_path, dropout1d, dropout2d, dropout3d, variational_dropout
-from .masks import dropout, dropout_mask
-from .noise import alpha_dropout, feature_alpha_dropout, gaussian_dropout, gaussian_noise
-from .pairs import dropout_add, zoneout
-from .weights import attention_dropout, drop_connect, embedding_dropout
+from . import activations, channels, masks, noise, pairs, weights
+from .activations import *
+from .channels import *
+from .masks import *
+from .noise import *
+from .pairs import *
+from .weights import *
 
-__all__ = [
-    "alpha_dropout",
-    "attention_dropout",
-    "bias_act_dropout",
-    "drop_connect",
-    "drop_path",
-    "dropout",
-    "dropout1d",
-    "dropout2d",
-    "dropout3d",
-    "dropout_add",
-    "dropout_mask",
-    "embedding_dropout",
-    "feature_alpha_dropout",
-    "gaussian_dropout",
-    "gaussian_noise",
-    "variational_dropout",
-    "zoneout",
-]
+__all__: list[str] = []
+__all__ += activations.__all__
+__all__ += channels.__all__
+__all__ += masks.__all__
+__all__ += noise.__all__
+__all__ += pairs.__all__
+__all__ += weights.__all__

@@ -10,6 +10,8 @@ from fastdrop.variants import BIAS_ACT_DROPOUT
 
 from ._blocks import lazily
 
+__all__ = ["bias_act_dropout"]
+
 
 def bias_act_dropout(
     x: da.Array,

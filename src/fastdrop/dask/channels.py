@@ -10,6 +10,8 @@ from fastdrop.variants import DROP_PATH, DROPOUT1D, DROPOUT2D, DROPOUT3D, VARIAT
 
 from ._blocks import lazily
 
+__all__ = ["drop_path", "dropout1d", "dropout2d", "dropout3d", "variational_dropout"]
+
 
 def dropout1d(
     x: da.Array,

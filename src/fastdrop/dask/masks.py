@@ -13,6 +13,8 @@ from fastdrop.variants import DROPOUT, DROPOUT_STANDARD
 
 from ._blocks import lazily, lazy_mask
 
+__all__ = ["dropout", "dropout_mask"]
+
 
 def dropout(
     x: da.Array,

@@ -9,6 +9,8 @@ from fastdrop.variants import ALPHA_DROPOUT, FEATURE_ALPHA_DROPOUT, GAUSSIAN_DRO
 
 from ._blocks import lazily
 
+__all__ = ["alpha_dropout", "feature_alpha_dropout", "gaussian_dropout", "gaussian_noise"]
+
 
 def alpha_dropout(
     x: da.Array,

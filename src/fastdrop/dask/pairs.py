@@ -9,6 +9,8 @@ from fastdrop.variants import DROPOUT_ADD, ZONEOUT
 
 from ._blocks import lazily
 
+__all__ = ["dropout_add", "zoneout"]
+
 
 def dropout_add(
     x: da.Array,

@@ -5,9 +5,11 @@ from __future__ import annotations
 import dask.array as da
 
 from fastdrop._rng import RNGLike
-from fastdrop.variants import ATTENTION_DROPOUT, DROP_CONNECT, EMBEDDING_DROPOUT
+from fastdrop.variants import ATTENTION_DROPOUT, DROP_CONNECT, DROP_KEY, EMBEDDING_DROPOUT
 
 from ._blocks import lazily
+
+__all__ = ["attention_dropout", "drop_connect", "drop_key", "embedding_dropout"]
 
 
 def drop_connect(
@@ -156,3 +158,52 @@ def embedding_dropout(
     True
     """
     return lazily(EMBEDDING_DROPOUT, (table,), p, training, rng)
+
+
+def drop_key(
+    scores: da.Array,
+    p: float = 0.5,
+    training: bool = True,
+    *,
+    rng: RNGLike = None,
+) -> da.Array:
+    """Drop attention's scores to -inf, before the softmax: `fastdrop.drop_key` of a Dask array.
+
+    Parameters
+    ----------
+    scores : dask.array.Array
+        Of any shape. Dtypes as for `fastdrop.dropout`.
+    p, training, rng
+        As for `fastdrop.drop_key`. A `fastdrop.Generator` moves on when this is called, and not
+        when blocks are computed.
+
+    Returns
+    -------
+    dask.array.Array
+        Lazy, of the scores' shape, dtype and chunks: ``fastdrop.drop_key`` of the whole array, bit
+        for bit, whatever the chunks; evaluation returns `scores` itself.
+
+    Raises
+    ------
+    TypeError
+        What is no Dask array of NumPy blocks; otherwise as for `fastdrop.drop_key`.
+    ValueError
+        Chunks of unknown sizes; otherwise as for `fastdrop.drop_key`.
+    OverflowError
+        The positions needed pass the end of the stream, 2**64.
+
+    Notes
+    -----
+    Source: Li et al., "DropKey for Vision Transformer", CVPR 2023.
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> import numpy as np
+    >>> import fastdrop.dask
+    >>> x = da.ones((2, 4, 4), dtype=np.float32, chunks=(1, 2, 3))
+    >>> y = fastdrop.dask.drop_key(x, 0.5, rng=1)
+    >>> bool((y.compute() == fastdrop.drop_key(x.compute(), 0.5, rng=1)).all())
+    True
+    """
+    return lazily(DROP_KEY, (scores,), p, training, rng)

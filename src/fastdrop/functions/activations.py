@@ -12,6 +12,8 @@ from fastdrop._window import WindowLike
 from fastdrop.pipeline import compiled, run
 from fastdrop.variants import BIAS_ACT_DROPOUT, BIAS_ACT_DROPOUT_BACKWARD
 
+__all__ = ["bias_act_dropout", "bias_act_dropout_backward"]
+
 # Rows summed in the compute type; sums of so many rows are then added in float64.
 _ROWS = 128
 

@@ -15,6 +15,13 @@ from fastdrop.variants import (
     FEATURE_ALPHA_DROPOUT_BACKWARD,
 )
 
+__all__ = [
+    "alpha_dropout",
+    "alpha_dropout_backward",
+    "feature_alpha_dropout",
+    "feature_alpha_dropout_backward",
+]
+
 
 def alpha_dropout(
     x: npt.ArrayLike,

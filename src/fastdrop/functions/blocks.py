@@ -14,6 +14,8 @@ from fastdrop._rng import RNGLike
 from fastdrop.pipeline import run
 from fastdrop.variants import DROP_BLOCK1D, DROP_BLOCK2D, DROP_BLOCK3D
 
+__all__ = ["drop_block1d", "drop_block2d", "drop_block3d"]
+
 
 def drop_block1d(
     x: npt.ArrayLike,

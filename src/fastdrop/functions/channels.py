@@ -14,6 +14,8 @@ from fastdrop.decisions import DataFormat, PathMode
 from fastdrop.pipeline import run
 from fastdrop.variants import DROP_PATH, DROPOUT1D, DROPOUT2D, DROPOUT3D, VARIATIONAL_DROPOUT
 
+__all__ = ["drop_path", "dropout1d", "dropout2d", "dropout3d", "variational_dropout"]
+
 # --- spatial dropout -----------------------------------------------------------------------------
 
 

@@ -12,6 +12,8 @@ from fastdrop._arrays import Array
 from fastdrop._rates import make_plan
 from fastdrop._rng import RNGLike, check_repeatable, check_unused, resolve
 
+__all__ = ["dropconnect_linear", "dropconnect_linear_backward"]
+
 
 def dropconnect_linear(
     x: npt.ArrayLike,

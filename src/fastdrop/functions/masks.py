@@ -16,6 +16,8 @@ from fastdrop.backends.call import Call, room_for
 from fastdrop.pipeline import compiled, run
 from fastdrop.variants import DROPOUT, DROPOUT_STANDARD
 
+__all__ = ["apply_mask", "dropout", "dropout_", "dropout_mask"]
+
 Mode: TypeAlias = Literal["inverted", "standard"]
 
 

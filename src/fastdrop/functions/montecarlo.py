@@ -19,6 +19,8 @@ from fastdrop._rng import Generator, Key, RNGLike, resolve, use_default
 from fastdrop._samples import Library, Result, Samples
 from fastdrop.layers.base import sampling
 
+__all__ = ["MonteCarloResult", "dropout_samples", "mc_dropout"]
+
 # The positions that a generator sets aside for each sample of `mc_dropout`, which cannot know how
 # many its function will draw: more than any network does, and room for 2**28 calls.
 _RESERVED: Final = 2**36

@@ -10,6 +10,8 @@ from fastdrop._window import WindowLike
 from fastdrop.pipeline import run
 from fastdrop.variants import GAUSSIAN_DROPOUT, GAUSSIAN_NOISE
 
+__all__ = ["gaussian_dropout", "gaussian_noise"]
+
 
 def gaussian_dropout(
     x: npt.ArrayLike,

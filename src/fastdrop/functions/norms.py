@@ -11,6 +11,8 @@ from fastdrop import _arrays, backends
 from fastdrop._arrays import Array
 from fastdrop._rates import check_limit
 
+__all__ = ["max_norm_"]
+
 
 def max_norm_(w: Array, c: float, axis: int | tuple[int, ...] | None = 1) -> Array:
     """Limit the L2 norms of weights to `c`, in place: max-norm regularisation.

@@ -10,6 +10,8 @@ from fastdrop._window import WindowLike
 from fastdrop.pipeline import run
 from fastdrop.variants import DROPOUT_ADD, ZONEOUT, ZONEOUT_BACKWARD
 
+__all__ = ["dropout_add", "zoneout", "zoneout_backward"]
+
 
 def dropout_add(
     x: npt.ArrayLike,

@@ -17,6 +17,8 @@ from fastdrop.variants import DROPOUT
 
 from .masks import dropout, dropout_
 
+__all__ = ["softmax_dropout", "softmax_dropout_backward"]
+
 
 @compiled("softmax_front", DROPOUT)
 def softmax_dropout(

@@ -12,6 +12,8 @@ from fastdrop import _arrays
 from fastdrop._arrays import Array
 from fastdrop._rates import check_limit
 
+__all__ = ["Sparsity", "sparsity"]
+
 
 @dataclass(frozen=True, eq=False)
 class Sparsity:

@@ -1,6 +1,7 @@
 """Dropout on weights: of connections, of an embedding table, of attention.
 
-Each function is `dropout`, named after its operand, with the mask that suits it.
+Each function is `dropout`, named after its operand, with the mask that suits it; `drop_key`, before
+the softmax, drops to -inf.
 """
 
 from __future__ import annotations
@@ -11,7 +12,21 @@ from fastdrop._arrays import Array
 from fastdrop._rng import RNGLike
 from fastdrop._window import WindowLike
 from fastdrop.pipeline import run
-from fastdrop.variants import ATTENTION_DROPOUT, DROP_CONNECT, EMBEDDING_DROPOUT
+from fastdrop.variants import (
+    ATTENTION_DROPOUT,
+    DROP_CONNECT,
+    DROP_KEY,
+    DROP_KEY_BACKWARD,
+    EMBEDDING_DROPOUT,
+)
+
+__all__ = [
+    "attention_dropout",
+    "drop_connect",
+    "drop_key",
+    "drop_key_backward",
+    "embedding_dropout",
+]
 
 
 def drop_connect(
@@ -181,4 +196,132 @@ def attention_dropout(
            [0. , 0.5, 0. , 0. ]], dtype=float32)
     """
     result: Array = run(ATTENTION_DROPOUT, (weights,), p, training, rng, out, window)
+    return result
+
+
+def drop_key(
+    scores: npt.ArrayLike,
+    p: float = 0.5,
+    training: bool = True,
+    *,
+    rng: RNGLike = None,
+    out: Array | None = None,
+    window: WindowLike | None = None,
+) -> Array:
+    """Drop keys from attention, each from each query by itself, before the softmax: DropKey.
+
+    Each score is set to -inf with probability `p`, on its own; the others stay as they are, bit
+    for bit. The softmax after it gives dropped keys the weight 0, and a query's other weights
+    still sum to 1, which they do not after `attention_dropout`.
+
+    Where all scores of a query are -inf, its softmax is nan: with n keys a share of ``p ** n`` of
+    the queries. With few keys keep `p` small, or put back a score of each query, such as the one
+    that it has with its own key.
+
+    Parameters
+    ----------
+    scores : array_like
+        Attention's scores, of any shape, such as (samples, heads, queries, keys); -inf where a
+        mask has been added. Dtypes as for `dropout`.
+    p, training, rng, out
+        As for `dropout`: with one `rng` and `p` both drop the same elements.
+    window : pair of tuple of int, optional
+        As for `dropout`.
+
+    Returns
+    -------
+    ndarray
+        `out`, or an array of the scores' shape and dtype; evaluation returns `scores` itself.
+
+    Raises
+    ------
+    TypeError
+        As for `dropout`.
+    ValueError
+        `p` outside [0, 1]; `out` and `window` as for `dropout`.
+    OverflowError
+        The positions needed pass the end of the stream, 2**64.
+
+    See Also
+    --------
+    drop_key_backward : The gradient.
+    attention_dropout : Dropout after the softmax.
+
+    Notes
+    -----
+    Source: Li, Hu, Nie, Han, Jiang, Guo and Liu, "DropKey for Vision Transformer", CVPR 2023: its
+    dropout before the softmax. The paper lets `p` fall from layer to layer. Code for it often adds
+    -1e12 to a score in place of -inf, a number that float16 does not have.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop
+    >>> scores = np.ones((2, 4), np.float32)
+    >>> fastdrop.drop_key(scores, 0.5, rng=1)
+    array([[-inf, -inf,   1., -inf],
+           [-inf,   1., -inf, -inf]], dtype=float32)
+
+    With the softmax, whose rows sum to 1 whatever was dropped:
+
+    >>> weights = np.exp(fastdrop.drop_key(np.zeros((2, 4)), 0.4, rng=3))
+    >>> weights / weights.sum(-1, keepdims=True)
+    array([[0. , 0.5, 0.5, 0. ],
+           [0. , 0. , 1. , 0. ]])
+    """
+    result: Array = run(DROP_KEY, (scores,), p, training, rng, out, window=window)
+    return result
+
+
+def drop_key_backward(
+    dy: npt.ArrayLike,
+    p: float = 0.5,
+    training: bool = True,
+    *,
+    rng: RNGLike,
+    out: Array | None = None,
+    window: WindowLike | None = None,
+) -> Array:
+    """The gradient of `drop_key` with respect to the scores: `dy` where it kept, else +0.0.
+
+    Parameters
+    ----------
+    dy : array_like
+        The gradient with respect to the result of `drop_key`. Dtypes as for `dropout`.
+    p, training
+        As they were for `drop_key`.
+    rng : int, Key or numpy.random.SeedSequence
+        The key of `drop_key`: what gives the same mask again.
+    out : ndarray, optional
+        Where the gradient goes, as for `dropout`.
+    window : pair of tuple of int, optional
+        What the forward pass was called with.
+
+    Returns
+    -------
+    ndarray
+        `out`, or an array of dy's shape and dtype; of an evaluation, `dy` itself.
+
+    Raises
+    ------
+    TypeError
+        `rng` gives another mask in every call; otherwise as for `dropout`.
+    ValueError
+        `p` outside [0, 1]; `out` and `window` as for `dropout`.
+    OverflowError
+        The positions needed pass the end of the stream, 2**64.
+
+    Notes
+    -----
+    Source: Li et al., "DropKey for Vision Transformer", CVPR 2023.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop
+    >>> fastdrop.drop_key_backward(np.full((2, 4), 3.0), 0.5, rng=1)
+    array([[0., 0., 3., 0.],
+           [0., 3., 0., 0.]])
+    """
+    result: Array = run(DROP_KEY_BACKWARD, (dy,), p, training, rng, out, window=window)
     return result

@@ -21,31 +21,20 @@ try:
 except ImportError as _error:
     raise ImportError("fastdrop.jax needs JAX: pip install 'fastdrop-kernels[jax]'") from _error
 
-from ._registration import register
-from .activations import bias_act_dropout
-from .channels import drop_path, dropout1d, dropout2d, dropout3d, variational_dropout
-from .masks import dropout, dropout_mask
-from .noise import alpha_dropout, feature_alpha_dropout, gaussian_dropout, gaussian_noise
-from .pairs import dropout_add, zoneout
-from .weights import attention_dropout, drop_connect, embedding_dropout
+from . import _registration, activations, channels, masks, noise, pairs, weights
+from ._registration import *
+from .activations import *
+from .channels import *
+from .masks import *
+from .noise import *
+from .pairs import *
+from .weights import *
 
-__all__ = [
-    "alpha_dropout",
-    "attention_dropout",
-    "bias_act_dropout",
-    "drop_connect",
-    "drop_path",
-    "dropout",
-    "dropout1d",
-    "dropout2d",
-    "dropout3d",
-    "dropout_add",
-    "dropout_mask",
-    "embedding_dropout",
-    "feature_alpha_dropout",
-    "gaussian_dropout",
-    "gaussian_noise",
-    "register",
-    "variational_dropout",
-    "zoneout",
-]
+__all__: list[str] = []
+__all__ += _registration.__all__
+__all__ += activations.__all__
+__all__ += channels.__all__
+__all__ += masks.__all__
+__all__ += noise.__all__
+__all__ += pairs.__all__
+__all__ += weights.__all__

@@ -11,6 +11,8 @@ import jaxlib
 
 from fastdrop import _core
 
+__all__ = ["register"]
+
 TARGET: Final = "fastdrop"
 """What XLA knows the handler by, and what a compiled program asks for."""
 

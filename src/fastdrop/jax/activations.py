@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from fastdrop._bias import Activation
 
+__all__ = ["bias_act_dropout"]
+
 
 def bias_act_dropout(
     x: Any,

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from fastdrop.decisions import DataFormat, PathMode
 
+__all__ = ["drop_path", "dropout1d", "dropout2d", "dropout3d", "variational_dropout"]
+
 
 def dropout1d(
     x: Any,

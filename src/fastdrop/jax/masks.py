@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from fastdrop._arrays import NoiseShape
     from fastdrop.functions.masks import Mode
 
+__all__ = ["dropout", "dropout_mask"]
+
 
 def dropout(
     x: Any,

@@ -11,6 +11,8 @@ from ._call import RNG, Window, run
 if TYPE_CHECKING:
     import jax
 
+__all__ = ["alpha_dropout", "feature_alpha_dropout", "gaussian_dropout", "gaussian_noise"]
+
 
 def alpha_dropout(
     x: Any,

@@ -11,6 +11,8 @@ from ._call import RNG, Window, run
 if TYPE_CHECKING:
     import jax
 
+__all__ = ["dropout_add", "zoneout"]
+
 
 def dropout_add(
     x: Any,

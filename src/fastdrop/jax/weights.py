@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fastdrop.variants import ATTENTION_DROPOUT, DROP_CONNECT, EMBEDDING_DROPOUT
+from fastdrop.variants import ATTENTION_DROPOUT, DROP_CONNECT, DROP_KEY, EMBEDDING_DROPOUT
 
 from ._call import RNG, Window, run
 
 if TYPE_CHECKING:
     import jax
+
+__all__ = ["attention_dropout", "drop_connect", "drop_key", "embedding_dropout"]
 
 
 def drop_connect(
@@ -162,4 +164,55 @@ def embedding_dropout(
     True
     """
     result: jax.Array = run(EMBEDDING_DROPOUT, (table,), p, training, rng, window=window)
+    return result
+
+
+def drop_key(
+    scores: Any,
+    p: float = 0.5,
+    training: bool = True,
+    *,
+    rng: RNG,
+    window: Window = None,
+) -> jax.Array:
+    """Drop attention's scores to -inf, before the softmax: `fastdrop.drop_key` of JAX's arrays.
+
+    Parameters
+    ----------
+    scores : array_like
+        Of any shape. Dtypes as for `fastdrop.jax.dropout`.
+    p, training, rng
+        `p` is a Python number, which is compiled in; otherwise as for `fastdrop.drop_key` and
+        `fastdrop.jax.dropout`.
+    window : (shape, start), optional
+        As for `fastdrop.jax.dropout`.
+
+    Returns
+    -------
+    jax.Array
+        Of the scores' shape and dtype; with a `Key` or an integer the bits of `fastdrop.drop_key`;
+        evaluation returns `scores`.
+
+    Raises
+    ------
+    TypeError, ValueError, OverflowError
+        As for `fastdrop.drop_key`; `rng` is something else than `fastdrop.jax.dropout` takes.
+    NotImplementedError, ImportError
+        As for `fastdrop.jax.dropout`.
+
+    Notes
+    -----
+    Source: Li et al., "DropKey for Vision Transformer", CVPR 2023.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> import numpy as np
+    >>> import fastdrop.jax
+    >>> x = jnp.ones((2, 4, 4))
+    >>> y = fastdrop.jax.drop_key(x, 0.5, rng=1)
+    >>> bool((y == fastdrop.drop_key(np.asarray(x), 0.5, rng=1)).all())
+    True
+    """
+    result: jax.Array = run(DROP_KEY, (scores,), p, training, rng, window=window)
     return result

@@ -12,30 +12,15 @@ subclasses of Keras' of the same names, and `replace` puts them into a model. On
 same masks on every backend.
 """
 
-from ._enable import disable, enable
-from ._replace import replace
-from .layers import (
-    AlphaDropout,
-    Dropout,
-    GaussianDropout,
-    GaussianNoise,
-    SpatialDropout1D,
-    SpatialDropout2D,
-    SpatialDropout3D,
-)
+from . import _enable, _replace, layers
+from ._enable import *
+from ._replace import *
+from .layers import *
 
-__all__ = [
-    "AlphaDropout",
-    "Dropout",
-    "GaussianDropout",
-    "GaussianNoise",
-    "SpatialDropout1D",
-    "SpatialDropout2D",
-    "SpatialDropout3D",
-    "disable",
-    "enable",
-    "replace",
-]
+__all__: list[str] = []
+__all__ += _enable.__all__
+__all__ += _replace.__all__
+__all__ += layers.__all__
 
 
 def __dir__() -> list[str]:

@@ -4,45 +4,40 @@ A layer keeps no mask: `backward` draws it again from the key of the last `forwa
 0 bytes an element.
 """
 
-from .activations import BiasActDropout
-from .alpha import AlphaDropout, FeatureAlphaDropout
-from .base import Layer
-from .blocks import DropBlock1D, DropBlock2D, DropBlock3D
-from .channels import (
-    DropPath,
-    SpatialDropout1D,
-    SpatialDropout2D,
-    SpatialDropout3D,
-    VariationalDropout,
+from . import (
+    activations,
+    alpha,
+    base,
+    blocks,
+    channels,
+    linear,
+    masks,
+    noise,
+    pairs,
+    softmax,
+    weights,
 )
-from .linear import DropConnectLinear
-from .masks import Dropout
-from .noise import GaussianDropout, GaussianNoise
-from .pairs import DropoutAdd, Zoneout
-from .softmax import SoftmaxDropout
-from .weights import AttentionDropout, DropConnect, EmbeddingDropout
+from .activations import *
+from .alpha import *
+from .base import *
+from .blocks import *
+from .channels import *
+from .linear import *
+from .masks import *
+from .noise import *
+from .pairs import *
+from .softmax import *
+from .weights import *
 
-__all__ = [
-    "AlphaDropout",
-    "AttentionDropout",
-    "BiasActDropout",
-    "DropBlock1D",
-    "DropBlock2D",
-    "DropBlock3D",
-    "DropConnect",
-    "DropConnectLinear",
-    "DropPath",
-    "Dropout",
-    "DropoutAdd",
-    "EmbeddingDropout",
-    "FeatureAlphaDropout",
-    "GaussianDropout",
-    "GaussianNoise",
-    "Layer",
-    "SoftmaxDropout",
-    "SpatialDropout1D",
-    "SpatialDropout2D",
-    "SpatialDropout3D",
-    "VariationalDropout",
-    "Zoneout",
-]
+__all__: list[str] = []
+__all__ += activations.__all__
+__all__ += alpha.__all__
+__all__ += base.__all__
+__all__ += blocks.__all__
+__all__ += channels.__all__
+__all__ += linear.__all__
+__all__ += masks.__all__
+__all__ += noise.__all__
+__all__ += pairs.__all__
+__all__ += softmax.__all__
+__all__ += weights.__all__

@@ -15,6 +15,8 @@ from fastdrop.variants import BIAS_ACT_DROPOUT
 from .configured import PROBABILITY, Assignable
 from .declared import VariantLayer
 
+__all__ = ["BiasActDropout"]
+
 
 class BiasActDropout(VariantLayer):
     """Bias, activation and dropout in one pass, after the matrix product of a dense layer.

@@ -4,6 +4,8 @@ from fastdrop.variants import ALPHA_DROPOUT, FEATURE_ALPHA_DROPOUT
 
 from .declared import MaskedLayer
 
+__all__ = ["AlphaDropout", "FeatureAlphaDropout"]
+
 
 class AlphaDropout(MaskedLayer):
     """Dropout for networks of SELUs, which keeps mean 0 and variance 1.

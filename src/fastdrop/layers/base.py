@@ -17,6 +17,8 @@ from fastdrop._rng import Generator, Key, RNGLike, as_generator
 from fastdrop._window import Window
 from fastdrop.stream import VERSION
 
+__all__ = ["Layer"]
+
 
 class Draw(NamedTuple):
     """A call of `forward` by the key of its mask. No key: it was an evaluation."""

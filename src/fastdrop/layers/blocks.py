@@ -7,6 +7,8 @@ from fastdrop.variants import DROP_BLOCK1D, DROP_BLOCK2D, DROP_BLOCK3D
 from .configured import Option
 from .declared import WholeLayer
 
+__all__ = ["DropBlock1D", "DropBlock2D", "DropBlock3D"]
+
 
 class _DropBlock(WholeLayer):
     """DropBlock, with however many spatial axes."""

@@ -21,6 +21,14 @@ from fastdrop.variants import (
 from .configured import Option
 from .declared import MaskedLayer
 
+__all__ = [
+    "DropPath",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
+    "SpatialDropout3D",
+    "VariationalDropout",
+]
+
 
 class _SpatialDropout(MaskedLayer):
     """Spatial dropout, with however many spatial axes."""

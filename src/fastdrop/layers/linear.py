@@ -14,6 +14,8 @@ from fastdrop.functions import linear
 from .base import Draw
 from .configured import PROBABILITY, ConfiguredLayer, Option
 
+__all__ = ["DropConnectLinear"]
+
 
 class DropConnectLinear(ConfiguredLayer):
     """A linear layer that drops weights, anew for each sample: DropConnect.

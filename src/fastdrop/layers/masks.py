@@ -14,6 +14,8 @@ from fastdrop.variants import DROPOUT, DROPOUT_STANDARD
 from .configured import Option
 from .declared import MaskedLayer
 
+__all__ = ["Dropout"]
+
 
 class Dropout(MaskedLayer):
     """Dropout as a layer with `forward` and `backward`.

@@ -14,6 +14,8 @@ from fastdrop.variants import GAUSSIAN_DROPOUT, GAUSSIAN_NOISE
 from .configured import PROBABILITY, Assignable
 from .declared import MaskedLayer, VariantLayer
 
+__all__ = ["GaussianDropout", "GaussianNoise"]
+
 
 class GaussianDropout(MaskedLayer):
     """Multiplication with Gaussian noise that has dropout's variance.

@@ -12,6 +12,8 @@ from fastdrop.variants import DROPOUT_ADD, ZONEOUT
 from .configured import PROBABILITY
 from .declared import VariantLayer
 
+__all__ = ["DropoutAdd", "Zoneout"]
+
 
 class _PairLayer(VariantLayer):
     """A layer of two inputs of one shape."""

@@ -13,6 +13,8 @@ from fastdrop.functions import softmax
 from .base import Draw
 from .configured import PROBABILITY, ConfiguredLayer, Option
 
+__all__ = ["SoftmaxDropout"]
+
 
 class SoftmaxDropout(ConfiguredLayer):
     """Softmax of attention's scores, and dropout of the weights, in one pass.

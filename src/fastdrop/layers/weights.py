@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from fastdrop.variants import ATTENTION_DROPOUT, DROP_CONNECT, EMBEDDING_DROPOUT
+from fastdrop.variants import ATTENTION_DROPOUT, DROP_CONNECT, DROP_KEY, EMBEDDING_DROPOUT
 
 from .declared import MaskedLayer
+
+__all__ = ["AttentionDropout", "DropConnect", "DropKey", "EmbeddingDropout"]
 
 
 class DropConnect(MaskedLayer):
@@ -115,3 +117,41 @@ class EmbeddingDropout(MaskedLayer):
     """
 
     _variant = EMBEDDING_DROPOUT
+
+
+class DropKey(MaskedLayer):
+    """DropKey on attention's scores, before the softmax: dropped ones are -inf.
+
+    Parameters
+    ----------
+    p : float, default 0.5
+        Probability of dropping a score, from 0 to 1. May be assigned later.
+    rng : None, int, Key, Generator, numpy.random.SeedSequence or numpy.random.Generator
+        What the layer draws from, as for `Dropout`.
+
+    Raises
+    ------
+    TypeError
+        An argument has the wrong type.
+    ValueError
+        `p` is outside [0, 1].
+
+    Notes
+    -----
+    Source: Li et al., "DropKey for Vision Transformer", CVPR 2023. See `fastdrop.drop_key`, also
+    for what happens where all scores of a query are dropped.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastdrop
+    >>> layer = fastdrop.layers.DropKey(0.5, rng=1)
+    >>> layer(np.ones((2, 4), np.float32))
+    array([[-inf, -inf,   1., -inf],
+           [-inf,   1., -inf, -inf]], dtype=float32)
+    >>> layer.backward(np.ones((2, 4), np.float32))
+    array([[0., 0., 1., 0.],
+           [0., 1., 0., 0.]], dtype=float32)
+    """
+
+    _variant = DROP_KEY

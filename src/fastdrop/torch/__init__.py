@@ -12,90 +12,73 @@ modules of this package have PyTorch's names, signatures, errors and warnings. U
 `torch.func.grad` does not go together with it.
 """
 
+from . import (
+    _enable,
+    _replace,
+    activations,
+    alpha,
+    attention,
+    attention_interface,
+    blocks,
+    channels,
+    linear,
+    masks,
+    montecarlo,
+    noise,
+    norms,
+    pairs,
+    softmax,
+    weights,
+)
 from . import _flops as _flops
-from ._enable import disable, enable
-from ._replace import Report, replace, restore
-from .activations import bias_act_dropout
-from .alpha import alpha_dropout, feature_alpha_dropout
-from .attention import scaled_dot_product_attention
-from .attention_interface import register_attention
-from .blocks import drop_block1d, drop_block2d, drop_block3d
-from .channels import drop_path, dropout1d, dropout2d, dropout3d, variational_dropout
-from .linear import dropconnect_linear
-from .masks import dropout
-from .modules.activations import BiasActDropout
-from .modules.alpha import AlphaDropout, FeatureAlphaDropout
-from .modules.attention import MultiheadAttention
-from .modules.blocks import DropBlock1d, DropBlock2d, DropBlock3d
-from .modules.channels import Dropout1d, Dropout2d, Dropout3d, StochasticDepth, VariationalDropout
-from .modules.linear import DropConnectLinear
-from .modules.masks import Dropout
-from .modules.noise import GaussianDropout, GaussianNoise
-from .modules.pairs import DropoutAdd, Zoneout
-from .modules.softmax import SoftmaxDropout
-from .modules.weights import AttentionDropout, DropConnect, EmbeddingDropout
-from .montecarlo import MonteCarloResult, mc_dropout
-from .noise import gaussian_dropout, gaussian_noise
-from .norms import max_norm_
-from .pairs import dropout_add, zoneout
-from .softmax import softmax_dropout
-from .weights import attention_dropout, drop_connect, embedding_dropout
+from . import modules as _modules
+from ._enable import *
+from ._replace import *
+from .activations import *
+from .alpha import *
+from .attention import *
+from .attention_interface import *
+from .blocks import *
+from .channels import *
+from .linear import *
+from .masks import *
+from .modules.activations import *
+from .modules.alpha import *
+from .modules.attention import *
+from .modules.blocks import *
+from .modules.channels import *
+from .modules.linear import *
+from .modules.masks import *
+from .modules.noise import *
+from .modules.pairs import *
+from .modules.softmax import *
+from .modules.weights import *
+from .montecarlo import *
+from .noise import *
+from .norms import *
+from .pairs import *
+from .softmax import *
+from .weights import *
 
-__all__ = [
-    "AlphaDropout",
-    "AttentionDropout",
-    "BiasActDropout",
-    "DropBlock1d",
-    "DropBlock2d",
-    "DropBlock3d",
-    "DropConnect",
-    "DropConnectLinear",
-    "Dropout",
-    "Dropout1d",
-    "Dropout2d",
-    "Dropout3d",
-    "DropoutAdd",
-    "EmbeddingDropout",
-    "FeatureAlphaDropout",
-    "GaussianDropout",
-    "GaussianNoise",
-    "MonteCarloResult",
-    "MultiheadAttention",
-    "Report",
-    "SoftmaxDropout",
-    "StochasticDepth",
-    "VariationalDropout",
-    "Zoneout",
-    "alpha_dropout",
-    "attention_dropout",
-    "bias_act_dropout",
-    "disable",
-    "drop_block1d",
-    "drop_block2d",
-    "drop_block3d",
-    "drop_connect",
-    "drop_path",
-    "dropconnect_linear",
-    "dropout",
-    "dropout1d",
-    "dropout2d",
-    "dropout3d",
-    "dropout_add",
-    "embedding_dropout",
-    "enable",
-    "feature_alpha_dropout",
-    "gaussian_dropout",
-    "gaussian_noise",
-    "max_norm_",
-    "mc_dropout",
-    "register_attention",
-    "replace",
-    "restore",
-    "scaled_dot_product_attention",
-    "softmax_dropout",
-    "variational_dropout",
-    "zoneout",
-]
+# Each module names what it has that is public: once, in its own list.
+__all__: list[str] = []
+__all__ += _enable.__all__
+__all__ += _modules.__all__
+__all__ += _replace.__all__
+__all__ += activations.__all__
+__all__ += alpha.__all__
+__all__ += attention.__all__
+__all__ += attention_interface.__all__
+__all__ += blocks.__all__
+__all__ += channels.__all__
+__all__ += linear.__all__
+__all__ += masks.__all__
+__all__ += montecarlo.__all__
+__all__ += noise.__all__
+__all__ += norms.__all__
+__all__ += pairs.__all__
+__all__ += softmax.__all__
+__all__ += weights.__all__
 
 
 def __dir__() -> list[str]:

@@ -14,6 +14,8 @@ from ._profile import Drawn, profile
 from .modules.attention import MultiheadAttention
 from .modules.base import Drops
 
+__all__ = ["Report", "replace", "restore"]
+
 
 @dataclass(frozen=True)
 class Report:

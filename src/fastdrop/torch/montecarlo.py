@@ -17,6 +17,8 @@ from ._replace import _check_model
 from ._seeding import forked
 from ._switches import Switches, Undo, drawn_state, switches, training
 
+__all__ = ["MonteCarloResult", "mc_dropout"]
+
 
 class MonteCarloResult(Result[Tensor]):
     """What `mc_dropout` found; `entropy` and `mutual_information` only for probabilities.

@@ -5,12 +5,12 @@ from __future__ import annotations
 from torch import Tensor
 
 from fastdrop._window import WindowLike
-from fastdrop.variants import ATTENTION_DROPOUT, DROP_CONNECT, EMBEDDING_DROPOUT
+from fastdrop.variants import ATTENTION_DROPOUT, DROP_CONNECT, DROP_KEY, EMBEDDING_DROPOUT
 
 from ._declared import overridable, run
 from ._seeding import AnyGenerator, Seed
 
-__all__ = ["attention_dropout", "drop_connect", "embedding_dropout"]
+__all__ = ["attention_dropout", "drop_connect", "drop_key", "embedding_dropout"]
 
 
 @overridable
@@ -168,3 +168,58 @@ def embedding_dropout(
             [0., 0., 0.]])
     """
     return run(EMBEDDING_DROPOUT, table, p, training, False, generator, seed, window=window)
+
+
+@overridable
+def drop_key(
+    scores: Tensor,
+    p: float = 0.5,
+    training: bool = True,
+    inplace: bool = False,
+    *,
+    generator: AnyGenerator = None,
+    seed: Seed = None,
+    window: WindowLike | None = None,
+) -> Tensor:
+    """Drop keys from attention, each from each query by itself, before the softmax: DropKey.
+
+    Each score is set to -inf with probability `p`, on its own; the others stay as they are. Where
+    all scores of a query are -inf, its softmax is nan: with few keys keep `p` small, or put back a
+    score of each query.
+
+    Parameters
+    ----------
+    scores : Tensor
+        Of any shape, such as (samples, heads, queries, keys). Dtypes as for `dropout`; only tensors
+        in the CPU's memory.
+    p, training, inplace, generator, seed, window
+        As for `dropout`.
+
+    Returns
+    -------
+    Tensor
+        As for `dropout`.
+
+    Raises
+    ------
+    ValueError, RuntimeError
+        As for `dropout`.
+    TypeError
+        A tensor that is not computed here, or an argument of the wrong type.
+    NotImplementedError
+        `window`, or a `DTensor`, as for `dropout`.
+
+    Notes
+    -----
+    Source: Li et al., "DropKey for Vision Transformer", CVPR 2023. The values are those of
+    `fastdrop.drop_key` for one seed.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import fastdrop.torch
+    >>> fastdrop.torch.drop_key(torch.ones(2, 4), 0.5, seed=1)
+    tensor([[-inf, -inf, 1., -inf],
+            [-inf, 1., -inf, -inf]])
+    """
+    return run(DROP_KEY, scores, p, training, inplace, generator, seed, window=window)

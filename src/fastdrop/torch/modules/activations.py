@@ -11,6 +11,8 @@ from fastdrop.torch._seeding import AnyGenerator, Seed
 
 from .base import Drops
 
+__all__ = ["BiasActDropout"]
+
 
 class BiasActDropout(Drops):
     """Bias, activation and dropout in one pass, after the product of a linear layer.

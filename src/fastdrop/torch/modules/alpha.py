@@ -9,6 +9,8 @@ from fastdrop.torch import alpha
 
 from .base import Simple, forward_of
 
+__all__ = ["AlphaDropout", "FeatureAlphaDropout"]
+
 
 class _Alpha(Simple):
     def forward(self, input: Tensor, *, window: WindowLike | None = None) -> Tensor:

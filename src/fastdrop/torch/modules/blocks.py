@@ -12,6 +12,8 @@ from fastdrop.torch._seeding import AnyGenerator, Seed
 
 from .base import Drops
 
+__all__ = ["DropBlock1d", "DropBlock2d", "DropBlock3d"]
+
 
 class _DropBlock(Drops):
     _function: Any

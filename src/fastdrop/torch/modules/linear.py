@@ -12,6 +12,8 @@ from fastdrop.torch._seeding import AnyGenerator, Seed
 
 from .base import Drops
 
+__all__ = ["DropConnectLinear"]
+
 
 class DropConnectLinear(Drops, nn.Linear):
     """`torch.nn.Linear` that drops connections: see `fastdrop.torch.dropconnect_linear`.

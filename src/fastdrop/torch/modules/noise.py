@@ -11,6 +11,8 @@ from fastdrop.torch._seeding import AnyGenerator, Seed
 
 from .base import Drops, Simple
 
+__all__ = ["GaussianDropout", "GaussianNoise"]
+
 
 class GaussianDropout(Simple):
     """Multiplication with Gaussian noise: see `fastdrop.torch.gaussian_dropout`.

@@ -11,6 +11,8 @@ from fastdrop.torch._seeding import AnyGenerator, Seed
 
 from .base import Drops
 
+__all__ = ["SoftmaxDropout"]
+
 
 class SoftmaxDropout(Drops):
     """Softmax, and dropout of the weights that it gives: see `fastdrop.torch.softmax_dropout`.

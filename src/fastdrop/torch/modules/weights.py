@@ -13,7 +13,7 @@ from fastdrop.torch._seeding import AnyGenerator, Seed
 
 from .base import Drops, Simple
 
-__all__ = ["AttentionDropout", "DropConnect", "EmbeddingDropout"]
+__all__ = ["AttentionDropout", "DropConnect", "DropKey", "EmbeddingDropout"]
 
 
 class AttentionDropout(Simple):
@@ -89,6 +89,34 @@ class DropConnect(Drops):
         return weights.drop_connect(
             weight, self.p, self.training, generator=self._source, window=window
         )
+
+
+class DropKey(Simple):
+    """DropKey, dropout of attention's scores before the softmax: see `fastdrop.torch.drop_key`.
+
+    Parameters
+    ----------
+    p, inplace, generator, seed
+        As for `Dropout`; `p` is the probability of dropping a score.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `Dropout`.
+
+    Notes
+    -----
+    Source: Li et al., "DropKey for Vision Transformer", CVPR 2023.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import fastdrop.torch
+    >>> fastdrop.torch.DropKey(0.5, seed=3)(torch.ones(1, 4))
+    tensor([[-inf, 1., 1., -inf]])
+    """
+
+    _function = staticmethod(weights.drop_key)
 
 
 class EmbeddingDropout(Drops, nn.Embedding):
