@@ -226,9 +226,12 @@ def mkl_names(x: Array) -> dict[str, object]:
 
 def bitarray_names(_: Array) -> dict[str, object]:
     """``random_p``, which makes a new packed mask."""
-    if sys.version_info < (3, 12):
-        raise MissingError("bitarray's random_p needs Python 3.12")
-    return {"random_p": _import("bitarray.util").random_p}
+    random_p = _import("bitarray.util").random_p
+    try:
+        random_p(1)
+    except NotImplementedError as error:  # before Python 3.12
+        raise MissingError(str(error)) from error
+    return {"random_p": random_p}
 
 
 def numpy_mask_names(_: Array) -> dict[str, object]:
