@@ -50,6 +50,12 @@ void fd_share(size_t n, size_t lead, size_t bytes, fd_share_fn *fn, const void *
     }
 }
 
+/* Of four units for each thread, or more, the last ones leave few threads without work for long. */
+int fd_share_each(size_t units, size_t bytes) {
+    size_t threads = (size_t)num_threads;
+    return bytes >= PARALLEL_BYTES && units < 4 * threads && units % threads;
+}
+
 void fd_share_tasks(size_t n, size_t bytes, fd_share_fn *fn, const void *context) {
     int threads = bytes >= PARALLEL_BYTES ? num_threads : 1;
     pieces p = {n, 0, threads > 1 ? 1 : n, fn, context};
