@@ -14,7 +14,7 @@
 enum { TASK_ELEMENTS = 1 << 16, LEAST_STRIP = 128, NEAR_BYTES = 16384, ROWS_TOGETHER = 32 };
 
 /* How many sums of runs wait at a time. */
-enum { SUMS_WAITING = 8192 };
+enum { SUMS_WAITING = 4096 };
 
 typedef struct job {
     const fd_table *table;
@@ -179,9 +179,10 @@ static void scale_runs(const void *context, size_t first, size_t end) {
     }
 }
 
+/* To sum or to multiply a number of any dtype takes at least as long as to move eight bytes. */
 static void share_part(const part *p, fd_share_fn *fn) {
     size_t elements = p->count * FD_SQUARES * p->width;
-    fd_share_tasks((p->count + p->per_task - 1) / p->per_task, 2 * elements * p->job->size, fn, p);
+    fd_share_tasks((p->count + p->per_task - 1) / p->per_task, 8 * elements, fn, p);
 }
 
 static void share_unit(const job *j, char *x, size_t width) {

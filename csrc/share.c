@@ -6,8 +6,8 @@
 #include "shared.h"
 
 enum {
-    /* So many bytes take about 60 microseconds in a cache that cores share. To wake helpers and to
-       wait for the last takes 10 on an idle machine: half of what they save of half the bytes. */
+    /* So many bytes take about 60 microseconds in a cache that cores share. A second thread saves
+       less than half of them, and to wake it and to wait for its last share takes 10. */
     PARALLEL_BYTES = 8 << 20,
     /* A share moves so many: whoever is free takes the next one, and none waits long for the last.
      */
