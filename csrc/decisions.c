@@ -96,6 +96,9 @@ void fd_draw_fields(const fd_table *table, const fd_draw *draw, fd_grid steps, s
     }
 }
 
+/* To draw a decision takes about as long as to move so many bytes. */
+enum { EFFORT = 8 };
+
 /* Masks are cut at multiples of 4096 elements of the output, so that no two threads share a byte.
  */
 typedef struct mask_job {
@@ -138,7 +141,7 @@ void fd_draw_grid(uint8_t *out, int packed, fd_grid steps, const fd_key *key, co
     if (n <= FD_BLOCK) {
         run_share(&j, 0, n); /* bits need no floating-point modes */
     } else {
-        fd_share(n, 0, 1, run_share, &j);
+        fd_share(n, 0, EFFORT, run_share, &j);
     }
 }
 

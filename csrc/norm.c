@@ -1,6 +1,8 @@
 /* Numbers in groups whose norm is limited: rows that lie in one piece are summed, and multiplied
  * while they are in the cache; of others, neighbouring columns are, a strip of them at a time. A
- * group is handled by one thread, so that the bits do not depend on how many there are. */
+ * row or a strip is handled by one thread; or, where there are only a few, and these are very long,
+ * it is shared out in runs of FD_SQUARES, whose sums are added up in their order. So the bits do
+ * not depend on how many threads there are. */
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -10,6 +12,9 @@
 #include "share.h"
 
 enum { TASK_ELEMENTS = 1 << 16, LEAST_STRIP = 128, NEAR_BYTES = 16384, ROWS_TOGETHER = 32 };
+
+/* How many sums of runs wait at a time. */
+enum { SUMS_WAITING = 4096 };
 
 typedef struct job {
     const fd_table *table;
@@ -56,7 +61,7 @@ static double number(fd_dtype dtype, const char *at) {
 }
 
 /* The sum of the squares of the numbers of a group times a scale, all in binary64. Hardly any
- * weights need it. */
+ * weights need it, so that it stays on one thread. */
 static double scaled_sum(const job *j, const char *x, double scale) {
     double sum = 0;
     for (size_t rest = j->norms->n, run; rest; rest -= run) {
@@ -93,31 +98,114 @@ static void run_rows(const job *j, char *first, size_t count) {
     }
 }
 
-static void run_strip(const job *j, char *x, size_t width) {
-    const fd_norms *norms = j->norms;
-    double sums[FD_STRIP], factors[FD_STRIP];
+/* Of a strip's columns; whether any of them is not 1. */
+static int find_factors(const job *j, const char *x, size_t width, const double *sums,
+                        double *factors) {
     int some = 0;
-    j->table->column_squares[j->dtype](x, norms->step, norms->n, width, sums);
     for (size_t i = 0; i < width; i++) {
         factors[i] = factor_of(j, x + i * j->size, sums[i]);
         some |= factors[i] != 1;
     }
-    if (some) { j->table->column_scale[j->dtype](x, norms->step, norms->n, width, factors); }
+    return some;
+}
+
+static void run_strip(const job *j, char *x, size_t width) {
+    const fd_norms *norms = j->norms;
+    double sums[FD_STRIP], factors[FD_STRIP];
+    j->table->column_squares[j->dtype](x, norms->step, norms->n, width, sums);
+    if (find_factors(j, x, width, sums, factors)) {
+        j->table->column_scale[j->dtype](x, norms->step, norms->n, width, factors);
+    }
+}
+
+/* Where a row or a strip is; a row is as wide as one number. */
+static char *unit_at(const job *j, size_t unit, size_t *width) {
+    size_t column = unit % j->strips * j->strip;
+    *width = least(j->norms->inner - column, j->strip);
+    return j->w + (ptrdiff_t)(unit / j->strips) * j->norms->outer_step + column * j->size;
 }
 
 static void run_tasks(const void *context, size_t first, size_t end) {
     const job *j = context;
-    const fd_norms *norms = j->norms;
-    size_t last = least(end * j->per_task, j->units), count = 1;
+    size_t last = least(end * j->per_task, j->units), count = 1, width;
     for (size_t unit = first * j->per_task; unit < last; unit += count) {
-        size_t column = unit % j->strips * j->strip;
-        char *at = j->w + (ptrdiff_t)(unit / j->strips) * norms->outer_step;
+        char *at = unit_at(j, unit, &width);
         if (j->by_rows) {
             count = least(last - unit, j->together);
             run_rows(j, at, count);
         } else {
-            run_strip(j, at + column * j->size, least(norms->inner - column, j->strip));
+            run_strip(j, at, width);
         }
+    }
+}
+
+/* A row or a strip that is shared out: `count` of its runs, from run `from` on. */
+typedef struct part {
+    const job *job;
+    char *x;
+    size_t width, per_task; /* runs in a task */
+    size_t from, count;
+    double *sums; /* `width` of each run */
+    const double *factors;
+} part;
+
+static void sum_runs(const void *context, size_t first, size_t end) {
+    const part *p = context;
+    const job *j = p->job;
+    ptrdiff_t step = j->norms->step;
+    size_t last = least(end * p->per_task, p->count);
+    for (size_t i = first * p->per_task; i < last; i++) {
+        size_t before = (p->from + i) * FD_SQUARES, n = least(j->norms->n - before, FD_SQUARES);
+        const char *at = p->x + (ptrdiff_t)before * step;
+        if (j->by_rows) {
+            p->sums[i] = j->table->squares[j->dtype](at, n);
+        } else {
+            j->table->column_squares[j->dtype](at, step, n, p->width, p->sums + i * p->width);
+        }
+    }
+}
+
+static void scale_runs(const void *context, size_t first, size_t end) {
+    const part *p = context;
+    const job *j = p->job;
+    ptrdiff_t step = j->norms->step;
+    size_t before = first * p->per_task * FD_SQUARES;
+    size_t n = least(end * p->per_task * FD_SQUARES, j->norms->n) - before;
+    char *at = p->x + (ptrdiff_t)before * step;
+    if (j->by_rows) {
+        j->table->row_scale[j->dtype](at, n, *p->factors);
+    } else {
+        j->table->column_scale[j->dtype](at, step, n, p->width, p->factors);
+    }
+}
+
+/* To sum or to multiply a number of any dtype takes at least as long as to move eight bytes. */
+static void share_part(const part *p, fd_share_fn *fn) {
+    size_t elements = p->count * FD_SQUARES * p->width;
+    fd_share_tasks((p->count + p->per_task - 1) / p->per_task, 8 * elements, fn, p);
+}
+
+static void share_unit(const job *j, char *x, size_t width) {
+    double sums[FD_STRIP] = {0}, factors[FD_STRIP], waiting[SUMS_WAITING];
+    size_t runs = (j->norms->n + FD_SQUARES - 1) / FD_SQUARES, most = SUMS_WAITING / width;
+    part p = {.job = j, .x = x, .width = width, .sums = waiting, .factors = factors};
+    p.per_task = TASK_ELEMENTS / FD_SQUARES / width;
+    if (!p.per_task) { p.per_task = 1; }
+    for (; p.from < runs; p.from += p.count) {
+        p.count = least(runs - p.from, most);
+        share_part(&p, sum_runs);
+        for (size_t i = 0; i < p.count * width; i++) { sums[i % width] += waiting[i]; }
+    }
+    p.from = 0;
+    p.count = runs;
+    if (find_factors(j, x, width, sums, factors)) { share_part(&p, scale_runs); }
+}
+
+static void share_units(const void *context, size_t first, size_t end) {
+    const job *j = context;
+    for (size_t unit = first, width; unit < end; unit++) {
+        char *at = unit_at(j, unit, &width);
+        share_unit(j, at, width);
     }
 }
 
@@ -144,5 +232,9 @@ void fd_max_norm(fd_dtype dtype, void *w, const fd_norms *norms, double limit) {
     j.units = norms->outer * j.strips;
     size_t unit = norms->n * least(norms->inner, j.strip);
     j.per_task = unit < TASK_ELEMENTS ? TASK_ELEMENTS / unit : 1;
+    if (fd_share_each(j.units, 2 * unit * j.size)) {
+        fd_share_tasks(j.units, 0, share_units, &j);
+        return;
+    }
     fd_share_tasks((j.units + j.per_task - 1) / j.per_task, 2 * elements * j.size, run_tasks, &j);
 }

@@ -11,17 +11,19 @@
 #include "shared.h"
 
 static struct pool {
-    fd_mutex busy;  /* held by the caller whose job is running; guards `owed` */
+    fd_mutex busy;  /* held by the caller whose job is running; guards `owed`, `losses` */
     fd_mutex state; /* guards all the rest */
     fd_cond work, done;
     int started; /* helpers that exist */
     int atfork_registered;
-    /* the job: tasks next..tasks-1 are not taken yet, `finished` of them are done */
-    size_t next, tasks, finished;
-    int width; /* helpers 0..width-1 may take part */
+    /* the job: tasks next..tasks-1 are not taken yet, `taking` threads are at some of the others */
+    size_t next, tasks;
+    int taking, width; /* helpers 0..width-1 may take part */
     fd_task_fn *fn;
     void *context;
-    double owed; /* seconds of work that callers do alone before they ask helpers again */
+    double worked; /* seconds of processors that went into tasks, by those who have left the job */
+    double owed;   /* seconds of work that callers do alone before they ask helpers again */
+    int losses;    /* calls that helpers made longer, less those that they made shorter */
 } pool = {
     .busy = FD_MUTEX_INIT, .state = FD_MUTEX_INIT, .work = FD_COND_INIT, .done = FD_COND_INIT};
 
@@ -38,25 +40,28 @@ static void forget_in_child(void) {
 #endif
 
 /* A call that helpers have made longer is paid for by so much work without them: all that is lost
- * is at most this part of the time. */
-enum { PAID_BACK = 25 };
+ * is at most this part of the time. Where one such call follows on another it is twice as much each
+ * time, up to MOST_DOUBLED times; what is left of a processor that others use is hardly worth
+ * trying for. */
+enum { PAID_BACK = 25, MOST_DOUBLED = 4 };
 
-/* Takes tasks until none is left for this helper (the caller is -1), and returns how many it took;
- * called and left with the state locked. A helper that comes late finds no task and touches nothing
- * of the job, whose caller may be gone by then; or it finds the next job. */
-static size_t take_tasks(int index) {
-    size_t taken = 0;
-    while (pool.next < pool.tasks && index < pool.width) {
+/* Takes tasks until none is left, as helper `index`, or, with -1, as the caller; called and left
+ * with the state locked. A helper that comes late finds no task and touches nothing of the job,
+ * whose caller may be gone by then; or it finds the next job. */
+static void take_tasks(int index) {
+    if (pool.next >= pool.tasks || index >= pool.width) { return; }
+    fd_task_fn *fn = pool.fn;
+    void *context = pool.context;
+    double begun = fd_thread_seconds();
+    pool.taking++;
+    while (pool.next < pool.tasks) {
         size_t task = pool.next++;
-        fd_task_fn *fn = pool.fn;
-        void *context = pool.context;
         fd_unlock(&pool.state);
         fn(context, task);
         fd_lock(&pool.state);
-        taken++;
-        if (++pool.finished == pool.tasks) { fd_wake_one(&pool.done); }
     }
-    return taken;
+    pool.worked += fd_thread_seconds() - begun;
+    if (!--pool.taking) { fd_wake_one(&pool.done); }
 }
 
 static FD_THREAD_BODY helper(void *argument) {
@@ -93,6 +98,25 @@ static void run_alone(size_t tasks, fd_task_fn *fn, void *context) {
     for (size_t task = 0; task < tasks; task++) { fn(context, task); }
 }
 
+/* What the tasks took of all processors together is about what the caller would have taken alone:
+ * unless they ran beside each other, nothing is gained. (A helper that is woken on the caller's own
+ * processor because all others are in use does the caller's work in its place.) */
+static void settle(double lost) {
+    if (lost > 0) {
+        pool.owed = PAID_BACK * lost * (1 << pool.losses);
+        if (pool.losses < MOST_DOUBLED) { pool.losses++; }
+    } else if (pool.losses) {
+        pool.losses--;
+    }
+}
+
+void fd_pool_forgive(void) {
+    fd_lock(&pool.busy);
+    pool.owed = 0;
+    pool.losses = 0;
+    fd_unlock(&pool.busy);
+}
+
 void fd_pool_run(size_t tasks, int threads, fd_task_fn *fn, void *context) {
     if (limit && threads > limit) { threads = limit; }
     if (tasks < 2 || threads < 2 || !fd_try_lock(&pool.busy)) {
@@ -111,15 +135,15 @@ void fd_pool_run(size_t tasks, int threads, fd_task_fn *fn, void *context) {
     pool.width = threads - 1;
     pool.fn = fn;
     pool.context = context;
-    pool.next = pool.finished = 0;
+    pool.next = 0;
     pool.tasks = tasks;
+    pool.worked = 0;
     fd_wake_all(&pool.work);
-    double begun = fd_seconds();
-    double own = (double)take_tasks(-1), spent = fd_seconds() - begun;
-    while (pool.finished < tasks) { fd_wait(&pool.done, &pool.state); }
+    take_tasks(-1);
+    while (pool.taking) { fd_wait(&pool.done, &pool.state); }
     pool.next = pool.tasks = 0;
+    double worked = pool.worked;
     fd_unlock(&pool.state);
-    double lost = fd_seconds() - start - spent / own * (double)tasks;
-    if (lost > 0) { pool.owed = PAID_BACK * lost; }
+    settle(fd_seconds() - start - worked);
     fd_unlock(&pool.busy);
 }

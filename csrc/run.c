@@ -1,18 +1,18 @@
 /* From a call to kernels.
  *
  * Contiguous data are drawn and scaled in registers. Everything else goes by chunks of at most 4096
- * elements: the chunk's keep bits come from one of five sources, its elements from the arrays or
- * through buffers, and one kernel computes. Memory that is dense in another order is taken as it
- * lies, and the bits are brought to it: permuted.c. */
+ * elements: the chunk's keep bits come from one of five sources (sources.c), its elements from the
+ * arrays or through buffers, and one kernel computes. Memory that is dense in another order is
+ * taken as it lies, and the bits are brought to it: permuted.c. */
 #include "run.h"
 
 #include <string.h>
 
-#include "decisions.h"
 #include "dispatch.h"
 #include "fpenv.h"
 #include "permuted.h"
 #include "share.h"
+#include "sources.h"
 #include "streaming.h"
 
 enum {
@@ -22,20 +22,17 @@ enum {
     BUFFER_BYTES = 65536,
     PAGE = 4096,
     /* Shared bits of fewer elements are spread before they are applied: less to prepare. */
-    FEW = 256
+    FEW = 256,
+    /* What is bound by its arithmetic takes so many times as long as what it moves, or more. */
+    EFFORT = 4
 };
-
-typedef enum source { DRAWN, VARIATES, BITS, BYTES, EVERY } source;
 
 typedef struct run_job {
     fd_job job;
-    source source;
-    fd_axes axes; /* merged */
-    fd_draw draw;
-    const fd_broadcast *broadcast; /* of the bits, where they are shared or a kernel computes */
-    size_t lead, most;             /* what the first chunk lacks, and how long one is */
-    int in_order;                  /* whether decisions are those of C order */
-    int anew;                      /* whether they are drawn, and not in one go */
+    fd_source from;    /* the decisions */
+    fd_axes axes;      /* merged */
+    size_t lead, most; /* what the first chunk lacks, and how long one is */
+    int anew;          /* whether decisions are drawn, and not in one go */
     int rows,
         plain[FD_OPERANDS]; /* whether all rows, or all elements, of operands are neighbours */
     int near;               /* whether results wait near until they are stored past the cache */
@@ -70,59 +67,6 @@ static size_t chunk_of(const run_job *j, size_t first, size_t end) {
     return n < end - first ? n : end - first;
 }
 
-/* The packed bits of a chunk: where they are, or made in `made`. */
-static fd_keep chunk_bits(const run_job *j, size_t first, size_t n, uint8_t *made, char *scratch,
-                          size_t *bit0) {
-    const fd_table *table = j->job.table;
-    fd_keep keep = {made, {0}};
-    fd_draw d = j->draw;
-    fd_cursor cursor;
-    *bit0 = 0;
-    switch (j->source) {
-    case DRAWN:
-        if (!j->in_order) {
-            fd_draw_bits(table, &j->draw, steps_of(j), first, n, made);
-            break;
-        }
-        d.position += first;
-        if (j->job.operation != FD_OP_scale) { return fd_keep_drawn(table, &d, n, made); }
-        table->mask_bits(made, n, &d);
-        break;
-    case BITS:
-        if (!j->broadcast) {
-            *bit0 = first & 7;
-            keep.bits = j->job.call->bits + (first >> 3);
-        } else {
-            fd_expand_bits(made, j->broadcast, first, n);
-        }
-        break;
-    case BYTES:
-        if (j->in_order) {
-            table->pack_bool(j->job.call->bools + first, made, n);
-        } else {
-            fd_cursor_seek(&cursor, steps_of(j), first);
-            fd_gather(scratch, (const char *)j->job.call->bools, &cursor, n, 1);
-            table->pack_bool((const uint8_t *)scratch, made, n);
-        }
-        break;
-    case VARIATES:
-    case EVERY:
-        memset(made, 0xFF, FD_BLOCK / 8);
-        break;
-    }
-    return keep;
-}
-
-static void chunk_fields(const run_job *j, size_t first, size_t n, uint16_t *fields) {
-    fd_draw d = j->draw;
-    if (j->in_order) {
-        d.position += 2 * (uint64_t)first;
-        j->job.table->fields(fields, 2 * n, &d);
-    } else {
-        fd_draw_fields(j->job.table, &d, steps_of(j), first, n, fields);
-    }
-}
-
 /* The bias of the chunk that starts at element `first`, which has to be the first-th in C order
  * unless all of the bias is one number. */
 static const char *bias_at(const fd_job *j, size_t first) {
@@ -141,7 +85,8 @@ static char *near_to(const char *x, char *buffers) {
 static void run_chunk(const run_job *j, size_t first, size_t n, char *buffers) {
     FD_ALIGN64 uint8_t made[FD_BLOCK / 8];
     size_t bit0, size = j->job.size;
-    fd_keep keep = chunk_bits(j, first, n, made, buffers, &bit0);
+    fd_keep keep;
+    fd_source_bits(&j->from, first, n, &keep, made, buffers, &bit0);
     char *at[FD_OPERANDS], *to[FD_OPERANDS];
     fd_cursor cursor;
     for (int i = 0; i < j->job.operands; i++) {
@@ -165,9 +110,9 @@ static void run_chunk(const run_job *j, size_t first, size_t n, char *buffers) {
         }
     }
     const char *bias = bias_at(&j->job, first);
-    if (j->source == VARIATES) {
+    if (j->from.kind == FD_VARIATES) {
         FD_ALIGN64 uint16_t fields[FD_BLOCK];
-        chunk_fields(j, first, n, fields);
+        fd_source_fields(&j->from, first, n, fields);
         fd_compute(&j->job, at, n, &keep, fields, bias);
     } else if (j->job.operation == FD_OP_scale) {
         fd_apply(&j->job, at, n, keep.bits, bit0, bias);
@@ -203,7 +148,7 @@ static void run_shared(const void *context, size_t first, size_t end) {
     const run_job *j = context;
     const fd_job *job = &j->job;
     size_t place = first * job->size;
-    fd_apply_shared(j->broadcast, job->table, job->dtype, job->size,
+    fd_apply_shared(j->from.broadcast, job->table, job->dtype, job->size,
                     (char *)job->call->at[0] + place, (char *)job->call->at[1] + place, first,
                     end - first, job->call->numbers[0], job->streaming);
 }
@@ -216,7 +161,7 @@ static void run_fused(const void *context, size_t first, size_t end) {
     fd_dropout_fn *dropout =
         (j->job.streaming ? table->dropout_stream : table->dropout)[j->job.dtype];
     if (j->axes.ndim == 1) {
-        fd_draw d = j->draw;
+        fd_draw d = j->from.draw;
         size_t place = first * j->job.size;
         d.position += first;
         dropout((char *)call->at[0] + place, (char *)call->at[1] + place, end - first, &d,
@@ -229,7 +174,7 @@ static void run_fused(const void *context, size_t first, size_t end) {
     fd_cursor_seek(&position, steps_of(j), first);
     for (size_t n; first < end; first += n) {
         n = fd_cursor_run(&position, end - first);
-        fd_draw d = j->draw;
+        fd_draw d = j->from.draw;
         d.position += (uint64_t)position.offset;
         dropout((char *)call->at[0] + x.offset, (char *)call->at[1] + y.offset, n, &d,
                 call->numbers[0]);
@@ -247,7 +192,7 @@ static void run_some_boxes(const void *context, size_t first, size_t end) {
 static int run_boxes(const run_job *j, const fd_axes *ordered, size_t bytes) {
     fd_permuted p;
     p.job = &j->job;
-    p.draw = j->source == DRAWN ? &j->draw : NULL;
+    p.draw = j->from.kind == FD_DRAWN ? &j->from.draw : NULL;
     p.bits = j->job.call->bits;
     p.bytes = fd_mask_bytes(fd_grid_of(ordered, ordered->steps));
     p.bias = bias_at(&j->job, 0);
@@ -255,28 +200,6 @@ static int run_boxes(const run_job *j, const fd_axes *ordered, size_t bytes) {
     size_t boxes = fd_permuted_cut(&p);
     fd_share_tasks(boxes, bytes, run_some_boxes, &p);
     return boxes > 0;
-}
-
-/* Draws what elements share once, and numbers it anew. */
-static void draw_shared(run_job *j) {
-    const fd_call *call = j->job.call;
-    fd_axes *axes = &j->axes;
-    size_t shape[FD_MAX_DIMS];
-    int shared = 0;
-    for (int d = 0; d < axes->ndim; d++) {
-        shape[d] = axes->steps[d] ? axes->shape[d] : 1;
-        shared |= shape[d] != axes->shape[d];
-    }
-    if (!shared) { return; }
-    fd_grid grid = {axes->ndim, shape, axes->steps};
-    fd_draw_grid(call->bits, 1, grid, &call->key, &call->plan);
-    ptrdiff_t step = 1;
-    for (int d = axes->ndim - 1; d >= 0; d--) {
-        if (axes->steps[d]) { axes->steps[d] = step; }
-        step *= (ptrdiff_t)shape[d];
-    }
-    fd_axes_merge(axes, axes);
-    j->source = BITS;
 }
 
 /* Bits that are not neighbours are rows of one element each. */
@@ -295,12 +218,13 @@ FD_NOINLINE int take_by_memory(run_job *j, size_t bytes) {
     fd_axes ordered;
     ptrdiff_t size = (ptrdiff_t)job->size;
     int numbered = bias_at(job, 0) && job->call->bias.n > 1;
-    if (j->source == VARIATES || numbered || fd_is_contiguous(strides_of(j, job->reads), size) ||
+    if (j->from.kind == FD_VARIATES || numbered ||
+        fd_is_contiguous(strides_of(j, job->reads), size) ||
         !fd_axes_by_memory(&ordered, &j->axes, job->reads, size)) {
         return 0;
     }
-    if (j->source == BYTES || j->source == EVERY ||
-        (j->source == BITS && ordered.steps[ordered.ndim - 1] <= 1)) {
+    if (j->from.kind == FD_BYTES || j->from.kind == FD_EVERY ||
+        (j->from.kind == FD_BITS && ordered.steps[ordered.ndim - 1] <= 1)) {
         j->axes = ordered;
         return 0;
     }
@@ -320,11 +244,11 @@ static int is_plain(const fd_axes *axes, size_t size) {
 FD_NOINLINE void run_at_once(run_job *j, size_t n) {
     const fd_call *call = j->job.call;
     fd_fpenv environment = fd_fpenv_enter();
-    if (j->source == DRAWN && call->operation == FD_OP_scale) {
-        j->job.table->dropout[j->job.dtype](call->at[0], call->at[1], n, &j->draw,
+    if (j->from.kind == FD_DRAWN && call->operation == FD_OP_scale) {
+        j->job.table->dropout[j->job.dtype](call->at[0], call->at[1], n, &j->from.draw,
                                             call->numbers[0]);
     } else {
-        j->in_order = 1;
+        j->from.in_order = 1;
         j->near = 0;
         for (int i = 0; i < j->job.operands; i++) { j->plain[i] = 1; }
         run_chunk(j, 0, n, NULL);
@@ -349,8 +273,8 @@ void fd_run(const fd_call *call) {
     fd_job *job = &j.job;
     size_t n = fd_size(call->axes.ndim, call->axes.shape);
     if (!n) { return; }
-    job->call = call;
-    job->table = fd_active_table();
+    job->call = j.from.call = call;
+    job->table = j.from.table = fd_active_table();
     job->operation = call->operation;
     job->dtype = call->dtype;
     job->size = fd_itemsize(call->dtype);
@@ -360,13 +284,13 @@ void fd_run(const fd_call *call) {
     int moves = call->operation == FD_OP_select || call->operation == FD_OP_split;
     /* Without conversions, which would make a signalling NaN a quiet one. */
     if (moves && call->dtype == FD_f16) { job->dtype = FD_bf16; }
-    j.source = call->drawn   ? (noise ? VARIATES : DRAWN)
-               : call->bools ? BYTES
-               : call->bits  ? BITS
-                             : EVERY;
+    j.from.kind = call->drawn   ? (noise ? FD_VARIATES : FD_DRAWN)
+                  : call->bools ? FD_BYTES
+                  : call->bits  ? FD_BITS
+                                : FD_EVERY;
     j.lead = 0;
     if (call->drawn) {
-        j.draw = fd_draw_make(&call->key, noise ? &unused : &call->plan);
+        j.from.draw = fd_draw_make(&call->key, noise ? &unused : &call->plan);
         j.lead = call->key.offset % FD_BLOCK / (noise ? 2 : 1);
         if (n <= FD_BLOCK / 2 && is_plain(&call->axes, job->size)) {
             run_at_once(&j, n);
@@ -376,7 +300,9 @@ void fd_run(const fd_call *call) {
     size_t bytes = n * job->size * (size_t)job->operands;
     job->streaming = apart(call, job->reads, job->operands) && fd_bypasses_cache(bytes);
     fd_axes_merge(&j.axes, &call->axes);
-    if (j.source == DRAWN && call->bits) { draw_shared(&j); }
+    if (j.from.kind == FD_DRAWN && call->bits && fd_draw_shared(&j.axes, call)) {
+        j.from.kind = FD_BITS;
+    }
     /* One axis that is contiguous needs no other order. */
     int one_axis = j.axes.ndim == 1 && j.axes.strides[job->reads][0] == (ptrdiff_t)job->size;
     if (!one_axis && take_by_memory(&j, bytes)) { return; }
@@ -391,32 +317,34 @@ void fd_run(const fd_call *call) {
         gathered += !j.plain[i];
         j.rows &= j.axes.strides[i][j.axes.ndim - 1] == size;
     }
-    j.in_order = j.source == EVERY || fd_is_contiguous(steps_of(&j), 1);
+    j.from.in_order = j.from.kind == FD_EVERY || fd_is_contiguous(steps_of(&j), 1);
     /* Drawing begins anew with each row that is taken by itself. */
-    int drawn_on = j.in_order && (j.source == DRAWN || j.source == VARIATES);
+    int drawn_on = j.from.in_order && (j.from.kind == FD_DRAWN || j.from.kind == FD_VARIATES);
     j.rows = j.rows && !all_plain && row_of(&j) >= (drawn_on ? 16 : 1) * (size_t)LONG_ROW;
-    j.anew = call->drawn && j.source != BITS && !j.in_order;
-    if (j.anew || j.source == BITS) { j.lead = 0; }
+    j.anew = call->drawn && j.from.kind != FD_BITS && !j.from.in_order;
+    if (j.anew || j.from.kind == FD_BITS) { j.lead = 0; }
     /* What is bound by its arithmetic gains nothing by it. */
     int computes = noise || (biased && call->act != FD_ACT_NONE && call->act != FD_ACT_RELU);
     j.near = job->streaming && !scales && !computes && (all_plain || j.rows);
     job->streaming = job->streaming && all_plain && scales;
     size_t buffered = (size_t)(j.near ? job->operands - job->reads : j.rows ? 0 : gathered);
     int halves = buffered * (FD_BLOCK * job->size + PAGE) > BUFFER_BYTES;
-    j.most = j.source == VARIATES || halves ? FD_BLOCK / 2 : FD_BLOCK;
+    j.most = j.from.kind == FD_VARIATES || halves ? FD_BLOCK / 2 : FD_BLOCK;
     j.lead %= j.most;
     fd_share_fn *run = buffered ? run_gathered : run_share;
-    j.broadcast = NULL;
-    if (j.source == BITS && !(j.in_order && scales)) {
+    j.from.broadcast = NULL;
+    if (j.from.kind == FD_BITS && !(j.from.in_order && scales)) {
         end_in_row(&j.axes, size);
         fd_broadcast_init(&broadcast, steps_of(&j), call->bits);
-        j.broadcast = &broadcast;
+        j.from.broadcast = &broadcast;
         if (scales && all_plain && broadcast.direct && n > FEW) { run = run_shared; }
     }
-    int follows = j.axes.steps[j.axes.ndim - 1] == 1 || j.in_order;
-    if (scales && j.source == DRAWN && follows &&
-        (j.rows || (all_plain && row_of(&j) >= LONG_ROW) || (all_plain && j.in_order))) {
+    j.from.steps = steps_of(&j);
+    int follows = j.axes.steps[j.axes.ndim - 1] == 1 || j.from.in_order;
+    if (scales && j.from.kind == FD_DRAWN && follows &&
+        (j.rows || (all_plain && row_of(&j) >= LONG_ROW) || (all_plain && j.from.in_order))) {
         run = run_fused;
     }
-    fd_share(n, j.lead, (size_t)job->operands * job->size, run, &j);
+    size_t effort = computes ? EFFORT : 1;
+    fd_share(n, j.lead, effort * (size_t)job->operands * job->size, run, &j);
 }

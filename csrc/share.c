@@ -6,8 +6,9 @@
 #include "shared.h"
 
 enum {
-    /* Below this many bytes, waking helpers costs more than they save. */
-    PARALLEL_BYTES = 4 << 20,
+    /* So many bytes take about 60 microseconds in a cache that cores share. A second thread saves
+       less than half of them, and to wake it and to wait for its last share takes 10. */
+    PARALLEL_BYTES = 8 << 20,
     /* A share moves so many: whoever is free takes the next one, and none waits long for the last.
      */
     SHARE_BYTES = 512 << 10
@@ -47,6 +48,12 @@ void fd_share(size_t n, size_t lead, size_t bytes, fd_share_fn *fn, const void *
     } else {
         fd_pool_run((total + p.size - 1) / p.size, threads, run_piece, &p);
     }
+}
+
+/* Of four units for each thread, or more, the last ones leave few threads without work for long. */
+int fd_share_each(size_t units, size_t bytes) {
+    size_t threads = (size_t)num_threads;
+    return bytes >= PARALLEL_BYTES && units < 4 * threads && units % threads;
 }
 
 void fd_share_tasks(size_t n, size_t bytes, fd_share_fn *fn, const void *context) {

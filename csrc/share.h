@@ -14,8 +14,12 @@ typedef void fd_share_fn(const void *context, size_t first, size_t end);
 void fd_share(size_t n, size_t lead, size_t bytes, fd_share_fn *fn, const void *context);
 
 /* The same for n tasks instead of elements, which are cut anywhere; `bytes` is what all of them
- * move. */
+ * move, and 0 keeps them on this thread, whatever `fn` shares out in its turn. */
 void fd_share_tasks(size_t n, size_t bytes, fd_share_fn *fn, const void *context);
+
+/* Whether so few units move so many bytes each that the threads are better used by what is in a
+ * unit than by units of their own. */
+int fd_share_each(size_t units, size_t bytes);
 
 /* The end of the chunk that element `first` begins or is in: at most `end`, and where a block does.
  */

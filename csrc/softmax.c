@@ -1,6 +1,8 @@
 /* Softmax with dropout, row by row, and its gradient. A row is read several times, in runs of at
  * most 4096 scores: for the largest one, for the sum, and for the result. It is in the cache by
- * then, unless it is very long. */
+ * then, unless it is very long. Where there are only a few rows, and these are very long, the runs
+ * of each are shared out among the threads, and what these find is joined in the order of the runs:
+ * so the bits do not depend on how many threads there are. */
 #include <math.h>
 
 #include "bits.h"
@@ -18,6 +20,9 @@ enum { EFFORT = 4 };
  * page, and wait. */
 enum { PAGE = 4096 };
 
+/* Runs that a thread takes at a time, and of how many the sums wait to be added up. */
+enum { RUNS_TOGETHER = 16, RUNS_WAITING = 1024 };
+
 /* The keep bits of positions first..first+n-1. Rows are often shorter than a block of the stream,
  * so that those of several are drawn at once, up to where a block ends. */
 typedef struct window {
@@ -26,10 +31,7 @@ typedef struct window {
     uint8_t bits[2 * FD_BLOCK / 8 + 16]; /* read up to 9 bytes at a time */
 } window;
 
-typedef struct job job;
-typedef struct row row;
-
-struct job {
+typedef struct job {
     const fd_table *table;
     const fd_softmax *s;
     fd_dtype dtype;
@@ -37,41 +39,53 @@ struct job {
     size_t size;    /* bytes of an element */
     int operands;   /* arrays that are moved */
     int everything; /* whether nothing can be dropped */
+    int in_y;       /* whether y takes e without rounding */
     double keep_scale;
     const char *x, *dy;
     char *y, *weights;
-    void (*finish)(const job *j, row *r, double largest);
-};
+} job;
 
-/* A row at work: its first score is number `element` of all, and n of its scores are looked at:
- * those that are visible, up to the end of 64, so that kernels need not go through copies. */
-struct row {
-    size_t element, visible, n;
-    uint64_t position; /* of the first of them */
-    const char *mask;
-    fd_softmax_run run;
+/* What a thread needs for the run at hand. */
+typedef struct buffers {
     window window;
     uint8_t take[FD_BLOCK / 8], keep[FD_BLOCK / 8];
     FD_ALIGN64 char mask_run[FD_BLOCK * sizeof(double)];
     FD_ALIGN64 char parts[FD_BLOCK * sizeof(double) + PAGE]; /* of the sum */
-};
+} buffers;
+
+static void begin(buffers *b) {
+    b->window.n = 0;
+    memset(b->window.bits, 0, sizeof b->window.bits);
+}
+
+/* A row at work: its first score is number `element` of all, and n of its scores are looked at:
+ * those that are visible, up to the end of 64, so that kernels need not go through copies. */
+typedef struct row {
+    size_t element, visible, n;
+    uint64_t position; /* of the first of them */
+    const char *mask;
+    fd_softmax_run run;
+    char *parts;      /* where all of its e wait between two passes, or NULL */
+    buffers *buffers; /* NULL: its runs are shared out */
+} row;
 
 /* `n` numbers or bytes of the row's mask from number `first` on, one beside the other. */
 static const char *mask_run(const job *j, row *r, size_t first, size_t n, size_t size) {
     const char *from = r->mask + (ptrdiff_t)first * j->s->mask_step;
     if (j->s->mask_step == (ptrdiff_t)size) { return from; }
     for (size_t i = 0; i < n; i++, from += j->s->mask_step) {
-        memcpy(r->mask_run + i * size, from, size);
+        memcpy(r->buffers->mask_run + i * size, from, size);
     }
-    return r->mask_run;
+    return r->buffers->mask_run;
 }
 
 /* Leaves only the first `n` scores of the run at hand. */
 static void hide(row *r, size_t n) {
-    if (!r->run.take) { memset(r->take, 0xFF, sizeof r->take); }
+    uint8_t *take = r->buffers->take;
+    if (!r->run.take) { memset(take, 0xFF, sizeof r->buffers->take); }
     size_t last = n / 64 * 8;
-    fd_store64(r->take + last, fd_load64(r->take + last) & fd_low_bits(~UINT64_C(0), n % 64));
-    r->run.take = r->take;
+    fd_store64(take + last, fd_load64(take + last) & fd_low_bits(~UINT64_C(0), n % 64));
+    r->run.take = take;
 }
 
 /* Turns to the run that begins with score number `first` of the row. */
@@ -88,15 +102,15 @@ static void turn_to(const job *j, row *r, size_t first) {
         run->add = mask_run(j, r, first, run->n, j->size);
     } else if (j->s->mask) {
         const char *bytes = mask_run(j, r, first, run->n, 1);
-        j->table->pack_bool((const uint8_t *)bytes, r->take, run->n);
-        run->take = r->take;
+        j->table->pack_bool((const uint8_t *)bytes, r->buffers->take, run->n);
+        run->take = r->buffers->take;
     }
     if (first + run->n > r->visible) { hide(r, r->visible - first); }
 }
 
 /* Where the keep bits of `n` scores of the row from number `first` on are: from bit `bit0` on. */
 static const uint8_t *keep_bits(const job *j, row *r, size_t first, size_t n, size_t *bit0) {
-    window *w = &r->window;
+    window *w = &r->buffers->window;
     uint64_t position = r->position + first, offset = position - w->first;
     if (offset > w->n || w->n - offset < n) {
         size_t more = FD_BLOCK - 1 - (position + n - 1) % FD_BLOCK;
@@ -120,9 +134,9 @@ static void draw_run(const job *j, row *r, size_t first) {
     size_t bit0;
     const uint8_t *bits = keep_bits(j, r, first, r->run.n, &bit0);
     for (size_t i = 0; i < r->run.n; i += 64) {
-        fd_store64(r->keep + i / 8, fd_bits64(bits, bit0 + i));
+        fd_store64(r->buffers->keep + i / 8, fd_bits64(bits, bit0 + i));
     }
-    r->run.keep = r->keep;
+    r->run.keep = r->buffers->keep;
 }
 
 /* Of a row in which nothing takes part, or where all is -inf, the sum is 0 and so are the results.
@@ -136,96 +150,150 @@ static int parts_fit(const job *j, const row *r) {
     return r->n * part_size(j) <= FD_BLOCK * sizeof(double);
 }
 
-/* The e of the run that begins with score number `first`. */
-static char *parts_at(const job *j, char *parts, size_t first) {
-    return parts ? parts + first * part_size(j) : NULL;
+/* Where the e of the run that begins with score number `first` wait, if they do: y, too, takes them
+ * without rounding in the forward pass of some dtypes. */
+static char *parts_at(const job *j, row *r, size_t first) {
+    if (r->parts) { return r->parts + first * part_size(j); }
+    return !j->dy && j->in_y ? r->run.y : NULL;
 }
 
 /* Where in `parts` the row's e go: in a page as far behind x as y is behind them, so that neither
  * what they are made of nor what is made of them is where something has just been stored. */
 static char *parts_between(row *r) {
     size_t apart = ((uintptr_t)r->run.y - (uintptr_t)r->run.x) % PAGE;
-    uintptr_t place = (uintptr_t)r->run.x + (apart + PAGE) / 2 - (uintptr_t)r->parts;
-    return r->parts + place % PAGE / 64 * 64;
+    char *parts = r->buffers->parts;
+    uintptr_t place = (uintptr_t)r->run.x + (apart + PAGE) / 2 - (uintptr_t)parts;
+    return parts + place % PAGE / 64 * 64;
 }
 
-static void finish_forward(const job *j, row *r, double largest) {
-    fd_softmax_run *run = &r->run;
-    int plain = j->dtype == FD_f32 || j->dtype == FD_f64; /* y takes e without rounding */
-    if (r->n > FD_BLOCK) { turn_to(j, r, 0); }
-    char *parts = parts_fit(j, r) ? parts_between(r) : NULL;
-    double total = 0;
-    run->largest = largest;
-    for (size_t first = 0; first < r->n; first += run->n) {
-        if (r->n > FD_BLOCK) { turn_to(j, r, first); }
-        run->parts = parts || !plain ? parts_at(j, parts, first) : run->y;
-        total += j->table->softmax_sum[j->dtype](run);
-    }
-    run->factor = part_of(j->keep_scale, total);
-    for (size_t first = 0; first < r->n; first += run->n) {
-        if (r->n > FD_BLOCK) { turn_to(j, r, first); }
-        run->parts = parts || !plain ? parts_at(j, parts, first) : run->y;
-        if (plain) {
-            size_t bit0;
-            const uint8_t *bits = keep_bits(j, r, first, run->n, &bit0);
-            j->table->apply_bits[j->dtype](run->parts, run->y, run->n, bits, bit0, run->factor);
-        } else {
-            draw_run(j, r, first);
-            j->table->softmax_weights[j->dtype](run);
-        }
-    }
+/* One way over a row: what is done with the run that begins with score number `first`, and how what
+ * is found in it joins what all runs before it have given; if anything is found. */
+typedef struct pass {
+    void (*run)(const job *j, row *r, size_t first, double *found);
+    void (*join)(double *all, const double *found);
+} pass;
+
+static void find_largest(const job *j, row *r, size_t first, double *found) {
+    turn_to(j, r, first);
+    *found = j->table->softmax_largest[j->dtype](&r->run);
 }
 
-static void finish_backward(const job *j, row *r, double largest) {
+static void join_largest(double *all, const double *found) { *all = *found > *all ? *found : *all; }
+
+static void find_sums(const job *j, row *r, size_t first, double *found) {
     fd_softmax_run *run = &r->run;
-    double total = 0, product = 0;
-    if (r->n > FD_BLOCK) { turn_to(j, r, 0); }
-    char *parts = parts_fit(j, r) ? parts_between(r) : NULL;
-    run->keep_scale = j->keep_scale;
-    run->largest = largest;
-    for (size_t first = 0; first < r->n; first += run->n) {
-        double sum, sum_of_products;
-        if (r->n > FD_BLOCK) { turn_to(j, r, first); }
-        run->parts = parts_at(j, parts, first);
+    if (r->n > FD_BLOCK) { turn_to(j, r, first); }
+    run->parts = parts_at(j, r, first);
+    if (j->dy) {
         draw_run(j, r, first);
-        j->table->softmax_sums[j->dtype](run, &sum, &sum_of_products);
-        total += sum;
-        product += sum_of_products;
+        j->table->softmax_sums[j->dtype](run, &found[0], &found[1]);
+    } else {
+        found[0] = j->table->softmax_sum[j->dtype](run);
+        found[1] = 0;
     }
-    run->factor = part_of(j->keep_scale, total);
-    run->slope = part_of(j->s->scale, total);
-    run->centre = part_of(product, total);
-    for (size_t first = 0; first < r->n; first += run->n) {
-        if (r->n > FD_BLOCK) {
-            turn_to(j, r, first);
-            draw_run(j, r, first);
-        }
-        run->parts = parts_at(j, parts, first);
+}
+
+static void join_sums(double *all, const double *found) {
+    all[0] += found[0];
+    all[1] += found[1];
+}
+
+static void put_results(const job *j, row *r, size_t first, double *found) {
+    fd_softmax_run *run = &r->run;
+    (void)found;
+    if (r->n > FD_BLOCK) { turn_to(j, r, first); }
+    run->parts = parts_at(j, r, first);
+    if (j->dy) {
+        if (r->n > FD_BLOCK) { draw_run(j, r, first); }
         j->table->softmax_gradient[j->dtype](run);
+    } else if (j->in_y) {
+        size_t bit0;
+        const uint8_t *bits = keep_bits(j, r, first, run->n, &bit0);
+        j->table->apply_bits[j->dtype](run->parts, run->y, run->n, bits, bit0, run->factor);
+    } else {
+        draw_run(j, r, first);
+        j->table->softmax_weights[j->dtype](run);
+    }
+}
+
+static const pass largest_pass = {find_largest, join_largest}, sums_pass = {find_sums, join_sums},
+                  results_pass = {put_results, NULL};
+
+/* Some of a row's runs, which are shared out: what is found in run `from` + i goes to found[i]. */
+typedef struct some_runs {
+    const job *job;
+    const row *row;
+    const pass *pass;
+    size_t from, count;
+    double (*found)[2];
+} some_runs;
+
+static void run_some(const void *context, size_t first, size_t end) {
+    const some_runs *s = context;
+    buffers b;
+    row r = *s->row;
+    begin(&b);
+    r.buffers = &b;
+    for (size_t i = first * RUNS_TOGETHER; i < end * RUNS_TOGETHER && i < s->count; i++) {
+        s->pass->run(s->job, &r, (s->from + i) * FD_BLOCK, s->pass->join ? s->found[i] : NULL);
+    }
+}
+
+/* What an operation moves for an element, and what it computes beside. */
+static size_t effort_of(const job *j) { return (size_t)(j->operands * EFFORT) * j->size; }
+
+static void share_runs(const job *j, const row *r, const pass *p, double *all) {
+    double found[RUNS_WAITING][2];
+    size_t runs = (r->n + FD_BLOCK - 1) / FD_BLOCK, most = p->join ? RUNS_WAITING : runs;
+    for (size_t from = 0, count; from < runs; from += count) {
+        count = runs - from < most ? runs - from : most;
+        some_runs s = {j, r, p, from, count, found};
+        fd_share_tasks((count + RUNS_TOGETHER - 1) / RUNS_TOGETHER, count * FD_BLOCK * effort_of(j),
+                       run_some, &s);
+        for (size_t i = 0; p->join && i < count; i++) { p->join(all, found[i]); }
+    }
+}
+
+FD_INLINE void each_run(const job *j, row *r, const pass *p, double *all) {
+    if (!r->buffers) {
+        share_runs(j, r, p, all);
+        return;
+    }
+    for (size_t first = 0; first < r->n; first += FD_BLOCK) {
+        double found[2];
+        p->run(j, r, first, found);
+        if (p->join) { p->join(all, found); }
     }
 }
 
 static void run_row(const job *j, row *r) {
     fd_softmax_run *run = &r->run;
-    double largest = -INFINITY;
-    *run = (fd_softmax_run){.scale = j->s->scale};
-    for (size_t first = 0; first < r->n; first += run->n) {
-        turn_to(j, r, first);
-        double m = j->table->softmax_largest[j->dtype](run);
-        largest = m > largest ? m : largest;
-    }
+    double largest = -INFINITY, sums[2] = {0, 0};
+    *run = (fd_softmax_run){.scale = j->s->scale, .keep_scale = j->keep_scale};
+    each_run(j, r, &largest_pass, &largest);
     /* Any finite number will do for a row of nothing but -inf. */
-    j->finish(j, r, largest == -INFINITY ? 0 : largest);
+    run->largest = largest == -INFINITY ? 0 : largest;
+    r->parts = NULL;
+    if (r->buffers && parts_fit(j, r)) {
+        if (r->n > FD_BLOCK) { turn_to(j, r, 0); }
+        r->parts = parts_between(r);
+    }
+    each_run(j, r, &sums_pass, sums);
+    run->factor = part_of(j->keep_scale, sums[0]);
+    if (j->dy) {
+        run->slope = part_of(j->s->scale, sums[0]);
+        run->centre = part_of(sums[1], sums[0]);
+    }
+    each_run(j, r, &results_pass, NULL);
 }
 
-/* Handles the rows that begin among elements first..end-1. */
-static void run_share(const void *context, size_t first, size_t end) {
-    const job *j = context;
+/* Handles the rows that begin among elements first..end-1; without buffers, their runs are shared
+ * out. */
+static void run_rows(const job *j, size_t first, size_t end, buffers *b) {
     const fd_softmax *s = j->s;
     row r;
     fd_cursor cursor;
-    r.window.n = 0;
-    memset(r.window.bits, 0, sizeof r.window.bits);
+    r.buffers = b;
     size_t number = (first + s->n - 1) / s->n;
     const fd_layout *rows = &s->mask_rows;
     if (s->mask) {
@@ -252,6 +320,17 @@ static void run_share(const void *context, size_t first, size_t end) {
     }
 }
 
+static void run_share(const void *context, size_t first, size_t end) {
+    buffers b;
+    begin(&b);
+    run_rows(context, first, end, &b);
+}
+
+static void run_long_rows(const void *context, size_t first, size_t end) {
+    const job *j = context;
+    run_rows(j, first * j->s->n, end * j->s->n, NULL);
+}
+
 static void run(job *j, fd_dtype dtype, const fd_softmax *s, const fd_key *key,
                 const fd_plan *plan) {
     if (!s->n) { return; }
@@ -261,24 +340,25 @@ static void run(job *j, fd_dtype dtype, const fd_softmax *s, const fd_key *key,
     j->size = itemsizes[dtype];
     j->draw = fd_draw_make(key, plan);
     j->everything = !plan->threshold && !plan->fraction;
-    fd_share(s->groups * s->rows * s->n, 0, (size_t)(j->operands * EFFORT) * j->size, run_share, j);
+    j->in_y = dtype == FD_f32 || dtype == FD_f64;
+    size_t rows = s->groups * s->rows;
+    if (fd_share_each(rows, s->n * effort_of(j))) {
+        fd_share_tasks(rows, 0, run_long_rows, j);
+    } else {
+        fd_share(rows * s->n, 0, effort_of(j), run_share, j);
+    }
 }
 
 void fd_softmax_dropout(fd_dtype dtype, const fd_softmax *s, const void *x, void *y,
                         const fd_key *key, const fd_plan *plan, double keep_scale) {
-    job j = {.x = x, .y = y, .keep_scale = keep_scale, .operands = 2, .finish = finish_forward};
+    job j = {.x = x, .y = y, .keep_scale = keep_scale, .operands = 2};
     run(&j, dtype, s, key, plan);
 }
 
 void fd_softmax_dropout_backward(fd_dtype dtype, const fd_softmax *s, const void *x, const void *dy,
                                  void *dx, void *weights, const fd_key *key, const fd_plan *plan,
                                  double keep_scale) {
-    job j = {.x = x,
-             .dy = dy,
-             .y = dx,
-             .weights = weights,
-             .keep_scale = keep_scale,
-             .operands = 3,
-             .finish = finish_backward};
+    job j = {
+        .x = x, .dy = dy, .y = dx, .weights = weights, .keep_scale = keep_scale, .operands = 3};
     run(&j, dtype, s, key, plan);
 }

@@ -27,6 +27,9 @@ static inline double fd_seconds(void) {
     return (double)ticks.QuadPart / (double)frequency.QuadPart;
 }
 
+/* The system counts a thread's own time in steps as long as many calls. */
+static inline double fd_thread_seconds(void) { return fd_seconds(); }
+
 #define FD_THREAD_BODY DWORD WINAPI
 typedef LPTHREAD_START_ROUTINE fd_thread_fn;
 
@@ -56,11 +59,15 @@ static inline void fd_wait(fd_cond *c, fd_mutex *m) { pthread_cond_wait(c, m); }
 static inline void fd_wake_one(fd_cond *c) { pthread_cond_signal(c); }
 static inline void fd_wake_all(fd_cond *c) { pthread_cond_broadcast(c); }
 
-static inline double fd_seconds(void) {
+static inline double fd_seconds_of(clockid_t clock) {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(clock, &now);
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
+static inline double fd_seconds(void) { return fd_seconds_of(CLOCK_MONOTONIC); }
+
+/* For which this thread has had a processor. */
+static inline double fd_thread_seconds(void) { return fd_seconds_of(CLOCK_THREAD_CPUTIME_ID); }
 
 #define FD_THREAD_BODY void *
 typedef void *(*fd_thread_fn)(void *);

@@ -185,7 +185,16 @@ def test_a_projection_does_not_go_further_than_the_ball(w, c, axis):
 
 
 @pytest.mark.parametrize(
-    ("shape", "axis"), [((3000, 700), 1), ((2100, 1000), 0), ((300, 5000), 0), ((9, 300_000), 1)]
+    ("shape", "axis"),
+    [
+        ((3000, 700), 1),
+        ((2100, 1000), 0),
+        ((300, 5000), 0),
+        ((9, 300_000), 1),
+        ((1, 2_200_000), 1),
+        ((2_200_000, 1), 0),
+        ((700_000, 3), 0),
+    ],
 )
 def test_threads_give_the_same_bits(shape, axis):
     w = weights(shape, np.float32)

@@ -46,7 +46,7 @@ def test_samples_of_many_axes(axes: int, samples: int) -> None:
 def test_large_samples(threads: int, streaming: int) -> None:
     """Many chunks, shared out among threads, with stores that bypass the cache and without."""
     core = core_or_skip()
-    x = np.linspace(1, 2, 300_007, dtype=np.float32)
+    x = np.linspace(1, 2, 450_007, dtype=np.float32)
     before = core.get_streaming_bytes(), core.get_num_threads()
     core.set_streaming_bytes(streaming)
     core.set_num_threads(threads)

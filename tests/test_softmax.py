@@ -228,7 +228,7 @@ def test_many_axes():
         np.testing.assert_allclose(got, 1 / 3, rtol=1e-6)
 
 
-@pytest.mark.parametrize("n", [7, 256, 70_001])
+@pytest.mark.parametrize("n", [7, 256, 70_001, 1_400_001])
 def test_threads_give_the_same_bits(n):
     scores = scores_of((1_500_000 // n, n), np.float32)
     mask = np.random.default_rng(1).random(scores.shape) < 0.8

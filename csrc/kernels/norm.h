@@ -24,6 +24,7 @@ FD_INLINE void FD_CAT(squares_step, D)(const char *x, VR *places) {
 static double FD_CAT(squares, D)(const void *x, size_t n) {
     double sum = 0;
     const char *at = x;
+    int ahead = fd_get_prefetch(); /* of the next row */
     while (n) {
         size_t run = n < FD_SQUARES ? n : FD_SQUARES;
         VR places[16 / VN];
@@ -31,8 +32,7 @@ static double FD_CAT(squares, D)(const void *x, size_t n) {
         FD_UNROLL
         for (int i = 0; i < 16 / VN; i++) { places[i] = V(set)(0); }
         for (; run >= FD_STEP; run -= FD_STEP, at += FD_STEP * FD_SIZE) {
-            /* Prefetch the next row. */
-            for (int i = 0; i < FD_STEP * FD_SIZE; i += 64) {
+            for (int i = 0; ahead && i < FD_STEP * FD_SIZE; i += 64) {
                 FD_PREFETCH((uintptr_t)at + FD_AHEAD + (uintptr_t)i);
             }
             FD_CAT(squares_step, D)(at, places);

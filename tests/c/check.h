@@ -46,6 +46,7 @@ void test_kernels(void);
 void test_computing(void);
 void test_products(void);
 void test_norms(void);
+void test_long_rows(void);
 void test_drive(void);
 void test_environment(void);
 void test_pool(void);

@@ -101,6 +101,7 @@ int main(int argc, char **argv) {
     test_computing();
     test_products();
     test_norms();
+    test_long_rows();
     test_drive();
     test_permuted();
     test_samples();
