@@ -38,7 +38,13 @@ def takes(case: Case, *arguments: str) -> bool:
     return set(arguments) <= set(inspect.signature(getattr(ft, case.name)).parameters)
 
 
-CASES = [case for case in cases.CASES if hasattr(ft, case.name) and takes(case, *case.options)]
+def is_taken(case: Case) -> bool:
+    """By a function that reads shapes as NumPy's: 3 axes are rows to PyTorch's dropout2d."""
+    other = case.name == "dropout2d" and len(case.shape) == 3
+    return hasattr(ft, case.name) and takes(case, *case.options) and not other
+
+
+CASES = [case for case in cases.CASES if is_taken(case)]
 FIRST = [case for case in cases.FIRST if case in CASES]
 """One case of each function."""
 FORMS = [form for case in FIRST for form in with_acts(case)]
@@ -90,7 +96,7 @@ def module(case: Case, p: float = 0.4, **more: Any) -> Any:
     return getattr(ft, module_name(case))(**{case.rate: p, **case.options, **more})
 
 
-MODULES = [case for case in CASES if module_name(case) != "EmbeddingDropout"]
+MODULES = [case for case in FIRST if module_name(case) != "EmbeddingDropout"]
 """All with a module that is called on the function's operands: that of tables is given words."""
 
 
