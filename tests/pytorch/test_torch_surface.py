@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+from on_torch import FIRST, RENAMED  # noqa: E402
+
 import fastdrop  # noqa: E402
 import fastdrop.torch as ft  # noqa: E402
 from fastdrop import layers, variants  # noqa: E402
@@ -15,12 +17,7 @@ from fastdrop.torch._draw import NAMED  # noqa: E402
 
 # Names of `fastdrop` that `fastdrop.torch` has not, and why.
 LEFT_OUT = {
-    "alpha_dropout_backward": "autograd",
-    "bias_act_dropout_backward": "autograd",
-    "dropconnect_linear_backward": "autograd",
-    "feature_alpha_dropout_backward": "autograd",
-    "softmax_dropout_backward": "autograd",
-    "zoneout_backward": "autograd",
+    **{name: "autograd" for name in fastdrop.__all__ if name.endswith("_backward")},
     "dropout_": "`inplace=True`",
     "apply_mask": "`torch.where`: a mask that is there is PyTorch's to apply",
     "dropout_mask": "no mask is ever made; where one is wanted, NumPy's serves",
@@ -38,18 +35,6 @@ LEFT_OUT = {
     "set_backend": "one for both",
     "set_num_threads": "`torch.set_num_threads`",
     "show_config": "one for both",
-}
-
-# Layers whose module has PyTorch's name, or torchvision's.
-RENAMED = {
-    "DropBlock1D": "DropBlock1d",
-    "DropBlock2D": "DropBlock2d",
-    "DropBlock3D": "DropBlock3d",
-    "DropPath": "StochasticDepth",
-    "Layer": "Dropout",  # the base of layers; that of modules is PyTorch's
-    "SpatialDropout1D": "Dropout1d",
-    "SpatialDropout2D": "Dropout2d",
-    "SpatialDropout3D": "Dropout3d",
 }
 
 
@@ -75,12 +60,7 @@ def calls(name: str) -> list[Callable[[], Any]]:
     function = getattr(ft, name)
     wrong: dict[str, list[Any]] = {
         "training": ["yes", 2],
-        "block_size": [0, "x"],
-        "mode": ["rows"],
-        "time_axis": [4, "x"],
         "dim": [4, "x"],
-        "act": ["tanh"],
-        "std": [-1.0, "x"],
         "scale": [float("nan")],
         "per_sample": ["x"],
         "c": [-1.0],
@@ -97,60 +77,31 @@ def calls(name: str) -> list[Callable[[], Any]]:
     for argument in parameters:
         if argument in tensors:
             values: list[Any] = ["x", tensors[argument].long()]
-            values += [torch.ones(())] if name not in ANY_RANK else []
-            values += [tensors[argument][:, :1, :1].double()] if argument in SECOND else []
+            values += [torch.ones(())] if name != "max_norm_" else []
         else:
             values = wrong.get(argument, [])
         found += [with_(argument, value) for value in values]
     return found
 
 
-SECOND = ("h_old", "residual")
-ANY_RANK = (
-    "dropout_add",
-    "zoneout",
-    "gaussian_dropout",
-    "gaussian_noise",
-    "drop_connect",
-    "attention_dropout",
-    "max_norm_",
-)
 TENSORS: dict[str, dict[str, Any]] = {
-    "attention_dropout": {"weights": X},
-    "bias_act_dropout": {"input": X, "bias": torch.ones(5)},
-    "drop_block1d": {"input": X[0]},
-    "drop_block2d": {"input": X},
-    "drop_block3d": {"input": X},
-    "drop_connect": {"weight": X},
-    "drop_path": {"input": X},
     "dropconnect_linear": {"input": X, "weight": torch.ones(2, 5), "bias": torch.ones(2)},
-    "dropout_add": {"input": X, "residual": X},
-    "embedding_dropout": {"table": X[0, 0]},
-    "gaussian_dropout": {"input": X},
-    "gaussian_noise": {"input": X},
     "max_norm_": {"tensor": X},
     "softmax_dropout": {"scores": X},
-    "variational_dropout": {"input": X},
-    "zoneout": {"h_new": X, "h_old": X},
 }
-OTHERS: dict[str, dict[str, Any]] = {"gaussian_noise": {"std": 0.5}, "max_norm_": {"c": 1.0}}
+"""Algorithms of their own; test_torch_refusals.py has the variants that are declared."""
+OTHERS: dict[str, dict[str, Any]] = {"max_norm_": {"c": 1.0}}
 
-# Their errors are PyTorch's own, compared with it elsewhere.
-PYTORCHS = {
-    "alpha_dropout",
-    "dropout",
-    "dropout1d",
-    "dropout2d",
-    "dropout3d",
-    "feature_alpha_dropout",
+# Attention's errors are compared with PyTorch's own elsewhere.
+OTHER_FUNCTIONS = {
+    *("disable", "enable", "mc_dropout", "register_attention", "replace", "restore"),
     "scaled_dot_product_attention",
 }
-WITHOUT_TENSORS = {"disable", "enable", "mc_dropout", "register_attention", "replace", "restore"}
 
 
 def test_the_table_is_complete() -> None:
     functions = {name for name in ft.__all__ if not inspect.isclass(getattr(ft, name))}
-    assert functions == {*TENSORS, *PYTORCHS, *WITHOUT_TENSORS}
+    assert functions == {*TENSORS, *OTHER_FUNCTIONS, *(case.name for case in FIRST)}
 
 
 @pytest.mark.parametrize("name", TENSORS)
