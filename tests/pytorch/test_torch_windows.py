@@ -194,6 +194,7 @@ def test_compiled_code_is_cut_at_a_window(case: Case) -> None:
     assert all(map(torch.equal, got, torch.autograd.grad(wanted.sum(), same)))
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit.script`:DeprecationWarning")
 @ONE
 def test_who_else_looks_on_is_refused(case: Case) -> None:
     parts, window = parts_of(case, tensors(case), inner(case.shape))
@@ -206,6 +207,8 @@ def test_who_else_looks_on_is_refused(case: Case) -> None:
 
     with pytest.raises(NotImplementedError, match="window has to be left out within transforms"):
         torch.func.jvp(call, given, given)
+    with pytest.raises(NotImplementedError, match="window has to be left out within transforms"):
+        torch.func.vmap(call)(*(x.expand(2, *x.shape) for x in given))
     with pytest.raises(NotImplementedError, match="window has to be left out within transforms"):
         torch.export.export(Drops(), given, strict=False)
     y = in_torch(case, parts, window=window)
@@ -230,7 +233,7 @@ def test_bad_windows(case: Case) -> None:
         with pytest.raises(ValueError, match=words):
             in_torch(case, given, seed=None, window=window)
     assert torch.equal(torch.get_rng_state(), before)
-    for other in (given[0].int(), given[0].to("meta")):
+    for other in (given[0].int(), given[0].to("meta"), given[0].to_sparse()):
         with pytest.raises((NotImplementedError, TypeError), match="in the CPU's memory"):
             in_torch(case, [other, *given[1:]], window=(larger, zeros))
 
