@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import inspect
 import pickle
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ import cases
 import numpy as np
 import pytest
 from cases import Arrays, Case
-from fresh import output
+from fresh import example, output
 
 import fastdrop
 from fastdrop import Generator, Key
@@ -221,18 +219,8 @@ def test_without_the_package(module: str) -> None:
 
 @pytest.mark.heavy
 def test_the_example(tmp_path: Path) -> None:
-    example = Path(__file__).parents[1] / "examples" / "image_stack.py"
-    if not example.exists():
-        pytest.skip("an installed fastdrop is tested apart from its repository")
     options = ("--images", "16", "--side", "64", "--samples", "3", "--memory", "1000")
-    done = subprocess.run(
-        [sys.executable, str(example), *options],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-        cwd=tmp_path,
-    )
+    done = example("image_stack.py", *options, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "100% Completed" in done.stdout
     assert "image 8 alone, without Dask" in done.stdout

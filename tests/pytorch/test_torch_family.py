@@ -155,6 +155,29 @@ def test_derivatives(case: Case, training: bool) -> None:
     )
 
 
+@parametrize([case for case in FIRST if takes(case, "inplace")])
+def test_derivatives_in_place(case: Case) -> None:
+    """Of what is computed before, and of a part of it; at the ends of p, too."""
+    (x,) = learned(small(case), torch.float64)
+
+    def inside(x: "torch.Tensor", p: float = 0.4) -> "torch.Tensor":
+        return in_torch(case, [x], p, inplace=True)
+
+    for p in case.rates:
+        assert gradcheck(lambda x, p=p: in_torch(case, [x], p), x, check_forward_ad=True)
+        assert gradcheck(lambda x, p=p: inside(x * 1, p), x, check_forward_ad=True)
+        assert gradcheck(lambda x, p=p: inside((x * 1)[1:], p), x, check_forward_ad=True)
+    assert gradgradcheck(lambda x: inside(x * x) ** 2, x)
+    for dtype in DTYPES:
+        (x,) = learned(case, dtype)
+        upper = like(x)
+        plain, written = (
+            torch.autograd.grad(y, x, upper)[0]
+            for y in (in_torch(case, [x]), in_torch(case, [x * 1], inplace=True))
+        )
+        assert torch.equal(plain, written)
+
+
 @parametrize(SEVERAL)
 def test_third_derivatives(case: Case) -> None:
     operands = [
@@ -212,6 +235,8 @@ def test_what_is_drawn(case: Case) -> None:
     before = torch.get_rng_state()
     in_torch(case, operands, seed=None, training=False)
     in_torch(case, operands, 0.0, seed=None)
+    if case in MODULES:
+        module(case).eval()(*operands)
     empty = [x[:0] if x.shape == operands[0].shape else x for x in operands]
     y = in_torch(case, empty, seed=None)
     assert y.shape == empty[0].shape
