@@ -23,7 +23,7 @@ from support import COMPUTE
 import fastdrop
 from fastdrop import Key
 from fastdrop.backends.numpy import functions
-from fastdrop.variants import VARIANTS, Variant
+from fastdrop.variants import DROPOUT_STANDARD, VARIANTS, Variant
 
 Shape = tuple[int, ...]
 Arrays = dict[str, np.ndarray]
@@ -198,6 +198,8 @@ class Case(NamedTuple):
 
     @property
     def variant(self) -> Variant:
+        if self.options.get("mode") == "standard":
+            return DROPOUT_STANDARD
         return next(v for v in VARIANTS if v.function == self.name)
 
     @property
@@ -326,6 +328,14 @@ CASES = [
     _of("dropout", BIG, (37, 1, 13), noise_shape=(None, 1, 13)),
     _of("dropout", BIG, (1, 11, 13), noise_shape=(11, 13)),
     Case("dropout", {"x": BIG}, unscaled, None, {"mode": "standard"}, mean),
+    Case(
+        "dropout",
+        {"x": BIG},
+        unscaled,
+        (37, 1, 13),
+        {"mode": "standard", "noise_shape": (None, 1, 13)},
+        mean,
+    ),
     _of("dropout1d", (30, 19, 11), (30, 19, 1)),
     _of("dropout1d", (19, 300), (19, 1)),
     _of("dropout1d", (30, 11, 19), (30, 1, 19), **LAST),

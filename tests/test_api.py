@@ -7,55 +7,34 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import PLAIN
+from cases import CASES, FIRST, Case, parametrize
 from fresh import output
 
 import fastdrop
 from fastdrop import Generator, Key
 from fastdrop.variants import VARIANTS
 
+NO = inspect.Parameter.empty
+
 X = np.linspace(-1, 1, 60, dtype=np.float32).reshape(5, 12)
 
 
-NOT_DECLARED = {
-    "Generator",
-    "Key",
-    "MonteCarloResult",
-    "Sparsity",
-    "apply_mask",
-    "backend",
-    "default_generator",
-    "dropconnect_linear",
-    "dropconnect_linear_backward",
-    "dropout_",
-    "dropout_mask",
-    "dropout_samples",
-    "get_include",
-    "get_num_threads",
-    "layers",
-    "manual_seed",
-    "max_norm_",
-    "mc_dropout",
-    "set_backend",
-    "set_num_threads",
-    "show_config",
-    "softmax_dropout",
-    "softmax_dropout_backward",
-    "sparsity",
+OTHERS = {
+    *("Generator", "Key", "MonteCarloResult", "Sparsity", "apply_mask", "backend"),
+    *("default_generator", "dropconnect_linear", "dropconnect_linear_backward", "dropout_"),
+    *("dropout_mask", "dropout_samples", "get_include", "get_num_threads", "layers"),
+    *("manual_seed", "max_norm_", "mc_dropout", "set_backend", "set_num_threads", "show_config"),
+    *("softmax_dropout", "softmax_dropout_backward", "sparsity"),
 }
-"""The public names that are not variants'."""
+"""What no declaration names."""
 
 
 def test_names() -> None:
-    declared = {variant.function for variant in VARIANTS}
-    assert sorted(fastdrop.__all__) == sorted(NOT_DECLARED | declared)
+    assert set(fastdrop.__all__) == OTHERS | {variant.function for variant in VARIANTS}
+    assert len(set(fastdrop.__all__)) == len(fastdrop.__all__)
     public = {name for name in vars(fastdrop) if not name.startswith("_")}
     modules = {name for name in public if inspect.ismodule(getattr(fastdrop, name))}
     assert public - modules == set(fastdrop.__all__) - {"layers"}
-
-
-SHARED = "p=0.5, training=True, *, rng=None, out=None"
-REPEATED = SHARED.replace("rng=None", "rng")
 
 
 def signature_of(function: Any) -> str:
@@ -70,26 +49,53 @@ def signature_of(function: Any) -> str:
     return str(bare)
 
 
-def test_signatures_of_the_family() -> None:
+DEFAULTS = {
+    "noise_shape": None,
+    "mode": {"dropout": "inverted", "drop_path": "row"},
+    "data_format": "channels_first",
+    "time_axis": 1,
+    "act": "none",
+}
+"""Of the options that a variant has; `block_size` comes after p."""
+
+
+@parametrize(FIRST)
+def test_signatures_of_the_family(case: Case) -> None:
+    """Arrays, the rate, the switch; then by name the generator, the result, options, the window."""
+    first = dict.fromkeys(case.shapes, NO)
+    given: dict[str, Any] = {**first, case.rate: NO if case.rate == "std" else 0.5}
+    if case.axes:
+        given["block_size"] = 7
+    own = {o.name: o for c in CASES if c.name == case.name for o in option_parameters(c)}
+    for name, option in own.items():
+        default = DEFAULTS.get(name)
+        assert option.default == (default[case.name] if isinstance(default, dict) else default)
+    if "bias" in case.shapes:
+        first["bias"] = None
+        given = {**first, "act": "none", case.rate: 0.5}
+        own.pop("act")
+    by_name = {"rng": NO if case.repeats and case.evaluated is None else None}
+    by_name |= {"out": None} if case.takes("out") else {}
+    by_name |= {name: option.default for name, option in own.items()}
+    by_name |= {} if case.axes else {"window": None}
+    found = inspect.signature(case.function, follow_wrapped=False).parameters.values()
+    assert {p.name: p.default for p in found if p.kind is not p.KEYWORD_ONLY} == {
+        **given, "training": True
+    }  # fmt: skip
+    assert {p.name: p.default for p in found if p.kind is p.KEYWORD_ONLY} == by_name
+
+
+def option_parameters(case: Case) -> list[inspect.Parameter]:
+    """Of the options in the table, those that are given by name."""
+    found = inspect.signature(case.function, follow_wrapped=False).parameters
+    return [found[name] for name in case.options if name != "block_size"]
+
+
+def test_signatures_of_algorithms() -> None:
     for name, signature in {
-        "dropout1d": f"(x, {SHARED}, data_format='channels_first', window=None)",
-        "dropout2d": f"(x, {SHARED}, data_format='channels_first', window=None)",
-        "dropout3d": f"(x, {SHARED}, data_format='channels_first', window=None)",
-        **{v.function: f"({v.operands[0]}, {SHARED}, window=None)" for v in PLAIN},
-        **{v.gradient: f"(dy, {REPEATED}, window=None)" for v in PLAIN if v.gradient != "same"},
-        "variational_dropout": f"(x, {SHARED}, time_axis=1, window=None)",
-        "drop_path": f"(x, {SHARED}, mode='row', window=None)",
-        **dict.fromkeys(
-            ("drop_block1d", "drop_block2d", "drop_block3d"),
-            "(x, p=0.5, block_size=7, training=True, *, rng=None, out=None)",
-        ),
         "dropconnect_linear": "(x, w, bias=None, p=0.5, training=True, *, per_sample=True, "
         "rng=None, out=None)",
         "dropconnect_linear_backward": "(dy, x, w, p=0.5, training=True, *, per_sample=True, rng)",
-        "embedding_dropout": f"(table, {SHARED}, window=None)",
-        "feature_alpha_dropout": f"(x, {SHARED}, window=None)",
-        "feature_alpha_dropout_backward": f"(dy, {REPEATED}, window=None)",
-        "gaussian_noise": "(x, std, training=True, *, rng=None, out=None, window=None)",
         "softmax_dropout": "(scores, p=0.5, training=True, *, axis=-1, mask=None, "
         "scale=1.0, rng=None, out=None)",
         "softmax_dropout_backward": "(dy, scores, p=0.5, training=True, *, axis=-1, mask=None, "

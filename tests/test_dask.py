@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import inspect
 import pickle
-import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import cases
 import numpy as np
 import pytest
-from cases import PLAIN
-from fresh import output
+from cases import Arrays, Case
+from fresh import example, output
 
 import fastdrop
 from fastdrop import Generator, Key
@@ -27,67 +26,71 @@ import fastdrop.dask  # noqa: E402
 KEY = Key(7, 8, 9)
 SHAPE = (6, 5, 8, 7)
 X = np.random.default_rng(1).standard_normal(SHAPE).astype(np.float32)
-CHUNKS: tuple[Any, ...] = (-1, 3, (1, 5, 8, 7), (6, 2, 3, 7), ((1, 0, 5), 5, (7, 1), (2, 2, 3)))
-
-# What each is called with after its operands; those with axes of their own get that many.
-CASES: dict[str, tuple[int, tuple[Any, ...], dict[str, Any]]] = {
-    **{variant.function: (4, (0.3,), {}) for variant in PLAIN if "dask" in variant.faces},
-    "bias_act_dropout": (4, (np.linspace(-1, 1, 7, dtype=np.float32), "gelu", 0.3), {}),
-    "drop_path": (4, (0.3,), {}),
-    "dropout": (4, (0.3,), {}),
-    "dropout1d": (3, (0.3,), {}),
-    "dropout2d": (4, (0.3,), {"data_format": "channels_last"}),
-    "dropout3d": (4, (0.3,), {}),
-    "dropout_add": (4, (X[::-1].copy(), 0.3), {}),
-    "embedding_dropout": (2, (0.3,), {}),
-    "feature_alpha_dropout": (4, (0.3,), {}),
-    "gaussian_noise": (4, (0.3,), {}),
-    "variational_dropout": (4, (0.3,), {"time_axis": -2}),
-    "zoneout": (4, (X[::-1].copy(), 0.3), {}),
+CASES = [case for case in cases.CASES if hasattr(fastdrop.dask, case.name) and case.shape]
+CHUNKS: dict[str, Callable[[int, int], Any]] = {
+    "one": lambda n, _: n,
+    "halves": lambda n, _: -(-n // 2) or 1,
+    "along the first axis": lambda n, axis: n if axis else n // 5 + 1,
+    "along the other axes": lambda n, axis: n // 3 + 1 if axis else n,
+    "of any size": lambda n, axis: (1, 0, n - 1) if axis % 2 else (n // 3, n - n // 3, 0),
 }
+"""From an axis' length and number to the blocks along it."""
 
 
-def lazy(value: Any, chunks: Any) -> Any:
-    if not isinstance(value, np.ndarray):
-        return value
-    return da.from_array(value, chunks if value.shape == SHAPE else -1)
+def lazy(case: Case, operands: Arrays, chunks: str) -> dict[str, Any]:
+    """A bias has blocks of its own."""
+    by = tuple(CHUNKS[chunks](n, axis) for axis, n in enumerate(case.shape))
+    return {
+        name: da.from_array(x, by if x.shape == case.shape else 4) for name, x in operands.items()
+    }
 
 
-def of_axes(axes: int, chunks: Any) -> tuple[np.ndarray, Any]:
-    x = X[(0,) * (4 - axes)]
-    return x, da.from_array(x, chunks if isinstance(chunks, int) else chunks[4 - axes :])
+def in_dask(case: Case, blocks: dict[str, Any], **more: Any) -> Any:
+    more = {case.rate: 0.4, **case.options, **more}
+    return getattr(fastdrop.dask, case.name)(**blocks, rng=KEY, **more)
 
 
-@pytest.mark.parametrize("chunks", CHUNKS, ids=str)
-@pytest.mark.parametrize("name", CASES)
-def test_the_bits_of_the_whole_array(name: str, chunks: Any) -> None:
-    axes, rest, options = CASES[name]
-    x, blocks = of_axes(axes, chunks)
-    wanted = getattr(fastdrop, name)(x, *rest, rng=KEY, **options)
-    y = getattr(fastdrop.dask, name)(blocks, *(lazy(v, 4) for v in rest), rng=KEY, **options)
-    assert y.shape == x.shape
-    assert y.dtype == x.dtype
-    assert y.chunks == blocks.chunks
+@pytest.mark.parametrize("chunks", CHUNKS)
+@cases.parametrize(CASES)
+def test_the_bits_of_the_whole_array(case: Case, chunks: str) -> None:
+    operands = case.operands()
+    blocks = lazy(case, operands, chunks)
+    first = blocks[case.variant.operands[0]]
+    wanted = case(operands, rng=KEY)
+    y = in_dask(case, blocks)
+    assert y.shape == wanted.shape
+    assert y.dtype == wanted.dtype
+    assert y.chunks == first.chunks
     assert type(y._meta) is np.ndarray
-    got = y.compute(scheduler="threads")
-    assert got.tobytes() == wanted.tobytes()
+    assert y.compute(scheduler="threads").tobytes() == wanted.tobytes()
     assert y.compute(scheduler="synchronous").tobytes() == wanted.tobytes()
-    evaluated = getattr(fastdrop.dask, name)(
-        blocks, *(lazy(v, 4) for v in rest), training=False, rng=KEY, **options
-    )
-    plain = getattr(fastdrop, name)(x, *rest, training=False, rng=KEY, **options)
-    assert (evaluated is blocks) == (plain is x)
+    evaluated = in_dask(case, blocks, training=False)
+    plain = case(operands, training=False)
+    assert (evaluated is first) == (case.evaluated is None)
     assert evaluated.compute(scheduler="synchronous").tobytes() == plain.tobytes()
 
 
-def test_every_variant_that_is_declared_to_be_here_is() -> None:
-    names = {v.function for v in VARIANTS if v.layer and "dask" in v.faces}
-    assert set(CASES) == names
+def test_every_variant_that_takes_windows_is_here() -> None:
+    names = {v.function for v in VARIANTS if not v.block_axes and "_backward" not in v.function}
+    assert {case.name for case in CASES} == names
     assert set(fastdrop.dask.__all__) == names | {"dropout_mask"}
     for name in names:  # the NumPy functions' arguments, in their order
         ours = list(inspect.signature(getattr(fastdrop.dask, name)).parameters)
         theirs = list(inspect.signature(getattr(fastdrop, name)).parameters)
         assert ours == [argument for argument in theirs if argument not in ("out", "window")]
+
+
+@cases.parametrize([case for case in CASES if len(case.shapes) > 1])
+def test_operands_that_do_not_fit(case: Case) -> None:
+    blocks = lazy(case, case.operands(), "halves")
+    first, *others = blocks
+    for name in others:
+        with pytest.raises(ValueError, match=f"{name} has to have .*shape"):
+            in_dask(case, {**blocks, name: blocks[name][1:]})
+        with pytest.raises(TypeError, match=f"{name} has to have {first}'s dtype float32"):
+            in_dask(case, {**blocks, name: blocks[name].astype(float)})
+        with pytest.raises(TypeError, match=f"{name} has to be a Dask array"):
+            in_dask(case, {**blocks, name: case.operands()[name]})
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float64"])
@@ -175,18 +178,10 @@ def test_errors() -> None:
     x = da.from_array(X, 3)
     with pytest.raises(TypeError, match=r"x has to be a Dask array, but got numpy.ndarray; "):
         fastdrop.dask.dropout(X)  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="residual has to be a Dask array"):
-        fastdrop.dask.dropout_add(x, X)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"chunks of known sizes.*compute_chunk_sizes"):
         fastdrop.dask.dropout(x[x > 0])
     with pytest.raises(TypeError, match="float16, bfloat16, float32 or float64, but got int"):
         fastdrop.dask.dropout(x.astype(int))
-    with pytest.raises(TypeError, match="residual has to have x's dtype float32"):
-        fastdrop.dask.dropout_add(x, x.astype(float))
-    with pytest.raises(ValueError, match="h_old has to have h_new's shape"):
-        fastdrop.dask.zoneout(x, x[1:])
-    with pytest.raises(ValueError, match="bias has to have the shape"):
-        fastdrop.dask.bias_act_dropout(x, da.ones(3, dtype=np.float32, chunks=3))
     with pytest.raises(ValueError, match=r"between 0 and 1, but got 1\.5"):
         fastdrop.dask.dropout(x, 1.5)
     with pytest.raises(ValueError, match="x has to have 2 or 3 axes"):
@@ -224,18 +219,8 @@ def test_without_the_package(module: str) -> None:
 
 @pytest.mark.heavy
 def test_the_example(tmp_path: Path) -> None:
-    example = Path(__file__).parents[1] / "examples" / "image_stack.py"
-    if not example.exists():
-        pytest.skip("an installed fastdrop is tested apart from its repository")
     options = ("--images", "16", "--side", "64", "--samples", "3", "--memory", "1000")
-    done = subprocess.run(
-        [sys.executable, str(example), *options],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-        cwd=tmp_path,
-    )
+    done = example("image_stack.py", *options, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "100% Completed" in done.stdout
     assert "image 8 alone, without Dask" in done.stdout
@@ -255,12 +240,11 @@ def client() -> Iterator[Any]:
 
 @pytest.mark.heavy
 @pytest.mark.filterwarnings("ignore")  # distributed's own
-@pytest.mark.parametrize("name", ["dropout", "dropout2d", "zoneout", "gaussian_noise"])
-def test_two_worker_processes(client: Any, name: str) -> None:
-    axes, rest, options = CASES[name]
-    x, blocks = of_axes(axes, (2, 3, 5, 4))
-    y = getattr(fastdrop.dask, name)(blocks, *(lazy(v, 4) for v in rest), rng=KEY, **options)
-    wanted = getattr(fastdrop, name)(x, *rest, rng=KEY, **options)
+@cases.parametrize([case for case in cases.FIRST if case in CASES])
+def test_two_worker_processes(client: Any, case: Case) -> None:
+    operands = case.operands()
+    y = in_dask(case, lazy(case, operands, "halves"))
+    wanted = case(operands, rng=KEY)
     got = client.compute(y).result()
     assert np.array_equal(got, wanted)
     who = client.who_has(client.persist(y))

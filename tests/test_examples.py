@@ -1,30 +1,16 @@
 """The examples run, and say what they have to say. What dropout is worth is not tested here."""
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-
-EXAMPLE = Path(__file__).parents[1] / "examples" / "train_digits.py"
+from fresh import example
 
 
 def run(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    if not EXAMPLE.exists():
-        pytest.skip("an installed fastdrop is tested apart from its repository")
     for module in ("matplotlib", "sklearn", "tqdm"):
         pytest.importorskip(module)
-    return subprocess.run(
-        [sys.executable, str(EXAMPLE), *arguments],
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=300,
-        check=False,
-        cwd=directory,
-        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
-    )
+    return example("train_digits.py", *arguments, folder=directory)
 
 
 @pytest.mark.heavy

@@ -14,27 +14,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import BLOCK, CASES, FIRST, Case, parametrize, results
+from cases import BLOCK, FIRST, Case, parametrize, results
+from forms import LAYERS, layer_class
+from forms import layer as make
 from surface import ALL_LAYERS, LayerCase
 
 import fastdrop
 from fastdrop import Generator, Key, layers
 from fastdrop.layers import Dropout
 
-WITH_LAYER = [case for case in CASES if case.variant.layer and case.shape]
-ONE = [case for case in FIRST if case.variant.layer]
-ALL = parametrize(WITH_LAYER)
+ONE = [case for case in FIRST if case in LAYERS]
+ALL = parametrize(LAYERS)
 EACH = parametrize(ONE)
 X = np.linspace(1, 2, 600, dtype=np.float32).reshape(20, 30)
-
-
-def make(case: Case, rate: Any = 0.4, rng: Any = 1) -> Any:
-    return class_of(case)(**{case.rate: rate}, **case.options, rng=rng)
-
-
-def class_of(case: Case) -> Any:
-    assert case.variant.layer is not None
-    return getattr(layers, case.variant.layer)
 
 
 def equal(got: Any, wanted: list[Any]) -> bool:
@@ -207,7 +199,7 @@ def test_bad_arguments(case: Case) -> None:
     before = fastdrop.default_generator().state
     for name, value, error, words in [*bad_arguments(case), rng]:
         with pytest.raises(error, match=words):
-            class_of(case)(**{**good, name: value})
+            layer_class(case)(**{**good, name: value})
     assert fastdrop.default_generator().state == before
 
 
@@ -356,6 +348,14 @@ def test_loading_checks_everything_before_it_changes_anything(case: Case) -> Non
     assert equal(layer.backward(dy), dx)
 
 
+@EACH
+def test_repr_says_what_makes_another(case: Case) -> None:
+    drop = make(case, 0.3)
+    again = eval(f"layers.{drop!r}")
+    assert {**again.state_dict(), "generator": drop.generator.state} == drop.state_dict()
+    assert repr(again) == repr(drop)
+
+
 def test_repr() -> None:
     for layer, text in (
         (Dropout(0.5), "Dropout(p=0.5)"),
@@ -366,28 +366,19 @@ def test_repr() -> None:
         (layers.DropPath(0.1, mode="batch"), "DropPath(p=0.1, mode='batch')"),
         (layers.VariationalDropout(time_axis=0), "VariationalDropout(p=0.5, time_axis=0)"),
         (layers.GaussianNoise(0.3), "GaussianNoise(std=0.3)"),
-        (layers.Zoneout(0.3), "Zoneout(p=0.3)"),
         (layers.BiasActDropout("gelu", 0.3), "BiasActDropout(p=0.3, act='gelu')"),
         (layers.BiasActDropout(), "BiasActDropout(p=0.5)"),
     ):
         assert repr(layer) == text
 
 
-@pytest.mark.parametrize(
-    ("layer", "inputs"),
-    [
-        (layers.AlphaDropout(0.5, rng=1), 1),
-        (layers.BiasActDropout("relu", 0.5, rng=1), 1),
-        (layers.DropoutAdd(0.5, rng=1), 2),
-        (layers.GaussianNoise(0.5, rng=1), 1),
-        (layers.Zoneout(0.5, rng=1), 2),
-    ],
-    ids=lambda value: type(value).__name__,
-)
-def test_every_kind_of_layer_allocates_before_it_draws(layer: Any, inputs: int) -> None:
-    huge = np.broadcast_to(np.float32(1), (2**45,))
+@EACH
+def test_every_layer_allocates_before_it_draws(case: Case) -> None:
+    drop, operands = make(case), case.operands().values()
+    wanted = make(case)(*operands)
+    shape = (2**45, *(1,) * (len(case.shape) - 1))
+    huge = [np.broadcast_to(np.float32(1), shape if x.ndim > 1 else 1) for x in operands]
     with pytest.raises(MemoryError):
-        layer(*[huge] * inputs)
-    assert layer.generator.offset == 0
-    assert layer(*[X] * inputs).shape == X.shape
-    assert layer.generator.offset == 4096
+        drop(*huge)
+    assert drop.generator.offset == 0
+    assert np.array_equal(drop(*operands), wanted)

@@ -3,114 +3,68 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
-from cases import PLAIN
-from support import same_bits
+from cases import Case, parametrize, results
+from forms import LAYERS, cuts, inner, layer, layer_class, part, reshaped, window_of, windowed
 
 from fastdrop import Generator, layers
 
-Shape = tuple[int, ...]
+CASES = windowed(LAYERS)
+EVERY = parametrize(CASES)
 
 
-class Case(NamedTuple):
-    """A layer, its arguments, and how many inputs of how many axes it takes."""
-
-    layer: str
-    arguments: dict[str, Any] = {}  # noqa: RUF012 - read only
-    inputs: int = 1
-    axes: int = 3
-    biased: bool = False
-
-    def make(self, rng: Any = 5) -> Any:
-        return getattr(layers, self.layer)(**self.arguments, rng=rng)
-
-
-CASES = [
-    Case("Dropout"),
-    Case("Dropout", {"mode": "standard", "noise_shape": (None, 1, None)}),
-    Case("SpatialDropout1D"),
-    Case("SpatialDropout2D", axes=4),
-    Case("SpatialDropout3D", {"data_format": "channels_last"}, axes=4),
-    Case("VariationalDropout"),
-    Case("DropPath"),
-    *(Case(str(variant.layer)) for variant in PLAIN),
-    Case("FeatureAlphaDropout"),
-    Case("GaussianNoise", {"std": 0.5}),
-    Case("EmbeddingDropout", axes=2),
-    Case("DropoutAdd", inputs=2),
-    Case("Zoneout", inputs=2),
-    Case("BiasActDropout", {"act": "gelu"}, biased=True),
-]
-EVERY = pytest.mark.parametrize("case", CASES, ids=[f"{i}-{c.layer}" for i, c in enumerate(CASES)])
-SHAPES: dict[int, tuple[Shape, tuple[slice, ...]]] = {
-    2: ((37, 251), (slice(3, 36), slice(100, 251))),
-    3: ((5, 7, 61), (slice(1, 4), slice(2, 7), slice(3, 60))),
-    4: ((3, 5, 4, 33), (slice(0, 3), slice(1, 5), slice(1, 3), slice(5, 32))),
-}
-
-
-def drawn(shape: Shape, seed: int) -> np.ndarray:
+def drawn(shape: tuple[int, ...], seed: int) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
 
 
-def several(result: Any) -> tuple[Any, ...]:
-    return result if isinstance(result, tuple) else (result,)
-
-
-def both(case: Case) -> tuple[list[np.ndarray], list[np.ndarray], tuple[slice, ...], Any]:
-    """The inputs, their parts, slices, and the window."""
-    shape, cut = SHAPES[case.axes]
-    whole = [drawn(shape, seed) for seed in range(case.inputs)]
-    parts = [x[cut] for x in whole]
-    if case.biased:
-        whole.append(drawn(shape[-1:], 9))
-        parts.append(whole[-1][cut[-1]])
-    return whole, parts, cut, (shape, tuple(one.start for one in cut))
+def same_part(got: Any, wanted: Any, cut: tuple[slice, ...]) -> None:
+    """What has the whole's shape; else it is a bias' gradient, a sum of the rows of dx."""
+    rows = tuple(range(len(cut) - 1))
+    for g, want in zip(results(got), results(wanted), strict=True):
+        if want is not None and want.shape[: len(rows)] == results(wanted)[0].shape[: len(rows)]:
+            assert g.tobytes() == want[cut].tobytes()
+        elif want is not None:
+            np.testing.assert_allclose(g, results(got)[0].sum(axis=rows), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.usefixtures("impl")
 @EVERY
 def test_forward_and_backward(case: Case) -> None:
-    whole, parts, cut, window = both(case)
-    one, other = case.make(), case.make()
-    dy = drawn(whole[0].shape, 10)
-    for _ in range(2):  # the generators keep step
-        wanted, got = one(*whole), other(*parts, window=window)
-        assert same_bits(got, wanted[cut], "float32")
-        gradients, parts_of_them = several(one.backward(dy)), several(other.backward(dy[cut]))
-        for g, want in list(zip(parts_of_them, gradients, strict=True))[: case.inputs]:
-            assert same_bits(g, want[cut], "float32")
-        if case.biased:
-            np.testing.assert_allclose(
-                parts_of_them[1], parts_of_them[0].sum(axis=(0, 1)), rtol=1e-5
-            )
+    whole, dy = case.operands(), drawn(case.shape, 10)
+    one, other = layer(case), layer(case)
+    for cut in cuts(case.shape):  # the generators keep step
+        parts, window = part(whole, cut), window_of(case.shape, cut)
+        same_part(other(*parts.values(), window=window), one(*whole.values()), cut)
+        same_part(other.backward(dy[cut]), one.backward(dy), cut)
     assert one.generator.state == other.generator.state
     # The next call has no window, and neither has its gradient.
-    assert same_bits(other(*whole), one(*whole), "float32")
-    assert same_bits(several(other.backward(dy))[0], several(one.backward(dy))[0], "float32")
+    assert np.array_equal(other(*whole.values()), one(*whole.values()))
+    assert np.array_equal(results(other.backward(dy))[0], results(one.backward(dy))[0])
 
 
 @EVERY
 def test_evaluation_empty_parts_and_errors(case: Case) -> None:
-    whole, parts, cut, window = both(case)
-    layer, generator = case.make(Generator(3)), Generator(3)
-    assert same_bits(layer.eval()(*parts, window=window), layer(*whole)[cut], "float32")
-    layer.train()
-    empty = [x[:0] for x in whole[: case.inputs]] + whole[case.inputs :]
-    assert layer(*empty, window=(window[0], (0,) * case.axes)).size == 0
-    case.make(generator)(*whole)
-    assert layer.generator.state == generator.state
+    whole, cut = case.operands(), inner(case.shape)
+    parts, window = part(whole, cut).values(), window_of(case.shape, cut)
+    drop, generator = layer(case, rng=Generator(3)), Generator(3)
+    same_part(drop.eval()(*parts, window=window), drop(*whole.values()), cut)
+    drop.train()
+    empty = reshaped(case, (0, *case.shape[1:]))
+    zeros = (0,) * len(case.shape)
+    assert drop(*empty.operands().values(), window=(case.shape, zeros)).size == 0
+    layer(case, rng=generator)(*whole.values())
+    assert drop.generator.state == generator.state
     for bad, words in (
         (7, "has to be a pair"),
-        ((window[0][1:], window[1][1:]), f"for each of the {case.axes} axes"),
+        ((window[0][1:], window[1][1:]), f"for each of the {len(case.shape)} axes"),
         ((window[0], window[0]), "window has to hold"),
     ):
         with pytest.raises(ValueError, match=words):
-            layer(*parts, window=bad)
-    assert layer.generator.state == generator.state
+            drop(*parts, window=bad)
+    assert drop.generator.state == generator.state
 
 
 def test_time_steps_of_a_part() -> None:
@@ -135,13 +89,9 @@ WITHOUT = {"DropBlock1D", "DropBlock2D", "DropBlock3D", "SoftmaxDropout", "DropC
 
 
 def test_every_layer_takes_a_window_or_is_known_not_to() -> None:
-    classes = {
-        name: getattr(layers, name)
-        for name in layers.__all__
-        if issubclass(getattr(layers, name), layers.Layer) and name != "Layer"
-    }
-    taking = {n for n, c in classes.items() if "window" in inspect.signature(c.forward).parameters}
-    assert taking == {case.layer for case in CASES}
-    assert set(classes) - taking == WITHOUT
+    classes = {name: getattr(layers, name) for name in layers.__all__ if name != "Layer"}
+    taking = {c for c in classes.values() if "window" in inspect.signature(c.forward).parameters}
+    assert taking == {layer_class(case) for case in CASES}
+    assert set(classes) - {c.__name__ for c in taking} == WITHOUT
     with pytest.raises(TypeError, match="window"):
         layers.DropBlock2D(0.1)(np.ones((2, 9, 9), np.float32), window=None)

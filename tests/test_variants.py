@@ -15,6 +15,17 @@ from fastdrop.variants import DROPOUT, VARIANTS, Variant
 
 REPOSITORY = Path(__file__).parents[1]
 
+# Algorithms of their own, and functions on masks.
+NOT_DECLARED = {
+    "dropconnect_linear",
+    "dropconnect_linear_backward",
+    "dropout_",
+    "dropout_mask",
+    "dropout_samples",
+    "mc_dropout",
+    "softmax_dropout",
+    "softmax_dropout_backward",
+}
 LAYERS_NOT_DECLARED = {"DropConnectLinear", "Layer", "SoftmaxDropout"}
 
 NAMES = [variant.function for variant in VARIANTS]
@@ -70,8 +81,14 @@ def test_a_missing_piece_is_found() -> None:
         assert words in missing(dataclasses.replace(DROPOUT, **change))
 
 
-def test_layers_are_declared() -> None:
-    """As functions are: see `test_api`."""
+def test_what_is_public_is_declared() -> None:
+    drawing = {
+        name
+        for name in fastdrop.__all__
+        if callable(function := getattr(fastdrop, name)) and not inspect.isclass(function)
+        if "rng" in inspect.signature(function).parameters
+    }
+    assert drawing - NOT_DECLARED == set(NAMES)
     declared = {variant.layer for variant in VARIANTS if variant.layer}
     assert set(fastdrop.layers.__all__) - LAYERS_NOT_DECLARED == declared
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import inspect
 import itertools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
-from cases import PLAIN
+from cases import CASES as TABLE
+from cases import Arrays, Case, parametrize, results
+from forms import Cut, cuts, inner, part, reshaped, wholes, window_of, windowed
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support import same_bits, to_storage
+from support import DTYPES
 
 import fastdrop
 from fastdrop import Generator, Key
@@ -20,165 +22,75 @@ from fastdrop.variants import VARIANTS
 
 Shape = tuple[int, ...]
 KEY = Key(3, 4, 4096 - 7)
+CASES = windowed(TABLE)
+EVERY = parametrize(CASES)
+SHAPES: list[Shape] = [(9001,), (37, 251), (5, 7, 61), (3, 5, 4, 33)]
 
 
-class Case(NamedTuple):
-    """A function, its options, how many of its operands are arrays, and shapes that it takes."""
-
-    function: str
-    options: dict[str, Any] = {}  # noqa: RUF012 - read only
-    operands: int = 1
-    axes: int | None = None
-
-    def __call__(self, arrays: list[Any], **keywords: Any) -> tuple[Any, ...]:
-        """Always a tuple of results."""
-        arguments = {**self.options, **keywords}
-        if "bias" in arguments and arguments["bias"] is not None:
-            first = keywords["window"][1][-1] if keywords.get("window") else 0
-            length = arrays[0].shape[-1]
-            arguments["bias"] = arguments["bias"](arrays[0].dtype)[first : first + length]
-        result = getattr(fastdrop, self.function)(*arrays[: self.operands], **arguments)
-        return result if isinstance(result, tuple) else (result,)
+def values(shape: Shape, seed: int = 1) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
 
 
-def bias(dtype: Any) -> np.ndarray:
-    return np.linspace(-1, 1, 10_000).astype(dtype)
-
-
-CASES = [
-    Case("dropout"),
-    Case("dropout", {"mode": "standard"}),
-    Case("dropout", {"noise_shape": (None, 1, None)}, axes=3),
-    Case("dropout", {"noise_shape": (1, None, 1)}, axes=3),
-    Case("dropout", {"noise_shape": (1,)}),
-    Case("dropout1d", axes=3),
-    Case("dropout1d", {"data_format": "channels_last"}, axes=2),
-    Case("dropout2d", axes=4),
-    Case("dropout2d", {"data_format": "channels_last"}, axes=4),
-    Case("dropout3d", axes=4),
-    Case("variational_dropout", axes=3),
-    Case("variational_dropout", {"time_axis": 0}),
-    Case("drop_path"),
-    Case("drop_path", {"mode": "batch"}),
-    *(Case(variant.function) for variant in PLAIN),
-    *(Case(variant.gradient) for variant in PLAIN if variant.gradient != "same"),
-    Case("embedding_dropout", axes=2),
-    Case("feature_alpha_dropout", axes=3),
-    Case("feature_alpha_dropout_backward", axes=3),
-    Case("gaussian_noise", {"std": 0.5}),
-    Case("dropout_add", operands=2),
-    Case("zoneout", operands=2),
-    Case("zoneout_backward"),
-    Case("bias_act_dropout", {"act": "gelu", "bias": bias}),
-    Case("bias_act_dropout", {"act": "none", "bias": None}),
-    Case("bias_act_dropout_backward", {"act": "silu", "bias": None}, operands=2),
-    Case("bias_act_dropout_backward", {"act": "relu", "bias": bias}, operands=2),
-]
-IDS = [f"{i}-{case.function}" for i, case in enumerate(CASES)]
-EVERY = pytest.mark.parametrize("case", CASES, ids=IDS)
-
-# Wholes by their number of axes, with the slices that are parts of them: on both sides of the
-# borders of blocks, first axes alone, last axes alone, single elements, all of it.
-WHOLES: dict[int, tuple[Shape, list[tuple[tuple[int, int], ...]]]] = {
-    1: ((9001,), [((0, 9001),), ((1, 4103),), ((4095, 8192),), ((9000, 9001),)]),
-    2: (
-        (37, 251),
-        [
-            ((5, 29), (0, 251)),
-            ((0, 37), (100, 251)),
-            ((3, 36), (17, 18)),
-            ((16, 17), (7, 250)),
-            ((2, 35), (64, 192)),
-        ],
-    ),
-    3: (
-        (5, 7, 61),
-        [((1, 4), (0, 7), (0, 61)), ((0, 5), (2, 6), (3, 60)), ((2, 3), (6, 7), (60, 61))],
-    ),
-    4: (
-        (3, 5, 4, 33),
-        [
-            ((1, 3), (2, 4), (0, 4), (0, 33)),
-            ((0, 3), (1, 5), (1, 3), (5, 32)),
-            ((2, 3), (0, 1), (3, 4), (1, 2)),
-        ],
-    ),
-}
-
-
-def values(shape: Shape, kind: str = "float32", seed: int = 1) -> np.ndarray:
-    drawn = np.random.default_rng(seed).standard_normal(shape)
-    if kind == "bfloat16":
-        dtype = pytest.importorskip("ml_dtypes").bfloat16
-        return to_storage(drawn, kind).view(dtype)
-    return to_storage(drawn, kind).view(kind)
-
-
-def raw(x: np.ndarray, kind: str) -> np.ndarray:
-    return x.view(np.uint16) if kind.endswith("16") else x
-
-
-def check(case: Case, shape: Shape, bounds: Any, kind: str = "float32") -> None:
-    arrays = [values(shape, kind, seed) for seed in range(case.operands)]
-    cut = tuple(slice(*pair) for pair in bounds)
-    window = (shape, tuple(start for start, _ in bounds))
-    whole = case(arrays, rng=KEY)
-    parts = case([array[cut] for array in arrays], rng=KEY, window=window)
-    sums = case.function == "bias_act_dropout_backward"  # its second result is a sum of rows
-    for part, all_of_it in zip(parts[: 1 if sums else 2], whole, strict=False):
-        assert same_bits(raw(part, kind), raw(all_of_it[cut], kind), kind), (case, shape, bounds)
+def check(case: Case, operands: Arrays, cut: Cut, **options: Any) -> None:
+    """What is computed of the part is that part of what is computed of the whole."""
+    window = window_of(case.shape, cut)
+    whole = results(case(operands, **options))
+    for got, wanted in zip(
+        results(case(part(operands, cut), window=window, **options)), whole, strict=True
+    ):
+        if wanted is not None and wanted.shape == case.shape:  # a bias' gradient is a sum
+            assert got.dtype == wanted.dtype
+            assert got.tobytes() == wanted[cut].tobytes(), cut
 
 
 @pytest.mark.usefixtures("impl")
 @EVERY
 def test_a_part_is_that_part_of_the_whole(case: Case) -> None:
-    for axes, (shape, cuts) in WHOLES.items():
-        if case.axes in (None, axes) and not (case.axes is None and axes == 4):
-            for bounds in cuts:
-                check(case, shape, bounds)
+    for whole in wholes(case):
+        for cut in cuts(whole.shape):
+            check(whole, whole.operands(), cut, rng=KEY)
 
 
 @pytest.mark.usefixtures("impl")
-@pytest.mark.parametrize("kind", ["float64", "float16", "bfloat16"])
+@pytest.mark.parametrize("dtype", DTYPES[1:], ids=str)
 @EVERY
-def test_other_dtypes(case: Case, kind: str) -> None:
-    shape, cuts = WHOLES[case.axes or 2]
-    check(case, shape, cuts[1], kind)
+def test_other_dtypes(case: Case, dtype: Any) -> None:
+    check(case, case.operands(dtype), inner(case.shape), rng=KEY)
 
 
 @pytest.mark.usefixtures("impl")
 @EVERY
 def test_any_layout(case: Case) -> None:
-    shape, cuts = WHOLES[case.axes or 3]
-    bounds = cuts[1]
-    window = (shape, tuple(start for start, _ in bounds))
-    lengths = tuple(stop - start for start, stop in bounds)
-    parts = [values(lengths, seed=seed) for seed in range(case.operands)]
-    wanted = case(parts, rng=KEY, window=window)
+    cut = inner(case.shape)
+    window = window_of(case.shape, cut)
+    parts = part(case.operands(), cut)
+    wanted = results(case(parts, rng=KEY, window=window))
     for change in (
         lambda x: x.copy(order="F"),
         lambda x: np.repeat(x, 2, -1)[..., ::2],
         lambda x: x[::-1].copy()[::-1],
         lambda x: x.swapaxes(0, -1).copy().swapaxes(0, -1),
     ):
-        got = case([change(part) for part in parts], rng=KEY, window=window)
+        changed = {name: change(x) for name, x in parts.items()}
+        got = results(case(changed, rng=KEY, window=window))
         for a, b in zip(got, wanted, strict=True):
             assert b is None or a.tobytes() == b.tobytes()
-    if "out" not in inspect.signature(getattr(fastdrop, case.function)).parameters:
-        return
-    for out in (np.empty_like(parts[0]), np.empty((*lengths, 2), np.float32)[..., 1], parts[0]):
-        assert case(parts, rng=KEY, window=window, out=out)[0] is out
-        assert np.array_equal(out, wanted[0])
+    if case.takes("out"):
+        first = next(iter(parts.values())).copy()
+        outs = np.empty_like(first), np.empty((*first.shape, 2), np.float32)[..., 1], first
+        for out in outs:
+            given = dict(zip(parts, [first, *list(parts.values())[1:]], strict=True))
+            assert results(case(given, rng=KEY, window=window, out=out))[0] is out
+            assert np.array_equal(out, wanted[0])
 
 
 @pytest.mark.usefixtures("impl")
 @pytest.mark.parametrize("packed", [False, True])
 def test_masks(packed: bool) -> None:
-    for shape, cuts in WHOLES.values():
+    for shape in SHAPES:
         whole = fastdrop.dropout_mask(shape, 0.3, rng=KEY)
-        for bounds in cuts:
-            cut = tuple(slice(*pair) for pair in bounds)
-            window = (shape, tuple(start for start, _ in bounds))
+        for cut in cuts(shape):
+            window = window_of(shape, cut)
             lengths = whole[cut].shape
             mask = fastdrop.dropout_mask(lengths, 0.3, rng=KEY, packed=packed, window=window)
             wanted = np.packbits(whole[cut], bitorder="little") if packed else whole[cut]
@@ -217,26 +129,21 @@ def test_more_axes_than_numpy_iterates_over() -> None:
         assert np.array_equal(got, wanted)
 
 
-@EVERY
+@parametrize([case for case in CASES if not case.repeats])
 def test_a_generator_reserves_for_the_whole(case: Case) -> None:
-    shape, cuts = WHOLES[case.axes or 2]
-    if case.function.endswith("_backward"):
-        return
-    arrays = [values(shape, seed=seed) for seed in range(case.operands)]
-    cut = tuple(slice(*pair) for pair in cuts[1])
-    window = (shape, tuple(start for start, _ in cuts[1]))
+    operands, cut = case.operands(), inner(case.shape)
+    window = window_of(case.shape, cut)
     ours, theirs = Generator(1, 2, 4096), Generator(1, 2, 4096)
-    wanted = case(arrays, rng=theirs)[0][cut]
-    got = case([array[cut] for array in arrays], rng=ours, window=window)[0]
-    assert np.array_equal(got, wanted)
+    wanted = case(operands, rng=theirs)[cut]
+    assert np.array_equal(case(part(operands, cut), rng=ours, window=window), wanted)
     assert ours.state == theirs.state
     # Whoever has an empty part keeps step with those who have the rest.
-    empty = [array[:0] for array in arrays]
-    y = case(empty, rng=ours, window=(shape, (1,) * len(shape[:1]) + (0,) * (len(shape) - 1)))[0]
-    assert y.shape == empty[0].shape
-    case(arrays, rng=theirs)
+    empty = reshaped(case, (0, *case.shape[1:]))
+    at = (case.shape, (1, *(0,) * (len(case.shape) - 1)))
+    assert empty(empty.operands(), rng=ours, window=at).shape == empty.shape
+    case(operands, rng=theirs)
     assert ours.state == theirs.state
-    case([array[cut] for array in arrays], rng=ours, window=window, training=False)
+    case(part(operands, cut), rng=ours, window=window, training=False)
     assert ours.state == theirs.state
 
 
@@ -250,27 +157,21 @@ def test_an_empty_part_of_a_mask() -> None:
 
 @EVERY
 def test_evaluation_of_a_part(case: Case) -> None:
-    shape, cuts = WHOLES[case.axes or 2]
-    window = (shape, tuple(start for start, _ in cuts[1]))
-    cut = tuple(slice(*pair) for pair in cuts[1])
-    arrays = [values(shape, seed=seed) for seed in range(case.operands)]
-    wanted = case(arrays, rng=1, training=False)[0][cut]
-    got = case([array[cut] for array in arrays], rng=1, training=False, window=window)[0]
-    assert np.array_equal(got, wanted)
+    check(case, case.operands(), inner(case.shape), training=False, rng=1)
 
 
-FUNCTIONS = sorted({case.function for case in CASES} | {"dropout_", "dropout_mask"})
+FUNCTIONS = sorted({case.name for case in CASES} | {"dropout_", "dropout_mask"})
 
 
 def test_every_variant_but_dropblock_takes_a_window() -> None:
     declared = {v.function for v in VARIANTS if not v.block_axes}
     assert declared | {"dropout_", "dropout_mask"} == set(FUNCTIONS)
+    functions = {name: getattr(fastdrop, name) for name in fastdrop.__all__}
     taking = {
         name
-        for name in fastdrop.__all__
-        if inspect.isfunction(getattr(fastdrop, name)) or callable(getattr(fastdrop, name))
-        if not inspect.isclass(getattr(fastdrop, name))
-        if "window" in inspect.signature(getattr(fastdrop, name)).parameters
+        for name, function in functions.items()
+        if callable(function) and not inspect.isclass(function)
+        if "window" in inspect.signature(function).parameters
     }
     assert taking == set(FUNCTIONS)
 
@@ -341,7 +242,7 @@ AXIS = st.integers(1, 9)
 
 
 @st.composite
-def cuts(draw: Callable[..., Any]) -> tuple[Shape, tuple[tuple[int, int], ...], Shape]:
+def any_cut(draw: Callable[..., Any]) -> tuple[Shape, tuple[tuple[int, int], ...], Shape]:
     shape = tuple(draw(st.lists(AXIS, min_size=1, max_size=5)))
     bounds = []
     for n in shape:
@@ -355,7 +256,7 @@ def cuts(draw: Callable[..., Any]) -> tuple[Shape, tuple[tuple[int, int], ...], 
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(cuts(), st.integers(0, 2**20))
+@given(any_cut(), st.integers(0, 2**20))
 def test_any_part_of_any_shape(cut: Any, offset: int) -> None:
     shape, bounds, noise = cut
     key = Key(5, 6, offset)

@@ -10,6 +10,7 @@ import pytest
 from on_jax import CASES, DTYPES, FIRST, KEY, enough_bits, equal, fj, in_jax, in_numpy, jax, jnp
 
 import fastdrop
+from fastdrop._rates import no_scale
 from fastdrop.variants import VARIANTS
 
 
@@ -146,18 +147,21 @@ def test_derivatives_of_activations(act, training, biased):
         np.testing.assert_allclose(found, wanted, rtol=2e-4, atol=2e-4)
 
 
-def test_derivatives_in_some_operands_alone():
-    x, residual = (jnp.asarray(v, jnp.float32) for v in (np.linspace(-2, 2, 40), np.ones(40)))
+@cases.parametrize([case for case in FIRST if len(case.shapes) > 1])
+def test_derivatives_in_some_operands_alone(case):
+    """What is not differentiated in changes nothing."""
+    operands = arrays(case)
+    every = jax.grad(lambda operands: in_jax(case, operands, rng=KEY).sum())(operands)
+    for name, x in operands.items():
+        one = lambda v, name=name: in_jax(case, {**operands, name: v}, rng=KEY)  # noqa: E731
+        assert equal(jax.grad(lambda v, one=one: one(v).sum())(x), every[name])
+        _, tangent = jax.jvp(one, (x,), (jnp.ones_like(x),))
+        np.testing.assert_allclose(tangent.sum(), every[name].sum(), rtol=1e-4)
+
+
+def test_second_derivatives_of_an_activation():
+    x = jnp.asarray(np.linspace(-2, 2, 40), jnp.float32)
     mask = fj.dropout(jnp.ones_like(x), 0.4, rng=KEY)
-    add = lambda x, residual: fj.dropout_add(x, residual, 0.4, rng=KEY)  # noqa: E731
-    ones = jnp.ones_like(x)
-    for i, wanted in ((0, mask), (1, ones)):
-        assert equal(jax.grad(lambda *xs: add(*xs).sum(), i)(x, residual), wanted)
-        one = (lambda v: add(v, residual), lambda v: add(x, v))[i]
-        assert equal(jax.jvp(one, (x,), (ones,))[1], wanted)
-    zoneout = lambda new: fj.zoneout(new, residual, 0.4, rng=KEY)  # noqa: E731
-    kept = np.asarray(mask != 0, np.float32)
-    assert equal(jax.grad(lambda new: zoneout(new).sum())(x), kept)
     # The second derivative of an activation, of a sum: what comes back is constant.
     f = lambda x: fj.bias_act_dropout(x, None, "silu", 0.4, rng=KEY).sum()  # noqa: E731
     second = jax.grad(lambda x: jax.grad(f)(x).sum())(x)
@@ -254,7 +258,7 @@ def test_gradients_of_batches(case):
 def test_traced_p(case):
     operands = arrays(case)
     call = lambda p: in_jax(case, operands, p, rng=KEY)  # noqa: E731
-    if case.variant.operation in ("affine", "noise_factor", "noise_add"):
+    if case.variant.operation not in fj._call._TRACED_P:
         with pytest.raises(TypeError, match="has to be a real number, but got an array"):
             jax.jit(call)(0.25)
         return
@@ -263,6 +267,21 @@ def test_traced_p(case):
     assert equal(jax.vmap(call)(jnp.array([0.25, 0.5]))[1], in_numpy(case, operands, 0.5, rng=KEY))
     with pytest.raises(Exception, match="dropout probability has to be between 0 and 1"):
         jax.block_until_ready(jax.jit(call)(1.5))
+
+
+@pytest.mark.parametrize("case", FIRST, ids=str)
+def test_traced_p_in_evaluation(case):
+    """Where the evaluation depends on p, it has to be known; else it is of no account."""
+    operands = arrays(case)
+    call = lambda p: in_jax(case, operands, p, training=False, rng=KEY)  # noqa: E731
+    if case.variant.operation not in fj._call._TRACED_P:
+        return
+    evaluation = case.variant.evaluation
+    if evaluation is not None and evaluation.numbers(0.5, "float32") != no_scale(0.5, "float32"):
+        with pytest.raises(TypeError, match="in evaluation"):
+            jax.jit(call)(0.5)
+    else:
+        assert equal(jax.jit(call)(0.5), in_numpy(case, operands, training=False))
 
 
 @pytest.mark.parametrize("case", FIRST, ids=str)
@@ -310,9 +329,6 @@ def test_other_refusals():
         fj.dropout(x, rng=1, mode="rows")
     with pytest.raises(TypeError, match="has to be a real number, but got an array"):
         jax.jit(lambda p: fj.dropout(x, p, rng=1, mode="standard"))(0.5)
-    with pytest.raises(TypeError, match="in evaluation"):
-        jax.jit(lambda p: fj.zoneout(x, x, p, False, rng=1))(0.5)
-    assert equal(jax.jit(lambda p: fj.dropout_add(x, x, p, False, rng=1))(0.5), 2 * x)
 
 
 def test_masks():

@@ -6,17 +6,19 @@ import copy
 from typing import Any
 
 import torch
-from sharding import KEY, Function, compare, main, same, values
+from cases import Case
+from forms import reshaped
+from on_torch import CASES, in_torch, module, module_name, takes
+from on_torch import tensors as of
+from sharding import KEY, compare, main, same, values
 from torch.distributed.tensor import Replicate, Shard, distribute_tensor
 from torch.distributed.tensor.parallel import RowwiseParallel, parallelize_module
 
 import fastdrop.torch as ft
 
-TABLES: dict[str, Function] = {
-    "drop_connect": ft.drop_connect,
-    "embedding_dropout": ft.embedding_dropout,
-    "dropout1d": ft.dropout1d,
-}
+LENGTHS = (6, 5, 7, 3, 4)
+FAMILY = [reshaped(case, LENGTHS[: len(case.shape)]) for case in CASES if takes(case, "window")]
+FAMILY = list({str(case): case for case in FAMILY if case.shape}.values())
 
 
 def same_gradient(got: torch.Tensor, wanted: torch.Tensor, what: object) -> None:
@@ -27,45 +29,48 @@ def same_gradient(got: torch.Tensor, wanted: torch.Tensor, what: object) -> None
         same(got.full_tensor(), wanted, what)
 
 
-def tables(mesh: Any) -> None:
-    """Functions of matrices, and of volumes."""
-    for placement in (Shard(0), Shard(1), Replicate()):
-        for name, function in TABLES.items():
-            keyed = lambda t, f=function: f(t, 0.4, seed=KEY)  # noqa: E731
-            compare(keyed, values(7, 130), mesh, [placement], (name, placement))
-        volumes = lambda t: ft.dropout3d(t, 0.4, seed=KEY)  # noqa: E731
-        compare(volumes, values(2, 5, 3, 3, 3), mesh, [placement], ("dropout3d", placement))
+def tensors(mesh: Any) -> None:
+    """Every function of one tensor, by every placement."""
+    for case in FAMILY:
+        if len(case.shapes) > 1:
+            continue
+        keyed = lambda t, case=case: in_torch(case, [t], seed=KEY)  # noqa: E731
+        for placement in (*map(Shard, range(len(case.shape))), Replicate()):
+            for dtype in (torch.float32, torch.float64, torch.bfloat16):
+                x = values(*case.shape, dtype=dtype)
+                compare(keyed, x, mesh, [placement], (str(case), placement, dtype))
+
+
+def learned(case: Case) -> list[torch.Tensor]:
+    return [x.requires_grad_() for x in of(case)]
 
 
 def pairs(mesh: Any) -> None:
     """Functions of several tensors: values and the gradients of all of them."""
-    shape, upper = (4, 5, 6), values(4, 5, 6).flip(0)
-    others = {"residual": values(4, 5, 6) * 3, "bias": values(6)}
-    calls: dict[str, tuple[str, Function]] = {
-        "dropout_add": ("residual", lambda x, r, **k: ft.dropout_add(x, r, 0.4, **k)),
-        "zoneout": ("residual", lambda x, r, **k: ft.zoneout(x, r, 0.4, **k)),
-        "bias_act_dropout": ("bias", lambda x, b, **k: ft.bias_act_dropout(x, b, "gelu", 0.4, **k)),
-    }
-    for name, (other, function) in calls.items():
-        for placement in (Shard(0), Shard(1), Shard(2), Replicate()):
+    for case in FAMILY:
+        if len(case.shapes) == 1:
+            continue
+        upper, like_first = values(*case.shape).flip(0), len(set(case.shapes.values())) == 1
+        for placement in (*map(Shard, range(len(case.shape))), Replicate()):
             for keywords in ({"seed": KEY}, {"training": False}):
-                whole = [t.clone().requires_grad_() for t in (values(*shape), others[other])]
-                wanted = function(*whole, **keywords)
+                whole = learned(case)
+                wanted = in_torch(case, whole, **keywords)
                 wanted.backward(upper)
-                for elsewhere in (placement if other == "residual" else Replicate(), Shard(0)):
+                for elsewhere in (placement if like_first else Replicate(), Shard(0)):
                     places = ([placement], [elsewhere])
                     given = [
                         distribute_tensor(t.detach(), mesh, where).requires_grad_()
                         for t, where in zip(whole, places, strict=True)
                     ]
-                    y = function(*given, **keywords)
+                    y = in_torch(case, given, **keywords)
                     assert y.placements == (placement,)
-                    what = (name, placement, elsewhere, keywords)
+                    what = (str(case), placement, elsewhere, keywords)
                     same(y.full_tensor(), wanted.detach(), what)
                     y.backward(distribute_tensor(upper, mesh, [placement]))
                     for got, want in zip(given, whole, strict=True):
                         assert got.grad.placements == got.placements, what
                         same_gradient(got.grad, want.grad, what)
+    shape = (4, 5, 6)
     x = distribute_tensor(values(*shape), mesh, [Shard(0)])
     torch.manual_seed(2)
     wanted = ft.dropout_add(values(*shape), values(*shape), 0.4), torch.rand(1)
@@ -76,35 +81,25 @@ def pairs(mesh: Any) -> None:
 
 def modules(mesh: Any) -> None:
     """Every module that computes elements one by one, with a generator of its own."""
-    x = values(4, 6, 5)
-    made: dict[str, tuple[Any, ...]] = {
-        "Dropout": (x,), "Dropout1d": (x,), "Dropout2d": (values(4, 6, 3, 3),),
-        "Dropout3d": (values(4, 6, 3, 2, 3),), "AlphaDropout": (x,), "FeatureAlphaDropout": (x,),
-        "GaussianDropout": (x,), "GaussianNoise": (x,), "StochasticDepth": (x,),
-        "VariationalDropout": (x,), "DropConnect": (x,), "AttentionDropout": (x,),
-        "DropoutAdd": (x, x + 1), "Zoneout": (x, x + 1), "BiasActDropout": (x, values(5)),
-    }  # fmt: skip
-    for name, given in made.items():
-        arguments: dict[str, Any] = {"std": 0.5} if name == "GaussianNoise" else {"p": 0.4}
-        if name == "BiasActDropout":
-            arguments["act"] = "relu"
-        for axis in range(2):
-            one, many = (getattr(ft, name)(**arguments, seed=KEY) for _ in range(2))
-            whole = [t.clone().requires_grad_() for t in given]
+    for case in [case for case in FAMILY if module_name(case) != "EmbeddingDropout"]:
+        for axis in range(min(2, len(case.shape))):
+            one, many = (module(case, seed=KEY) for _ in range(2))
+            whole = learned(case)
             sharded = [
-                distribute_tensor(t, mesh, [Shard(axis) if t.dim() > 1 else Replicate()])
-                for t in given
+                distribute_tensor(
+                    t.detach(), mesh, [Shard(axis) if t.shape == case.shape else Replicate()]
+                ).requires_grad_()
+                for t in whole
             ]
-            sharded = [t.requires_grad_() for t in sharded]
             for _ in range(2):
                 wanted, got = one(*whole), many(*sharded)
-                same(got.full_tensor(), wanted.detach(), (name, axis))
+                same(got.full_tensor(), wanted.detach(), (str(case), axis))
                 upper = values(*wanted.shape).flip(0)
                 gradients = torch.autograd.grad(wanted, whole, upper)
                 placed = distribute_tensor(upper, mesh, [Shard(axis)])
                 found = torch.autograd.grad(got, sharded, placed)
                 for g, want in zip(found, gradients, strict=True):
-                    same_gradient(g, want, (name, axis))
+                    same_gradient(g, want, (str(case), axis))
     torch.manual_seed(1)
     one = ft.EmbeddingDropout(10, 8, 0.5, seed=2)
     many = copy.deepcopy(one)
@@ -118,4 +113,4 @@ def modules(mesh: Any) -> None:
 
 
 if __name__ == "__main__":
-    main((tables, pairs, modules))
+    main((tensors, pairs, modules))

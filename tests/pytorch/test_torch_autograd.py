@@ -1,4 +1,7 @@
-"""Gradients: by drawing again, to any order, forward and backward, and with nothing kept."""
+"""Gradients: by drawing again, forward and backward, and with nothing kept.
+
+That of every variant, to any order: test_torch_family.py.
+"""
 
 import gc
 import weakref
@@ -7,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 from torch import nn  # noqa: E402
-from torch.autograd import forward_ad, gradcheck, gradgradcheck  # noqa: E402
+from torch.autograd import forward_ad  # noqa: E402
 from torch.utils.checkpoint import checkpoint  # noqa: E402
 
 import fastdrop  # noqa: E402
@@ -15,43 +18,6 @@ import fastdrop.torch as ft  # noqa: E402
 
 # PyTorch's forward-mode AD uses it itself.
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
-
-CALLS = {
-    "dropout": ((3, 7), lambda x, p, **k: ft.dropout(x, p, seed=3, **k)),
-    "dropout1d": ((2, 3, 4), lambda x, p, **k: ft.dropout1d(x, p, seed=3, **k)),
-    "dropout2d": ((2, 3, 2, 2), lambda x, p, **k: ft.dropout2d(x, p, seed=3, **k)),
-    "dropout3d": ((2, 3, 2, 1, 2), lambda x, p, **k: ft.dropout3d(x, p, seed=3, **k)),
-}
-
-
-def inputs(name: str) -> "torch.Tensor":
-    return torch.randn(CALLS[name][0], dtype=torch.float64, requires_grad=True)
-
-
-@pytest.mark.parametrize("p", [0.0, 0.3, 1.0])
-@pytest.mark.parametrize("name", CALLS)
-def test_gradcheck(name: str, p: float) -> None:
-    function = CALLS[name][1]
-    x = inputs(name)
-    assert gradcheck(
-        lambda x: function(x, p),
-        x,
-        check_forward_ad=True,
-        check_batched_grad=True,
-        check_batched_forward_grad=True,
-    )
-    assert gradcheck(lambda x: function(x * 1, p, inplace=True), x, check_forward_ad=True)
-    assert gradcheck(lambda x: function((x * 1)[1:], p, inplace=True), x, check_forward_ad=True)
-
-
-@pytest.mark.parametrize("name", CALLS)
-def test_gradgradcheck(name: str) -> None:
-    function = CALLS[name][1]
-    x = inputs(name)
-    assert gradgradcheck(
-        lambda x: function(x, 0.3) ** 2, x, check_fwd_over_rev=True, check_rev_over_rev=True
-    )
-    assert gradgradcheck(lambda x: function(x * x, 0.3, inplace=True) ** 2, x)
 
 
 def test_third_derivative() -> None:

@@ -331,7 +331,7 @@ def test_vmap_randomness(name: str, kind: str) -> None:
     torch.manual_seed(0)
     module, x = MODULES[name](**OWN[kind]()), torch.ones(64, 4, 4)
     if name == "DropConnectLinear":
-        nn.init.constant_(module.module.weight, 1.0)
+        nn.init.constant_(module.weight, 1.0)
     with pytest.raises(RuntimeError, match="called random operation while in randomness error"):
         torch.func.vmap(module)(x)
     same = torch.func.vmap(module, randomness="same")(x)

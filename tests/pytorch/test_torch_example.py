@@ -1,34 +1,21 @@
 """The transformer trains, and the example says what it has to say."""
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from fresh import example
 
 pytest.importorskip("torch", reason="PyTorch is not installed")
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "train_transformer.py"
 
-
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    if not EXAMPLE.exists():
-        pytest.skip("an installed fastdrop is tested apart from its repository")
-    return subprocess.run(
-        [sys.executable, str(EXAMPLE), *arguments],
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=600,
-        check=False,
-        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
-    )
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return example("train_transformer.py", *arguments, folder=folder, timeout=600)
 
 
 @pytest.mark.heavy
-def test_quick_run() -> None:
-    done = run("--quick")
+def test_quick_run(tmp_path: Path) -> None:
+    done = run(tmp_path, "--quick")
     assert done.returncode == 0, done.stderr
     assert "2x64 tokens, 40 steps" in done.stdout
     assert "A quick run says nothing" in done.stdout
@@ -42,6 +29,6 @@ def test_quick_run() -> None:
 
 
 @pytest.mark.heavy
-def test_bad_arguments() -> None:
-    assert "--steps and --threads have to be at least 1" in run("--steps", "0").stderr
-    assert "invalid shape_of value: '8x'" in run("--shapes", "8x").stderr
+def test_bad_arguments(tmp_path: Path) -> None:
+    assert "--steps and --threads have to be at least 1" in run(tmp_path, "--steps", "0").stderr
+    assert "invalid shape_of value: '8x'" in run(tmp_path, "--shapes", "8x").stderr

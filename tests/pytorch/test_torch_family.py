@@ -1,6 +1,9 @@
-"""Alpha dropout and the family beyond PyTorch: its values, and every kind of gradient."""
+"""Every variant on tensors: NumPy's bits, one draw, and every kind of derivative.
 
-import copy
+Where operators are seen (vmap, compilers, export, subclasses): test_torch_family_tracers.py.
+"""
+
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -8,280 +11,278 @@ import pytest
 from cases import PLAIN
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
-from drawing import finite  # noqa: E402
+from cases import Case, parametrize  # noqa: E402
+from forms import small  # noqa: E402
+from on_torch import (  # noqa: E402
+    CASES,
+    DTYPES,
+    FIRST,
+    FORMS,
+    KEY,
+    MODULES,
+    SEVERAL,
+    in_numpy,
+    in_torch,
+    learned,
+    like,
+    module,
+    module_name,
+    same,
+    stored,
+    takes,
+    tensors,
+)
+from test_torch_state import Operators  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.autograd import gradcheck, gradgradcheck  # noqa: E402
 
 import fastdrop  # noqa: E402
 import fastdrop.torch as ft  # noqa: E402
+from fastdrop import backends  # noqa: E402
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*")
-
-IMAGES, VOLUMES = (2, 3, 6, 5), (2, 2, 4, 3, 5)
-CASES: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
-    **{variant.function: ((3, 2, 4), {"training": True}) for variant in PLAIN},
-    "feature_alpha_dropout": ((2, 3, 4), {"training": True}),
-    "drop_path": ((5, 3, 2), {}),
-    "variational_dropout": ((2, 3, 4), {"time_axis": 1}),
-    "drop_block1d": ((2, 3, 7), {"block_size": 3}),
-    "drop_block2d": (IMAGES, {"block_size": 2}),
-    "drop_block3d": (VOLUMES, {"block_size": 2}),
-    "embedding_dropout": ((9, 3), {}),
-    "gaussian_noise": ((4, 3, 2), {}),
-}
-PARAMETERS = ("embedding_dropout", "drop_connect")
-"""Of what optimizers learn, which nobody writes to in place."""
-KEY = fastdrop.Key(5, 6, 4096)
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*"),
+]
 
 
-def call(name: str, x: "torch.Tensor", p: float = 0.4, **more: Any) -> "torch.Tensor":
-    return getattr(ft, name)(x, p, **{**CASES[name][1], "seed": KEY, **more})
-
-
-def data(name: str, dtype: "torch.dtype" = torch.float32) -> "torch.Tensor":
-    generator = torch.Generator().manual_seed(1)
-    return torch.randn(CASES[name][0], generator=generator, dtype=torch.float64).to(dtype)
+# --- values --------------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("impl")
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16])
-@pytest.mark.parametrize("name", CASES)
-def test_values_are_those_of_numpy(name: str, dtype: "torch.dtype") -> None:
-    x = data(name, dtype)
-    wanted = getattr(fastdrop, name)(x.numpy(), 0.4, rng=KEY, **CASES[name][1])
-    assert call(name, x).numpy().tobytes() == wanted.tobytes()
-    strided = x.transpose(0, -1).contiguous().transpose(0, -1)
-    y = call(name, strided)
-    assert y.stride() == strided.stride()
-    assert torch.equal(y, torch.from_numpy(wanted))
+@parametrize([*CASES, *FORMS])
+def test_values_are_those_of_numpy(case: Case) -> None:
+    for dtype in DTYPES[:3]:
+        for p in case.rates:
+            # Where p is 0, a tensor comes back as it is, and no -0.0 becomes 0.0.
+            operands = tensors(case, dtype, special=p > 0)
+            assert same(in_torch(case, operands, p), in_numpy(case, operands, p))
+            evaluated = in_torch(case, operands, p, training=False)
+            assert same(evaluated, in_numpy(case, operands, p, training=False))
+            assert case.evaluated is not None or evaluated is operands[0]
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_bfloat16(name: str) -> None:
-    ml_dtypes = pytest.importorskip("ml_dtypes")
-    x = data(name, torch.bfloat16)
-    array = x.view(torch.uint16).numpy().view(ml_dtypes.bfloat16)
-    wanted = getattr(fastdrop, name)(array, 0.4, rng=KEY, **CASES[name][1])
-    assert call(name, x).view(torch.uint16).numpy().tobytes() == wanted.tobytes()
+@parametrize(FORMS)
+def test_bfloat16(case: Case) -> None:
+    operands = tensors(case, torch.bfloat16, special=True)
+    for training in (True, False):
+        wanted = in_numpy(case, operands, training=training)
+        assert same(in_torch(case, operands, training=training), wanted)
 
 
-@pytest.mark.parametrize("name", [n for n in CASES if n not in PARAMETERS])
-def test_in_place(name: str) -> None:
-    x = data(name)
-    wanted, version = call(name, x), x._version
-    assert call(name, x, inplace=True) is x
+@parametrize([case for case in CASES if takes(case, "inplace")])
+def test_in_place(case: Case) -> None:
+    (x,) = tensors(case)
+    wanted, version = in_torch(case, [x]), x._version
+    assert in_torch(case, [x], inplace=True) is x
     assert torch.equal(x, wanted)
     assert x._version > version
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_nothing_to_drop(name: str) -> None:
-    x = data(name)
-    state = torch.get_rng_state()
-    assert call(name, x, training=False) is x
-    assert call(name, x, 0.0) is x
-    empty = x[:0]
-    assert call(name, empty) is empty
-    assert torch.equal(torch.get_rng_state(), state)
-    if name.startswith("gaussian"):
-        return  # they know no p of 1, or have another use for the number
-    wanted = getattr(fastdrop, name)(x.numpy(), 1.0, rng=KEY, **CASES[name][1])
-    assert call(name, x, 1.0).numpy().tobytes() == wanted.tobytes()
-    assert "block" in name or len(np.unique(wanted)) == 1, "blocks meet: some elements are left"
+LAYOUTS: dict[str, Callable[["torch.Tensor"], "torch.Tensor"]] = {
+    "transposed": lambda x: x.transpose(0, -1).contiguous().transpose(0, -1),
+    "channels last": lambda x: x.movedim(1 % x.dim(), -1).contiguous().movedim(-1, 1 % x.dim()),
+    "every second": lambda x: x.repeat_interleave(2, -1)[..., ::2],
+    "negated": lambda x: torch.complex(torch.zeros_like(x), -x).conj().imag,
+}
 
 
-@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
-@pytest.mark.parametrize("name", CASES)
-def test_gradients(name: str) -> None:
-    x = data(name, torch.float64).requires_grad_()
+@pytest.mark.parametrize("layout", LAYOUTS)
+@parametrize(FORMS)
+def test_layouts(case: Case, layout: str) -> None:
+    """Of the operands and the gradient, each by itself and all together."""
+    change, operands = LAYOUTS[layout], tensors(case)
+    wanted, every = in_torch(case, operands), range(len(operands))
+    for which in ([0], [len(operands) - 1], list(every)):
+        changed = [change(x) if i in which else x for i, x in enumerate(operands)]
+        changed = [x.detach().requires_grad_() for x in changed]
+        y = in_torch(case, changed)
+        assert torch.equal(y, wanted)
+        assert y.stride() == torch.empty_like(changed[0]).stride()
+        upper = like(y)
+        found = torch.autograd.grad(y, changed, change(upper), retain_graph=True)
+        for gradient, expected in zip(found, torch.autograd.grad(y, changed, upper), strict=True):
+            assert torch.allclose(gradient, expected, atol=1e-5)
+
+
+# --- derivatives ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("around", ["nothing", "operators"])
+@pytest.mark.parametrize("training", [True, False])
+@parametrize(FORMS)
+def test_gradients_are_those_of_numpy(case: Case, training: bool, around: str) -> None:
+    """To the bit, but for a bias', a sum that is PyTorch's."""
+    for dtype, bound in zip(DTYPES, (1e-5, 1e-12, 0.15, 1), strict=True):
+        operands = learned(case, dtype)
+        if around == "nothing":
+            y = in_torch(case, operands, training=training)
+        else:
+            with Operators():
+                y = in_torch(case, operands, training=training)
+        upper = like(y)
+        arrays = dict(zip(case.shapes, map(stored, operands), strict=True))
+        wanted = case.gradients(arrays, stored(upper), 0.4, training=training, rng=KEY)
+        found = torch.autograd.grad(y, operands, upper)
+        for x, gradient, want in zip(operands, found, wanted, strict=False):
+            if x.shape == operands[0].shape:
+                assert same(gradient, want)
+            else:
+                np.testing.assert_allclose(
+                    gradient.double(), want.astype(np.float64), atol=bound * 30, rtol=bound
+                )
+
+
+@pytest.mark.parametrize("training", [True, False])
+@parametrize(FORMS)
+def test_derivatives(case: Case, training: bool) -> None:
+    operands = learned(small(case), torch.float64)
+
+    def call(*operands: Any) -> "torch.Tensor":
+        return in_torch(case, operands, training=training)
+
     assert gradcheck(
-        lambda x: finite(call(name, x)),
-        x,
+        call,
+        operands,
         check_forward_ad=True,
         check_batched_grad=True,
         check_batched_forward_grad=True,
     )
-    assert gradgradcheck(lambda x: finite(call(name, x)) ** 2, x)
-
-
-@pytest.mark.parametrize("randomness", ["same", "different"])
-@pytest.mark.parametrize("name", CASES)
-def test_vmap(name: str, randomness: str) -> None:
-    x = torch.ones(8, *[4 * n for n in CASES[name][0]])
-    y = torch.func.vmap(lambda x: call(name, x, 0.5, seed=None), randomness=randomness)(x)
-    different = {sample.numpy().tobytes() for sample in y}
-    assert len(different) == (1 if randomness == "same" else 8)
-    torch.manual_seed(1)
-    g = torch.func.vmap(
-        torch.func.grad(lambda x: call(name, x, 0.5, seed=None).sum()), randomness=randomness
-    )(x)
-    assert g.shape == x.shape
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_compiled_as_eager(name: str) -> None:
-    torch._dynamo.reset()
-    compiled = torch.compile(
-        lambda x: call(name, x, seed=None), backend="aot_eager", fullgraph=True
+    assert gradgradcheck(
+        lambda *operands: call(*operands) ** 2,
+        operands,
+        check_fwd_over_rev=True,
+        check_rev_over_rev=True,
     )
-    x = data(name).requires_grad_()
-    results = []
-    for function in (lambda x: call(name, x, seed=None), compiled):
-        torch.manual_seed(1)
-        y = function(x)
-        results.append((y, *torch.autograd.grad(y.sum(), x)))
-    assert all(map(torch.equal, *results))
 
 
-@pytest.mark.heavy
-@pytest.mark.parametrize(
-    "rule",
-    [
-        "alpha_dropout",
-        "alpha_dropout_backward",
-        "kept",
-        "gaussian_dropout",
-        "gaussian_noise",
-    ],
-)
-def test_opcheck(rule: str) -> None:
-    x = torch.randn(3, 4, requires_grad=True)
-    arguments = (x, torch.tensor([5, 0, 0]), 0.5, rule, None)
-    assert set(torch.library.opcheck(torch.ops.fastdrop.draw, arguments).values()) == {"SUCCESS"}
+@parametrize([case for case in FIRST if takes(case, "inplace")])
+def test_derivatives_in_place(case: Case) -> None:
+    """Of what is computed before, and of a part of it; at the ends of p, too."""
+    (x,) = learned(small(case), torch.float64)
 
+    def inside(x: "torch.Tensor", p: float = 0.4) -> "torch.Tensor":
+        return in_torch(case, [x], p, inplace=True)
 
-# --- alpha dropout beside PyTorch's --------------------------------------------------------------
-
-
-@pytest.mark.parametrize("p", [-0.1, 1.1, "0.5", 0.0, 0.5, 1.0])
-@pytest.mark.parametrize("dims", [0, 1, 2, 3])
-@pytest.mark.parametrize("name", ["alpha_dropout", "feature_alpha_dropout"])
-def test_alpha_dropout_refuses_what_pytorch_refuses(name: str, dims: int, p: Any) -> None:
-    outcomes = []
-    for module in (ft, nn.functional):
-        try:
-            outcomes.append(getattr(module, name)(torch.ones((2, 3, 4)[:dims]), p, True).shape)
-        except Exception as error:
-            outcomes.append((type(error), str(error).partition("\n")[0]))
-    assert outcomes[0] == outcomes[1]
-
-
-@pytest.mark.parametrize("name", ["alpha_dropout", "feature_alpha_dropout"])
-def test_alpha_dropout_computes_pytorchs_values(name: str) -> None:
-    x = torch.full((50, 40, 2), 0.25)
-    ours, theirs = (getattr(m, name)(x, 0.3, True) for m in (ft, nn.functional))
-    assert torch.allclose(ours.unique(), theirs.unique(), atol=1e-6)
-    assert getattr(ft, name)(x) is x, "evaluation is the default"
-
-
-@pytest.mark.parametrize("name", ["AlphaDropout", "FeatureAlphaDropout"])
-def test_alpha_modules(name: str) -> None:
-    ours, theirs = (getattr(m, name)(0.25, True) for m in (ft, nn))
-    assert isinstance(ours, type(theirs))
-    assert repr(ours) == repr(theirs)
-    x = torch.ones(3, 4)
-    for module in (ours, theirs):
-        module(x)
-        assert (x == 1).all(), "`inplace` has no effect"
-        assert module.eval()(x) is x
-    model = nn.Sequential(nn.SELU(), theirs)
-    assert ft.replace(model).replaced == ("1",)
-    assert type(model[1]) is type(theirs)
-    results = []
-    for module in (ours, model[1]):
-        torch.manual_seed(3)
-        results.append(module.train()(torch.ones(3, 4)))
-    assert torch.equal(*results)
-
-
-# --- zoneout -------------------------------------------------------------------------------------
-
-
-@pytest.mark.usefixtures("impl")
-def test_zoneout() -> None:
-    new, old = torch.randn(2, 5000)
-    wanted = fastdrop.zoneout(new.numpy(), old.numpy(), 0.3, rng=KEY)
-    assert np.array_equal(ft.zoneout(new, old, 0.3, seed=KEY).numpy(), wanted)
-    wanted = fastdrop.zoneout(new.numpy(), old.numpy(), 0.3, False)
-    assert np.array_equal(ft.zoneout(new, old, 0.3, False).numpy(), wanted)
-    assert torch.equal(ft.zoneout(new, old, 1.0), old)
-    assert ft.zoneout(new, old, 0.0) is new
-    old[0] = torch.nan
-    y = ft.zoneout(new, old, 0.3, seed=4)
-    assert int(y.isnan().sum()) == int(not fastdrop.dropout_mask(5000, 0.3, rng=4)[0])
-
-
-@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
-def test_gradients_of_zoneout() -> None:
-    states = torch.randn(2, 3, 4, dtype=torch.float64, requires_grad=True)
-    new, old = (s.detach().requires_grad_() for s in states)
-    for training in (True, False):
-        assert gradcheck(
-            lambda a, b, t=training: ft.zoneout(a, b, 0.4, t, seed=3),
-            (new, old),
-            check_forward_ad=True,
+    for p in case.rates:
+        assert gradcheck(lambda x, p=p: in_torch(case, [x], p), x, check_forward_ad=True)
+        assert gradcheck(lambda x, p=p: inside(x * 1, p), x, check_forward_ad=True)
+        assert gradcheck(lambda x, p=p: inside((x * 1)[1:], p), x, check_forward_ad=True)
+    assert gradgradcheck(lambda x: inside(x * x) ** 2, x)
+    for dtype in DTYPES:
+        (x,) = learned(case, dtype)
+        upper = like(x)
+        plain, written = (
+            torch.autograd.grad(y, x, upper)[0]
+            for y in (in_torch(case, [x]), in_torch(case, [x * 1], inplace=True))
         )
-    assert gradgradcheck(lambda a, b: ft.zoneout(a, b, 0.4, seed=3) ** 2, (new, old))
+        assert torch.equal(plain, written)
 
 
-def test_zoneout_draws_one_mask_for_both_states() -> None:
-    new, old = torch.ones(10, 100), torch.zeros(10, 100)
-    for module in (
-        ft.Zoneout(0.5),
-        torch.compile(ft.Zoneout(0.5), backend="eager", fullgraph=True),
-    ):
-        torch.manual_seed(1)
-        y = module(new, old)
-        torch.manual_seed(1)
-        assert torch.equal(y, ft.dropout(new, 0.5) / 2)
-    y = torch.func.vmap(lambda a, b: ft.zoneout(a, b, 0.5), randomness="different")(new, old + 2)
-    assert set(y.unique().tolist()) == {1.0, 2.0}
-    assert len({row.numpy().tobytes() for row in y}) == 10
+@parametrize(SEVERAL)
+def test_third_derivatives(case: Case) -> None:
+    operands = [
+        x[:2, :2, :3] if x.dim() > 1 else x[:3] for x in tensors(small(case), torch.float64)
+    ]
+    operands = [x.detach().requires_grad_() for x in operands]
+
+    def slope(*operands: Any) -> "torch.Tensor":
+        y = (in_torch(case, operands) ** 3).sum()
+        return torch.autograd.grad(y, operands[0], create_graph=True)[0]
+
+    assert gradgradcheck(slope, operands)
 
 
-# --- Gaussian dropout ----------------------------------------------------------------------------
+@parametrize(FORMS)
+def test_one_call_of_the_kernel_each_way(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    operands = learned(case)
+    backend, seen = backends.active(), []
+    run = backend.run
+    monkeypatch.setattr(backend, "run", lambda call: seen.append(call.operation) or run(call))
+    y = in_torch(case, operands)
+    # What is only scaled has a way of its own to the kernel.
+    assert len(seen) <= 1
+    assert seen or case.variant.operation == "scale"
+    torch.autograd.grad(y, operands, torch.ones_like(y))
+    assert len(seen) <= 2
+    if case.variant.gradient.endswith("_backward"):
+        assert len(seen) == 2
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16])
-def test_gaussian_noise_may_be_shared_by_samples(dtype: "torch.dtype") -> None:
-    x = torch.randn(5, 40, 30).to(dtype)
-    y = torch.func.vmap(lambda x: ft.gaussian_dropout(x, 0.3, seed=KEY))(x)
-    for sample, of in zip(y, x, strict=True):
-        assert torch.equal(sample, ft.gaussian_dropout(of, 0.3, seed=KEY))
+@parametrize(SEVERAL)
+def test_operands_that_are_inference_tensors(case: Case) -> None:
+    operands = tensors(case)
+    with torch.inference_mode():
+        twins = [x.clone() for x in operands]
+    for i, x in enumerate(operands):
+        x = x.detach().requires_grad_()
+        found = []
+        for others in (operands, twins):
+            given = [x if j == i else y for j, y in enumerate(others)]
+            found.append(torch.autograd.grad(in_torch(case, given).sum(), x)[0])
+        assert torch.equal(*found)
+
+
+# --- what is drawn, and what is not --------------------------------------------------------------
+
+
+@parametrize(FORMS)
+def test_what_is_drawn(case: Case) -> None:
+    operands = tensors(case)
+    generator, twin = fastdrop.Generator(3), fastdrop.Generator(3)
+    y = in_torch(case, operands, generator=generator)
+    assert same(y, in_numpy(case, operands, rng=twin))
+    assert generator.offset == twin.offset > 0
+    before = torch.get_rng_state()
+    in_torch(case, operands, seed=None, training=False)
+    in_torch(case, operands, 0.0, seed=None)
+    if case in MODULES:
+        module(case).eval()(*operands)
+    empty = [x[:0] if x.shape == operands[0].shape else x for x in operands]
+    y = in_torch(case, empty, seed=None)
+    assert y.shape == empty[0].shape
+    assert (y is empty[0]) == (case.evaluated is None)
+    assert torch.equal(torch.get_rng_state(), before)
+    in_torch(case, operands, seed=None)
+    assert not torch.equal(torch.get_rng_state(), before)
+
+
+@parametrize([case for case in FIRST if case.evaluated is None])
+def test_nothing_to_drop(case: Case) -> None:
+    (x,) = tensors(case)
+    assert in_torch(case, [x], 0.0) is x
 
 
 # --- modules -------------------------------------------------------------------------------------
 
-MODULES = {
-    "StochasticDepth": ((5, 3), "drop_path", {"mode": "batch"}),
-    "VariationalDropout": ((4, 3, 2), "variational_dropout", {"time_axis": 0}),
-    **{str(variant.layer): ((10, 5), variant.function, {}) for variant in PLAIN},
-    "GaussianNoise": ((4, 3), "gaussian_noise", {}),
-    "DropBlock1d": ((2, 3, 7), "drop_block1d", {"block_size": 3}),
-    "DropBlock2d": (IMAGES, "drop_block2d", {"block_size": 3}),
-    "DropBlock3d": (VOLUMES, "drop_block3d", {"block_size": 2}),
-    "FeatureAlphaDropout": ((5, 7, 2), "feature_alpha_dropout", {}),
-}
 
-
-@pytest.mark.parametrize("name", MODULES)
-def test_modules(name: str) -> None:
-    shape, function, keywords = MODULES[name]
-    x = torch.ones(shape)
-    module = getattr(ft, name)(0.5, **keywords, seed=7)
-    twin = copy.deepcopy(module)
-    generator = fastdrop.Generator(7)
+@parametrize(MODULES)
+def test_modules(case: Case) -> None:
+    operands = tensors(case)
+    drop = module(case, seed=7)
+    restored, generator = module(case, 0.1, seed=8), fastdrop.Generator(7)
+    restored.load_state_dict(drop.state_dict())
+    setattr(restored, case.rate, 0.4)
     for _ in range(3):
-        y = getattr(ft, function)(x, 0.5, training=True, generator=generator, **keywords)
-        assert torch.equal(module(x), y)
-        assert torch.equal(twin(x), y)
-    assert list(module.state_dict()) == ["_extra_state"]  # where its generator stands
-    assert getattr(ft, name)(0.5, **keywords).state_dict() == {}
-    assert module.eval()(x) is x
-    assert repr(module).startswith((f"{name}(p=0.5", f"{name}(std=0.5"))
-    network = nn.Sequential(getattr(ft, name)(0.5, **keywords), nn.Sigmoid())
-    result = ft.mc_dropout(network, torch.rand(shape), 8)
-    assert (result.std > 0).any()
+        y = in_torch(case, operands, generator=generator)
+        assert torch.equal(drop(*operands), y)
+        assert torch.equal(restored(*operands), y)
+    assert list(drop.state_dict()) == ["_extra_state"]  # where its generator stands
+    assert module(case).state_dict() == {}
+    assert torch.equal(drop.eval()(*operands), in_torch(case, operands, training=False))
+    assert repr(drop).startswith(f"{module_name(case)}(")
+    assert f"{case.rate}=0.4" in repr(drop)
+    others = operands[1:]
+
+    class Only(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.drop = module(case)
+
+        def forward(self, x: "torch.Tensor") -> "torch.Tensor":
+            return self.drop(x, *others)
+
+    assert (ft.mc_dropout(Only(), operands[0], 8).std > 0).any()
 
 
 def test_embedding() -> None:
@@ -303,77 +304,19 @@ def test_embedding() -> None:
     assert repr(words) == "EmbeddingDropout(50, 4, padding_idx=3, p=0.5)"
 
 
-# --- errors --------------------------------------------------------------------------------------
-
-X = torch.ones(2, 3, 4)
-
-
-@pytest.mark.parametrize(
-    ("call", "error", "words"),
-    [
-        (lambda: ft.drop_path(X, 1.5), ValueError, "between 0 and 1, but got 1.5"),
-        (lambda: ft.drop_path(X, mode="rows"), ValueError, "mode has to be .row. or .batch."),
-        (lambda: ft.drop_path(torch.ones(())), ValueError, "input has to have at least 1 axis"),
-        (lambda: ft.drop_path(X, 0.5, "no"), TypeError, "training has to be True or False"),
-        (
-            lambda: ft.drop_path(X.long()),
-            TypeError,
-            "input has to be a strided tensor .* torch.int64",
-        ),
-        (lambda: ft.drop_path([1.0]), TypeError, "input has to be a strided tensor .* got list"),
-        (lambda: ft.drop_path(X.to("meta")), TypeError, "input has to be .* device meta"),
-        (
-            lambda: ft.variational_dropout(X, time_axis=3),
-            ValueError,
-            r"time_axis has to be an axis of input, which has shape \(2, 3, 4\), but got 3",
-        ),
-        (
-            lambda: ft.variational_dropout(X, time_axis=1.0),
-            TypeError,
-            "time_axis has to be an integer",
-        ),
-        (lambda: ft.drop_block2d(X[0]), ValueError, "input has to have 3 or 4 axes"),
-        (lambda: ft.drop_block1d(X[0, 0]), ValueError, "input has to have 2 or 3 axes"),
-        (lambda: ft.drop_block2d(X, block_size=0), ValueError, "block_size has to be at least 1"),
-        (lambda: ft.drop_block3d(X), ValueError, "input has to have 4 or 5 axes"),
-        (lambda: ft.embedding_dropout(X), ValueError, "table has to have 2 axes"),
-        (lambda: ft.embedding_dropout(X[0].long()), TypeError, "table has to be a strided tensor"),
-        (lambda: ft.zoneout(X, X[0]), ValueError, r"h_old has to have h_new's shape \(2, 3, 4\)"),
-        (
-            lambda: ft.zoneout(X, X.double()),
-            TypeError,
-            "h_old has to have h_new's dtype torch.float32",
-        ),
-        (lambda: ft.zoneout(X, 1), TypeError, "h_old has to be a strided tensor"),
-        (lambda: ft.zoneout(X.long(), X.long()), TypeError, "h_new and h_old has to be|h_new"),
-        (lambda: ft.gaussian_dropout(X, 1.0), ValueError, "p has to be less than 1"),
-        (lambda: ft.gaussian_dropout(X, 1, False), ValueError, "p has to be less than 1"),
-        (lambda: ft.gaussian_noise(X, -1.0), ValueError, "std has to be at least 0, but got -1"),
-        (lambda: ft.gaussian_noise(X, float("inf")), ValueError, "std has to be a finite number"),
-        (lambda: ft.gaussian_noise(X, "1"), TypeError, "std has to be a real number"),
-        (lambda: ft.GaussianNoise(-1.0), ValueError, "std has to be at least 0, but got -1"),
-        (lambda: ft.drop_connect([1.0]), TypeError, "weight has to be a strided tensor"),
-        (lambda: ft.attention_dropout(X.long()), TypeError, "weights has to be a strided tensor"),
-        (lambda: ft.gaussian_dropout(X.long()), TypeError, "input has to be a strided tensor"),
-        (lambda: ft.GaussianDropout(1.0), ValueError, "p has to be less than 1"),
-        (lambda: ft.GaussianDropout(-1), ValueError, "between 0 and 1, but got -1"),
-        (lambda: ft.StochasticDepth(2), ValueError, "between 0 and 1, but got 2"),
-        (lambda: ft.StochasticDepth(0.5, "rows"), ValueError, "mode has to be"),
-        (lambda: ft.DropBlock2d(0.5, 0), ValueError, "block_size has to be at least 1"),
-        (lambda: ft.VariationalDropout(0.5, "x"), TypeError, "time_axis has to be an integer"),
-        (lambda: ft.Zoneout(float("nan")), ValueError, "between 0 and 1, but got nan"),
-        (
-            lambda: ft.EmbeddingDropout(3, 4, max_norm=1.0),
-            ValueError,
-            "max_norm has to be left out, but got 1.0",
-        ),
-        (lambda: ft.EmbeddingDropout(3, 4, 1.5), ValueError, "between 0 and 1, but got 1.5"),
-        (lambda: ft.EmbeddingDropout(3, 4, sparse=True), ValueError, "sparse has to be left out"),
-    ],
-)
-def test_errors(call: Any, error: type, words: str) -> None:
-    state = torch.get_rng_state()
-    with pytest.raises(error, match=words):
-        call()
-    assert torch.equal(torch.get_rng_state(), state)
-    assert (X == 1).all()
+def test_activations_are_pytorchs_within_rounding() -> None:
+    x, bias = torch.randn(50, 40, dtype=torch.float64), torch.randn(40, dtype=torch.float64)
+    F = nn.functional  # noqa: N806
+    theirs = {
+        "none": lambda z: z,
+        "relu": F.relu,
+        "gelu": F.gelu,
+        "gelu_tanh": lambda z: F.gelu(z, approximate="tanh"),
+        "silu": F.silu,
+    }
+    for act, function in theirs.items():
+        y = ft.bias_act_dropout(x, bias, act, 0.3, seed=1)
+        assert torch.allclose(y, ft.dropout(function(x + bias), 0.3, seed=1), atol=1e-12)
+        assert torch.allclose(
+            ft.bias_act_dropout(x, bias, act, training=False), function(x + bias), atol=1e-12
+        )

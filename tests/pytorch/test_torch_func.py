@@ -58,30 +58,12 @@ def test_vmap_error() -> None:
     assert torch.equal(vmap(lambda x: ft.dropout(x, 0.0))(x), x)
 
 
-def test_vmap_with_a_given_seed_shares_the_mask() -> None:
-    y = vmap(lambda x: ft.dropout(x, 0.5, seed=7))(torch.ones(5, 100))
-    assert (y == ft.dropout(torch.ones(100), 0.5, seed=7)).all()
-
-
 def test_vmap_of_what_has_no_batch() -> None:
     x = torch.ones(100)
     y = vmap(lambda i: drop(x) + 0 * i, randomness="different")(torch.zeros(20))
     assert len({tuple(row.tolist()) for row in y}) == 20
     y = vmap(lambda i: drop(x) + 0 * i, randomness="same")(torch.zeros(20))
     assert len({tuple(row.tolist()) for row in y}) == 1
-
-
-def test_nested_vmap() -> None:
-    x = torch.ones(3, 4, 50)
-
-    def rows(outer: str, inner: str) -> int:
-        y = vmap(vmap(drop, randomness=inner), randomness=outer)(x)
-        return len({tuple(row.tolist()) for row in y.reshape(12, 50)})
-
-    assert rows("different", "different") == 12
-    assert rows("same", "different") == 4
-    assert rows("different", "same") == 3
-    assert rows("same", "same") == 1
 
 
 @pytest.mark.parametrize("inplace", [True, False])

@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from fresh import example
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 pytest.importorskip("matplotlib")
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "many_processes.py"
-
 
 def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    if not EXAMPLE.exists():
-        pytest.skip("an installed fastdrop is tested apart from its repository")
     if not torch.distributed.is_available() or not torch.distributed.is_gloo_available():
         pytest.skip("this PyTorch has no gloo")
-    return subprocess.run(
-        [sys.executable, str(EXAMPLE), *arguments],
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=900,
-        check=False,
-        cwd=folder,
-        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
-    )
+    return example("many_processes.py", *arguments, folder=folder, timeout=900)
 
 
 @pytest.mark.heavy

@@ -6,7 +6,9 @@ import pytest
 from support import core_or_skip
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
-from drawing import FUNCTIONS, INPLACE  # noqa: E402
+from cases import Case, parametrize  # noqa: E402
+from drawing import ALGORITHMS, FUNCTIONS, INPLACE  # noqa: E402
+from on_torch import FORMS, in_torch, tensors  # noqa: E402
 
 import fastdrop  # noqa: E402
 import fastdrop.torch as ft  # noqa: E402
@@ -55,18 +57,36 @@ def test_signs_that_are_flags(name: str) -> None:
     assert torch.equal(FUNCTIONS[name](x, seed=1), FUNCTIONS[name](numbers(), seed=1))
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
-@pytest.mark.parametrize("view", [False, True])
-def test_freed_storages_are_refused(name: str, view: bool) -> None:
-    generator = fastdrop.Generator(1)
-    whole = torch.ones(5, 4)
-    x = whole[1:] if view else whole[:4]
+def freed(like: "torch.Tensor", view: bool) -> "torch.Tensor":
+    whole = torch.ones(len(like) + 1, *like.shape[1:])
+    x = whole[1:] if view else whole[:-1]
     whole.untyped_storage().resize_(0)
-    if name == "zoneout":  # whose call doubles the tensor, which PyTorch reads as it is
-        return
-    # Or PyTorch's word, where a view is taken first.
-    with pytest.raises(RuntimeError, match=r"has to be in memory, but its storage|out of bounds"):
-        FUNCTIONS[name](x, generator=generator)
+    return x
+
+
+# Or PyTorch's word, where a view is taken first.
+FREED = r"has to be in memory, but its storage|out of bounds"
+
+
+@parametrize(FORMS)
+@pytest.mark.parametrize("view", [False, True])
+def test_freed_storages_are_refused(case: Case, view: bool) -> None:
+    """Of each operand."""
+    generator = fastdrop.Generator(1)
+    for i in range(len(case.shapes)):
+        operands = tensors(case)
+        operands[i] = freed(operands[i], view)
+        with pytest.raises(RuntimeError, match=FREED):
+            in_torch(case, operands, generator=generator)
+    assert generator.offset == 0
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+@pytest.mark.parametrize("view", [False, True])
+def test_freed_storages_are_refused_by_algorithms(name: str, view: bool) -> None:
+    generator = fastdrop.Generator(1)
+    with pytest.raises(RuntimeError, match=FREED):
+        FUNCTIONS[name](freed(numbers(), view), generator=generator)
     assert generator.offset == 0
 
 

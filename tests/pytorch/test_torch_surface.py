@@ -9,6 +9,8 @@ import pytest
 from cases import PLAIN
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+from on_torch import FIRST, RENAMED  # noqa: E402
+
 import fastdrop  # noqa: E402
 import fastdrop.torch as ft  # noqa: E402
 from fastdrop import layers, variants  # noqa: E402
@@ -36,18 +38,6 @@ LEFT_OUT = {
     "show_config": "one for both",
 }
 
-# Layers whose module has PyTorch's name, or torchvision's.
-RENAMED = {
-    "DropBlock1D": "DropBlock1d",
-    "DropBlock2D": "DropBlock2d",
-    "DropBlock3D": "DropBlock3d",
-    "DropPath": "StochasticDepth",
-    "Layer": "Dropout",  # the base of layers; that of modules is PyTorch's
-    "SpatialDropout1D": "Dropout1d",
-    "SpatialDropout2D": "Dropout2d",
-    "SpatialDropout3D": "Dropout3d",
-}
-
 
 def test_functions_are_those_of_numpy() -> None:
     assert set(fastdrop.__all__) - set(ft.__all__) == set(LEFT_OUT)
@@ -71,12 +61,7 @@ def calls(name: str) -> list[Callable[[], Any]]:
     function = getattr(ft, name)
     wrong: dict[str, list[Any]] = {
         "training": ["yes", 2],
-        "block_size": [0, "x"],
-        "mode": ["rows"],
-        "time_axis": [4, "x"],
         "dim": [4, "x"],
-        "act": ["tanh"],
-        "std": [-1.0, "x"],
         "scale": [float("nan")],
         "per_sample": ["x"],
         "c": [-1.0],
@@ -93,66 +78,31 @@ def calls(name: str) -> list[Callable[[], Any]]:
     for argument in parameters:
         if argument in tensors:
             values: list[Any] = ["x", tensors[argument].long()]
-            values += [torch.ones(())] if name not in ANY_RANK else []
-            values += [tensors[argument][:, :1, :1].double()] if argument in SECOND else []
+            values += [torch.ones(())] if name != "max_norm_" else []
         else:
             values = wrong.get(argument, [])
         found += [with_(argument, value) for value in values]
     return found
 
 
-SECOND = ("h_old", "residual")
-ANY_RANK = (
-    "dropout_add",
-    "zoneout",
-    "gaussian_noise",
-    "max_norm_",
-    *(variant.function for variant in PLAIN),
-)
-# Their errors are PyTorch's own, compared with it elsewhere.
-PYTORCHS = {
-    "alpha_dropout",
-    "dropout",
-    "dropout1d",
-    "dropout2d",
-    "dropout3d",
-    "feature_alpha_dropout",
+TENSORS: dict[str, dict[str, Any]] = {
+    "dropconnect_linear": {"input": X, "weight": torch.ones(2, 5), "bias": torch.ones(2)},
+    "max_norm_": {"tensor": X},
+    "softmax_dropout": {"scores": X},
+}
+"""Algorithms of their own; test_torch_refusals.py has the variants that are declared."""
+OTHERS: dict[str, dict[str, Any]] = {"max_norm_": {"c": 1.0}}
+
+# Attention's errors are compared with PyTorch's own elsewhere.
+OTHER_FUNCTIONS = {
+    *("disable", "enable", "mc_dropout", "register_attention", "replace", "restore"),
     "scaled_dot_product_attention",
 }
 
 
-def first_argument(name: str) -> str:
-    return next(iter(inspect.signature(getattr(ft, name)).parameters))
-
-
-TENSORS: dict[str, dict[str, Any]] = {
-    **{
-        variant.function: {first_argument(variant.function): X}
-        for variant in PLAIN
-        if variant.function not in PYTORCHS
-    },
-    "bias_act_dropout": {"input": X, "bias": torch.ones(5)},
-    "drop_block1d": {"input": X[0]},
-    "drop_block2d": {"input": X},
-    "drop_block3d": {"input": X},
-    "drop_path": {"input": X},
-    "dropconnect_linear": {"input": X, "weight": torch.ones(2, 5), "bias": torch.ones(2)},
-    "dropout_add": {"input": X, "residual": X},
-    "embedding_dropout": {"table": X[0, 0]},
-    "gaussian_noise": {"input": X},
-    "max_norm_": {"tensor": X},
-    "softmax_dropout": {"scores": X},
-    "variational_dropout": {"input": X},
-    "zoneout": {"h_new": X, "h_old": X},
-}
-OTHERS: dict[str, dict[str, Any]] = {"gaussian_noise": {"std": 0.5}, "max_norm_": {"c": 1.0}}
-
-WITHOUT_TENSORS = {"disable", "enable", "mc_dropout", "register_attention", "replace", "restore"}
-
-
 def test_the_table_is_complete() -> None:
     functions = {name for name in ft.__all__ if not inspect.isclass(getattr(ft, name))}
-    assert functions == {*TENSORS, *PYTORCHS, *WITHOUT_TENSORS}
+    assert functions == {*TENSORS, *OTHER_FUNCTIONS, *(case.name for case in FIRST)}
 
 
 @pytest.mark.parametrize("name", TENSORS)

@@ -3,7 +3,8 @@
 import copy
 import io
 import pickle
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from cases import PLAIN
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 import torch.ao.quantization as tq  # noqa: E402
+from on_torch import MODULES, module, tensors  # noqa: E402
 from torch import fx, nn  # noqa: E402
 from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx, prepare_qat_fx  # noqa: E402
 
@@ -24,33 +26,13 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.torch.jit"),
 ]
 
-# What a module is made with, and the shapes of what it is called with.
-MADE: dict[type[nn.Module], tuple[tuple[Any, ...], tuple[tuple[int, ...], ...]]] = {
-    ft.Dropout: ((0.5,), ((8, 16),)),
-    ft.Dropout1d: ((0.5,), ((4, 16, 3),)),
-    ft.Dropout2d: ((0.5,), ((4, 16, 3, 3),)),
-    ft.Dropout3d: ((0.5,), ((4, 16, 3, 3, 3),)),
-    **{getattr(ft, str(variant.layer)): ((0.5,), ((8, 16),)) for variant in PLAIN},
-    ft.FeatureAlphaDropout: ((0.5,), ((8, 16, 3),)),
-    ft.StochasticDepth: ((0.5,), ((64, 4),)),
-    ft.VariationalDropout: ((0.5,), ((8, 3, 16),)),
-    ft.GaussianNoise: ((0.5,), ((8, 16),)),
-    ft.DropoutAdd: ((0.5,), ((8, 16), (8, 16))),
-    ft.BiasActDropout: (("gelu", 0.5), ((8, 16), (16,))),
-    ft.DropBlock1d: ((0.5, 2), ((4, 4, 16),)),
-    ft.DropBlock2d: ((0.5, 2), ((4, 4, 8, 8),)),
-    ft.DropBlock3d: ((0.5, 2), ((4, 4, 4, 4, 4),)),
-    ft.EmbeddingDropout: ((64, 4, 0.5), ((64,),)),
-    ft.Zoneout: ((0.5,), ((8, 16), (8, 16))),
-    ft.SoftmaxDropout: ((0.5,), ((8, 16),)),
-    ft.DropConnectLinear: ((16, 8, True, 0.5), ((4, 16),)),
+# What makes a module, and what it is called with.
+MADE: dict[type[nn.Module], tuple[Callable[..., nn.Module], list["torch.Tensor"]]] = {
+    type(module(case)): (partial(module, case), tensors(case)) for case in MODULES
 }
-
-
-def inputs_of(kind: type[nn.Module]) -> list["torch.Tensor"]:
-    if kind is ft.EmbeddingDropout:
-        return [torch.arange(64)]
-    return [torch.rand(shape) + 1 for shape in MADE[kind][1]]
+MADE[ft.EmbeddingDropout] = (partial(ft.EmbeddingDropout, 64, 4, 0.5), [torch.arange(64)])
+MADE[ft.SoftmaxDropout] = (partial(ft.SoftmaxDropout, 0.5), [torch.rand(8, 16)])
+MADE[ft.DropConnectLinear] = (partial(ft.DropConnectLinear, 16, 8), [torch.rand(4, 16)])
 
 
 def every_subclass(kind: type) -> Iterator[type]:
@@ -112,10 +94,10 @@ def check_switches(model: nn.Module, traced: nn.Module, *inputs: "torch.Tensor")
 @pytest.mark.parametrize("kind", MADE)
 def test_fx_keeps_every_module(kind: type[nn.Module], own: bool, training: bool) -> None:
     settings = {"generator": torch.Generator().manual_seed(3)} if own else {}
-    model = Holder(kind(*MADE[kind][0], **settings), len(MADE[kind][1])).train(training)
-    traced = fx.symbolic_trace(model, {"y": None} if len(MADE[kind][1]) == 1 else None)
+    make, inputs = MADE[kind]
+    model = Holder(make(**settings), len(inputs)).train(training)
+    traced = fx.symbolic_trace(model, {"y": None} if len(inputs) == 1 else None)
     assert "inner" in [node.target for node in traced.graph.nodes if node.op == "call_module"]
-    inputs = inputs_of(kind)
     traced.eval()
     assert repeats(traced, *inputs)
     traced.train()
@@ -144,7 +126,7 @@ def test_a_class_says_where_it_is_from() -> None:
     for kind in (*MADE, ft.MultiheadAttention):
         assert kind.__module__.startswith("fastdrop.torch")
         if kind in MADE:
-            assert type(pickle.loads(pickle.dumps(kind(*MADE[kind][0])))) is kind
+            assert type(pickle.loads(pickle.dumps(MADE[kind][0]()))) is kind
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -263,7 +245,7 @@ SCRIPTED = ["Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "F
 @pytest.mark.parametrize("own", [False, True])
 @pytest.mark.parametrize("name", SCRIPTED)
 def test_torchscript_compiles_pytorchs_dropout(name: str, own: bool) -> None:
-    x = torch.rand(MADE[getattr(ft, name)][1][0]) + 1
+    (x,) = MADE[getattr(ft, name)][1]
     plain = torch.jit.script(nn.Sequential(getattr(nn, name)(0.5)))
     model = nn.Sequential(getattr(ft if own else nn, name)(0.5))
     ft.replace(model)

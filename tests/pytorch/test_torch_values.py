@@ -152,30 +152,6 @@ def test_empty_tensors_come_back_and_draw_nothing(shape: tuple[int, ...]) -> Non
     assert torch.equal(torch.get_rng_state(), before)
 
 
-@pytest.mark.parametrize(
-    ("name", "shape", "mask"),
-    [
-        ("dropout1d", (3, 4), (3, 1)),
-        ("dropout1d", (2, 3, 4), (2, 3, 1)),
-        ("dropout2d", (2, 3, 4, 5), (2, 3, 1, 1)),
-        ("dropout3d", (2, 3, 4, 5), (2, 1, 1, 1)),
-        ("dropout3d", (2, 3, 4, 5, 6), (2, 3, 1, 1, 1)),
-    ],
-)
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.usefixtures("impl")
-def test_channels(name: str, shape: tuple, mask: tuple, dtype: "torch.dtype") -> None:
-    x = numbers(*shape, dtype=dtype)
-    if len(shape) == 4:
-        x = x.contiguous(memory_format=torch.channels_last)
-    y = getattr(ft, name)(x, 0.5, seed=KEY)
-    keep = torch.from_numpy(fastdrop.dropout_mask(mask, 0.5, rng=KEY))
-    assert torch.equal(y, torch.where(keep, x * 2, torch.zeros((), dtype=dtype)))
-    assert y.stride() == x.stride()
-    assert getattr(ft, name)(x, 0.5, inplace=True, seed=KEY) is x
-    assert torch.equal(x, y)
-
-
 def test_a_seed_gives_the_mask_of_numpy() -> None:
     x = torch.ones(1000)
     for seed in (0, 2**64 - 1, fastdrop.Key(3, 2**64 - 1, 2**63)):
