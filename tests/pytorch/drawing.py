@@ -1,7 +1,5 @@
 """All functions and modules of fastdrop.torch that draw, as calls of one tensor of shape (4, 4)."""
 
-import functools
-import inspect
 from collections.abc import Callable
 from typing import Any
 

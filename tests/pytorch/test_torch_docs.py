@@ -11,7 +11,6 @@ from on_torch import FIRST  # noqa: E402
 
 import fastdrop  # noqa: E402
 import fastdrop.torch as ft  # noqa: E402
-from fastdrop.variants import VARIANTS, Variant  # noqa: E402
 
 CLASSES = [name for name in ft.__all__ if inspect.isclass(getattr(ft, name))]
 FUNCTIONS = [name for name in ft.__all__ if name not in CLASSES]

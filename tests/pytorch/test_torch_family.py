@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import PLAIN
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 from cases import Case, parametrize  # noqa: E402

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from cases import PLAIN
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 from on_torch import FIRST, RENAMED  # noqa: E402

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 import pytest
-from cases import PLAIN
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 import torch.ao.quantization as tq  # noqa: E402

@@ -6,7 +6,6 @@ import inspect
 from typing import Any
 
 import pytest
-from cases import PLAIN
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
