@@ -56,7 +56,7 @@ NAMED: Final[dict[str, Variant]] = {
     variant.function: variant
     for variant in (*_DRAWING, *[_evaluation(v) for v in _DRAWING if v.evaluation], KEPT)
 }
-"""Operators know variants by these names; "..._evaluation" is what a variant's evaluation computes."""
+"""Operators know variants by these names; "..._evaluation" is what evaluation computes."""
 
 
 def evaluation_of(variant: Variant) -> Variant:
