@@ -13,8 +13,10 @@ static const size_t sizes[FD_DTYPE_COUNT] = {
 /* Numbers of either sign around 1: the highest bits are an exponent's. */
 static void fill(guarded *g, fd_dtype dtype, uint64_t seed) {
     static const uint8_t exponent[FD_DTYPE_COUNT] = {0x3F, 0x3F, 0x3C, 0x3F};
+    static const uint16_t one = 1;
+    int big_endian = *(const uint8_t *)&one == 0;
     guarded_fill(g, seed);
-    for (size_t i = sizes[dtype] - 1; i < g->n; i += sizes[dtype]) {
+    for (size_t i = big_endian ? 0 : sizes[dtype] - 1; i < g->n; i += sizes[dtype]) {
         g->data[i] = exponent[dtype] | (g->data[i] & 0x80);
     }
 }
@@ -102,9 +104,13 @@ static void check_norm(fd_dtype dtype, fd_norms norms, size_t apart, double limi
 }
 
 void test_long_rows(void) {
+    /* Under an emulator one dtype of each way that sums wait, and none of the longest rows. */
+    int few = getenv("FD_TEST_EMULATED") != NULL;
     for (int dtype = 0; dtype < FD_DTYPE_COUNT; dtype++) {
+        if (few && dtype != FD_f32 && dtype != FD_f16) { continue; }
         for (int kind = 0; kind < MASK_KINDS; kind++) {
-            check_softmax((fd_dtype)dtype, 1, kind == NO_MASK ? LONG : SHORT, (mask_kind)kind);
+            size_t n = kind == NO_MASK && !few ? LONG : SHORT;
+            check_softmax((fd_dtype)dtype, 1, n, (mask_kind)kind);
         }
         check_softmax((fd_dtype)dtype, 7, SHORT, NO_MASK);
         check_norm((fd_dtype)dtype, (fd_norms){.outer = 1, .n = LONG, .inner = 1}, 1, 3);

@@ -80,6 +80,11 @@ def in_torch(case: Case, operands: Any, p: Any = 0.4, **more: Any) -> Any:
     )
 
 
+def finite(y: torch.Tensor) -> torch.Tensor:
+    """With 0 for what is dropped to -inf, whose differences are no numbers."""
+    return torch.nan_to_num(y, neginf=0.0)
+
+
 def in_numpy(case: Case, operands: Any, p: float = 0.4, **more: Any) -> np.ndarray:
     """What the NumPy function makes of the same numbers."""
     given = dict(zip(case.shapes, map(stored, operands), strict=True))

@@ -20,6 +20,7 @@ from on_torch import (  # noqa: E402
     KEY,
     MODULES,
     SEVERAL,
+    finite,
     in_numpy,
     in_torch,
     learned,
@@ -138,7 +139,7 @@ def test_derivatives(case: Case, training: bool) -> None:
     operands = learned(small(case), torch.float64)
 
     def call(*operands: Any) -> "torch.Tensor":
-        return in_torch(case, operands, training=training)
+        return finite(in_torch(case, operands, training=training))
 
     assert gradcheck(
         call,
@@ -161,10 +162,10 @@ def test_derivatives_in_place(case: Case) -> None:
     (x,) = learned(small(case), torch.float64)
 
     def inside(x: "torch.Tensor", p: float = 0.4) -> "torch.Tensor":
-        return in_torch(case, [x], p, inplace=True)
+        return finite(in_torch(case, [x], p, inplace=True))
 
     for p in case.rates:
-        assert gradcheck(lambda x, p=p: in_torch(case, [x], p), x, check_forward_ad=True)
+        assert gradcheck(lambda x, p=p: finite(in_torch(case, [x], p)), x, check_forward_ad=True)
         assert gradcheck(lambda x, p=p: inside(x * 1, p), x, check_forward_ad=True)
         assert gradcheck(lambda x, p=p: inside((x * 1)[1:], p), x, check_forward_ad=True)
     assert gradgradcheck(lambda x: inside(x * x) ** 2, x)
@@ -279,7 +280,7 @@ def test_modules(case: Case) -> None:
             self.drop = module(case)
 
         def forward(self, x: "torch.Tensor") -> "torch.Tensor":
-            return self.drop(x, *others)
+            return finite(self.drop(x, *others))
 
     assert (ft.mc_dropout(Only(), operands[0], 8).std > 0).any()
 

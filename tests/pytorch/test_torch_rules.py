@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
-from drawing import FUNCTIONS, MODULES, finite  # noqa: E402
+from drawing import FUNCTIONS, MODULES  # noqa: E402
+from on_torch import finite  # noqa: E402
 from test_torch_state import Operators  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.autograd import forward_ad  # noqa: E402
