@@ -49,6 +49,9 @@ def of(case: Case) -> Variant:
     def expected(p: float) -> np.ndarray:
         if case.formula is alpha:  # an x of mean 0 keeps it: a (1 - p) x
             return alpha_constants(p)[0] * (1 - p) * x
+        dropped = decided(p, False)
+        if np.isneginf(dropped).all():  # and so is every mean with it
+            return dropped
         return x if case.evaluated is None else case.evaluated(case.given(p, float), x, *others)
 
     return Variant(
@@ -81,6 +84,13 @@ VARIANTS["softmax"] = Variant(
 )
 
 
+def nearer(y: np.ndarray, dropped: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """Which results are those of dropped elements, rather than of kept ones."""
+    if np.isinf(dropped).all():
+        return y == dropped
+    return np.abs(y - dropped) < np.abs(y - kept)
+
+
 def count(variant: Variant, p: float, seed: int) -> tuple[int, int]:
     """How many decisions dropped, and of how many, over all calls.
 
@@ -92,7 +102,7 @@ def count(variant: Variant, p: float, seed: int) -> tuple[int, int]:
     drops = 0
     for _ in range(CALLS):
         y = variant.call(p, generator)
-        is_dropped = np.abs(y - dropped) < np.abs(y - kept)
+        is_dropped = nearer(y, dropped, kept)
         np.testing.assert_allclose(y, np.where(is_dropped, dropped, kept), rtol=1e-12, atol=1e-14)
         decided = is_dropped.any(axis=shared)
         np.testing.assert_array_equal(is_dropped.all(axis=shared), decided)
