@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from cases import BIG, CASES, Arrays, Case, Shape
+from cases import BIG, CASES, Arrays, Case
+from formulas import Shape
 
 from fastdrop import layers
 

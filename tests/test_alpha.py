@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from cases import SATURATION, alpha_constants
+from formulas import SATURATION, alpha_constants
 from support import bits
 
 import fastdrop

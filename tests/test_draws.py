@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import BLOCK, CASES, FIRST, Case, parametrize, results
+from cases import CASES, FIRST, Case, parametrize, results
+from formulas import BLOCK
 
 import fastdrop
 from fastdrop import Generator, Key

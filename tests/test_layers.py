@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import BLOCK, FIRST, Case, parametrize, results
+from cases import FIRST, Case, parametrize, results
 from forms import LAYERS, layer_class
 from forms import layer as make
+from formulas import BLOCK
 from surface import ALL_LAYERS, LayerCase
 
 import fastdrop

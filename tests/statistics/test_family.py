@@ -14,7 +14,8 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from binomial import believe, deviations, surprises
-from cases import CASES, Case, alpha, alpha_constants
+from cases import CASES, Case
+from formulas import alpha, alpha_constants
 
 import fastdrop
 from fastdrop import Generator
