@@ -66,10 +66,14 @@ class Linear(Layer):
         return y
 
     def backward(self, dy: Floats) -> Floats:
-        self.weight_gradient: Floats = dy.T @ self.x
-        self.bias_gradient: Floats = dy.sum(axis=0)
+        self.learn(dy)
         dx: Floats = dy @ self.weight
         return dx
+
+    def learn(self, dy: Floats) -> None:
+        """The parameters' gradients alone."""
+        self.weight_gradient: Floats = dy.T @ self.x
+        self.bias_gradient: Floats = dy.sum(axis=0)
 
     def parameters(self) -> Iterator[tuple[Floats, Floats]]:
         yield self.weight, self.weight_gradient
@@ -212,7 +216,12 @@ class Network:
         return x
 
     def backward(self, dy: Floats) -> None:
+        """The parameters' gradients; below the first layer that has some, nobody asks for any."""
+        first = self.of(Linear)[0]
         for layer in reversed(self.layers):
+            if layer is first:
+                first.learn(dy)
+                return
             dy = layer.backward(dy)
 
     def parameters(self) -> list[tuple[Floats, Floats]]:

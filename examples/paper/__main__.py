@@ -8,8 +8,8 @@
 Data are four files of MNIST's format: Fashion-MNIST by default, as Debian's package
 `dataset-fashion-mnist` ships it, or the folder that `--data` names. 10,000 of the 60,000 images for
 training are for validation: learning rates are chosen on them, and no network learns from its own.
-The test images judge. One core is used. What is done is kept in `--state`: a checkpoint after each
-epoch, a result for each network.
+The test images judge. One core is used, or as many as `--processes` says. What is done is kept in
+`--state`: a checkpoint after each epoch, a result for each network.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import argparse
 import json
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,8 @@ from examples.experiments.learning import Split
 from examples.experiments.mlp import Descent, Network
 
 from . import data
-from .plan import AVERAGED, RECIPES, Job, choices, finals
+from .plan import AVERAGED, FIGURE_4, Job, choices, finals
+from .team import Tell, team
 from .training import judge, load_network, train, train_epoch
 
 STATE, QUICK_STATE = Path("paper-state"), Path("paper-state-quick")
@@ -37,20 +39,20 @@ K = (1, 2, 5, 10, 20, 50, 100)
 """How many thinned networks are averaged."""
 
 
-def carry_out(job: Job, images: data.Images, state: Path, quick: bool, bar: tqdm) -> dict:
+def carry_out(job: Job, images: data.Images, tell: Tell, state: Path, quick: bool) -> dict:
     """Train a network, unless that is done; what came out."""
     result = state / f"{job.file}.json"
+    name = f"{job.name}, seed {job.seed}"
     if result.exists():
-        bar.update(job.recipe.epochs)
+        tell(name, job.recipe.epochs)
         return dict(json.loads(result.read_text("utf-8")))
     split = images.split(job.seed, quick)
     checkpoint = state / f"{job.file}.npz"
     before = 0
-    bar.set_description(f"{job.name}, seed {job.seed}")
-    for done in train(job.recipe, split, job.seed, checkpoint, bar.set_postfix_str):
-        bar.update(done - before)
+    for done, validation in train(job.recipe, split, job.seed, checkpoint):
+        tell(f"{name}, validation {validation:.2f} %", done - before)
         before = done
-    bar.update(job.recipe.epochs - before)
+    tell(name, job.recipe.epochs - before)
     found = finished(job, checkpoint, split, quick)
     part = result.with_suffix(".part")
     part.write_text(json.dumps(found, indent=1), "utf-8")
@@ -99,21 +101,29 @@ def claim(state: Path, folder: Path, quick: bool) -> None:
         settings.write_text(json.dumps(ours), "utf-8")
 
 
-def run(images: data.Images, state: Path, seeds: int, epochs: int, quick: bool) -> None:
+def run(
+    folder: Path, state: Path, seeds: int, epochs: int, quick: bool, processes: int = 1
+) -> None:
     """Choose, then compare."""
     tried = choices(quick)
-    guess = finals(dict.fromkeys(RECIPES, 0.0), seeds, epochs, quick)
+    guess = finals(dict.fromkeys(FIGURE_4, 0.0), seeds, epochs, quick)
     total = sum(job.recipe.epochs for job in (*tried, *guess))
+    work = partial(carry_out, state=state, quick=quick)
     with tqdm(total=total, unit=" epochs") as bar:
-        chosen = choose([carry_out(job, images, state, quick, bar) for job in tried])
-        for job in finals(chosen, seeds, epochs, quick):
-            carry_out(job, images, state, quick, bar)
+
+        def tell(what: str, epochs: int) -> None:
+            bar.set_description(what, refresh=False)
+            bar.update(epochs)
+
+        with team(processes, work, folder, quick, tell) as carry:
+            chosen = choose(carry(tried))
+            carry(finals(chosen, seeds, epochs, quick))
 
 
 def plan(images: data.Images, seeds: int, epochs: int, quick: bool, batches: int = 20) -> str:
     """Measure some batches of each kind of network: what would everything take, of one core?"""
     split = images.split(0, quick)
-    jobs = [*choices(quick), *finals(dict.fromkeys(RECIPES, 0.01), seeds, epochs, quick)]
+    jobs = [*choices(quick), *finals(dict.fromkeys(FIGURE_4, 0.01), seeds, epochs, quick)]
     seconds: dict[str, float] = {}
     for job in tqdm(jobs, unit=" networks", leave=False):
         if job.name in seconds:
@@ -144,21 +154,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, default=data.FASHION, help="folder (%(default)s)")
     parser.add_argument("--state", type=Path, help=f"folder ({STATE}, or {QUICK_STATE})")
     parser.add_argument("--seeds", type=int, default=3, help="at least 2 (%(default)s)")
-    parser.add_argument("--epochs", type=int, default=30, help="of each network (%(default)s)")
+    parser.add_argument("--epochs", type=int, default=16, help="of each network (%(default)s)")
+    parser.add_argument("--processes", type=int, default=1, help="a core each (%(default)s)")
     parser.add_argument("--plan", action="store_true", help="train nothing: how long would it be?")
     parser.add_argument("--quick", action="store_true", help="some hundred images, small networks")
     options = parser.parse_args(arguments)
-    if options.seeds < 2 or options.epochs < 1:
-        parser.error("--seeds has to be at least 2, and --epochs at least 1")
+    if options.seeds < 2 or options.epochs < 1 or options.processes < 1:
+        parser.error("--seeds has to be at least 2, --epochs and --processes at least 1")
     seeds = 2 if options.quick else options.seeds
     state = options.state or (QUICK_STATE if options.quick else STATE)
-    images = data.load(options.data, options.quick)
-    with one_thread():
-        if options.plan:
+    if options.plan:
+        with one_thread():
+            images = data.load(options.data, options.quick)
             print(plan(images, seeds, options.epochs, options.quick))
-            return
-        claim(state, options.data, options.quick)
-        run(images, state, seeds, options.epochs, options.quick)
+        return
+    claim(state, options.data, options.quick)
+    run(options.data, state, seeds, options.epochs, options.quick, options.processes)
     print(f"Everything is trained. Results: {state}")
     if options.quick:
         print("A quick run says nothing about dropout: leave out --quick for that.")

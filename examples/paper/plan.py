@@ -10,9 +10,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import fastdrop
 from fastdrop import layers
 
 from .training import Recipe
+
+
+def gaussian(p: float, rng: fastdrop.Generator) -> layers.GaussianDropout:
+    return layers.GaussianDropout(p, rng=rng)
+
 
 DROPS = {"p_input": 0.2, "p_hidden": 0.5}
 LOGISTIC = ("linear", "logistic", "drop")
@@ -34,7 +40,7 @@ TABLE_10 = {
     "Bernoulli": Recipe(hidden=(1024, 1024), **DROPS, max_norm=2.0),
     "Gaussian": Recipe(
         hidden=(1024, 1024), **DROPS, max_norm=2.0,
-        dropout=lambda p, rng: layers.GaussianDropout(p, rng=rng),
+        dropout=gaussian,
     ),
 }  # fmt: skip
 AVERAGED = "ReLU, dropout, max-norm"
@@ -45,6 +51,8 @@ FIGURE_9 = {
     f"p = {p}": replace(FIGURE_4[BASE], p_hidden=p) for p in DROP_RATES if p != DROPS["p_hidden"]
 }
 RECIPES = FIGURE_4 | TABLE_10 | FIGURE_9
+RATE_OF = dict.fromkeys(TABLE_10, AVERAGED) | dict.fromkeys(FIGURE_9, BASE)
+"""Whose learning rate a recipe takes that has none of its own chosen."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +77,7 @@ def sized(recipe: Recipe, quick: bool) -> Recipe:
 
 
 def choices(quick: bool) -> list[Job]:
-    """What has to be trained to choose rates; figure 9 takes its base's."""
+    """What has to be trained to choose rates."""
     rates = RATES[1::2] if quick else RATES
     return [
         Job(
@@ -78,7 +86,7 @@ def choices(quick: bool) -> list[Job]:
             0,
             choosing=True,
         )
-        for name, recipe in (FIGURE_4 | TABLE_10).items()
+        for name, recipe in FIGURE_4.items()
         for rate in rates
     ]
 
@@ -90,7 +98,7 @@ def finals(chosen: dict[str, float], seeds: int, epochs: int, quick: bool) -> li
             name,
             replace(
                 sized(recipe, quick),
-                rate=chosen[BASE if name in FIGURE_9 else name],
+                rate=chosen[RATE_OF.get(name, name)],
                 epochs=2 if quick else epochs,
             ),
             seed,

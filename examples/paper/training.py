@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -42,7 +42,7 @@ class Recipe(Shape):
     """A network and how it is trained; `momentum` is the final one."""
 
     hidden: tuple[int, ...] = (1024, 1024, 1024)
-    epochs: int = 30
+    epochs: int = 16
     batch: int = 100
     rate: float = 0.1
     momentum: float = 0.95
@@ -139,12 +139,10 @@ def load_network(path: Path, recipe: Recipe, split: Split, seed: int) -> tuple[N
 # --- training -------------------------------------------------------------------------------------
 
 
-def train(
-    recipe: Recipe, split: Split, seed: int, path: Path, told: Callable[[str], None]
-) -> Iterator[int]:
-    """Train to the end, from the checkpoint at `path` where there is one; yields each epoch done.
+def train(recipe: Recipe, split: Split, seed: int, path: Path) -> Iterator[tuple[int, float]]:
+    """Train to the end, from the checkpoint at `path` where there is one.
 
-    `told` hears what to show of an epoch.
+    Yields how many epochs are done, and the last one's error on the validation images, per cent.
     """
     network = Network(recipe, split.x.shape[1], split.outputs, seed)
     descent, history = Descent(recipe.rate, recipe.momentum), History([], [])
@@ -163,5 +161,4 @@ def train(
             history.validation.append(judge(network, split.x_validation, split.y_validation))
         history.seconds += time.process_time() - start
         save(path, network, descent, epoch + 1, history)
-        told(f"validation {history.validation[-1]:.2f} %")
-        yield epoch + 1
+        yield epoch + 1, history.validation[-1]
