@@ -16,28 +16,26 @@ from queue import Empty
 from examples.experiments.common import one_thread
 
 from . import data
+from .jobs import Tell, carry_out
 from .plan import Job
 
-Tell = Callable[[str, int], object]
-"""Hears what is trained, and how many more epochs are done."""
-Work = Callable[[Job, data.Images, Tell], dict]
 Carry = Callable[[Sequence[Job]], list[dict]]
 
 _work: Callable[[Job], dict]
 
 
 @contextmanager
-def team(size: int, work: Work, folder: Path, quick: bool, tell: Tell) -> Iterator[Carry]:
-    """A function that has `work` done on jobs, by this process or by `size` others."""
+def team(size: int, folder: Path, state: Path, quick: bool, tell: Tell) -> Iterator[Carry]:
+    """A function that has jobs carried out, by this process or by `size` others."""
     if size == 1:
         images = data.load(folder, quick)
         with one_thread():
-            yield lambda jobs: [work(job, images, tell) for job in jobs]
+            yield lambda jobs: [carry_out(job, images, tell, state, quick) for job in jobs]
         return
     # Processes that are forked after threads were started may hang.
     context = multiprocessing.get_context("spawn")
     told: multiprocessing.Queue = context.Queue()
-    with ProcessPoolExecutor(size, context, _begin, (work, folder, quick, told)) as pool:
+    with ProcessPoolExecutor(size, context, _begin, (folder, state, quick, told)) as pool:
 
         def carry(jobs: Sequence[Job]) -> list[dict]:
             results = [pool.submit(_one, job) for job in jobs]
@@ -60,7 +58,7 @@ def _heard(told: multiprocessing.Queue) -> Iterator[tuple[str, int]]:
             return
 
 
-def _begin(work: Work, folder: Path, quick: bool, told: multiprocessing.Queue) -> None:
+def _begin(folder: Path, state: Path, quick: bool, told: multiprocessing.Queue) -> None:
     """In each of the processes."""
     global _work
     images = data.load(folder, quick)
@@ -70,7 +68,7 @@ def _begin(work: Work, folder: Path, quick: bool, told: multiprocessing.Queue) -
 
     def on_one_core(job: Job) -> dict:
         with one_thread():
-            return work(job, images, tell)
+            return carry_out(job, images, tell, state, quick)
 
     _work = on_one_core
 
