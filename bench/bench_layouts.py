@@ -8,8 +8,12 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
+import fastdrop
+from fastdrop.variants import BY_FUNCTION
+
 from . import measure
 from .measure import NAMES, QUICK, Bench
+from .variants import CASES, MATRIX
 
 FLOAT32 = np.dtype(np.float32)
 SIDE = 64 if QUICK else 1024
@@ -37,12 +41,11 @@ LAYOUTS = {
 # plain dropout is.
 PERMUTED = ("transposed", "channels last in memory", "small matrices transposed", "axes reversed")
 OTHERS = {
-    "alpha": "fastdrop.alpha_dropout(x, p, rng=rng, out=x)",
-    "addition": "fastdrop.dropout_add(x, h, p, rng=rng, out=y)",
-    "zoneout": "fastdrop.zoneout(x, h, p, rng=rng, out=y)",
-    "noise": "fastdrop.gaussian_dropout(x, p, rng=rng, out=y)",
-    "relu": "fastdrop.bias_act_dropout(x, None, 'relu', p, rng=rng, out=y)",
-    "bias and relu": "fastdrop.bias_act_dropout(x, b, 'relu', p, rng=rng, out=y)",
+    case.what: case
+    for case in CASES
+    if case.shape == MATRIX
+    and case.function in BY_FUNCTION
+    and BY_FUNCTION[case.function].operation != "scale"
 }
 
 
@@ -54,17 +57,17 @@ def test_other_operations(benchmark: BenchmarkFixture, layout: str, what: str, n
     shape, order, _ = LAYOUTS[layout]
     n = int(np.prod(shape))
     arrays = {key: measure.array(key, n, FLOAT32).reshape(shape).transpose(order) for key in "xyh"}
-    two = "(x, h," in OTHERS[what]
     measure.run(
         benchmark,
         Bench(
             who=f"fastdrop {name}",
             what=f"{layout}: {what}",
-            statement=OTHERS[what],
-            limit="np.add(x, h, out=y)" if two else "np.multiply(x, s, out=y)",
+            statement=OTHERS[what].ours.format("y"),
+            limit=OTHERS[what].limit.format("y"),
             names={
                 **measure.names_for(1, FLOAT32),
                 **arrays,
+                "key": fastdrop.Key(1, 0, 0),
                 "b": np.ones(arrays["x"].shape[-1], np.float32),
             },
             n=n,

@@ -59,7 +59,7 @@ void fd_scatter(char *array, const char *buffer, fd_cursor *cursor, size_t n, si
 
 /* A walk over all indices of some axes, the last one fastest, with places that move by steps of
  * their own. A walk starts with the places in `at`, then come its axes, outermost first. */
-enum { FD_PLACES = FD_OPERANDS + 1 };
+enum { FD_PLACES = FD_OPERANDS + 2 };
 typedef struct fd_walk {
     ptrdiff_t at[FD_PLACES];
     int ndim;

@@ -76,7 +76,8 @@ size_t fd_permuted_cut(fd_permuted *p) {
     p->stretch = ndim;
     for (int d = ndim - 1; d >= 0; d--) {
         p->length[d] = 1;
-        if (p->stretch == d + 1 && lie_apart(axes, d, (ptrdiff_t)(run * p->job->size))) {
+        if (p->stretch == d + 1 && d != p->bias_axis &&
+            lie_apart(axes, d, (ptrdiff_t)(run * p->job->size))) {
             p->stretch = d;
             run *= axes->shape[d];
         }
@@ -157,8 +158,19 @@ static void to_stretches(const fd_permuted *p, fd_box *box) {
     }
 }
 
+/* One number as often as a chunk reads it. */
+static void repeat(char *to, const char *from, size_t size, size_t n) {
+    if (n > FD_BLOCK) { n = FD_BLOCK; }
+    memcpy(to, from, size);
+    for (size_t done = 1; done < n; done *= 2) {
+        memcpy(to + done * size, to, (n - done < done ? n - done : done) * size);
+    }
+}
+
+/* `bias` is that of the box's first element. */
 static void apply_stretches(const fd_permuted *p, const uint8_t *bits, const fd_box *box,
-                            char *const *at) {
+                            char *const *at, const char *bias) {
+    FD_ALIGN64 char same[FD_BLOCK * sizeof(double)];
     size_t n = box->to_steps[p->stretch] * box->n[p->stretch];
     fd_job job = *p->job;
     job.streaming = job.streaming && n >= STREAMING_STRETCH;
@@ -174,6 +186,7 @@ static void apply_stretches(const fd_permuted *p, const uint8_t *bits, const fd_
         ptrdiff_t steps[FD_PLACES] = {0};
         for (int i = 0; i < job.operands; i++) { steps[i] = p->axes->strides[i][d]; }
         steps[FD_OPERANDS] = (ptrdiff_t)box->to_steps[d];
+        steps[FD_OPERANDS + 1] = d == p->bias_axis ? (ptrdiff_t)job.size : 0;
         fd_walk_axis(&walk, box->n[d], steps);
     }
     do {
@@ -183,8 +196,13 @@ static void apply_stretches(const fd_permuted *p, const uint8_t *bits, const fd_
             continue;
         }
         char *here[FD_OPERANDS];
+        const char *added = bias;
         for (int i = 0; i < job.operands; i++) { here[i] = at[i] + walk.at[i]; }
-        fd_apply(&job, here, n, bits + bit / 8, bit % 8, p->bias);
+        if (p->bias_axis >= 0) {
+            repeat(same, bias + walk.at[FD_OPERANDS + 1], job.size, n);
+            added = same;
+        }
+        fd_apply(&job, here, n, bits + bit / 8, bit % 8, added);
     } while (fd_walk_next(&walk));
 }
 
@@ -192,6 +210,7 @@ void fd_permuted_run(const fd_permuted *p, size_t index) {
     FD_ALIGN64 uint8_t drawn[BOX_BYTES], bits[BOX_BYTES];
     const fd_axes *axes = p->axes;
     char *at[FD_OPERANDS];
+    const char *bias = p->bias;
     ptrdiff_t mask = 0;
     fd_box box = {.ndim = axes->ndim};
     for (int i = 0; i < axes->operands; i++) { at[i] = p->job->call->at[i]; }
@@ -203,6 +222,7 @@ void fd_permuted_run(const fd_permuted *p, size_t index) {
             at[i] += (ptrdiff_t)start * axes->strides[i][d];
         }
         mask += (ptrdiff_t)start * axes->steps[d];
+        if (d == p->bias_axis) { bias += start * p->job->size; }
     }
     to_stretches(p, &box);
     memset(bits, 0, (box.to_steps[0] * box.n[0] + 63) / 64 * 8);
@@ -210,9 +230,11 @@ void fd_permuted_run(const fd_permuted *p, size_t index) {
         from_pieces(p, &box);
         draw_pieces(p, drawn, &box, (size_t)mask);
         fd_permute_bits(bits, drawn, sizeof drawn, 0, &box);
+    } else if (!p->bits) {
+        memset(bits, 0xFF, sizeof bits);
     } else {
         for (int d = 0; d < box.ndim; d++) { box.from_steps[d] = (size_t)axes->steps[d]; }
         fd_permute_bits(bits, p->bits, p->bytes, (size_t)mask, &box);
     }
-    apply_stretches(p, bits, &box, at);
+    apply_stretches(p, bits, &box, at, bias);
 }

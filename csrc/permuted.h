@@ -26,9 +26,10 @@ void fd_permute_bits(uint8_t *to, const uint8_t *from, size_t bytes, size_t bit,
 typedef struct fd_permuted {
     const fd_job *job;
     const fd_draw *draw; /* or else: */
-    const uint8_t *bits; /* the mask, of so many */
+    const uint8_t *bits; /* the mask, of so many bytes, or NULL where all is kept */
     size_t bytes;
-    const char *bias; /* of any element */
+    const char *bias; /* of the first element, where the operation adds one */
+    int bias_axis;    /* along which it differs from element to element, or -1 */
     const fd_axes *axes;
     int by_mask[FD_MAX_DIMS];   /* the axes, nearest in the mask first */
     size_t length[FD_MAX_DIMS]; /* of a box along each axis; those at the end may be shorter */
@@ -37,8 +38,8 @@ typedef struct fd_permuted {
     int stretch;                /* and the axes from this one on as one run of the memory */
 } fd_permuted;
 
-/* Cuts; returns how many boxes there are, or 0 where too few elements lie in one run, or drawn
- * decisions are shared or no neighbours. What is above `by_mask` is the caller's. */
+/* Cuts; returns how many boxes there are, or 0 where too few elements of one bias lie in one run,
+ * or drawn decisions are shared or no neighbours. What is above `by_mask` is the caller's. */
 size_t fd_permuted_cut(fd_permuted *p);
 
 /* Computes one box: a task for the pool. No two boxes share an element. */

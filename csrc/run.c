@@ -3,7 +3,8 @@
  * Contiguous data are drawn and scaled in registers. Everything else goes by chunks of at most 4096
  * elements: the chunk's keep bits come from one of five sources (sources.c), its elements from the
  * arrays or through buffers, and one kernel computes. Memory that is dense in another order is
- * taken as it lies, and the bits are brought to it: permuted.c. */
+ * taken as it lies, and the bits are brought to it (permuted.c), or its elements are gathered in
+ * tiles (tiles.c). */
 #include "run.h"
 
 #include <string.h>
@@ -14,6 +15,7 @@
 #include "share.h"
 #include "sources.h"
 #include "streaming.h"
+#include "tiles.h"
 
 enum {
     /* Rows of neighbours that are so long are taken where they are, and shorter ones together. */
@@ -81,12 +83,29 @@ static char *near_to(const char *x, char *buffers) {
     return buffers + ((uintptr_t)x + PAGE / 2 - (uintptr_t)buffers) % PAGE / 64 * 64;
 }
 
+/* The decisions of n elements that are neighbours in every operand, and what they become. */
+static void run_row(const void *context, size_t first, size_t n, char *const *at) {
+    const run_job *j = context;
+    FD_ALIGN64 uint8_t made[FD_BLOCK / 8];
+    FD_ALIGN64 uint16_t fields[FD_BLOCK];
+    size_t bit0;
+    fd_keep keep;
+    /* Bytes are packed before fields are drawn, and no operation takes both. */
+    fd_source_bits(&j->from, first, n, &keep, made, (char *)fields, &bit0);
+    const char *bias = bias_at(&j->job, first);
+    if (j->from.kind == FD_VARIATES) {
+        fd_source_fields(&j->from, first, n, fields);
+        fd_compute(&j->job, at, n, &keep, fields, bias);
+    } else if (j->job.operation == FD_OP_scale) {
+        fd_apply(&j->job, at, n, keep.bits, bit0, bias);
+    } else {
+        fd_compute(&j->job, at, n, &keep, NULL, bias);
+    }
+}
+
 /* One chunk; `buffers` is room for what does not lie together. */
 static void run_chunk(const run_job *j, size_t first, size_t n, char *buffers) {
-    FD_ALIGN64 uint8_t made[FD_BLOCK / 8];
-    size_t bit0, size = j->job.size;
-    fd_keep keep;
-    fd_source_bits(&j->from, first, n, &keep, made, buffers, &bit0);
+    size_t size = j->job.size;
     char *at[FD_OPERANDS], *to[FD_OPERANDS];
     fd_cursor cursor;
     for (int i = 0; i < j->job.operands; i++) {
@@ -109,16 +128,7 @@ static void run_chunk(const run_job *j, size_t first, size_t n, char *buffers) {
             buffers = at[i] + j->most * size;
         }
     }
-    const char *bias = bias_at(&j->job, first);
-    if (j->from.kind == FD_VARIATES) {
-        FD_ALIGN64 uint16_t fields[FD_BLOCK];
-        fd_source_fields(&j->from, first, n, fields);
-        fd_compute(&j->job, at, n, &keep, fields, bias);
-    } else if (j->job.operation == FD_OP_scale) {
-        fd_apply(&j->job, at, n, keep.bits, bit0, bias);
-    } else {
-        fd_compute(&j->job, at, n, &keep, NULL, bias);
-    }
+    run_row(j, first, n, at);
     for (int i = j->job.reads; i < j->job.operands; i++) {
         if (j->near) { j->job.table->copy_stream(to[i], at[i], n * size); }
         if (j->rows || j->plain[i]) { continue; }
@@ -135,13 +145,17 @@ static void run_chunks(const run_job *j, size_t first, size_t end, char *buffers
 }
 
 static void run_share(const void *context, size_t first, size_t end) {
-    char scratch[FD_BLOCK];
-    run_chunks(context, first, end, scratch);
+    run_chunks(context, first, end, NULL);
 }
 
 static void run_gathered(const void *context, size_t first, size_t end) {
     FD_ALIGN64 char buffers[BUFFER_BYTES];
     run_chunks(context, first, end, buffers);
+}
+
+static void run_tiles(const void *context, size_t first, size_t end) {
+    FD_ALIGN64 char buffers[FD_TILE_BUFFERS];
+    for (; first < end; first++) { fd_tiles_run(context, first, buffers); }
 }
 
 static void run_shared(const void *context, size_t first, size_t end) {
@@ -189,13 +203,14 @@ static void run_some_boxes(const void *context, size_t first, size_t end) {
 }
 
 /* Whether it was done: not where few elements lie together in the memory of every operand. */
-static int run_boxes(const run_job *j, const fd_axes *ordered, size_t bytes) {
+static int run_boxes(const run_job *j, const fd_axes *ordered, int bias_axis, size_t bytes) {
     fd_permuted p;
     p.job = &j->job;
     p.draw = j->from.kind == FD_DRAWN ? &j->from.draw : NULL;
     p.bits = j->job.call->bits;
     p.bytes = fd_mask_bytes(fd_grid_of(ordered, ordered->steps));
     p.bias = bias_at(&j->job, 0);
+    p.bias_axis = bias_axis;
     p.axes = ordered;
     size_t boxes = fd_permuted_cut(&p);
     fd_share_tasks(boxes, bytes, run_some_boxes, &p);
@@ -212,23 +227,39 @@ static void end_in_row(fd_axes *axes, ptrdiff_t size) {
     for (int i = 0; i < axes->operands; i++) { axes->strides[i][last] = size; }
 }
 
+/* Where the last axis of the elements is in the memory's order: -1 where it is a part of another.
+ */
+static int last_axis_in(const fd_axes *ordered, const run_job *j) {
+    int by = j->job.reads, last = j->axes.ndim - 1, d = ordered->ndim - 1;
+    while (d >= 0 && (ordered->strides[by][d] != j->axes.strides[by][last] ||
+                      ordered->shape[d] != j->axes.shape[last])) {
+        d--;
+    }
+    return d;
+}
+
 /* Elements in memory order, and decisions are brought to them. Whether all is done. */
 FD_NOINLINE int take_by_memory(run_job *j, size_t bytes) {
     const fd_job *job = &j->job;
     fd_axes ordered;
     ptrdiff_t size = (ptrdiff_t)job->size;
-    int numbered = bias_at(job, 0) && job->call->bias.n > 1;
-    if (j->from.kind == FD_VARIATES || numbered ||
-        fd_is_contiguous(strides_of(j, job->reads), size) ||
+    if (j->from.kind == FD_VARIATES || fd_is_contiguous(strides_of(j, job->reads), size) ||
         !fd_axes_by_memory(&ordered, &j->axes, job->reads, size)) {
         return 0;
     }
-    if (j->from.kind == FD_BYTES || j->from.kind == FD_EVERY ||
-        (j->from.kind == FD_BITS && ordered.steps[ordered.ndim - 1] <= 1)) {
+    int bias_axis = -1;
+    if (bias_at(job, 0) && job->call->bias.n > 1) {
+        const fd_bias *bias = &job->call->bias;
+        bias_axis = last_axis_in(&ordered, j);
+        if (bias_axis < 0 || bias->n != row_of(j) || bias->column || j->from.kind == FD_BYTES) {
+            return 0;
+        }
+    } else if (j->from.kind == FD_BYTES || j->from.kind == FD_EVERY ||
+               (j->from.kind == FD_BITS && ordered.steps[ordered.ndim - 1] <= 1)) {
         j->axes = ordered;
         return 0;
     }
-    return run_boxes(j, &ordered, bytes);
+    return run_boxes(j, &ordered, bias_axis, bytes);
 }
 
 /* Whether elements are contiguous in every operand, and each has a decision of its own. */
@@ -333,6 +364,13 @@ void fd_run(const fd_call *call) {
     j.lead %= j.most;
     fd_share_fn *run = buffered ? run_gathered : run_share;
     j.from.broadcast = NULL;
+    fd_tiles tiles;
+    size_t tiled = 0;
+    if (gathered && !j.rows) {
+        tiles = (fd_tiles){.job = job, .row = run_row, .context = &j, .axes = j.axes};
+        /* A row is part of a block of the stream, wherever it begins in one. */
+        tiled = fd_tiles_cut(&tiles, (j.from.kind == FD_VARIATES ? FD_BLOCK / 2 : FD_BLOCK) - 1);
+    }
     if (j.from.kind == FD_BITS && !(j.from.in_order && scales)) {
         end_in_row(&j.axes, size);
         fd_broadcast_init(&broadcast, steps_of(&j), call->bits);
@@ -344,6 +382,11 @@ void fd_run(const fd_call *call) {
     if (scales && j.from.kind == FD_DRAWN && follows &&
         (j.rows || (all_plain && row_of(&j) >= LONG_ROW) || (all_plain && j.from.in_order))) {
         run = run_fused;
+    }
+    if (tiled) {
+        job->streaming = 0;
+        fd_share_tasks(tiled, bytes, run_tiles, &tiles);
+        return;
     }
     size_t effort = computes ? EFFORT : 1;
     fd_share(n, j.lead, effort * (size_t)job->operands * job->size, run, &j);

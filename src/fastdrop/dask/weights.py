@@ -95,7 +95,7 @@ def attention_dropout(
 
     Notes
     -----
-    Source: Vaswani et al., "Attention Is All You Need", NIPS 2017, section 5.4.
+    Source: Vaswani et al., "Attention Is All You Need", NIPS 2017, section 3.2.1.
 
     Examples
     --------

@@ -163,7 +163,7 @@ def run_several(
                 parts, p, training, False, generator, seed, window, variant, None, act, names[0]
             )
         part_of(parts, window, names[0])  # which is evaluated as the whole is
-    if variant.operation == "select" and p == 0.0:
+    if variant.operation == "select" and training and not dropping:
         return x
     if not dropping:
         variant = evaluation_of(variant)
