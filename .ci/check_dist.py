@@ -28,7 +28,7 @@ sources = {n for n in sources if n.endswith((".py", ".pyi", ".pxd"))}
 sources |= {"fastdrop/py.typed", "fastdrop/include/fastdrop.h"}
 compiled = {n for n in in_wheel if n.startswith("fastdrop/_core.") and n.endswith((".so", ".pyd"))}
 
-missing = {f"csrc/{p.name}" for p in Path("csrc").glob("*.[ch]")} - in_sdist
+missing = {str(p) for p in Path("csrc").rglob("*.[ch]")} - in_sdist
 missing |= sources - in_wheel
 strangers = in_wheel - sources - compiled
 if junk or missing or strangers or len(compiled) != 1:

@@ -69,14 +69,14 @@ cdef extern from "fastdrop.h" nogil:
     int fd_fresh_outputs(int)
 
 
-include "_core_key.pxi"
+include "_native/key.pxi"
 
 
 # --- What the fronts and the calls have in common --------------------------------------------------
 
 cdef extern from *:
     """
-    #include "shared.h"
+    #include "run/shared.h"
     static FD_SHARED(int) fastdrop_fronts_enabled;
     """
     int _enabled "fastdrop_fronts_enabled"  # set_backend may write it while others call
@@ -95,18 +95,18 @@ def enable(on):
     _enabled = bool(on)
 
 
-include "_core_buffers.pxi"
-include "_core_backend.pxi"
-include "_core_call.pxi"
-include "_core_places.pxi"
-include "_core_front.pxi"
-include "_core_rows.pxi"
-include "_core_tensor.pxi"
-include "_core_softmax.pxi"
-include "_core_products.pxi"
-include "_core_capi.pxi"
-include "_core_norm.pxi"
-include "_core_xla.pxi"
+include "_native/buffers.pxi"
+include "_native/backend.pxi"
+include "_native/call.pxi"
+include "_native/places.pxi"
+include "_native/front.pxi"
+include "_native/rows.pxi"
+include "_native/tensor.pxi"
+include "_native/softmax.pxi"
+include "_native/products.pxi"
+include "_native/capi.pxi"
+include "_native/norm.pxi"
+include "_native/xla.pxi"
 
 
 # --- Instruction sets, threads, streaming ----------------------------------------------------------

@@ -52,7 +52,7 @@ void test_environment(void);
 void test_pool(void);
 void test_permuted(void);
 void test_samples(void);
-void test_tiles(void);
+void test_tiled(void);
 void test_windows(void);
 void test_api(void);
 void test_xla(void);

@@ -105,7 +105,7 @@ int main(int argc, char **argv) {
     test_drive();
     test_permuted();
     test_samples();
-    test_tiles();
+    test_tiled();
     test_windows();
     test_api();
     test_xla();

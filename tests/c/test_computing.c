@@ -3,7 +3,7 @@
  * NumPy in Python.) */
 #include "bits.h"
 #include "check.h"
-#include "dispatch.h"
+#include "cpu/dispatch.h"
 
 static const size_t sizes[] = {0,  1,  3,  4,  5,   7,   8,   9,   15,   16,   17,  31,
                                33, 63, 64, 65, 100, 127, 128, 129, 1000, 4095, 4096};

@@ -1,8 +1,8 @@
 /* The public functions: layouts, broadcast masks, threads, streaming. What they give is compared
  * with one element at a time. */
 #include "check.h"
-#include "dispatch.h"
-#include "layout.h"
+#include "cpu/dispatch.h"
+#include "run/layout.h"
 
 static fd_layout layout_of(int ndim, const size_t *shape, const ptrdiff_t *x, const ptrdiff_t *y,
                            const ptrdiff_t *mask) {

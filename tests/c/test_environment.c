@@ -2,7 +2,7 @@
  * down: every result stays as it is, also from helpers that were started meanwhile and inherit the
  * modes, and afterwards the caller's modes are as they were. */
 #include "check.h"
-#include "dispatch.h"
+#include "cpu/dispatch.h"
 
 #if defined(__SSE2__) || defined(_M_X64)
 #include <xmmintrin.h>

@@ -3,8 +3,8 @@
  * anywhere, guard bands around.
  */
 #include "check.h"
-#include "dispatch.h"
-#include "layout.h"
+#include "cpu/dispatch.h"
+#include "run/layout.h"
 
 static const size_t sizes[] = {0,    1,    2,    3,    4,    7,    8,    15,   16,   17,  31,
                                32,   33,   47,   63,   64,   65,   127,  128,  129,  191, 1000,

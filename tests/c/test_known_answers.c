@@ -2,7 +2,7 @@
 /* The known-answer file, by every available instruction set. Its head says what each record holds.
  */
 #include "check.h"
-#include "dispatch.h"
+#include "cpu/dispatch.h"
 
 static char *cursor;
 

@@ -2,7 +2,7 @@
  * one thread. */
 #include "check.h"
 #include "fastdrop.h"
-#include "pool.h"
+#include "run/pool.h"
 
 /* More than the sums that wait at a time, and no multiple of anything. */
 enum { LONG = 4300007, SHORTER = LONG / 2, SHORT = LONG / 8 };

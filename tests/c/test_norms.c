@@ -2,7 +2,7 @@
  * instruction set, against the scalar one: the bits are the same, and nothing is read or written
  * beside the matrices. */
 #include "check.h"
-#include "dispatch.h"
+#include "cpu/dispatch.h"
 
 static const fd_norms shapes[] = {
     {.outer = 1, .n = 1, .inner = 1},    {.outer = 5, .n = 3, .inner = 1},

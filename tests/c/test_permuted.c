@@ -1,7 +1,7 @@
 /* Arrays that are dense in memory in another order: every element against the mask in order. */
 #include "check.h"
 #include "fastdrop.h"
-#include "permuted.h"
+#include "run/permuted.h"
 
 static const size_t itemsize[FD_DTYPE_COUNT] = {4, 8, 2, 2};
 

@@ -7,7 +7,7 @@
 
 #include "check.h"
 #include "fastdrop.h"
-#include "pool.h"
+#include "run/pool.h"
 
 #if defined(__SANITIZE_THREAD__)
 #define FD_UNDER_TSAN 1

@@ -2,7 +2,7 @@
  * every available instruction set, against the scalar one: the bits are the same, and nothing is
  * read or written beside the matrices. */
 #include "check.h"
-#include "dispatch.h"
+#include "cpu/dispatch.h"
 
 typedef struct sizes {
     size_t samples, outputs, inputs;

@@ -1,6 +1,6 @@
 /* JAX's handler, called as XLA calls it: what it computes, and that it refuses every other frame.
  */
-#include "xla_ffi.h"
+#include "xla/ffi.h"
 
 #include <math.h>
 

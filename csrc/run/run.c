@@ -4,18 +4,18 @@
  * elements: the chunk's keep bits come from one of five sources (sources.c), its elements from the
  * arrays or through buffers, and one kernel computes. Memory that is dense in another order is
  * taken as it lies, and the bits are brought to it (permuted.c), or its elements are gathered in
- * tiles (tiles.c). */
+ * tiles (tiled.c). */
 #include "run.h"
 
 #include <string.h>
 
-#include "dispatch.h"
-#include "fpenv.h"
+#include "cpu/dispatch.h"
+#include "cpu/fpenv.h"
 #include "permuted.h"
 #include "share.h"
 #include "sources.h"
 #include "streaming.h"
-#include "tiles.h"
+#include "tiled.h"
 
 enum {
     /* Rows of neighbours that are so long are taken where they are, and shorter ones together. */

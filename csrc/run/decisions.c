@@ -1,7 +1,7 @@
 #include "decisions.h"
 
 #include "bits.h"
-#include "dispatch.h"
+#include "cpu/dispatch.h"
 #include "share.h"
 
 /* The bits of a part of a block. Where runs are short and near each other, whole blocks are drawn,

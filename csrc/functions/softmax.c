@@ -6,9 +6,9 @@
 #include <math.h>
 
 #include "bits.h"
-#include "dispatch.h"
-#include "layout.h"
-#include "share.h"
+#include "cpu/dispatch.h"
+#include "run/layout.h"
+#include "run/share.h"
 
 static const size_t itemsizes[FD_DTYPE_COUNT] = {
     [FD_f32] = 4, [FD_f64] = 8, [FD_f16] = 2, [FD_bf16] = 2};

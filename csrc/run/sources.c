@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "decisions.h"
-#include "dispatch.h"
+#include "cpu/dispatch.h"
 
 void fd_source_bits(const fd_source *s, size_t first, size_t n, fd_keep *keep, uint8_t *made,
                     char *scratch, size_t *bit0) {

@@ -1,8 +1,8 @@
 /* Products of a linear layer whose connections are dropped, cut into regions that each fit a cache.
  * A region is computed by one thread, from the first term of each sum to the last: so the bits do
  * not depend on the number of threads. */
-#include "dispatch.h"
-#include "share.h"
+#include "cpu/dispatch.h"
+#include "run/share.h"
 
 typedef struct job {
     fd_linear linear;

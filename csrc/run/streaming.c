@@ -1,6 +1,6 @@
 #include "streaming.h"
 
-#include "dispatch.h"
+#include "cpu/dispatch.h"
 #include "shared.h"
 
 static FD_SHARED(size_t) streaming_bytes; /* 0: not asked yet */

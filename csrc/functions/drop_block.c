@@ -6,11 +6,11 @@
  * step. All of this happens in the output, on a group of planes that fills whole bytes and stays in
  * the cache.
  */
-#include "thread.h"
+#include "run/thread.h"
 
 #include "bits.h"
-#include "dispatch.h"
-#include "pool.h"
+#include "cpu/dispatch.h"
+#include "run/pool.h"
 
 /* Bits of a group, where planes are not larger; and below how many elements waking helpers costs
  * more than they save. */

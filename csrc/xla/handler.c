@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "call.h"
-#include "xla_ffi.h"
+#include "ffi.h"
 
 typedef fd_xla_buffer buffer;
 

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "dispatch.h"
-#include "shared.h"
+#include "run/shared.h"
 
 #if defined(__x86_64__) || defined(_M_X64)
 #if defined(_MSC_VER)

@@ -108,7 +108,7 @@ static void check(const layout *l, fd_operation operation, fd_dtype dtype, sourc
     guarded_free(&numbers);
 }
 
-void test_tiles(void) {
+void test_tiled(void) {
     int best = fd_isa_active();
     for (int isa = 0; isa < fd_isa_count(); isa++) {
         if (fd_isa_select(isa)) { continue; }

@@ -1,7 +1,7 @@
 /* Instruction sets: which were built, which this CPU runs, which one is active. */
 #include "dispatch.h"
 
-#include "shared.h"
+#include "run/shared.h"
 
 /* The build says for each set whether it is in, and why not. */
 #define FD_ABSENT "left out of this build"

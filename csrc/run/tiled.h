@@ -1,7 +1,7 @@
 /* Arrays whose neighbours in memory are not neighbours in C order, in tiles: of each line of memory
  * that a tile has, all elements are in it. */
-#ifndef FD_TILES_H
-#define FD_TILES_H
+#ifndef FD_TILED_H
+#define FD_TILED_H
 
 #include "layout.h"
 #include "run.h"

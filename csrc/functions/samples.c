@@ -1,9 +1,9 @@
 /* Many samples of one array: a chunk of it is read once, and every sample drawn from it while it is
  * in the nearest caches. */
-#include "dispatch.h"
+#include "cpu/dispatch.h"
 #include "kernel.h"
-#include "layout.h"
-#include "share.h"
+#include "run/layout.h"
+#include "run/share.h"
 
 /* So many blocks of the stream are a chunk: 32 KB of float32 beside what is written. */
 enum { CHUNK = 2 * FD_BLOCK };

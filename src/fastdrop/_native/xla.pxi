@@ -1,6 +1,6 @@
 # --- The handler that XLA calls: fastdrop.jax registers it -----------------------------------------
 
-cdef extern from "xla_ffi.h":
+cdef extern from "xla/ffi.h":
     ctypedef struct fd_xla_frame:
         pass
     void *fd_xla_handler(fd_xla_frame *)

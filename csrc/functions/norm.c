@@ -7,9 +7,9 @@
 #include <math.h>
 #include <string.h>
 
-#include "dispatch.h"
+#include "cpu/dispatch.h"
 #include "half.h"
-#include "share.h"
+#include "run/share.h"
 
 enum { TASK_ELEMENTS = 1 << 16, LEAST_STRIP = 128, NEAR_BYTES = 16384, ROWS_TOGETHER = 32 };
 

@@ -1,6 +1,6 @@
 /* The functions of fastdrop.h for element-wise operations: each fills in a call. */
 #include "call.h"
-#include "fpenv.h"
+#include "cpu/fpenv.h"
 
 fd_plan fd_plan_make(double p) {
     double x = 65536.0 * p;

@@ -1,4 +1,4 @@
-#include "tiles.h"
+#include "tiled.h"
 
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* XLA's foreign function interface, as far as the handler in xla_handler.c uses it: binary layouts
+/* XLA's foreign function interface, as far as the handler in handler.c uses it: binary layouts
  * alone, so that building needs no jaxlib. They are the same in versions 0.1 to 0.5 of the
  * interface (jaxlib 0.5 to 0.12), which only added members behind these.
  *

@@ -1,6 +1,6 @@
 #include "share.h"
 
-#include "fpenv.h"
+#include "cpu/fpenv.h"
 #include "pool.h"
 #include "stream.h"
 #include "shared.h"
