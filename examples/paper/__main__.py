@@ -108,7 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, default=data.FASHION, help="folder (%(default)s)")
     parser.add_argument("--state", type=Path, help=f"folder ({STATE}, or {QUICK_STATE})")
     parser.add_argument("--seeds", type=int, default=3, help="at least 2 (%(default)s)")
-    parser.add_argument("--epochs", type=int, default=16, help="of each network (%(default)s)")
+    parser.add_argument("--epochs", type=int, default=14, help="of each network (%(default)s)")
     parser.add_argument("--processes", type=int, default=1, help="a core each (%(default)s)")
     parser.add_argument("--plan", action="store_true", help="train nothing: how long would it be?")
     parser.add_argument("--quick", action="store_true", help="some hundred images, small networks")

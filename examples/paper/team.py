@@ -46,7 +46,11 @@ def team(size: int, folder: Path, state: Path, quick: bool, tell: Tell) -> Itera
                     tell(*told_one)
             return [result.result() for result in results]
 
-        yield carry
+        try:
+            yield carry
+        except BaseException:  # not even those that wait shall be trained
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def _heard(told: multiprocessing.Queue) -> Iterator[tuple[str, int]]:

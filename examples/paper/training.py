@@ -42,7 +42,7 @@ class Recipe(Shape):
     """A network and how it is trained; `momentum` is the final one."""
 
     hidden: tuple[int, ...] = (1024, 1024, 1024)
-    epochs: int = 16
+    epochs: int = 14
     batch: int = 100
     rate: float = 0.1
     momentum: float = 0.95
