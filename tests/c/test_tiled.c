@@ -16,7 +16,7 @@ typedef struct layout {
  * of many tiles, of one, of less; neighbours along the axis before the last and along others; lines
  * that are cut; axes too short for tiles. */
 static const layout layouts[] = {
-    {2, {33, 2100}, {{1, 0}, {1, 0}}},        {2, {300, 70}, {{1, 0}, {1, 0}}},
+    {2, {33, 2100}, {{1, 0}, {1, 0}}},        {2, {70, 1100}, {{1, 0}, {1, 0}}},
     {3, {90, 7, 33}, {{2, 0, 1}, {2, 0, 1}}}, {2, {300, 64}, {{1, 0}, {0, 1}}},
     {2, {1500, 3}, {{0, 1}, {1, 0}}},         {2, {3, 1500}, {{1, 0}, {0, 1}}},
     {3, {3, 700, 9}, {{0, 2, 1}, {0, 1, 2}}}, {3, {19, 5, 300}, {{2, 1, 0}, {0, 1, 2}}},
