@@ -62,7 +62,7 @@ def test_other_operations(benchmark: BenchmarkFixture, layout: str, what: str, n
         Bench(
             who=f"fastdrop {name}",
             what=f"{layout}: {what}",
-            statement=OTHERS[what].ours.format("y"),
+            statement=f"fastdrop.{OTHERS[what].ours}".format("y"),
             limit=OTHERS[what].limit.format("y"),
             names={
                 **measure.names_for(1, FLOAT32),
@@ -96,6 +96,33 @@ def test_layout(benchmark: BenchmarkFixture, what: str, name: str) -> None:
             statement=f"fastdrop.dropout(x, p, rng=rng, out=x, noise_shape={noise_shape})",
             limit=measure.LIMIT_IN_PLACE,
             names=names,
+            n=n,
+            moved=2 * n * FLOAT32.itemsize,
+            implementation=implementation,
+        ),
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("layout", PERMUTED)
+def test_into_c_order(benchmark: BenchmarkFixture, layout: str, name: str) -> None:
+    """From memory in another order: elements are gathered, as the limit gathers them."""
+    implementation = measure.implementation(name)
+    shape, order, _ = LAYOUTS[layout]
+    n = int(np.prod(shape))
+    x = measure.array("x", n, FLOAT32).reshape(shape).transpose(order)
+    measure.run(
+        benchmark,
+        Bench(
+            who=f"fastdrop {name}",
+            what=f"{layout}, into C order",
+            statement="fastdrop.dropout(x, p, rng=rng, out=y)",
+            limit="np.multiply(x, s, out=y)",
+            names={
+                **measure.names_for(1, FLOAT32),
+                "x": x,
+                "y": measure.array("y", n, FLOAT32).reshape(x.shape),
+            },
             n=n,
             moved=2 * n * FLOAT32.itemsize,
             implementation=implementation,
