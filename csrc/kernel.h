@@ -69,11 +69,18 @@ typedef struct fd_operands {
     char *out[2];
 } fd_operands;
 
+/* Normal variates: two fields for each element of a chunk, or, where `fields` is NULL, those from
+ * draw.position on, for any number of elements. */
+typedef struct fd_variates {
+    const uint16_t *fields;
+    fd_draw draw;
+} fd_variates;
+
 typedef struct fd_part {
     fd_operands at;
     size_t n;
     fd_keep keep;
-    const uint16_t *fields; /* two for each element: of operations with normal variates */
+    fd_variates variates;
     double numbers[3];
     fd_act act;
 } fd_part;

@@ -1,8 +1,10 @@
 /* Softmax with dropout, row by row, and its gradient. A row is read several times, in runs of at
  * most 4096 scores: for the largest one, for the sum, and for the result. It is in the cache by
- * then, unless it is very long. Where there are only a few rows, and these are very long, the runs
- * of each are shared out among the threads, and what these find is joined in the order of the runs:
- * so the bits do not depend on how many threads there are. */
+ * then, unless it is very long. Short rows take each pass together, but for a gradient: a pass ends
+ * with operations that wait for each other, and the next row need not wait for them. Where there
+ * are only a few rows, and these are very long, the runs of each are shared out among the threads,
+ * and what these find is joined in the order of the runs: so the bits do not depend on how many
+ * threads there are. */
 #include <math.h>
 
 #include "bits.h"
@@ -19,6 +21,10 @@ enum { EFFORT = 4 };
 /* Many cores take a load for one that needs an earlier store where both are equally far into a
  * page, and wait. */
 enum { PAGE = 4096 };
+
+/* How many short rows go together, and of how many scores. With more, memory past the cache waits
+ * for passes that compute, and these for memory. */
+enum { SCORES_TOGETHER = 512, ROWS_TOGETHER = SCORES_TOGETHER / 64 };
 
 /* Runs that a thread takes at a time, and of how many the sums wait to be added up. */
 enum { RUNS_TOGETHER = 16, RUNS_WAITING = 1024 };
@@ -45,7 +51,7 @@ typedef struct job {
     char *y, *weights;
 } job;
 
-/* What a thread needs for the run at hand. */
+/* What a thread needs for the run at hand, or for rows that go together: from place `slot` on. */
 typedef struct buffers {
     window window;
     uint8_t take[FD_BLOCK / 8], keep[FD_BLOCK / 8];
@@ -67,22 +73,24 @@ typedef struct row {
     fd_softmax_run run;
     char *parts;      /* where all of its e wait between two passes, or NULL */
     buffers *buffers; /* NULL: its runs are shared out */
+    size_t slot;      /* its place in them, a multiple of 64 scores */
 } row;
+
+static uint8_t *take_of(const row *r) { return r->buffers->take + r->slot / 8; }
 
 /* `n` numbers or bytes of the row's mask from number `first` on, one beside the other. */
 static const char *mask_run(const job *j, row *r, size_t first, size_t n, size_t size) {
     const char *from = r->mask + (ptrdiff_t)first * j->s->mask_step;
     if (j->s->mask_step == (ptrdiff_t)size) { return from; }
-    for (size_t i = 0; i < n; i++, from += j->s->mask_step) {
-        memcpy(r->buffers->mask_run + i * size, from, size);
-    }
-    return r->buffers->mask_run;
+    char *to = r->buffers->mask_run + r->slot * sizeof(double);
+    for (size_t i = 0; i < n; i++, from += j->s->mask_step) { memcpy(to + i * size, from, size); }
+    return to;
 }
 
 /* Leaves only the first `n` scores of the run at hand. */
 static void hide(row *r, size_t n) {
-    uint8_t *take = r->buffers->take;
-    if (!r->run.take) { memset(take, 0xFF, sizeof r->buffers->take); }
+    uint8_t *take = take_of(r);
+    if (!r->run.take) { memset(take, 0xFF, (r->run.n + 63) / 64 * 8); }
     size_t last = n / 64 * 8;
     fd_store64(take + last, fd_load64(take + last) & fd_low_bits(~UINT64_C(0), n % 64));
     r->run.take = take;
@@ -102,8 +110,8 @@ static void turn_to(const job *j, row *r, size_t first) {
         run->add = mask_run(j, r, first, run->n, j->size);
     } else if (j->s->mask) {
         const char *bytes = mask_run(j, r, first, run->n, 1);
-        j->table->pack_bool((const uint8_t *)bytes, r->buffers->take, run->n);
-        run->take = r->buffers->take;
+        j->table->pack_bool((const uint8_t *)bytes, take_of(r), run->n);
+        run->take = take_of(r);
     }
     if (first + run->n > r->visible) { hide(r, r->visible - first); }
 }
@@ -266,57 +274,84 @@ FD_INLINE void each_run(const job *j, row *r, const pass *p, double *all) {
     }
 }
 
-static void run_row(const job *j, row *r) {
-    fd_softmax_run *run = &r->run;
-    double largest = -INFINITY, sums[2] = {0, 0};
-    *run = (fd_softmax_run){.scale = j->s->scale, .keep_scale = j->keep_scale};
+FD_INLINE void find_row_largest(const job *j, row *r) {
+    double largest = -INFINITY;
+    r->run = (fd_softmax_run){.scale = j->s->scale, .keep_scale = j->keep_scale};
     each_run(j, r, &largest_pass, &largest);
     /* Any finite number will do for a row of nothing but -inf. */
-    run->largest = largest == -INFINITY ? 0 : largest;
-    r->parts = NULL;
-    if (r->buffers && parts_fit(j, r)) {
-        if (r->n > FD_BLOCK) { turn_to(j, r, 0); }
-        r->parts = parts_between(r);
-    }
+    r->run.largest = largest == -INFINITY ? 0 : largest;
+}
+
+FD_INLINE void find_row_sums(const job *j, row *r) {
+    fd_softmax_run *run = &r->run;
+    double sums[2] = {0, 0};
     each_run(j, r, &sums_pass, sums);
     run->factor = part_of(j->keep_scale, sums[0]);
     if (j->dy) {
         run->slope = part_of(j->s->scale, sums[0]);
         run->centre = part_of(sums[1], sums[0]);
     }
-    each_run(j, r, &results_pass, NULL);
+}
+
+FD_INLINE void run_together(const job *j, row *rows, size_t count) {
+    char *parts = NULL;
+    for (size_t i = 0; i < count; i++) { find_row_largest(j, &rows[i]); }
+    if (rows->buffers && parts_fit(j, rows)) {
+        if (rows->n > FD_BLOCK) { turn_to(j, rows, 0); }
+        parts = parts_between(rows);
+    }
+    for (size_t i = 0; i < count; i++) {
+        rows[i].parts = parts ? parts + rows[i].slot * part_size(j) : NULL;
+        find_row_sums(j, &rows[i]);
+    }
+    for (size_t i = 0; i < count; i++) { each_run(j, &rows[i], &results_pass, NULL); }
+}
+
+/* Row number `number` of all, but for its mask and its place in the buffers. */
+static void set_row(const job *j, row *r, size_t number) {
+    const fd_softmax *s = j->s;
+    size_t in_group = number % s->rows;
+    size_t visible = in_group < SIZE_MAX - s->visible ? s->visible + in_group : SIZE_MAX;
+    r->element = number * s->n;
+    r->visible = visible < s->n ? visible : s->n;
+    r->n = (r->visible + 63) / 64 * 64 < s->n ? (r->visible + 63) / 64 * 64 : s->n;
+    r->position =
+        j->draw.position + number / s->rows * s->group_positions + in_group * s->row_positions;
+}
+
+static void clear_hidden(const job *j, const row *r) {
+    size_t hidden = (j->s->n - r->visible) * j->size;
+    if (!hidden) { return; }
+    memset(j->y + (r->element + r->visible) * j->size, 0, hidden);
+    if (j->weights) { memset(j->weights + (r->element + r->visible) * j->size, 0, hidden); }
 }
 
 /* Handles the rows that begin among elements first..end-1; without buffers, their runs are shared
  * out. */
 static void run_rows(const job *j, size_t first, size_t end, buffers *b) {
     const fd_softmax *s = j->s;
-    row r;
+    row rows[ROWS_TOGETHER];
     fd_cursor cursor;
-    r.buffers = b;
-    size_t number = (first + s->n - 1) / s->n;
-    const fd_layout *rows = &s->mask_rows;
+    size_t number = (first + s->n - 1) / s->n, last = (end + s->n - 1) / s->n;
+    const fd_layout *mask = &s->mask_rows;
     if (s->mask) {
-        fd_cursor_seek(&cursor, (fd_grid){rows->ndim, rows->shape, rows->mask_strides}, number);
+        fd_cursor_seek(&cursor, (fd_grid){mask->ndim, mask->shape, mask->mask_strides}, number);
     }
-    for (; number * s->n < end; number++) {
-        size_t in_group = number % s->rows;
-        size_t visible = in_group < SIZE_MAX - s->visible ? s->visible + in_group : SIZE_MAX;
-        r.element = number * s->n;
-        r.visible = visible < s->n ? visible : s->n;
-        r.n = (r.visible + 63) / 64 * 64 < s->n ? (r.visible + 63) / 64 * 64 : s->n;
-        r.position =
-            j->draw.position + number / s->rows * s->group_positions + in_group * s->row_positions;
-        if (s->mask) {
-            r.mask = (const char *)s->mask + cursor.offset;
-            fd_cursor_advance(&cursor, 1);
+    size_t slot = (s->n + 63) / 64 * 64, most = b && !j->dy ? SCORES_TOGETHER / slot : 1;
+    if (!most) { most = 1; }
+    for (size_t count; number < last; number += count) {
+        count = last - number < most ? last - number : most;
+        for (size_t i = 0; i < count; i++) {
+            set_row(j, &rows[i], number + i);
+            rows[i].buffers = b;
+            rows[i].slot = i * slot;
+            if (s->mask) {
+                rows[i].mask = (const char *)s->mask + cursor.offset;
+                fd_cursor_advance(&cursor, 1);
+            }
         }
-        run_row(j, &r);
-        size_t hidden = (s->n - r.visible) * j->size;
-        if (hidden) {
-            memset(j->y + (r.element + r.visible) * j->size, 0, hidden);
-            if (j->weights) { memset(j->weights + (r.element + r.visible) * j->size, 0, hidden); }
-        }
+        run_together(j, rows, count);
+        for (size_t i = 0; i < count; i++) { clear_hidden(j, &rows[i]); }
     }
 }
 

@@ -10,12 +10,12 @@
 #undef FD_BODIES
 
 #include "normal.h"
+#include "fields.h"
 
 #define FD_BODIES "vector.h"
 #include "dtypes.h"
 
 #include "mask.h"
-#include "fields.h"
 #include "spread.h"
 #include "copy.h"
 

@@ -18,6 +18,9 @@
  * R_largest                        of all places, none of them a nan
  * r64_load_f32                     FD_N_r64 binary32 numbers, widened
  * r32_words                        FD_N_r32 words of two 16-bit fields each, the lower field first
+ * r32_drawn                        the same of a register of the generator: only where its lanes are in
+ *                                  order, and FD_DRAWS_NORMAL says that variates are drawn in the
+ *                                  loop that uses them, which takes 32 registers
  * r32_signed                       the numbers that the bit patterns are as signed integers, rounded
  * r32_octave                       of a row of 32 numbers, in each place that at the lowest five bits
  *                                  of v's exponent; shorter where the last argument, a constant,

@@ -17,7 +17,7 @@ int fd_operation_reads(int operation) { return operations[operation].reads; }
 int fd_operation_operands(int operation) { return operations[operation].operands; }
 
 void fd_compute(const fd_job *j, char *const *at, size_t n, const fd_keep *keep,
-                const uint16_t *fields, const char *bias) {
+                const fd_variates *variates, const char *bias) {
     fd_part part;
     int i = 0;
     for (; i < j->reads; i++) { part.at.in[i] = at[i]; }
@@ -25,7 +25,7 @@ void fd_compute(const fd_job *j, char *const *at, size_t n, const fd_keep *keep,
     for (; i < j->operands; i++) { part.at.out[i - j->reads] = at[i]; }
     part.n = n;
     part.keep = *keep;
-    part.fields = fields;
+    if (variates) { part.variates = *variates; }
     for (int k = 0; k < 3; k++) { part.numbers[k] = j->call->numbers[k]; }
     part.act = j->call->act;
     j->table->compute[j->operation][j->dtype](&part);

@@ -25,6 +25,8 @@ enum {
     PAGE = 4096,
     /* Shared bits of fewer elements are spread before they are applied: less to prepare. */
     FEW = 256,
+    /* Variates that kernels draw themselves come in chunks of so many blocks. */
+    BLOCKS_OF_NOISE = 16,
     /* What is bound by its arithmetic takes so many times as long as what it moves, or more. */
     EFFORT = 4
 };
@@ -94,8 +96,8 @@ static void run_row(const void *context, size_t first, size_t n, char *const *at
     fd_source_bits(&j->from, first, n, &keep, made, (char *)fields, &bit0);
     const char *bias = bias_at(&j->job, first);
     if (j->from.kind == FD_VARIATES) {
-        fd_source_fields(&j->from, first, n, fields);
-        fd_compute(&j->job, at, n, &keep, fields, bias);
+        fd_variates variates = fd_source_variates(&j->from, first, n, fields);
+        fd_compute(&j->job, at, n, &keep, &variates, bias);
     } else if (j->job.operation == FD_OP_scale) {
         fd_apply(&j->job, at, n, keep.bits, bit0, bias);
     } else {
@@ -360,7 +362,8 @@ void fd_run(const fd_call *call) {
     job->streaming = job->streaming && all_plain && scales;
     size_t buffered = (size_t)(j.near ? job->operands - job->reads : j.rows ? 0 : gathered);
     int halves = buffered * (FD_BLOCK * job->size + PAGE) > BUFFER_BYTES;
-    j.most = j.from.kind == FD_VARIATES || halves ? FD_BLOCK / 2 : FD_BLOCK;
+    j.most = noise || halves ? FD_BLOCK / 2 : FD_BLOCK;
+    if (noise && j.from.in_order && !buffered) { j.most *= BLOCKS_OF_NOISE; }
     j.lead %= j.most;
     fd_share_fn *run = buffered ? run_gathered : run_share;
     j.from.broadcast = NULL;

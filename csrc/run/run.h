@@ -19,8 +19,8 @@ typedef struct fd_job {
 void fd_apply(const fd_job *j, char *const *at, size_t n, const uint8_t *bits, size_t bit0,
               const char *bias);
 
-/* The same of at most 4096, whose bits, or fields, are what a kernel takes. */
+/* The same of at most 4096, whose bits, or variates, are what a kernel takes. */
 void fd_compute(const fd_job *j, char *const *at, size_t n, const fd_keep *keep,
-                const uint16_t *fields, const char *bias);
+                const fd_variates *variates, const char *bias);
 
 #endif

@@ -42,20 +42,22 @@ void fd_source_bits(const fd_source *s, size_t first, size_t n, fd_keep *keep, u
         }
         break;
     case FD_VARIATES:
+        break;
     case FD_EVERY:
         memset(made, 0xFF, (n + 63) / 64 * 8); /* kernels read whole words */
         break;
     }
 }
 
-void fd_source_fields(const fd_source *s, size_t first, size_t n, uint16_t *fields) {
-    fd_draw d = s->draw;
+fd_variates fd_source_variates(const fd_source *s, size_t first, size_t n, uint16_t *fields) {
+    fd_variates v = {NULL, s->draw};
     if (s->in_order) {
-        d.position += 2 * (uint64_t)first;
-        s->table->fields(fields, 2 * n, &d);
+        v.draw.position += 2 * (uint64_t)first;
     } else {
-        fd_draw_fields(s->table, &d, s->steps, first, n, fields);
+        fd_draw_fields(s->table, &s->draw, s->steps, first, n, fields);
+        v.fields = fields;
     }
+    return v;
 }
 
 int fd_draw_shared(fd_axes *axes, const fd_call *call) {

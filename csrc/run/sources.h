@@ -23,8 +23,8 @@ typedef struct fd_source {
 void fd_source_bits(const fd_source *s, size_t first, size_t n, fd_keep *keep, uint8_t *made,
                     char *scratch, size_t *bit0);
 
-/* The fields of its normal variates. */
-void fd_source_fields(const fd_source *s, size_t first, size_t n, uint16_t *fields);
+/* Its normal variates; `fields` is room for the fields of 2048, where they are not in order. */
+fd_variates fd_source_variates(const fd_source *s, size_t first, size_t n, uint16_t *fields);
 
 /* Where axes, which are merged, share decisions: draws each once into the call's bits, and numbers
  * the axes' decisions as these are. Whether any are shared. */

@@ -99,15 +99,20 @@ FD_INLINE vs_f16 vs_set_f16(double scale) { return _mm512_set1_ps((float)scale);
 FD_INLINE void apply_f16(const char *x, char *y, vm k, vs_f16 s, int nt) {
     __m512 a = _mm512_cvtph_ps(_mm256_loadu_si256((const void *)x));
     __m512 b = _mm512_cvtph_ps(_mm256_loadu_si256((const void *)(x + 32)));
-    __m256i lo = _mm512_cvtps_ph(_mm512_mul_ps(a, s), _MM_FROUND_TO_NEAREST_INT);
-    __m256i hi = _mm512_cvtps_ph(_mm512_mul_ps(b, s), _MM_FROUND_TO_NEAREST_INT);
-    __m512i v = _mm512_inserti64x4(_mm512_castsi256_si512(lo), hi, 1);
-    FD_PUT(si512, y, _mm512_maskz_mov_epi16(k, v), nt);
+    a = _mm512_maskz_mul_ps(FD_PART(__mmask16, k, 0), a, s);
+    b = _mm512_maskz_mul_ps(FD_PART(__mmask16, k, 16), b, s);
+    __m256i lo = _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT);
+    __m256i hi = _mm512_cvtps_ph(b, _MM_FROUND_TO_NEAREST_INT);
+    if (nt) {
+        FD_PUT(si512, y, _mm512_inserti64x4(_mm512_castsi256_si512(lo), hi, 1), 1);
+    } else {
+        _mm256_storeu_si256((void *)y, lo);
+        _mm256_storeu_si256((void *)(y + 32), hi);
+    }
 }
 
-/* Even and odd elements are the halves of 32-bit words, so nothing has to be widened. Rounding
- * is by integers, because vcvtneps2bf16 flushes subnormals. A NaN stays one: its low half is
- * zero in binary32, so adding 0x8000 at most does not carry. */
+/* Rounding is by integers, because vcvtneps2bf16 flushes subnormals. A NaN stays one: its low half
+ * is zero in binary32, so adding 0x8000 at most does not carry. */
 typedef __m512 vs_bf16;
 FD_INLINE vs_bf16 vs_set_bf16(double scale) { return _mm512_set1_ps((float)scale); }
 FD_INLINE __m512i fd_round_bf16(__m512 v) {
@@ -115,14 +120,21 @@ FD_INLINE __m512i fd_round_bf16(__m512 v) {
     __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
     return _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7FFF)));
 }
+/* Even and odd elements are the halves of 32-bit words, so nothing has to be widened. The upper
+ * halves of all products make one register, the lower halves another: all 32 are rounded at once,
+ * up where the lower half is more than 0x8000, or just that and the upper one is odd. */
 FD_INLINE void apply_bf16(const char *x, char *y, vm k, vs_bf16 s, int nt) {
+    const __m512i one = _mm512_set1_epi16(1), half = _mm512_set1_epi16(INT16_MIN);
     __m512i v = _mm512_loadu_si512(x);
-    __m512 even = _mm512_castsi512_ps(_mm512_slli_epi32(v, 16));
-    __m512 odd = _mm512_castsi512_ps(_mm512_and_si512(v, _mm512_set1_epi32((int)0xFFFF0000)));
-    even = _mm512_mul_ps(even, s);
-    odd = _mm512_mul_ps(odd, s);
-    __m512i w = _mm512_mask_mov_epi16(_mm512_srli_epi32(fd_round_bf16(even), 16), 0xAAAAAAAA,
-                                      fd_round_bf16(odd));
+    __m512i top = _mm512_and_si512(v, _mm512_set1_epi32((int)0xFFFF0000));
+    __m512i even =
+        _mm512_castps_si512(_mm512_mul_ps(_mm512_castsi512_ps(_mm512_slli_epi32(v, 16)), s));
+    __m512i odd = _mm512_castps_si512(_mm512_mul_ps(_mm512_castsi512_ps(top), s));
+    __m512i upper = _mm512_mask_mov_epi16(_mm512_srli_epi32(even, 16), 0xAAAAAAAA, odd);
+    __m512i lower = _mm512_mask_mov_epi16(_mm512_slli_epi32(odd, 16), 0x55555555, even);
+    __m512i least = _mm512_or_si512(_mm512_andnot_si512(upper, one), half);
+    __mmask32 up = _mm512_cmpge_epu16_mask(lower, least);
+    __m512i w = _mm512_mask_add_epi16(upper, up, upper, one);
     FD_PUT(si512, y, _mm512_maskz_mov_epi16(k, w), nt);
 }
 

@@ -58,6 +58,9 @@ FD_INLINE float r32_largest(v_r32 v) { return _mm512_reduce_max_ps(v); }
 
 /* Vectors of bytes have the byte order of the fields. */
 FD_INLINE v_r32 r32_words(const char *p) { return r32_load_f32(p); }
+#define FD_DRAWS_NORMAL 1
+FD_INLINE v_r32 r32_drawn(vu r) { return _mm512_castsi512_ps(r); }
+FD_INLINE v_r32 r32_part(const v_r32 *v, int i) { return v[i]; }
 FD_INLINE v_r32 r32_signed(v_r32 v) { return _mm512_cvtepi32_ps(_mm512_castps_si512(v)); }
 FD_INLINE int r32_usual(v_r32 v) {
     (void)v;
@@ -65,7 +68,9 @@ FD_INLINE int r32_usual(v_r32 v) {
 }
 FD_INLINE v_r32 r32_octave(const float *row, v_r32 v, int usual) {
     (void)usual;
-    __m512i place = _mm512_srli_epi32(_mm512_castps_si512(v), 23);
+    /* Only the lowest five bits count. Zen 4 rotates where it multiplies, and shifts where it adds,
+     * which it has more of to do. */
+    __m512i place = _mm512_ror_epi32(_mm512_castps_si512(v), 23);
     return _mm512_permutex2var_ps(_mm512_loadu_ps(row), place, _mm512_loadu_ps(row + 16));
 }
 
@@ -78,6 +83,10 @@ FD_INLINE v_r64 r64_bits(uint64_t b) { return _mm512_castsi512_pd(vu_set(b)); }
 FD_INLINE v_r64 r64_load_f64(const char *p) { return _mm512_loadu_pd(p); }
 FD_INLINE v_r64 r64_load_f32(const char *p) {
     return _mm512_cvtps_pd(_mm256_loadu_ps((const void *)p));
+}
+FD_INLINE v_r64 r64_part(const v_r32 *v, int i) {
+    __m512 w = v[i / 2];
+    return _mm512_cvtps_pd(i % 2 ? _mm512_extractf32x8_ps(w, 1) : _mm512_castps512_ps256(w));
 }
 FD_INLINE void r64_store_f64(char *p, v_r64 v) { _mm512_storeu_pd(p, v); }
 FD_INLINE v_r64 r64_add(v_r64 a, v_r64 b) { return _mm512_add_pd(a, b); }
