@@ -32,16 +32,16 @@ FD_INLINE void FD_CAT(unpack_tile, D)(char *matrix, size_t width, size_t row, si
 }
 
 /* Where rows are that are packed only if they are not of the compute type already. */
-FD_INLINE const void *FD_CAT(packed, D)(const NUMBER *packed, const char *matrix) {
-    return FD_SIZE == sizeof(NUMBER) ? (const void *)matrix : packed;
+FD_INLINE uintptr_t FD_CAT(packed, D)(NUMBER *packed, const char *matrix) {
+    return FD_SIZE == sizeof(NUMBER) ? (uintptr_t)matrix : (uintptr_t)packed;
 }
 
 /* Clear `count` rows of a tile of sums. They begin half a page from where the rows that are added
  * begin: many cores take a load for one that needs an earlier store where both are equally far into
  * a page. */
-FD_INLINE void FD_CAT(clear_tile, D)(FD_CAT(tile, D) * tile, const void *added, size_t count,
+FD_INLINE void FD_CAT(clear_tile, D)(FD_CAT(tile, D) * tile, uintptr_t added, size_t count,
                                      size_t n) {
-    size_t gap = ((uintptr_t)added + FD_PAGE / 2 - (uintptr_t)tile->numbers) % FD_PAGE;
+    size_t gap = (added + FD_PAGE / 2 - (uintptr_t)tile->numbers) % FD_PAGE;
     tile->at = tile->numbers + gap / 64 * 64 / sizeof(NUMBER);
     tile->stride = fd_packed(n);
     memset(tile->at, 0, count * tile->stride * sizeof(NUMBER));
