@@ -127,6 +127,9 @@ typedef double fd_squares_fn(const void *x, size_t n);
 /* Multiplies n numbers with a factor, which is rounded to the compute type. */
 typedef void fd_row_scale_fn(void *x, size_t n, double factor);
 
+/* Both, the sum of one row's squares and the multiplication of another as long. */
+typedef double fd_squares_scale_fn(const void *x, size_t n, void *late, double factor);
+
 /* The same of each of `width` columns of a matrix whose rows are `step` bytes apart. */
 enum { FD_STRIP = 1024 }; /* columns at a time, at most */
 typedef void fd_column_squares_fn(const void *x, ptrdiff_t step, size_t n, size_t width,

@@ -13,6 +13,10 @@
 
 enum { TASK_ELEMENTS = 1 << 16, LEAST_STRIP = 128, NEAR_BYTES = 16384, ROWS_TOGETHER = 32 };
 
+/* Rows of so many numbers, and of no more bytes than a part of the second cache, are multiplied
+ * late. */
+enum { LEAST_LATE = 512, LATE_BYTES = 131072, ROWS_LATE = 8 };
+
 /* How many sums of runs wait at a time. */
 enum { SUMS_WAITING = 4096 };
 
@@ -24,7 +28,7 @@ typedef struct job {
     const fd_norms *norms;
     double limit;
     int by_rows;
-    size_t together;                       /* rows */
+    size_t together, late;                 /* rows; late: or 0 */
     size_t strip, strips, units, per_task; /* columns of a strip, strips of a matrix; rows or strips
                                               in all, and in a task */
 } job;
@@ -77,24 +81,51 @@ static double scaled_sum(const job *j, const char *x, double scale) {
 
 /* What brings a group to the limit, if its norm passes that; it is 1 where an inf or a nan is among
  * the numbers. */
-static double factor_of(const job *j, const char *x, double sum) {
+FD_INLINE double factor_of(const job *j, const char *x, double sum) {
     double scale = better_scale(j, sum);
     double norm = sqrt(scale == plain ? sum : scaled_sum(j, x, scale));
     if (!(norm > j->limit * scale && norm <= DBL_MAX)) { return 1; }
     return scale < 1 ? j->limit / norm * scale : j->limit * scale / norm;
 }
 
-/* Some rows that stay in the nearest cache: so none waits for the root of its own sum. */
-static void run_rows(const job *j, char *first, size_t count) {
+static char *row_at(char *first, size_t r, const fd_norms *norms) {
+    return first + (ptrdiff_t)r * norms->outer_step;
+}
+
+/* Some short rows that stay in the nearest cache: so none waits for the root of its own sum. */
+static void run_together(const job *j, char *first, size_t count) {
     const fd_norms *norms = j->norms;
     double factors[ROWS_TOGETHER];
     for (size_t r = 0; r < count; r++) {
-        char *row = first + (ptrdiff_t)r * norms->outer_step;
+        char *row = row_at(first, r, norms);
         factors[r] = factor_of(j, row, j->table->squares[j->dtype](row, norms->n));
     }
     for (size_t r = 0; r < count; r++) {
-        char *row = first + (ptrdiff_t)r * norms->outer_step;
+        char *row = row_at(first, r, norms);
         if (factors[r] != 1) { j->table->row_scale[j->dtype](row, norms->n, factors[r]); }
+    }
+}
+
+/* Longer rows, each of which is multiplied while a later one is summed: stores overlap with that
+ * one's arithmetic. */
+static void run_late(const job *j, char *first, size_t count) {
+    const fd_norms *norms = j->norms;
+    size_t n = norms->n, late = j->late;
+    double factors[ROWS_LATE];
+    for (size_t r = 0; r < count; r++) {
+        char *row = row_at(first, r, norms);
+        double factor = r < late ? 1 : factors[(r - late) % ROWS_LATE], sum;
+        if (factor == 1) {
+            sum = j->table->squares[j->dtype](row, n);
+        } else {
+            char *before = row_at(first, r - late, norms);
+            sum = j->table->squares_scale[j->dtype](row, n, before, factor);
+        }
+        factors[r % ROWS_LATE] = factor_of(j, row, sum);
+    }
+    for (size_t r = count < late ? 0 : count - late; r < count; r++) {
+        double factor = factors[r % ROWS_LATE];
+        if (factor != 1) { j->table->row_scale[j->dtype](row_at(first, r, norms), n, factor); }
     }
 }
 
@@ -130,11 +161,14 @@ static void run_tasks(const void *context, size_t first, size_t end) {
     size_t last = least(end * j->per_task, j->units), count = 1, width;
     for (size_t unit = first * j->per_task; unit < last; unit += count) {
         char *at = unit_at(j, unit, &width);
-        if (j->by_rows) {
-            count = least(last - unit, j->together);
-            run_rows(j, at, count);
-        } else {
+        if (!j->by_rows) {
             run_strip(j, at, width);
+        } else if (j->late) {
+            count = last - unit;
+            run_late(j, at, count);
+        } else {
+            count = least(last - unit, j->together);
+            run_together(j, at, count);
         }
     }
 }
@@ -225,8 +259,11 @@ void fd_max_norm(fd_dtype dtype, void *w, const fd_norms *norms, double limit) {
     j.norms = norms;
     j.limit = limit;
     j.by_rows = norms->inner == 1 && norms->step == (ptrdiff_t)j.size;
-    size_t near = NEAR_BYTES / j.size / norms->n;
-    j.together = near ? least(near, ROWS_TOGETHER) : 1;
+    size_t row = j.size * norms->n;
+    j.together = row < NEAR_BYTES ? least(NEAR_BYTES / row, ROWS_TOGETHER) : 1;
+    if (norms->n >= LEAST_LATE && row <= LATE_BYTES) {
+        j.late = row < NEAR_BYTES / 2 ? least(NEAR_BYTES / 2 / row, ROWS_LATE) : 1;
+    }
     j.strip = strip_of(norms);
     j.strips = (norms->inner + j.strip - 1) / j.strip;
     j.units = norms->outer * j.strips;

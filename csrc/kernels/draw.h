@@ -16,6 +16,35 @@ FD_INLINE uint64_t draw_odd_word(lanes *l, vu threshold) {
     return vm_bits(k);
 }
 
+/* Whole steps of the stream, from a position on that begins one; no block may drop all. */
+typedef struct steps {
+    const fd_draw *draw;
+    uint64_t position; /* of the next block */
+    size_t left;       /* of this block */
+    vu threshold;
+    lanes l;
+} steps;
+
+FD_INLINE void steps_open(steps *s) {
+    unsigned first = s->position % FD_BLOCK / FD_STEP;
+    fd_block block = fd_block_open(s->draw, s->position);
+    lanes_seed(&s->l, &block);
+    lanes_skip(&s->l, first);
+    s->threshold = vu_fields((int16_t)block.threshold);
+    s->left = FD_STEPS - first;
+    s->position += FD_STEP * s->left;
+}
+
+/* The masks of one step. */
+FD_INLINE void steps_next(steps *s, vm *k) {
+    vu r[FD_REGS];
+    if (!s->left) { steps_open(s); }
+    s->left--;
+    lanes_next(&s->l, r);
+    FD_UNROLL
+    for (int i = 0; i < FD_REGS; i++) { k[i] = vm_draw(r[i], s->threshold); }
+}
+
 /* `count` steps, starting at step `first` of a block. */
 FD_NOINLINE void draw_words(uint64_t *w, unsigned first, unsigned count, const fd_block *block) {
     if (block->threshold > INT16_MAX) {

@@ -11,5 +11,8 @@
 
 #include "tiles.h"
 #include "product.h"
+#if defined(FD_DIRECT_MASKS)
+#include "drawn.h"
+#endif
 #include "dropconnect.h"
 #include "norm.h"

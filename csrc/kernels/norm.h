@@ -21,21 +21,35 @@ FD_INLINE void FD_CAT(squares_step, D)(const char *x, VR *places) {
     }
 }
 
-static double FD_CAT(squares, D)(const void *x, size_t n) {
+FD_INLINE void FD_CAT(scale_step, D)(char *at, VR factor) {
+    VR e[FD_STEP / VN];
+    FD_UNROLL
+    for (int i = 0; i < FD_STEP / VN; i++) { e[i] = V(mul)(LOAD(at + i * VN * FD_SIZE), factor); }
+    FD_UNROLL
+    for (int i = 0; i < FD_STEP / VN; i++) { STORE(at + i * VN * FD_SIZE, e[i]); }
+}
+
+/* The sum of n squares. With `scales`, elements `done` to `end` at `late` are multiplied meanwhile,
+ * whole steps of them: behind the place where squares are taken, as many cores take a load for one
+ * that needs an earlier store where both are equally far into a page. */
+FD_INLINE double FD_CAT(sum_squares, D)(const char *at, size_t n, char *late, size_t done,
+                                        size_t end, const VR factor, const int scales) {
     double sum = 0;
-    const char *at = x;
-    int ahead = fd_get_prefetch(); /* of the next row */
+    int ahead = fd_get_prefetch(), first = 1; /* ahead: of the next row */
     while (n) {
         size_t run = n < FD_SQUARES ? n : FD_SQUARES;
         VR places[16 / VN];
         n -= run;
         FD_UNROLL
         for (int i = 0; i < 16 / VN; i++) { places[i] = V(set)(0); }
-        for (; run >= FD_STEP; run -= FD_STEP, at += FD_STEP * FD_SIZE) {
+        for (; run >= FD_STEP; run -= FD_STEP, at += FD_STEP * FD_SIZE, first = 0) {
             for (int i = 0; ahead && i < FD_STEP * FD_SIZE; i += 64) {
                 FD_PREFETCH((uintptr_t)at + FD_AHEAD + (uintptr_t)i);
             }
             FD_CAT(squares_step, D)(at, places);
+            if (!scales || first) { continue; }
+            FD_CAT(scale_step, D)(late + done * FD_SIZE, factor);
+            done += FD_STEP;
         }
         if (run) {
             FD_ALIGN64 char copy[FD_STEP * FD_SIZE] = {0};
@@ -43,7 +57,14 @@ static double FD_CAT(squares, D)(const void *x, size_t n) {
         }
         sum += V(total)(places);
     }
+    for (; scales && done + FD_STEP <= end; done += FD_STEP) {
+        FD_CAT(scale_step, D)(late + done * FD_SIZE, factor);
+    }
     return sum;
+}
+
+static double FD_CAT(squares, D)(const void *x, size_t n) {
+    return FD_CAT(sum_squares, D)(x, n, NULL, 0, 0, V(set)(0), 0);
 }
 
 /* Partial sum j of every column: rows j, j + 16, j + 32, ..., four of them at a time. */
@@ -145,6 +166,30 @@ FD_INLINE void FD_CAT(scale_run, D)(char *at, size_t n, const NUMBER *factors, c
 static void FD_CAT(row_scale, D)(void *x, size_t n, double factor) {
     NUMBER rounded = (NUMBER)factor;
     FD_CAT(scale_run, D)(x, n, &rounded, 1);
+}
+
+/* The first and the last elements are multiplied before, from where the aligned steps leave them
+ * out, and stored after these. */
+static double FD_CAT(squares_scale, D)(const void *x, size_t n, void *late, double factor) {
+    enum { LINE = 64 / FD_SIZE };
+    NUMBER rounded = (NUMBER)factor;
+    VR f = V(set)(rounded), begin[LINE / VN], rest[FD_STEP / VN];
+    char *at = late, *last = at + (n - FD_STEP) * FD_SIZE;
+    if (n < 4 * FD_STEP) {
+        FD_CAT(row_scale, D)(late, n, factor);
+        return FD_CAT(squares, D)(x, n);
+    }
+    FD_UNROLL
+    for (int i = 0; i < LINE / VN; i++) { begin[i] = V(mul)(LOAD(at + i * VN * FD_SIZE), f); }
+    FD_UNROLL
+    for (int i = 0; i < FD_STEP / VN; i++) { rest[i] = V(mul)(LOAD(last + i * VN * FD_SIZE), f); }
+    size_t head = (0 - (uintptr_t)at) % 64 / FD_SIZE;
+    double sum = FD_CAT(sum_squares, D)(x, n, at, head, n, f, 1);
+    FD_UNROLL
+    for (int i = 0; i < LINE / VN; i++) { STORE(at + i * VN * FD_SIZE, begin[i]); }
+    FD_UNROLL
+    for (int i = 0; i < FD_STEP / VN; i++) { STORE(last + i * VN * FD_SIZE, rest[i]); }
+    return sum;
 }
 
 static void FD_CAT(column_scale, D)(void *x, ptrdiff_t step, size_t n, size_t width,

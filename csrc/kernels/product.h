@@ -32,6 +32,13 @@ FD_INLINE void FD_CAT(narrow, D)(char *to, const NUMBER *from, size_t n) {
     }
 }
 
+/* The gradients with respect to `count` outputs of a sample, times the scale. */
+FD_INLINE void FD_CAT(gradients, D)(NUMBER *to, const fd_linear *l, size_t sample, size_t output,
+                                    size_t count) {
+    FD_CAT(widen, D)(to, l->dy + (sample * l->outputs + output) * FD_SIZE, count);
+    for (size_t r = 0; r < count; r++) { to[r] *= (NUMBER)l->scale; }
+}
+
 /* Rows of packed numbers with their keep bits: element i of row r is at `at[r * stride +
  * i]`, its bit at `bit + r * bit_stride + i`. */
 typedef struct FD_CAT(rows, D) {
@@ -41,8 +48,18 @@ typedef struct FD_CAT(rows, D) {
     size_t bit, bit_stride;
 } FD_CAT(rows, D);
 
-/* Dot products of x with the kept elements of `count` rows: term i is added to partial sum i % 32,
- * then the partial sums are added by halves until one is left. */
+/* Partial sums, added by halves until one is left. */
+FD_INLINE NUMBER FD_CAT(dot_total, D)(VR *sum) {
+    FD_UNROLL
+    for (int half = FD_PLACES / VN / 2; half; half /= 2) {
+        FD_UNROLL
+        for (int k = 0; k < half; k++) { sum[k] = V(add)(sum[k], sum[k + half]); }
+    }
+    return V(sum)(sum[0]);
+}
+
+/* Dot products of x with the kept elements of `count` rows: term i is added to partial sum i % 32.
+ */
 FD_INLINE void FD_CAT(dot, D)(NUMBER *sums, const NUMBER *x, size_t n, FD_CAT(rows, D) w,
                               const int count) {
     enum { REGS = FD_PLACES / VN };
@@ -74,14 +91,7 @@ FD_INLINE void FD_CAT(dot, D)(NUMBER *sums, const NUMBER *x, size_t n, FD_CAT(ro
         }
     }
     FD_UNROLL
-    for (int r = 0; r < count; r++) {
-        FD_UNROLL
-        for (int half = REGS / 2; half; half /= 2) {
-            FD_UNROLL
-            for (int k = 0; k < half; k++) { sum[r][k] = V(add)(sum[r][k], sum[r][k + half]); }
-        }
-        sums[r] = V(sum)(sum[r][0]);
-    }
+    for (int r = 0; r < count; r++) { sums[r] = FD_CAT(dot_total, D)(sum[r]); }
 }
 
 FD_INLINE void FD_CAT(dots, D)(NUMBER *sums, const NUMBER *x, size_t n, FD_CAT(rows, D) w,

@@ -14,6 +14,8 @@
  * R_select R_keep                  k ? a : b, and k ? v : +0.0
  * R_all                            whether a mask is true in all places
  * R_mask                           the i-th FD_N_R bits of a word, lowest first
+ * R_fields R_add_kept              where FD_DIRECT_MASKS: the i-th FD_N_R of a mask of fields,
+ *                                  and k ? a + b : a
  * R_sum                            by halves: first place i and place i + FD_N_R / 2, and so on
  * R_largest                        of all places, none of them a nan
  * r64_load_f32                     FD_N_r64 binary32 numbers, widened

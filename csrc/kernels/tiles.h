@@ -26,6 +26,7 @@ enum {
     FD_TILE_ROWS = FD_TILE_BYTES / 4 / FD_STEP, /* at most, where rows are short */
     FD_TILE_BITS = FD_TILE_BYTES / 4 / 8 + 16,  /* bytes; words are read past the end */
     FD_GROUP_SUMS = FD_TILE_BYTES / 32,
+    FD_PAGE = 4096,
 };
 
 static void mask_bits(uint8_t *bits, size_t n, const fd_draw *d);
@@ -44,5 +45,22 @@ FD_INLINE size_t draw_tile(const fd_linear *l, size_t sample, size_t output, siz
     }
     return FD_CHUNK;
 }
+
+#if defined(FD_DIRECT_MASKS)
+/* Whether the bits of every row are whole steps of the stream, so that they are drawn where they
+ * are used; in no block is all dropped. */
+FD_INLINE int draws_steps(const fd_linear *l) {
+    return !l->shared && l->inputs <= FD_CHUNK && l->inputs % FD_STEP == 0 &&
+           l->draw.position % FD_STEP == 0 && l->draw.threshold < UINT16_MAX;
+}
+
+FD_INLINE steps steps_of(const fd_linear *l, size_t sample, size_t output) {
+    steps s;
+    s.draw = &l->draw;
+    s.position = l->draw.position + (sample * l->outputs + output) * l->inputs;
+    steps_open(&s);
+    return s;
+}
+#endif
 
 #endif

@@ -9,6 +9,8 @@
 #define FD_VL 8        /* 64-bit lanes in a register */
 #define FD_SLOT(j) (j) /* the register slot of lane j */
 
+#define FD_DIRECT_MASKS /* masks of numbers come straight from comparisons: see kernels/drawn.h */
+
 typedef __m512i vu;
 typedef __mmask32 vm;
 

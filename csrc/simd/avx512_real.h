@@ -46,6 +46,10 @@ FD_INLINE k_r32 r32_lt(v_r32 a, v_r32 b) { return _mm512_cmp_ps_mask(a, b, _CMP_
 FD_INLINE k_r32 r32_nan(v_r32 v) { return _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q); }
 FD_INLINE v_r32 r32_select(k_r32 k, v_r32 a, v_r32 b) { return _mm512_mask_blend_ps(k, b, a); }
 FD_INLINE v_r32 r32_keep(k_r32 k, v_r32 v) { return _mm512_maskz_mov_ps(k, v); }
+FD_INLINE k_r32 r32_fields(vm k, int i) {
+    return i ? FD_PART(__mmask16, k, 16) : FD_PART(__mmask16, k, 0);
+}
+FD_INLINE v_r32 r32_add_kept(k_r32 k, v_r32 a, v_r32 b) { return _mm512_mask_add_ps(a, k, a, b); }
 FD_INLINE int r32_all(k_r32 k) { return k == 0xFFFF; }
 FD_INLINE k_r32 r32_mask(uint64_t w, int i) { return (__mmask16)(w >> (16 * i)); }
 FD_INLINE float r32_sum(v_r32 v) {
@@ -108,6 +112,19 @@ FD_INLINE k_r64 r64_lt(v_r64 a, v_r64 b) { return _mm512_cmp_pd_mask(a, b, _CMP_
 FD_INLINE k_r64 r64_nan(v_r64 v) { return _mm512_cmp_pd_mask(v, v, _CMP_UNORD_Q); }
 FD_INLINE v_r64 r64_select(k_r64 k, v_r64 a, v_r64 b) { return _mm512_mask_blend_pd(k, b, a); }
 FD_INLINE v_r64 r64_keep(k_r64 k, v_r64 v) { return _mm512_maskz_mov_pd(k, v); }
+FD_INLINE k_r64 r64_fields(vm k, int i) {
+    switch (i) {
+    case 0:
+        return FD_PART(__mmask8, k, 0);
+    case 1:
+        return FD_PART(__mmask8, k, 8);
+    case 2:
+        return FD_PART(__mmask8, k, 16);
+    default:
+        return FD_PART(__mmask8, k, 24);
+    }
+}
+FD_INLINE v_r64 r64_add_kept(k_r64 k, v_r64 a, v_r64 b) { return _mm512_mask_add_pd(a, k, a, b); }
 FD_INLINE int r64_all(k_r64 k) { return k == 0xFF; }
 FD_INLINE k_r64 r64_mask(uint64_t w, int i) { return (__mmask8)(w >> (8 * i)); }
 FD_INLINE double r64_sum(v_r64 v) {

@@ -10,6 +10,7 @@ static const fd_norms shapes[] = {
     {.outer = 2, .n = 4099, .inner = 1}, {.outer = 1, .n = 5, .inner = 3},
     {.outer = 2, .n = 17, .inner = 129}, {.outer = 1, .n = 4161, .inner = 9},
     {.outer = 3, .n = 65, .inner = 16},  {.outer = 0, .n = 3, .inner = 4},
+    {.outer = 11, .n = 512, .inner = 1}, {.outer = 7, .n = 1063, .inner = 1},
 };
 static const size_t misalignments[] = {0, 2, 8, 20};
 

@@ -240,6 +240,7 @@ static void perform_product(subject *s, int which) {
 #define reach_dropconnect_dw perform_product(s, 2)
 #define reach_squares perform_norm(s, 1)
 #define reach_row_scale reach_squares
+#define reach_squares_scale reach_squares
 #define reach_column_squares perform_norm(s, 0)
 #define reach_column_scale reach_column_squares
 #define reach_mask_bits perform_mask(s, 1)
