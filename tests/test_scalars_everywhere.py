@@ -1,12 +1,13 @@
 """What `p`, `training` and `rng` may be, in every public function and layer."""
 
 import itertools
-from decimal import Decimal
+import re
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import pytest
+from bad_input import BAD_P
 from surface import ALL_LAYERS, EACH, LayerCase, Operation
 
 import fastdrop
@@ -25,24 +26,6 @@ NUMBERS = [
     np.float16(0.25),
     np.longdouble(0.25),
     Fraction(1, 4),
-]
-BAD_P = [
-    (np.array(0.25), TypeError, "p has to be a real number, but got ndarray"),
-    (np.array([0.25]), TypeError, "p has to be a real number, but got ndarray"),
-    ([0.25], TypeError, "p has to be a real number, but got list"),
-    (Decimal("0.25"), TypeError, "p has to be a real number, but got Decimal"),
-    (True, TypeError, "p has to be a real number, but got bool"),
-    (np.True_, TypeError, "p has to be a real number, but got bool"),
-    ("0.25", TypeError, "p has to be a real number, but got str"),
-    (0.25 + 0j, TypeError, "p has to be a real number, but got complex"),
-    (np.complex64(0.25), TypeError, "p has to be a real number, but got complex64"),
-    (None, TypeError, "p has to be a real number, but got NoneType"),
-    (-0.25, ValueError, "probability has to be between 0 and 1, but got -0.25"),
-    (2, ValueError, "probability has to be between 0 and 1, but got 2"),
-    (10**400, ValueError, "probability has to be between 0 and 1, but got 1000"),
-    (Fraction(5, 4), ValueError, "probability has to be between 0 and 1, but got 5/4"),
-    (np.float32("inf"), ValueError, "probability has to be between 0 and 1, but got inf"),
-    (float("nan"), ValueError, "probability has to be between 0 and 1, but got nan"),
 ]
 BAD_RNG = [
     (1.0, TypeError, "float"),
@@ -82,7 +65,7 @@ def test_bad_p(operation: Operation) -> None:
     flags = ({"training": True}, {"training": False}) if operation.takes("training") else ({},)
     for (p, error, words), options in itertools.product(BAD_P, flags):
         generator, operands = Generator(1), operation.operands()
-        with pytest.raises(error, match=words):
+        with pytest.raises(error, match=re.escape(words)):
             operation(operands, Key(1) if operation in asks() else generator, p=p, **options)
         assert generator.offset == 0
         assert same(tuple(operands.values()), tuple(operation.operands().values()))
@@ -97,13 +80,13 @@ def test_bad_p_of_layers(case: LayerCase) -> None:
     layer = case.make()
     state, default = layer.state_dict(), fastdrop.default_generator()
     for p, error, words in BAD_P:
-        with pytest.raises(error, match=words):
+        with pytest.raises(error, match=re.escape(words)):
             layer.p = p
-        with pytest.raises(error, match=words):
+        with pytest.raises(error, match=re.escape(words)):
             layer.load_state_dict({**state, "p": p})
         assert layer.state_dict() == state
         spawned = default.spawned
-        with pytest.raises(error, match=words):
+        with pytest.raises(error, match=re.escape(words)):
             case._replace(options={**case.options, "p": p}).make(rng=None)
         assert default.spawned == spawned
 
