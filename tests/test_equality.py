@@ -10,6 +10,7 @@ import random
 import numpy as np
 import operations
 import pytest
+from computing import KINDS, numbers
 from oracle import Stream, block_words
 from support import (
     COMPUTE,
@@ -20,14 +21,12 @@ from support import (
     number,
     records,
     same_bits,
-    to_storage,
 )
 
 from fastdrop import backends
 from fastdrop._rates import Plan, make_plan
 from fastdrop.stream import Key
 
-KINDS = tuple(STORAGE)
 SIZES = (
     0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 4095, 4096, 4097,
     8191, 8192, 8193, 3 * 4096 + 77,
@@ -42,12 +41,7 @@ BIG = 2 * 128 * 4096 + 77  # several chunks of every backend
 @functools.cache
 def sample(kind: str, n: int = LARGEST) -> np.ndarray:
     """Numbers of every size and sign, with what is special among them; not to be written to."""
-    source = np.random.default_rng(1)
-    values = source.standard_normal(n) * np.exp2(source.integers(-150, 150, n))
-    values[::3] = source.standard_normal(values[::3].size)
-    special = np.array([np.inf, -np.inf, np.nan, 0.0, -0.0, 1e-45, -6e-8, 5e-324, 65504, 3.3e38])
-    values[::11] = np.resize(special, values[::11].size)
-    result = to_storage(values, kind)
+    result = np.resize(numbers(kind, 0), n)
     result.flags.writeable = False
     return result
 

@@ -1,11 +1,13 @@
 """Softmax with dropout: against its definition, in all layouts, and its layer."""
 
+import functools
 import itertools
 import json
 
 import numpy as np
 import pytest
 from computing import layouts
+from support import by_threads, peak_of
 
 import fastdrop
 from fastdrop import layers
@@ -232,36 +234,23 @@ def test_many_axes():
 def test_threads_give_the_same_bits(n):
     scores = scores_of((1_500_000 // n, n), np.float32)
     mask = np.random.default_rng(1).random(scores.shape) < 0.8
-    before = fastdrop.get_num_threads()
-    results = []
-    try:
-        for threads in (1, 2, 7):
-            fastdrop.set_num_threads(threads)
-            y = fastdrop.softmax_dropout(scores, 0.3, mask=mask, rng=KEY)
-            dx = fastdrop.softmax_dropout_backward(y, scores, 0.3, mask=mask, rng=KEY)
-            results.append((y, dx))
-    finally:
-        fastdrop.set_num_threads(before)
-    for y, dx in results[1:]:
-        assert np.array_equal(y, results[0][0])
-        assert np.array_equal(dx, results[0][1])
+
+    def results():
+        y = fastdrop.softmax_dropout(scores, 0.3, mask=mask, rng=KEY)
+        return y, fastdrop.softmax_dropout_backward(y, scores, 0.3, mask=mask, rng=KEY)
+
+    first, *others = by_threads(results)
+    assert all(np.array_equal(other, first) for other in others)
 
 
 def test_a_mask_is_not_expanded():
     """A mask for one row serves a million of them."""
-    import tracemalloc
-
     scores = np.zeros((40_000, 25), np.float32)
     out = np.empty_like(scores)
     mask = np.arange(25) % 2 == 0
     with fastdrop.backend("c"):
-        tracemalloc.start()
-        try:
-            fastdrop.softmax_dropout(scores, 0.1, mask=mask, rng=1, out=out)
-            _, peak = tracemalloc.get_traced_memory()
-        finally:
-            tracemalloc.stop()
-    assert peak < 20_000
+        call = functools.partial(fastdrop.softmax_dropout, scores, 0.1, mask=mask, rng=1, out=out)
+        assert peak_of(call) < 20_000
     np.testing.assert_allclose(out.sum(axis=1).mean(), 1, atol=0.01)
     assert not out[:, 1::2].any()
 
