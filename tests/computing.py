@@ -16,6 +16,7 @@ BIG = 128 * 4096 + 77  # more than a chunk of any backend
 WIDTHS = (1, 3, 64, 1000, 5000)
 # The last but one drops all of every other block, and nearly all of the others.
 PROBABILITIES = (0.0, 0.1, 1 - 2.0**-17, 1.0)
+RARE = (2.0**-60, 1e-9, 1e-3, 0.5, 1 - 1e-9, 1 - 2.0**-53)
 
 
 @functools.cache
@@ -73,6 +74,8 @@ class Operation(NamedTuple):
     def probabilities(self) -> tuple[float, ...]:
         if self.evaluates:
             return (0.1, 0.5)
+        if self.name == "scale":  # by which most variants drop
+            return (*PROBABILITIES, *RARE)
         return (0.0, 0.9) if self.name.startswith("noise") else PROBABILITIES
 
     def call(

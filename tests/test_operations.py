@@ -21,7 +21,10 @@ from fastdrop.backends.call import Bias, Call, room_for, steps_of
 from fastdrop.stream import Key
 
 FEW_SIZES = (65, 4099)
-SIZES = (0, 1, 3, 4, 5, 17, 63, 64, 65, 127, 4095, 4096, 4097, 8193)
+SIZES = (
+    0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 4095, 4096, 4097,
+    8191, 8192, 8193, 3 * 4096 + 77,
+)  # fmt: skip
 OFFSETS = (0, 1, 63, 64, 4095, 2**63, 2**64 - 100_000)
 MISALIGNMENTS = [(1, 0, 0, 0), (8, 0, 0, 0), (0, 33, 1, 2), (16, 7, 16, 8), (1, 63, 61, 4)]
 
@@ -55,7 +58,7 @@ def reference(operation: Operation, kind: str, p: float, n: int, key: Key) -> li
 def test_the_reference_s_bits(impl, kind, operation):
     for p in operation.probabilities:
         # Dtypes have the same boundaries, and activations the same loops; C's tests take all.
-        thoroughly = kind == "float32" and p in (0.1, 0.9)
+        thoroughly = (kind == "float32" or operation.name == "scale") and p in (0.1, 0.9)
         for n, offset, at in cases(impl.name, thoroughly and operation.act == "none"):
             compare(impl, operation, kind, p, n, Key(3, 4, offset), at)
 

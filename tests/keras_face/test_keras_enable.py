@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,12 +12,6 @@ from on_keras import BACKEND, fk, keras, numbers, numpy
 import fastdrop
 from fastdrop import Key
 from fastdrop.keras import _enable, _private
-
-
-@pytest.fixture(autouse=True)
-def _as_it_was() -> Iterator[None]:
-    yield
-    fk.disable()
 
 
 def plain() -> np.ndarray:
