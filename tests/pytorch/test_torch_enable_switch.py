@@ -2,7 +2,6 @@
 
 import threading
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,12 +14,6 @@ from torch.nn import functional as F  # noqa: E402, N812
 
 import fastdrop  # noqa: E402
 import fastdrop.torch as ft  # noqa: E402
-
-
-@pytest.fixture(autouse=True)
-def _as_it_was() -> Iterator[None]:
-    yield
-    ft.disable()
 
 
 def plain() -> list["torch.Tensor"]:
