@@ -1,7 +1,8 @@
 """What backends compute: each declared operation; numbers, and memory, of every kind."""
 
 import functools
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from support import STORAGE, to_storage
@@ -31,6 +32,28 @@ def numbers(kind: str, which: int) -> np.ndarray:
     stored = to_storage(values, kind)
     stored.flags.writeable = False
     return stored
+
+
+def check_slopes(
+    call: Callable[..., np.ndarray], operands: Any, gradients: Any, dy: np.ndarray
+) -> None:
+    """The gradients of sum(dy * call(*operands)) by differences in random directions, along which
+    an error in any element shows."""
+    source, step = np.random.default_rng(3), 1e-6
+    for i, (x, gradient) in enumerate(zip(operands, gradients, strict=True)):
+        assert gradient.shape == x.shape
+        for _ in range(3):
+            direction = np.asarray(source.standard_normal(x.shape))
+            # What is dropped to -inf does not move, and has no difference.
+            ends = [
+                np.nan_to_num(
+                    call(*operands[:i], x + h * direction, *operands[i + 1 :]), neginf=0.0
+                )
+                for h in (step, -step)
+            ]
+            slope = (dy * (ends[0] - ends[1])).sum() / (2 * step)
+            size = np.linalg.norm(gradient) * np.linalg.norm(direction)
+            assert abs(slope - (gradient * direction).sum()) <= 1e-7 * size + 1e-7, i
 
 
 def layouts(x: np.ndarray) -> dict[str, np.ndarray]:

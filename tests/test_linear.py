@@ -5,6 +5,7 @@ import itertools
 
 import numpy as np
 import pytest
+from computing import check_slopes
 from support import (
     STORAGE,
     by_threads,
@@ -188,19 +189,11 @@ def test_layouts_and_shapes():
 @pytest.mark.parametrize("training", [True, False])
 def test_the_gradients_by_finite_differences(per_sample, training):
     source = np.random.default_rng(8)
-    x, w, dy = (source.standard_normal(s) for s in ((3, 5), (4, 5), (3, 4)))
-    bias, key, step = source.standard_normal(4), Key(8), 1e-6
-    options = {"p": 0.3, "training": training, "per_sample": per_sample, "rng": key}
+    x, w, dy, bias = (source.standard_normal(s) for s in ((3, 5), (4, 5), (3, 4), 4))
+    options = {"p": 0.3, "training": training, "per_sample": per_sample, "rng": Key(8)}
     gradients = fastdrop.dropconnect_linear_backward(dy, x, w, **options)
-    for which, gradient in enumerate(gradients):
-        for index in np.ndindex(gradient.shape):
-            ends = []
-            for sign in (1, -1):
-                moved = [x.copy(), w.copy(), bias.copy()]
-                moved[which][index] += sign * step
-                ends.append((fastdrop.dropconnect_linear(*moved, **options) * dy).sum())
-            slope = (ends[0] - ends[1]) / (2 * step)
-            assert slope == pytest.approx(gradient[index], rel=1e-6, abs=1e-8)
+    call = functools.partial(fastdrop.dropconnect_linear, **options)
+    check_slopes(call, [x, w, bias], gradients, dy)
 
 
 @pytest.mark.usefixtures("impl")

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fresh import failing, last_error, their_tests
+from switching import check_handles
 
 pytest.importorskip("thinc", reason="thinc is not installed")
 
@@ -157,23 +158,12 @@ def test_models_of_before_and_after() -> None:
 
 
 def test_handles() -> None:
+    check_handles(fastdrop.thinc, mask)
     theirs = mask()
-    outer, inner = fastdrop.thinc.enable(), fastdrop.thinc.enable()
-    kept = NumpyOps.get_dropout_mask
-    ours = mask()
-    outer.disable()
-    assert (outer.active, inner.active) == (False, True)
-    assert np.array_equal(mask(), ours)
-    inner.disable()
-    inner.disable()
-    assert np.array_equal(mask(), theirs)
+    with fastdrop.thinc.enable():
+        kept = NumpyOps.get_dropout_mask
     fix_random_seed(1)
     assert np.array_equal(kept(OPS, (300, 200), 0.3), theirs)
-    handle = fastdrop.thinc.enable()
-    assert repr(handle) == "<fastdrop.thinc.enable(): active>"
-    fastdrop.thinc.disable()
-    fastdrop.thinc.disable()
-    assert repr(handle) == "<fastdrop.thinc.enable(): ended>"
 
 
 def test_methods_of_the_class_and_of_subclasses(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from on_keras import BACKEND, fk, keras, numbers, numpy
+from switching import check_handles
 
 import fastdrop
 from fastdrop import Key
@@ -116,37 +117,10 @@ def test_attention_drops_what_the_key_says() -> None:
     assert np.array_equal(numpy(dropped), fastdrop.dropout(weights, 0.5, rng=Key(1)))
 
 
-def test_keras_is_back_to_the_bit() -> None:
-    before = plain()
-    handle = fk.enable()
-    assert handle.active
-    assert np.array_equal(plain(), OURS)
-    handle.disable()
-    assert not handle.active
-    assert np.array_equal(plain(), before)
-    handle.disable()
-    fk.disable()
-    assert np.array_equal(plain(), before)
-    assert not np.array_equal(before, OURS)
-
-
-def test_handles_nest_and_overlap() -> None:
-    first, second = fk.enable(), fk.enable()
-    first.disable()
-    assert np.array_equal(plain(), OURS)
-    with second as same:
-        assert same is second
-        assert repr(second) == "<fastdrop.keras.enable(): active>"
-    assert repr(second) == "<fastdrop.keras.enable(): ended>"
-    assert not np.array_equal(plain(), OURS)
-    third, fourth = fk.enable(), fk.enable()
-    fk.disable()
-    assert not third.active
-    assert not fourth.active
-    assert not np.array_equal(plain(), OURS)
-    with pytest.raises(KeyError), fk.enable():
-        raise KeyError
-    assert not np.array_equal(plain(), OURS)
+def test_handles() -> None:
+    check_handles(fk, plain)
+    with fk.enable():
+        assert np.array_equal(plain(), OURS)
 
 
 @pytest.mark.parametrize("rate", [0, 0.0, 1, 1.0])
