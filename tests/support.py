@@ -116,6 +116,18 @@ def same_bits(got: np.ndarray, wanted: np.ndarray, kind: str) -> bool:
     return bool(np.all((bits(got) == bits(wanted)) | both.reshape(-1)))
 
 
+def alike(got: Any, wanted: Any) -> bool:
+    """Bit for bit, with the shape and the dtype; a nan is a nan."""
+    got, wanted = np.asarray(got, order="C"), np.asarray(wanted, order="C")
+    if got.dtype != wanted.dtype or got.shape != wanted.shape:
+        return False
+    if got.dtype == np.bool_:
+        return bool((got == wanted).all())
+    nan, raw = np.isnan(got), f"u{got.dtype.itemsize}"
+    equal = nan | (got.view(raw) == wanted.view(raw))
+    return bool((nan == np.isnan(wanted)).all() and equal.all())
+
+
 def difference(got: np.ndarray, wanted: np.ndarray) -> str:
     """Where two arrays differ, for the message of an assertion."""
     if got.shape != wanted.shape or got.dtype != wanted.dtype:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from bad_input import RANKS
-from cases import FIRST, Case, parametrize, results
+from cases import FIRST, Case, equal, parametrize, results
 from forms import LAYERS, layer_class
 from forms import layer as make
 from formulas import BLOCK
@@ -29,10 +29,6 @@ ONE = [case for case in FIRST if case in LAYERS]
 ALL = parametrize(LAYERS)
 EACH = parametrize(ONE)
 X = np.linspace(1, 2, 600, dtype=np.float32).reshape(20, 30)
-
-
-def equal(got: Any, wanted: list[Any]) -> bool:
-    return all(np.array_equal(a, b) for a, b in zip(results(got), wanted, strict=True))
 
 
 # --- Forward, backward ----------------------------------------------------------------------------

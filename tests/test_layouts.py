@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 import pytest
-from cases import CASES, FIRST, KEY, Case, parametrize, results
+from cases import CASES, FIRST, KEY, Case, equal, parametrize, results
 from computing import layouts
 from support import by_threads, core_or_skip
 
@@ -23,11 +23,6 @@ OF_ANY_RANK = [
     for case in FIRST
     if not case.name.endswith(("1d", "2d", "3d")) and case.name != "embedding_dropout"
 ]
-
-
-def equal(got: object, want: object) -> bool:
-    """Results whose second one may be None, as a gradient of no bias is."""
-    return all(itertools.starmap(np.array_equal, zip(results(got), results(want), strict=True)))
 
 
 @pytest.mark.usefixtures("impl")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from bad_input import BAD_P
+from cases import equal
 from surface import ALL_LAYERS, EACH, LayerCase, Operation
 
 import fastdrop
@@ -43,21 +44,11 @@ BAD_RNG = [
 ]
 
 
-def parts(value: Any) -> list[Any]:
-    if isinstance(value, np.ndarray):
-        return [value]
-    return list(value) if isinstance(value, tuple) else list(vars(value).values())
-
-
-def same(a: Any, b: Any) -> bool:
-    return all(np.array_equal(x, y) for x, y in zip(parts(a), parts(b), strict=True))
-
-
 @pytest.mark.parametrize("operation", TAKES_P)
 def test_p_may_be_any_real_number(operation: Operation) -> None:
     wanted = operation(operation.operands(), p=0.25)
     for p in NUMBERS:
-        assert same(operation(operation.operands(), p=p), wanted), type(p)
+        assert equal(operation(operation.operands(), p=p), wanted), type(p)
 
 
 @pytest.mark.parametrize("operation", TAKES_P)
@@ -68,7 +59,7 @@ def test_bad_p(operation: Operation) -> None:
         with pytest.raises(error, match=re.escape(words)):
             operation(operands, Key(1) if operation in asks() else generator, p=p, **options)
         assert generator.offset == 0
-        assert same(tuple(operands.values()), tuple(operation.operands().values()))
+        assert equal(tuple(operands.values()), tuple(operation.operands().values()))
 
 
 def asks() -> list[Operation]:
@@ -105,7 +96,7 @@ def test_training_may_be_any_flag(operation: Operation) -> None:
         wanted = operation(operation.operands(), training=training)
         for kind in (bool, np.bool_, int, np.int8, np.uint64):
             flag = kind(training)
-            assert same(operation(operation.operands(), training=flag), wanted), kind
+            assert equal(operation(operation.operands(), training=flag), wanted), kind
 
 
 @pytest.mark.parametrize("operation", TAKES_TRAINING)
@@ -134,7 +125,7 @@ def test_bad_rng(operation: Operation) -> None:
         operands = operation.operands()
         with pytest.raises(error, match=f"rng has to be .*but got {came}"):
             operation(operands, rng, **options)
-        assert same(tuple(operands.values()), tuple(operation.operands().values()))
+        assert equal(tuple(operands.values()), tuple(operation.operands().values()))
 
 
 @pytest.mark.parametrize("case", ALL_LAYERS)
