@@ -1,7 +1,10 @@
 """Cases of bad input, and what holds for each: the exact exception, its words, no effect."""
 
+import math
 import re
 from collections.abc import Callable, Iterable
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -56,12 +59,59 @@ class Scene:
 UNKNOWN = "has to be an array or something that numpy.asarray makes one of, but got "
 DTYPES = "has to have dtype float16, bfloat16, float32 or float64, but got "
 PROBABILITY = "dropout probability has to be between 0 and 1, but got "
+BAD_P: list[tuple[Any, type[Exception], str]] = [
+    *(
+        (p, TypeError, f"p has to be a real number, but got {came}")
+        for p, came in (
+            (np.array(0.25), "ndarray"),
+            (np.array([0.25]), "ndarray"),
+            ([0.25], "list"),
+            (Decimal("0.25"), "Decimal"),
+            (True, "bool"),
+            (np.True_, "bool"),
+            ("0.25", "str"),
+            (0.25 + 0j, "complex"),
+            (np.complex64(0.25), "complex64"),
+            (None, "NoneType"),
+        )
+    ),
+    *(
+        (p, ValueError, f"{PROBABILITY}{came}")
+        for p, came in (
+            (-0.25, "-0.25"),
+            (-5e-324, "-5e-324"),
+            (2, "2"),
+            (10**400, "1" + 400 * "0"),
+            (math.nextafter(1, 2), "1.0000000000000002"),
+            (np.float32(1.5), "1.5"),
+            (Fraction(5, 4), "5/4"),
+            (np.float32("inf"), "inf"),
+            (float("nan"), "nan"),
+            (np.float64("nan"), "nan"),
+        )
+    ),
+]
+"""What is no p, with the error and its words."""
 RNG = "rng has to be None, an integer seed, a fastdrop Key or Generator"
 NATIVE = "has to be in the machine's native byte order, but got dtype"
 OVERLAPS = "itself or share no memory with it, but got an array that overlaps"
 APART = "has to share no memory with the array that is written"
 READ_ONLY = "has to be writeable, but got a read-only array"
 OWN_PLACES = "has to have each element at a place of its own in memory, but got an array that"
+
+RANKS: dict[str, tuple[str, list[tuple[int, ...]]]] = {
+    "dropout1d": ("x has to have 2 or 3 axes", [(), (3,), (1, 2, 3, 4)]),
+    "dropout2d": ("x has to have 3 or 4 axes", [(3, 4), (1, 1, 1, 1, 1)]),
+    "dropout3d": ("x has to have 4 or 5 axes", [(1, 2, 3), (1,) * 6]),
+    "drop_block1d": ("x has to have 2 or 3 axes", [(3,), (1, 1, 1, 1)]),
+    "drop_block2d": ("x has to have 3 or 4 axes", [(), (3, 4)]),
+    "drop_block3d": ("x has to have 4 or 5 axes", [(1, 2, 3), (1,) * 6]),
+    "drop_path": ("x has to have at least 1 axis", [()]),
+    "feature_alpha_dropout": ("x has to have at least 2 axes", [(), (3,)]),
+    "feature_alpha_dropout_backward": ("dy has to have at least 2 axes", [(), (3,)]),
+    "embedding_dropout": ("table has to have 2 axes", [(3,), (1, 2, 3)]),
+}
+"""Functions of arrays of a certain number of axes: what is said of other shapes."""
 
 
 class Bad(NamedTuple):
@@ -99,7 +149,10 @@ _Row = tuple[str, Callable[[Scene], object], type[Exception], str]
 
 
 def refusals(name: str, f: Any, x: str, shape: tuple[int, ...], out: bool = True) -> list[Bad]:
-    """What every function of an array `x`, p and a flag refuses; with `out`, if it has one."""
+    """What every function of an array `x` refuses; with `out`, if it has one.
+
+    Rates, flags and generators: test_scalars_everywhere.py; no arrays: test_foreign_arrays.py.
+    """
     n = int(np.prod(shape))
     whose = f"{x}'" if x.endswith("s") else f"{x}'s"
     frozen = np.broadcast_to(np.float32(1), shape)
@@ -111,28 +164,11 @@ def refusals(name: str, f: Any, x: str, shape: tuple[int, ...], out: bool = True
     ragged = [[1.0], [1.0, 2.0]]
     rows: list[_Row] = [
         ("dtype", lambda s: f(s.full(int, shape), rng=s.rng), TypeError, f"{x} {DTYPES}int64"),
-        ("none", lambda s: f(None, rng=s.rng), TypeError, f"{x} {UNKNOWN}NoneType"),
         ("order", lambda s: f(s.full(SWAPPED, shape), rng=s.rng), TypeError, f"{x} {NATIVE}"),
         ("ragged", lambda s: f(ragged, rng=s.rng), ValueError, f"{x} {UNKNOWN}list"),
-        ("p", lambda s: f(good(s), 1.5, rng=s.rng), ValueError, f"{PROBABILITY}1.5"),
-        ("p-nan", lambda s: f(good(s), np.nan, False, rng=s.rng), ValueError, f"{PROBABILITY}nan"),
-        ("p-type", lambda s: f(good(s), "0.5", rng=s.rng), TypeError, "p has to be a real number"),
-        (
-            "training",
-            lambda s: f(good(s), 0.5, "no", rng=s.rng),
-            TypeError,
-            "training has to be True or False, but got str",
-        ),
-        ("rng", lambda s: f(good(s), rng="x"), TypeError, RNG),
         ("end", lambda s: f(good(s), rng=end), OverflowError, "2**64"),
     ]
     outs: list[_Row] = [
-        (
-            "out-type",
-            lambda s: f(good(s), rng=s.rng, out=[0.0]),
-            TypeError,
-            "out has to be a NumPy array, but got list",
-        ),
         (
             "out-dtype",
             lambda s: f(good(s), rng=s.rng, out=s.full(float, shape)),

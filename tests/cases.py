@@ -7,6 +7,7 @@ not from `variants.py`: a wrong declaration is found. What holds for every varia
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import itertools
 import math
@@ -183,8 +184,16 @@ class Case(NamedTuple):
         return [*found, *[dy] * (len(operands) - len(found))]
 
 
-def results(value: Any) -> list[np.ndarray]:
-    return list(value) if isinstance(value, tuple) else [value]
+def results(value: Any) -> list[Any]:
+    """What a call gives: an array, several, or the fields of a record."""
+    if dataclasses.is_dataclass(value):
+        return list(vars(value).values())
+    return list(value) if isinstance(value, tuple | list) else [value]
+
+
+def equal(got: Any, wanted: Any) -> bool:
+    """Whether all results are; the second one may be None, as a gradient of no bias is."""
+    return all(itertools.starmap(np.array_equal, zip(results(got), results(wanted), strict=True)))
 
 
 BIG: Shape = (37, 11, 13)  # more elements than a block of the stream has

@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import operations
 import pytest
 from operations import Operations
 from support import ISAS, core_or_skip
 
-from fastdrop import backends
+from fastdrop import backends, stream
 
 # Keras takes its backend from here, once for a process. Its default, TensorFlow, is not tested.
 os.environ.setdefault("KERAS_BACKEND", "torch")
@@ -56,6 +57,13 @@ def impl(request: pytest.FixtureRequest) -> Iterator[Implementation]:
             yield Implementation(name, module)
     finally:
         core.set_isa(before)
+
+
+@pytest.fixture(params=["python", "compiled"])
+def twin(request: pytest.FixtureRequest) -> SimpleNamespace:
+    """Keys and generators as they are in Python, and as they are compiled."""
+    module = stream if request.param == "python" else core_or_skip()
+    return SimpleNamespace(Key=module.Key, Generator=module.Generator)
 
 
 @pytest.fixture

@@ -1,13 +1,20 @@
 """Code in a fresh interpreter, with fastdrop's environment variables set as a test wants them.
 
-And examples, which are programs of their own.
+And forked children, examples and other projects' tests, which are programs of their own.
 """
 
+import importlib.util
 import os
+import re
+import select
+import signal
 import subprocess
 import sys
 import textwrap
+import traceback
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -21,7 +28,7 @@ def run(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
         env=environment | variables,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
 
@@ -38,6 +45,76 @@ def last_error(code: str, **variables: str) -> str:
     done = run(code, **variables)
     assert done.returncode == 1, done.stdout
     return done.stderr.strip().splitlines()[-1]
+
+
+def in_child(work: Callable[[], object], seconds: float = 60) -> str:
+    """What `work` gives in a forked child, as text; a child that hangs fails the test."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:  # no way out but os._exit: the child must not go on with the tests
+        try:
+            try:
+                text = str(work())
+            except BaseException:
+                text = traceback.format_exc()
+            os.write(writer, text.encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    try:
+        answered, _, _ = select.select([reader], [], [], seconds)
+        if not answered:
+            os.kill(pid, signal.SIGKILL)
+        text = os.read(reader, 65536).decode() if answered else f"no answer in {seconds} s"
+    finally:
+        os.close(reader)
+        os.waitpid(pid, 0)
+    return text
+
+
+def loaded(path: Path, name: str = "") -> ModuleType:
+    """The module of a file, that no package has."""
+    spec = importlib.util.spec_from_file_location(name or path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def their_tests(
+    tests: Path, root: Path, plugin: Path, folder: Path, *options: str, **variables: str
+) -> tuple[dict[str, str], str]:
+    """What becomes of each of another project's tests, with a plugin of ours; and the output."""
+    path = os.pathsep.join([str(plugin.parent), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "pytest", "-p", plugin.stem, "-p", "no:cacheprovider",
+            "-c", os.devnull, "--rootdir", str(root), "-q", "-rA", "--tb=line",
+            *options, str(tests),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=1500,
+        cwd=folder,
+        env={**os.environ, **variables, "PYTHONPATH": path},
+    )  # fmt: skip
+    found = re.findall(r"^(PASSED|FAILED|ERROR) \S*?::(\S+)", done.stdout, re.MULTILINE)
+    assert found, done.stdout[-3000:] + done.stderr[-3000:]
+    return {name: verdict for verdict, name in found}, done.stdout
+
+
+def failing(run: Callable[..., tuple[dict[str, str], str]]) -> tuple[set[str], int, str]:
+    """The tests that pass without us alone, how many there are, and the output with us."""
+
+    def failed(found: dict[str, str]) -> set[str]:
+        return {name for name, verdict in found.items() if verdict != "PASSED"}
+
+    ours, words = run("--fastdrop")
+    left = failed(ours)
+    return left - failed(run()[0]) if left else left, len(ours), words
 
 
 def example(

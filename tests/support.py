@@ -5,6 +5,7 @@ import importlib
 import platform
 import struct
 import sys
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import fastdrop
 from fastdrop import Key, backends
 
 KNOWN_ANSWERS = Path(__file__).with_name("known_answers.txt")
@@ -114,6 +116,18 @@ def same_bits(got: np.ndarray, wanted: np.ndarray, kind: str) -> bool:
     return bool(np.all((bits(got) == bits(wanted)) | both.reshape(-1)))
 
 
+def alike(got: Any, wanted: Any) -> bool:
+    """Bit for bit, with the shape and the dtype; a nan is a nan."""
+    got, wanted = np.asarray(got, order="C"), np.asarray(wanted, order="C")
+    if got.dtype != wanted.dtype or got.shape != wanted.shape:
+        return False
+    if got.dtype == np.bool_:
+        return bool((got == wanted).all())
+    nan, raw = np.isnan(got), f"u{got.dtype.itemsize}"
+    equal = nan | (got.view(raw) == wanted.view(raw))
+    return bool((nan == np.isnan(wanted)).all() and equal.all())
+
+
 def difference(got: np.ndarray, wanted: np.ndarray) -> str:
     """Where two arrays differ, for the message of an assertion."""
     if got.shape != wanted.shape or got.dtype != wanted.dtype:
@@ -144,6 +158,36 @@ class Guarded:
         changed = self.memory != self.pattern
         changed[self.inside] = False
         return not changed.any()
+
+
+def guarded(array: np.ndarray, misalignment: int) -> Guarded:
+    """A copy between bytes that must not change, of the same shape."""
+    copy = Guarded(array.size, array.dtype, misalignment)
+    copy.array = copy.array.reshape(array.shape)
+    copy.array[...] = array
+    return copy
+
+
+def by_threads(call: Callable[[], Any], counts: tuple[int, ...] = (1, 2, 7)) -> list[Any]:
+    """What the call gives with each number of threads."""
+    before, found = fastdrop.get_num_threads(), []
+    try:
+        for n in counts:
+            fastdrop.set_num_threads(n)
+            found.append(call())
+    finally:
+        fastdrop.set_num_threads(before)
+    return found
+
+
+def peak_of(call: Callable[[], Any]) -> int:
+    """The most memory, in bytes, that a call has at a time."""
+    tracemalloc.start()
+    try:
+        call()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 def general(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,13 +1,10 @@
 """The registry: which backend runs, who decides it, and what a user is told."""
 
-import os
-import subprocess
-import sys
-import textwrap
 import threading
 import warnings
 
 import pytest
+from fresh import last_error, output
 from support import core_or_skip
 
 from fastdrop import backends
@@ -24,20 +21,6 @@ def has(name: str) -> bool:
 def skip_without(name: str) -> None:
     if not has(name):
         pytest.skip(f"the {name} backend cannot run here")
-
-
-def run(code: str, **environment: str | None) -> subprocess.CompletedProcess[str]:
-    """Run ``code`` in a fresh interpreter; a variable that is None is not set."""
-    variables = {k: v for k, v in os.environ.items() if not k.startswith("FASTDROP_")}
-    variables |= {k: v for k, v in environment.items() if v is not None}
-    return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        env=variables,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
 
 
 # Makes modules impossible to import, as if they were not installed.
@@ -147,41 +130,22 @@ def test_the_compiled_front_is_open_only_for_the_c_backend(monkeypatch):
 # --- The environment and the fall-back, each in a fresh process -------------------------------
 
 
-@pytest.mark.parametrize("name", backends.NAMES)
-def test_the_environment_chooses(name):
-    skip_without(name)
-    result = run(SHOW, FASTDROP_BACKEND=name)
-    assert result.stdout.split("\n") == [name, name, name, ""], result.stderr
-
-
-def test_an_unknown_name_in_the_environment_is_refused():
-    result = run("import fastdrop; fastdrop.dropout([1.0])", FASTDROP_BACKEND="fortran")
-    assert result.returncode != 0
-    assert (
-        "ValueError: FASTDROP_BACKEND has to be one of c, numba, numpy, but got 'fortran'"
-        in result.stderr
-    )
-
-
 @pytest.mark.parametrize(("name", "needs"), [("c", "fastdrop._core"), ("numba", "numba")])
 def test_an_impossible_choice_in_the_environment_is_an_error(name, needs):
     code = HIDE.format([needs]) + "import fastdrop; fastdrop.dropout([1.0])"
-    result = run(code, FASTDROP_BACKEND=name)
-    assert result.returncode != 0
-    last = result.stderr.strip().splitlines()[-1]
+    last = last_error(code, FASTDROP_BACKEND=name)
     assert last.startswith(f"ImportError: FASTDROP_BACKEND={name}, but it cannot run: ")
     assert needs.rpartition(".")[2] in last  # the original error
 
 
 def test_the_best_backend_runs_without_a_word():
     skip_without("c")
-    result = run(SHOW)
-    assert result.stdout.split("\n") == ["c", "c", "c", ""], result.stderr
+    assert output(SHOW).split() == ["c"] * 3
 
 
 def test_falling_back_from_c_warns_once():
     skip_without("numba")
-    lines = run(HIDE.format(["fastdrop._core"]) + SHOW).stdout.splitlines()
+    lines = output(HIDE.format(["fastdrop._core"]) + SHOW).splitlines()
     assert lines[:3] == ["numba"] * 3
     assert len(lines) == 4
     assert lines[3].startswith("RuntimeWarning fastdrop falls back on its numba backend")
@@ -191,7 +155,7 @@ def test_falling_back_from_c_warns_once():
 
 
 def test_falling_back_from_both_warns_once_and_names_both():
-    lines = run(HIDE.format(["fastdrop._core", "numba"]) + SHOW).stdout.splitlines()
+    lines = output(HIDE.format(["fastdrop._core", "numba"]) + SHOW).splitlines()
     assert lines[:3] == ["numpy"] * 3
     assert len(lines) == 4
     assert lines[3].startswith("RuntimeWarning fastdrop falls back on its numpy backend")
@@ -206,7 +170,7 @@ def test_numba_is_imported_only_when_used():
     fastdrop.dropout([1.0, 2.0])
     print("numba" in sys.modules)
     """
-    assert run(code).stdout == "False\n"
+    assert output(code) == "False"
 
 
 def test_no_backend_at_all_is_an_error(monkeypatch):
@@ -250,8 +214,7 @@ def test_numba_runs_where_no_cache_can_be_written():
     print(np.count_nonzero(fastdrop.dropout(x, 0.5, rng=1)) == np.count_nonzero(
         fastdrop.dropout_mask(100, 0.5, rng=1)))
     """
-    result = run(code, FASTDROP_BACKEND="numba")
-    assert result.stdout == "True\n", result.stderr
+    assert output(code, FASTDROP_BACKEND="numba") == "True"
 
 
 def test_a_damaged_numba_is_no_backend():
@@ -264,6 +227,6 @@ def test_a_damaged_numba_is_no_backend():
     from fastdrop import backends
     print(backends.available()["numba"])
     """
-    result = run(code)
-    assert "numba cannot be imported" in result.stdout, result.stderr
-    assert "libLLVM is not there" in result.stdout
+    text = output(code)
+    assert "numba cannot be imported" in text
+    assert "libLLVM is not there" in text

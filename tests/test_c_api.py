@@ -1,7 +1,6 @@
 """The C API from C, Cython, Numba and ctypes: the bits of the public functions; what is refused."""
 
 import ctypes
-import importlib.util
 import re
 import shutil
 import subprocess
@@ -13,7 +12,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from fresh import output
+from fresh import loaded, output
 from test_docs import run_examples
 
 import fastdrop
@@ -217,12 +216,7 @@ def compile_and_import(source: Path, folder: Path, *options: str) -> ModuleType:
         shared += ["-undefined", "dynamic_lookup"]
     command = [compiler, *shared, "-Wall", "-Wextra", "-Werror", *options]
     run([*command, f"-I{include}", str(source), "-o", str(target)])
-    spec = importlib.util.spec_from_file_location(source.stem, target)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded(target)
 
 
 def run(command: list[str]) -> None:
@@ -270,12 +264,7 @@ def test_cython_refuses_another_type(tmp_path: Path) -> None:
 
 def test_numba_and_ctypes() -> None:
     pytest.importorskip("numba")
-    path = example("numba_and_ctypes.py")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = loaded(example("numba_and_ctypes.py"))
     check_relu_dropout(module.relu_dropout)
     expected = (ctypes.c_int16 * 100)()
     assert fields_at(ctypes.addressof(expected), 100, 3, 0, 0) == 0

@@ -101,15 +101,6 @@ def test_other_dtypes(dtype: str) -> None:
     assert np.array_equal(y.compute(scheduler="threads"), fastdrop.dropout(x, 0.5, rng=KEY))
 
 
-@pytest.mark.parametrize("noise_shape", [(6, 1, 8, 1), (1,), (None, 5, 1, None)])
-@pytest.mark.parametrize("mode", ["inverted", "standard"])
-def test_shared_decisions_are_shared_across_blocks(noise_shape: Any, mode: Any) -> None:
-    options = {"noise_shape": noise_shape, "mode": mode}
-    y = fastdrop.dask.dropout(da.from_array(X, (4, 2, 3, 5)), 0.5, rng=KEY, **options)
-    wanted = fastdrop.dropout(X, 0.5, rng=KEY, **options)
-    assert np.array_equal(y.compute(scheduler="threads"), wanted)
-
-
 @pytest.mark.parametrize("chunks", ["auto", 3, ((1, 3), (2, 0, 3)), (-1, 2)])
 def test_masks(chunks: Any) -> None:
     mask = fastdrop.dask.dropout_mask((4, 5), 0.3, rng=KEY, chunks=chunks)

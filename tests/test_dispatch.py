@@ -142,12 +142,6 @@ def test_an_unknown_backend_is_an_error_at_import() -> None:
     assert message.startswith("ValueError: FASTDROP_BACKEND has to be one of c, numba, numpy")
 
 
-def test_an_impossible_backend_is_an_error_at_import() -> None:
-    message = last_error(WITHOUT_CORE + "import fastdrop", FASTDROP_BACKEND="c")
-    assert message.startswith("ImportError: ")
-    assert "FASTDROP_BACKEND=c" in message
-
-
 # show_config
 
 

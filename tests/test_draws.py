@@ -82,11 +82,7 @@ def test_without_rng_the_default_generator_is_drawn_from(case: Case) -> None:
 
 @parametrize([case for case in FIRST if case.repeats])
 def test_a_gradient_asks_for_what_gave_the_forward_pass_its_mask(case: Case) -> None:
-    before, operands = fastdrop.default_generator().state, case.operands()
-    for rng in (None, Generator(1), np.random.default_rng(1)):
-        with pytest.raises(TypeError, match="rng has to be what gave the forward pass its mask"):
-            case(operands, rng=rng)
-    assert fastdrop.default_generator().state == before
+    operands = case.operands()
     for rng in (3, np.random.SeedSequence(3)):
         assert results(case(operands, rng=rng))[0].any()
     with pytest.raises(TypeError, match="rng"):

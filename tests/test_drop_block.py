@@ -4,7 +4,6 @@ That it is the paper's algorithm is seen over the table of cases, where that is 
 """
 
 import math
-import tracemalloc
 from typing import Any
 
 import cases
@@ -12,7 +11,7 @@ import numpy as np
 import oracle
 import pytest
 from cases import KEY, Case, parametrize
-from support import DTYPES, Guarded, core_or_skip, double, number, records
+from support import DTYPES, Guarded, by_threads, core_or_skip, double, number, peak_of, records
 
 import fastdrop
 from fastdrop import Key, backends
@@ -174,15 +173,8 @@ def test_known_blocks(impl: Any) -> None:
 def test_the_same_blocks_for_every_number_of_threads(impl: Any, shape: tuple[int, ...]) -> None:
     if impl.name in ("numpy", "numba"):
         pytest.skip(f"the {impl.name} backend computes on one thread")
-    before = fastdrop.get_num_threads()
-    try:
-        fastdrop.set_num_threads(1)
-        want = masks_of(impl, shape, 3, 0.2, KEY)
-        for threads in (2, 3, 16):
-            fastdrop.set_num_threads(threads)
-            assert np.array_equal(masks_of(impl, shape, 3, 0.2, KEY).array, want.array), threads
-    finally:
-        fastdrop.set_num_threads(before)
+    first, *others = by_threads(lambda: masks_of(impl, shape, 3, 0.2, KEY).array, (1, 2, 3, 16))
+    assert all(np.array_equal(other, first) for other in others)
 
 
 # --- memory ---------------------------------------------------------------------------------------
@@ -194,10 +186,5 @@ def test_no_full_mask_is_made() -> None:
     x = np.ones((8, 16, 64, 64), np.float32)
     with backends.backend("c"):
         fastdrop.drop_block2d(x, 0.1, rng=1, out=x)  # what is made once is made before
-        tracemalloc.start()
-        try:
-            fastdrop.drop_block2d(x, 0.1, rng=1, out=x)
-            _, peak = tracemalloc.get_traced_memory()
-        finally:
-            tracemalloc.stop()
+        peak = peak_of(lambda: fastdrop.drop_block2d(x, 0.1, rng=1, out=x))
     assert x.size // 8 <= peak < x.size // 8 + 10_000

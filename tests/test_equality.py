@@ -8,8 +8,8 @@ import functools
 import random
 
 import numpy as np
-import operations
 import pytest
+from computing import KINDS
 from oracle import Stream, block_words
 from support import (
     COMPUTE,
@@ -20,14 +20,12 @@ from support import (
     number,
     records,
     same_bits,
-    to_storage,
 )
 
 from fastdrop import backends
 from fastdrop._rates import Plan, make_plan
 from fastdrop.stream import Key
 
-KINDS = tuple(STORAGE)
 SIZES = (
     0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 4095, 4096, 4097,
     8191, 8192, 8193, 3 * 4096 + 77,
@@ -37,27 +35,6 @@ MIDDLE = random.Random(1).getrandbits(64)
 OFFSETS = (0, 1, 63, 64, 65, 4095, 4096, 2**63, MIDDLE, 2**64 - LARGEST, 2**64 - 77)
 PROBABILITIES = (0.0, 2.0**-60, 1e-9, 1e-3, 0.1, 0.5, 1 - 1e-9, 1 - 2.0**-53, 1.0)
 BIG = 2 * 128 * 4096 + 77  # several chunks of every backend
-
-
-@functools.cache
-def sample(kind: str, n: int = LARGEST) -> np.ndarray:
-    """Numbers of every size and sign, with what is special among them; not to be written to."""
-    source = np.random.default_rng(1)
-    values = source.standard_normal(n) * np.exp2(source.integers(-150, 150, n))
-    values[::3] = source.standard_normal(values[::3].size)
-    special = np.array([np.inf, -np.inf, np.nan, 0.0, -0.0, 1e-45, -6e-8, 5e-324, 65504, 3.3e38])
-    values[::11] = np.resize(special, values[::11].size)
-    result = to_storage(values, kind)
-    result.flags.writeable = False
-    return result
-
-
-@functools.cache
-def expected(kind: str, key: Key, plan: Plan, n: int = LARGEST) -> np.ndarray:
-    result = np.empty_like(sample(kind, n))
-    operations.of("numpy").dropout(sample(kind, n), result, kind, key, plan)
-    result.flags.writeable = False
-    return result
 
 
 @functools.cache
@@ -144,59 +121,6 @@ def test_known_products(impl, kind):
 
 
 # --- Sizes, offsets, probabilities ------------------------------------------------------------
-
-
-def check_dropout(impl, kind: str, key: Key, plan: Plan, n: int, misalignments=(0, 0)) -> None:
-    """Out of place and in place, between guards, against the reference."""
-    wanted = expected(kind, key, plan)[:n]
-    for in_place in (False, True):
-        x = Guarded(n, STORAGE[kind], misalignments[0])
-        x.array[:] = sample(kind)[:n]
-        out = x if in_place else Guarded(n, STORAGE[kind], misalignments[1])
-        impl.dropout(x.array, out.array, kind, key, plan)
-        case = (kind, key, plan, n, misalignments, "in place" if in_place else "out of place")
-        check(out.array, wanted, kind, *case)
-        assert out.intact(), case
-        if not in_place:
-            check(x.array, sample(kind)[:n], kind, "x was written", *case)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_dropout_at_every_size_and_offset(impl, kind):
-    plan = make_plan(0.3, kind)
-    for offset in OFFSETS:
-        for n in SIZES:
-            check_dropout(impl, kind, Key(1, 2, offset), plan, n)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_dropout_at_every_probability(impl, kind):
-    for p in PROBABILITIES:
-        for mode in ("inverted", "standard"):
-            for n in (65, 4097, LARGEST):
-                check_dropout(impl, kind, Key(3, 4, 77), make_plan(p, kind, mode), n)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_dropout_at_every_alignment(impl, kind):
-    plan = make_plan(0.3, kind)
-    for x_at, out_at in [(i, 0) for i in range(20)] + [(0, 33), (16, 16), (1, 63), (61, 7)]:
-        for n in (1, 17, 65, 4099):
-            for offset in (0, 13):
-                check_dropout(impl, kind, Key(5, 6, offset), plan, n, (x_at, out_at))
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_dropout_of_many_elements(impl, kind):
-    plan = make_plan(0.1, kind)
-    for offset in (0, 4095 + 2**40, 2**64 - 300_000):
-        key = Key(7, 8, offset)
-        x = sample(kind, BIG).copy()
-        out = np.empty_like(x)
-        impl.dropout(x, out, kind, key, plan)
-        check(out, expected(kind, key, plan, BIG), kind, offset)
-        impl.dropout(x, x, kind, key, plan)
-        check(x, out, kind, offset, "in place")
 
 
 def test_masks_at_every_size_and_offset(impl):

@@ -5,7 +5,7 @@ import functools
 import numpy as np
 import operations
 import pytest
-from support import COMPUTE, STORAGE, bits, difference, is_nan, same_bits, to_storage
+from support import COMPUTE, STORAGE, bits, difference, same_bits, to_storage
 
 from fastdrop._rates import Plan, evaluation_scale, make_plan
 from fastdrop.stream import Key
@@ -107,31 +107,6 @@ def test_dropped_is_plus_zero_whatever_was_there(impl, kind):
         y = np.ones_like(x)
         call(y)
         assert not bits(y).any(), name
-
-
-@pytest.mark.parametrize("kind", STORAGE)
-def test_kept_nan_inf_and_minus_zero_stay(impl, kind):
-    special = [np.nan, np.inf, -np.inf, -0.0, 0.0]
-    x = np.resize(to_storage(special, kind), 4096 * 5)
-    keep = np.empty(x.size, np.bool_)
-    plan = make_plan(0.5, kind)
-    impl.mask_bool(keep, Key(2), plan)
-    y = np.empty_like(x)
-    impl.dropout(x, y, kind, Key(2), plan)
-    assert not bits(y)[~keep].any()
-    kept = y[keep]
-    assert np.array_equal(is_nan(kept, kind), is_nan(x[keep], kind))
-    numbers = ~is_nan(kept, kind)
-    assert np.array_equal(bits(kept)[numbers], bits(x[keep])[numbers])
-
-
-def test_the_kinds_drop_the_same_elements(impl):
-    keeps = []
-    for kind in STORAGE:
-        x = to_storage(np.ones(5000), kind)
-        impl.dropout(x, x, kind, Key(3, 4, 5), make_plan(0.2, kind))
-        keeps.append(bits(x) != 0)
-    assert all(np.array_equal(keeps[0], keep) for keep in keeps[1:])
 
 
 def test_the_scale_is_rounded_to_the_compute_type(impl):

@@ -68,10 +68,7 @@ ARRAYS = [
         "no-array",
         lambda s, v: dropout(v, rng=s.rng),
         ([1, 2], T, f"x {DTYPES}int64"),
-        ([[1.0], [1.0, 2.0]], V, f"x {UNKNOWN}list"),
-        (None, T, f"x {UNKNOWN}NoneType"),
         ("abc", T, f"x {DTYPES}<U3"),
-        (object(), T, f"x {UNKNOWN}object"),
     ),
     *values(
         "evaluation",
@@ -93,8 +90,6 @@ OUT = [
     *values(
         "out",
         lambda s, v: dropout(s.x, rng=s.rng, out=v),
-        ([0.0] * 12, T, "out has to be a NumPy array, but got list"),
-        (np.ones((3, 4)), T, "out has to have x's dtype float32, but got float64"),
         (np.ones((3, 4), SWAPPED), T, f"out has to have x's dtype float32, but got {SWAPPED}"),
         (np.ones((4, 3), F32), V, "out has to have x's shape (3, 4), but got (4, 3)"),
         (np.ones(12, F32), V, "out has to have x's shape (3, 4), but got (12,)"),
@@ -217,7 +212,6 @@ DRAWN = [
         for name, call in (
             ("drawn", lambda _, v: dropout_mask((3, 4), rng=v)),
             ("packed", lambda _, v: dropout_mask((3, 4), rng=v, packed=True)),
-            ("in-place", lambda s, v: dropout_(s.x, rng=v)),
         )
         for bad in values(
             f"rng-{name}",

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from bad_input import UNKNOWN
+from cases import equal, results
 from support import DTYPES
 from surface import (
     ALL_LAYERS,
@@ -101,14 +102,6 @@ def test_training_takes_a_subclass_as_a_plain_array(
         assert np.array_equal(a, b)
 
 
-def results(value: Any) -> list[Any]:
-    if isinstance(value, np.ndarray):
-        return [value]
-    if isinstance(value, tuple):
-        return [part for part in value if part is not None]
-    return [part for part in vars(value).values() if isinstance(part, np.ndarray)]
-
-
 @KINDS
 @pytest.mark.parametrize("operation", WITH_OUT)
 def test_out_of_a_subclass_is_written_and_returned(
@@ -157,12 +150,7 @@ def test_layers(case: LayerCase, kind: str, tmp_path: Path) -> None:
     y = layer(*given.values())
     assert type(y) is np.ndarray
     assert np.array_equal(y, wanted(*plain.values()))
-    for got, expected in zip(
-        results(layer.backward(case.gradient().view(Tagged))),
-        results(wanted.backward(case.gradient())),
-        strict=True,
-    ):
-        assert np.array_equal(np.asarray(got), expected)
+    assert equal(layer.backward(case.gradient().view(Tagged)), wanted.backward(case.gradient()))
     if case.returned:
         x, dy = given[first], case.gradient().view(Tagged)
         assert layer.eval()(*given.values()) is x
@@ -231,8 +219,7 @@ def test_objects_that_show_their_memory_are_taken(
         with pytest.raises(TypeError, match="has to be a NumPy array to be changed in place, but"):
             operation(given)
         return
-    for got, wanted in zip(results(operation(given)), results(operation(operands)), strict=True):
-        assert np.array_equal(got, wanted)
+    assert equal(operation(given), operation(operands))
 
 
 @pytest.mark.parametrize("operation", WITH_OUT)

@@ -10,9 +10,9 @@ import math
 
 import numpy as np
 import pytest
-from cases import CASES, FIRST, KEY, Case, parametrize, results
+from cases import CASES, FIRST, KEY, Case, equal, parametrize, results
 from computing import layouts
-from support import core_or_skip
+from support import by_threads, core_or_skip
 
 import fastdrop
 
@@ -23,11 +23,6 @@ OF_ANY_RANK = [
     for case in FIRST
     if not case.name.endswith(("1d", "2d", "3d")) and case.name != "embedding_dropout"
 ]
-
-
-def equal(got: object, want: object) -> bool:
-    """Results whose second one may be None, as a gradient of no bias is."""
-    return all(itertools.starmap(np.array_equal, zip(results(got), results(want), strict=True)))
 
 
 @pytest.mark.usefixtures("impl")
@@ -106,18 +101,11 @@ def test_the_same_bits_for_every_number_of_threads(case: Case) -> None:
     core_or_skip()
     operands = enlarged(case, 1_054_321).operands()
     turned = {name: x.T.copy().T for name, x in operands.items()}
-    before = fastdrop.get_num_threads()
-    found = []
-    try:
-        for threads in (1, 2, 7):
-            fastdrop.set_num_threads(threads)
-            key = fastdrop.Key(1, 2, 33)
-            found.append((case(operands, rng=key), case(turned, rng=key)))
-    finally:
-        fastdrop.set_num_threads(before)
-    assert equal(*found[0])
-    for other in found[1:]:
-        assert all(itertools.starmap(equal, zip(other, found[0], strict=True)))
+    key = fastdrop.Key(1, 2, 33)
+    first, *others = by_threads(lambda: (case(operands, rng=key), case(turned, rng=key)))
+    assert equal(*first)
+    for other in others:
+        assert all(itertools.starmap(equal, zip(other, first, strict=True)))
 
 
 @parametrize([case for case in FIRST if case.decisions is None and not case.axes])

@@ -2,11 +2,19 @@
 
 import functools
 import itertools
-import tracemalloc
 
 import numpy as np
 import pytest
-from support import STORAGE, Guarded, difference, same_bits, to_storage
+from computing import check_slopes
+from support import (
+    STORAGE,
+    by_threads,
+    difference,
+    guarded,
+    peak_of,
+    same_bits,
+    to_storage,
+)
 
 import fastdrop
 from fastdrop import Key, backends
@@ -43,12 +51,6 @@ def arrays(shape: tuple[int, int, int], kind: str, which: int) -> list[np.ndarra
     return [numbers(size, kind, which * 10 + i * (2 * i)) for i, size in enumerate(sizes)]
 
 
-def guarded(array: np.ndarray, at: int) -> tuple[Guarded, np.ndarray]:
-    band = Guarded(array.size, array.dtype, at)
-    band.array[:] = array.reshape(-1)
-    return band, band.array.reshape(array.shape)
-
-
 def results(backend, kind, shape, key, shared, given, at=0):
     """What the operations give, in memory that begins at byte `at` of a cache line."""
     plan = make_plan(0.4, kind)
@@ -56,17 +58,17 @@ def results(backend, kind, shape, key, shared, given, at=0):
     dtype = STORAGE[kind]
     sizes = ((samples, outputs), (samples, outputs), (samples, inputs), (outputs, inputs))
     made = [guarded(np.full(size, 7, dtype), at + i) for i, size in enumerate(sizes)]
-    y, plain, dx, dw = (array for _, array in made)
+    y, plain, dx, dw = (band.array for band in made)
     read = [guarded(array, at + 3 * i) for i, array in enumerate(given)]
-    x, w, bias, dy = (array for _, array in read)
+    x, w, bias, dy = (band.array for band in read)
     backend.dropconnect(x, w, bias, y, kind, key, plan, shared)
     backend.dropconnect(x, w, None, plain, kind, key, plan, shared)
     if inputs and samples and outputs:
         backend.dropconnect_dx(dy, w, dx, kind, key, plan, shared)
         backend.dropconnect_dw(dy, x, dw, kind, key, plan, shared)
-    assert all(band.intact() for band, _ in made + read)
-    for (_, array), before in zip(read, given, strict=True):
-        assert array.tobytes() == before.tobytes()
+    assert all(band.intact() for band in made + read)
+    for band, before in zip(read, given, strict=True):
+        assert band.array.tobytes() == before.tobytes()
     return y, plain, dx, dw
 
 
@@ -187,19 +189,11 @@ def test_layouts_and_shapes():
 @pytest.mark.parametrize("training", [True, False])
 def test_the_gradients_by_finite_differences(per_sample, training):
     source = np.random.default_rng(8)
-    x, w, dy = (source.standard_normal(s) for s in ((3, 5), (4, 5), (3, 4)))
-    bias, key, step = source.standard_normal(4), Key(8), 1e-6
-    options = {"p": 0.3, "training": training, "per_sample": per_sample, "rng": key}
+    x, w, dy, bias = (source.standard_normal(s) for s in ((3, 5), (4, 5), (3, 4), 4))
+    options = {"p": 0.3, "training": training, "per_sample": per_sample, "rng": Key(8)}
     gradients = fastdrop.dropconnect_linear_backward(dy, x, w, **options)
-    for which, gradient in enumerate(gradients):
-        for index in np.ndindex(gradient.shape):
-            ends = []
-            for sign in (1, -1):
-                moved = [x.copy(), w.copy(), bias.copy()]
-                moved[which][index] += sign * step
-                ends.append((fastdrop.dropconnect_linear(*moved, **options) * dy).sum())
-            slope = (ends[0] - ends[1]) / (2 * step)
-            assert slope == pytest.approx(gradient[index], rel=1e-6, abs=1e-8)
+    call = functools.partial(fastdrop.dropconnect_linear, **options)
+    check_slopes(call, [x, w, bias], gradients, dy)
 
 
 @pytest.mark.usefixtures("impl")
@@ -238,20 +232,17 @@ def test_what_a_generator_gives_away():
 
 def test_threads_give_the_same_bits():
     source = np.random.default_rng(10)
-    before = fastdrop.get_num_threads()
     for shape in ((70, 300, 333), (3, 17, 90_000)):
         x, w, _, dy = (a.astype(np.float32) for a in arrays(shape, "float64", 20))
         x += source.standard_normal(x.shape).astype(np.float32)
-        found = []
-        try:
-            for threads in (1, 2, 7):
-                fastdrop.set_num_threads(threads)
-                y = fastdrop.dropconnect_linear(x, w, p=0.3, rng=Key(1, 2, 33))
-                found.append((y, *fastdrop.dropconnect_linear_backward(dy, x, w, 0.3, rng=1)))
-        finally:
-            fastdrop.set_num_threads(before)
-        for other in found[1:]:
-            for got, want in zip(other, found[0], strict=True):
+        first, *others = by_threads(
+            lambda x=x, w=w, dy=dy: (
+                fastdrop.dropconnect_linear(x, w, p=0.3, rng=Key(1, 2, 33)),
+                *fastdrop.dropconnect_linear_backward(dy, x, w, 0.3, rng=1),
+            )
+        )
+        for other in others:
+            for got, want in zip(other, first, strict=True):
                 assert np.array_equal(got, want, equal_nan=True)
 
 
@@ -266,11 +257,6 @@ def test_no_mask_is_made(backend):
         pytest.skip(str(error))
     with fastdrop.backend(backend):
         fastdrop.dropconnect_linear(x[:2], w, out=y[:2], rng=1)  # what is made once
-        tracemalloc.start()
-        try:
-            fastdrop.dropconnect_linear(x, w, out=y, rng=1)
-            peak = tracemalloc.get_traced_memory()[1]
-        finally:
-            tracemalloc.stop()
+        peak = peak_of(lambda: fastdrop.dropconnect_linear(x, w, out=y, rng=1))
     # The reference takes one sample's tile of weights and of decisions; C nothing but its stack.
     assert peak < {"c": 20_000, "numba": 1_000_000, "numpy": 4_000_000}[backend]

@@ -20,7 +20,7 @@ from computing import KINDS, layouts
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from support import Guarded, difference, same_bits, to_storage
+from support import by_threads, difference, guarded, same_bits, to_storage
 
 import fastdrop
 from fastdrop import backends
@@ -198,15 +198,8 @@ def test_a_projection_does_not_go_further_than_the_ball(w, c, axis):
 )
 def test_threads_give_the_same_bits(shape, axis):
     w = weights(shape, np.float32)
-    before, results = fastdrop.get_num_threads(), []
-    try:
-        for threads in (1, 2, 7):
-            fastdrop.set_num_threads(threads)
-            results.append(max_norm_(w.copy(), 20, axis))
-    finally:
-        fastdrop.set_num_threads(before)
-    assert np.array_equal(results[0], results[1])
-    assert np.array_equal(results[0], results[2])
+    first, *others = by_threads(lambda: max_norm_(w.copy(), 20, axis))
+    assert all(np.array_equal(other, first) for other in others)
 
 
 # --- The bits of the reference ----------------------------------------------------------------
@@ -237,11 +230,10 @@ def numbers(kind: str, shape: tuple[int, int, int]) -> np.ndarray:
 
 def compare(impl, kind: str, shape: tuple[int, int, int], limit: float, at: int = 0) -> None:
     values = numbers(kind, shape)
-    want, memory = values.copy(), Guarded(values.size, values.dtype, at)
+    want, memory = values.copy(), guarded(values, at)
     backends.load("numpy").max_norm(want, kind, limit)
-    memory.array[:] = values.reshape(-1)
-    impl.max_norm(memory.array.reshape(shape), kind, limit)
-    got = memory.array.reshape(shape)
+    got = memory.array
+    impl.max_norm(got, kind, limit)
     assert same_bits(got, want, kind), (kind, shape, limit, at, difference(got, want))
     assert memory.intact()
 

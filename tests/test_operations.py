@@ -10,89 +10,23 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from typing import NamedTuple
 
 import numpy as np
 import operations
 import pytest
-from computing import BIG, KINDS, layouts, numbers
+from computing import BIG, KINDS, OPERATIONS, Operation, layouts, numbers
 from support import STORAGE, Guarded, difference, same_bits, to_storage
 
-from fastdrop._bias import ACTIVATIONS
 from fastdrop.backends.call import Bias, Call, room_for, steps_of
 from fastdrop.stream import Key
-from fastdrop.variants import VARIANTS, Variant
 
 FEW_SIZES = (65, 4099)
-SIZES = (0, 1, 3, 4, 5, 17, 63, 64, 65, 127, 4095, 4096, 4097, 8193)
+SIZES = (
+    0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 4095, 4096, 4097,
+    8191, 8192, 8193, 3 * 4096 + 77,
+)  # fmt: skip
 OFFSETS = (0, 1, 63, 64, 4095, 2**63, 2**64 - 100_000)
 MISALIGNMENTS = [(1, 0, 0, 0), (8, 0, 0, 0), (0, 33, 1, 2), (16, 7, 16, 8), (1, 63, 61, 4)]
-WIDTHS = (1, 3, 64, 1000, 5000)
-# The last but one drops all of every other block, and nearly all of the others.
-PROBABILITIES = (0.0, 0.1, 1 - 2.0**-17, 1.0)
-
-
-class Operation(NamedTuple):
-    """What a declared variant asks a backend for, in training or in evaluation."""
-
-    variant: Variant
-    evaluates: bool
-    act: str = "none"
-
-    def __str__(self) -> str:
-        how = "-in-evaluation" if self.evaluates else ""
-        return f"{self.name}{how}" + f"-{self.act}" * self.name.startswith("act")
-
-    @property
-    def name(self) -> str:
-        evaluation = self.variant.evaluation
-        return evaluation.operation if self.evaluates and evaluation else self.variant.operation
-
-    @property
-    def probabilities(self) -> tuple[float, ...]:
-        if self.evaluates:
-            return (0.1, 0.5)
-        return (0.0, 0.9) if self.name.startswith("noise") else PROBABILITIES
-
-    def call(
-        self, kind: str, p: float, reads: list[np.ndarray], writes: list[np.ndarray], key: Key
-    ) -> Call:
-        operands = tuple(reads), tuple(writes)
-        bias = None
-        if self.name.startswith("act"):
-            which = KINDS.index(kind) + ACTIVATIONS.index(self.act)
-            bias = bias_of(kind, WIDTHS[which % len(WIDTHS)])
-        if self.evaluates:
-            assert self.variant.evaluation is not None
-            terms = self.variant.evaluation.numbers(p, kind)
-            return Call(self.name, kind, *operands, terms, act=self.act, bias=bias)  # type: ignore[arg-type]
-        plan, terms = self.variant.rate(p, kind)
-        return Call(self.name, kind, *operands, terms, key, plan, act=self.act, bias=bias)  # type: ignore[arg-type]
-
-
-@functools.cache
-def bias_of(kind: str, width: int) -> Bias:
-    """Of usual size, so that sums are where activations are curved; in long ones some special."""
-    values = np.random.default_rng(width).standard_normal(width)
-    values[7::500] = np.resize([np.inf, np.nan, -0.0, 65504], values[7::500].shape)
-    stored = np.resize(to_storage(values, kind), width + 4096)
-    stored.flags.writeable = False
-    return Bias(stored, width, width // 2)
-
-
-def all_operations() -> list[Operation]:
-    """Each operation of the declarations once, in training and where evaluation computes."""
-    found = {}
-    for variant in VARIANTS:
-        for evaluates in (False, True) if variant.evaluation else (False,):
-            acts = ACTIVATIONS if variant.operation.startswith("act") else ("none",)
-            for act in acts[:1] if evaluates else acts:
-                operation = Operation(variant, evaluates, act)
-                found.setdefault(str(operation), operation)
-    return list(found.values())
-
-
-OPERATIONS = all_operations()
 
 
 def cases(impl: str, thoroughly: bool) -> list[tuple[int, int, tuple[int, ...]]]:
@@ -124,7 +58,7 @@ def reference(operation: Operation, kind: str, p: float, n: int, key: Key) -> li
 def test_the_reference_s_bits(impl, kind, operation):
     for p in operation.probabilities:
         # Dtypes have the same boundaries, and activations the same loops; C's tests take all.
-        thoroughly = kind == "float32" and p in (0.1, 0.9)
+        thoroughly = (kind == "float32" or operation.name == "scale") and p in (0.1, 0.9)
         for n, offset, at in cases(impl.name, thoroughly and operation.act == "none"):
             compare(impl, operation, kind, p, n, Key(3, 4, offset), at)
 

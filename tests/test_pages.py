@@ -1,13 +1,12 @@
 """The code on the pages of the documentation and of the README runs, and gives what they say."""
 
 import doctest
-import importlib.util
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fresh import loaded
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -86,18 +85,11 @@ DIRECTIVES = {
 
 
 @pytest.fixture
-def public_names(monkeypatch: pytest.MonkeyPatch) -> Any:
+def public_names() -> Any:
     """The module that makes the reference."""
     for module in ("sphinx", "torch", "dask.array", "xarray", "keras", "thinc"):
         pytest.importorskip(module, exc_type=ImportError)
-    path = DOCS / "_ext" / "public_names.py"
-    spec = importlib.util.spec_from_file_location("public_names", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "public_names", module)
-    spec.loader.exec_module(module)
-    return module
+    return loaded(DOCS / "_ext" / "public_names.py")
 
 
 def test_every_public_name_has_a_page(public_names: Any) -> None:

@@ -18,7 +18,6 @@ from typing import Any, TypeVar
 import numpy as np
 import pytest
 from fresh import output
-from support import core_or_skip
 
 import fastdrop
 from fastdrop import backends, stream
@@ -27,12 +26,6 @@ BLOCK = 4096
 CALLERS = 8
 ROUNDS = 200
 T = TypeVar("T")
-
-
-@pytest.fixture(params=["python", "compiled"])
-def twin(request: pytest.FixtureRequest) -> SimpleNamespace:
-    module = stream if request.param == "python" else core_or_skip()
-    return SimpleNamespace(Key=module.Key, Generator=module.Generator)
 
 
 def at_once(work: Callable[[int], T], callers: int = CALLERS) -> list[T]:

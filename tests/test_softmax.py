@@ -1,11 +1,13 @@
 """Softmax with dropout: against its definition, in all layouts, and its layer."""
 
+import functools
 import itertools
 import json
 
 import numpy as np
 import pytest
-from computing import layouts
+from computing import check_slopes, layouts
+from support import by_threads, peak_of
 
 import fastdrop
 from fastdrop import layers
@@ -185,19 +187,12 @@ def test_rows_that_are_special():
 def test_gradient_by_finite_differences():
     scores, dy = scores_of((3, 9)), scores_of((3, 9), seed=2)
     mask = np.random.default_rng(3).random((3, 9)) < 0.7
-    step = 1e-6
     for options in ({}, {"mask": mask}, {"scale": -0.7, "mask": np.where(mask, 0.5, -1.0)}):
         for axis in (0, 1):
-            dx = fastdrop.softmax_dropout_backward(dy, scores, 0.3, axis=axis, rng=KEY, **options)
-            for place in np.ndindex(scores.shape):
-                e = np.zeros_like(scores)
-                e[place] = step
-                ends = [
-                    fastdrop.softmax_dropout(s, 0.3, axis=axis, rng=KEY, **options)
-                    for s in (scores + e, scores - e)
-                ]
-                slope = ((ends[0] - ends[1]) * dy).sum() / (2 * step)
-                np.testing.assert_allclose(dx[place], slope, rtol=1e-6, atol=1e-8)
+            more = {"p": 0.3, "axis": axis, "rng": KEY, **options}
+            dx = fastdrop.softmax_dropout_backward(dy, scores, **more)
+            call = functools.partial(fastdrop.softmax_dropout, **more)
+            check_slopes(call, [scores], [dx], dy)
 
 
 @pytest.mark.usefixtures("impl")
@@ -232,36 +227,23 @@ def test_many_axes():
 def test_threads_give_the_same_bits(n):
     scores = scores_of((1_500_000 // n, n), np.float32)
     mask = np.random.default_rng(1).random(scores.shape) < 0.8
-    before = fastdrop.get_num_threads()
-    results = []
-    try:
-        for threads in (1, 2, 7):
-            fastdrop.set_num_threads(threads)
-            y = fastdrop.softmax_dropout(scores, 0.3, mask=mask, rng=KEY)
-            dx = fastdrop.softmax_dropout_backward(y, scores, 0.3, mask=mask, rng=KEY)
-            results.append((y, dx))
-    finally:
-        fastdrop.set_num_threads(before)
-    for y, dx in results[1:]:
-        assert np.array_equal(y, results[0][0])
-        assert np.array_equal(dx, results[0][1])
+
+    def results():
+        y = fastdrop.softmax_dropout(scores, 0.3, mask=mask, rng=KEY)
+        return y, fastdrop.softmax_dropout_backward(y, scores, 0.3, mask=mask, rng=KEY)
+
+    first, *others = by_threads(results)
+    assert all(np.array_equal(other, first) for other in others)
 
 
 def test_a_mask_is_not_expanded():
     """A mask for one row serves a million of them."""
-    import tracemalloc
-
     scores = np.zeros((40_000, 25), np.float32)
     out = np.empty_like(scores)
     mask = np.arange(25) % 2 == 0
     with fastdrop.backend("c"):
-        tracemalloc.start()
-        try:
-            fastdrop.softmax_dropout(scores, 0.1, mask=mask, rng=1, out=out)
-            _, peak = tracemalloc.get_traced_memory()
-        finally:
-            tracemalloc.stop()
-    assert peak < 20_000
+        call = functools.partial(fastdrop.softmax_dropout, scores, 0.1, mask=mask, rng=1, out=out)
+        assert peak_of(call) < 20_000
     np.testing.assert_allclose(out.sum(axis=1).mean(), 1, atol=0.01)
     assert not out[:, 1::2].any()
 

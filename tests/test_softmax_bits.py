@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from computing import KINDS
-from support import Guarded, difference, same_bits, to_storage
+from support import Guarded, difference, guarded, same_bits, to_storage
 
 from fastdrop import backends
 from fastdrop._rates import make_plan
@@ -30,12 +30,6 @@ def numbers(kind: str, shape: tuple[int, ...], seed: int, spread: float = 3) -> 
     source = np.random.default_rng(seed)
     values = source.standard_normal(shape) * spread
     return to_storage(values, kind)
-
-
-def guarded(array: np.ndarray, at: int) -> Guarded:
-    memory = Guarded(array.size, array.dtype, at)
-    memory.array[:] = array.reshape(-1)
-    return memory
 
 
 def plain(count: int, n: int, scale: float = 0.25, mask: np.ndarray | None = None) -> Rows:

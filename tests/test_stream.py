@@ -4,15 +4,12 @@ import copy
 import json
 import os
 import pickle
-import signal
 import threading
-import time
-from collections.abc import Callable
-from types import SimpleNamespace
 
 import make_known_answers
 import numpy as np
 import pytest
+from fresh import in_child
 from oracle import COEFFICIENTS
 from support import KNOWN_ANSWERS, core_or_skip, number, records
 
@@ -20,12 +17,6 @@ from fastdrop import _rng, stream
 
 BLOCK = 4096
 END = 2**64
-
-
-@pytest.fixture(params=["python", "compiled"])
-def twin(request: pytest.FixtureRequest) -> SimpleNamespace:
-    module = stream if request.param == "python" else core_or_skip()
-    return SimpleNamespace(Key=module.Key, Generator=module.Generator)
 
 
 # --- The definition ---------------------------------------------------------------------------
@@ -324,28 +315,7 @@ def test_a_fork_never_inherits_a_locked_generator():
     thread.start()
     try:
         for _ in range(20):
-            assert ends_well(lambda: generator.reserve(1))
+            assert in_child(lambda: generator.reserve(1).seed) == "1"
     finally:
         stop.set()
         thread.join()
-
-
-def ends_well(work: Callable[[], object], seconds: float = 60) -> bool:
-    """Whether a forked child comes to the end of ``work``; it is killed where it hangs."""
-    child = os.fork()
-    if child == 0:  # no way out but os._exit: the child must not go on with the tests
-        status = 1
-        try:
-            work()
-            status = 0
-        finally:
-            os._exit(status)
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        ended, status = os.waitpid(child, os.WNOHANG)
-        if ended:
-            return status == 0
-        time.sleep(0.001)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    return False

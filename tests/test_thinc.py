@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import doctest
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from fresh import failing, last_error, their_tests
+from switching import check_handles
 
 pytest.importorskip("thinc", reason="thinc is not installed")
 
@@ -158,23 +158,12 @@ def test_models_of_before_and_after() -> None:
 
 
 def test_handles() -> None:
+    check_handles(fastdrop.thinc, mask)
     theirs = mask()
-    outer, inner = fastdrop.thinc.enable(), fastdrop.thinc.enable()
-    kept = NumpyOps.get_dropout_mask
-    ours = mask()
-    outer.disable()
-    assert (outer.active, inner.active) == (False, True)
-    assert np.array_equal(mask(), ours)
-    inner.disable()
-    inner.disable()
-    assert np.array_equal(mask(), theirs)
+    with fastdrop.thinc.enable():
+        kept = NumpyOps.get_dropout_mask
     fix_random_seed(1)
     assert np.array_equal(kept(OPS, (300, 200), 0.3), theirs)
-    handle = fastdrop.thinc.enable()
-    assert repr(handle) == "<fastdrop.thinc.enable(): active>"
-    fastdrop.thinc.disable()
-    fastdrop.thinc.disable()
-    assert repr(handle) == "<fastdrop.thinc.enable(): ended>"
 
 
 def test_methods_of_the_class_and_of_subclasses(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,10 +209,8 @@ def test_docstrings() -> None:
 
 def test_without_thinc() -> None:
     code = "import sys; sys.modules['thinc'] = None; import fastdrop.thinc"
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
-    )
-    assert "fastdrop.thinc needs thinc: pip install 'fastdrop-kernels[thinc]'" in done.stderr
+    needs = "fastdrop.thinc needs thinc: pip install 'fastdrop-kernels[thinc]'"
+    assert needs in last_error(code)
 
 
 @pytest.mark.outside
@@ -236,32 +223,10 @@ def test_thincs_own_tests(part: str, tmp_path: Path) -> None:
     pytest.importorskip("mock", reason="thinc's own tests import mock")
     tests = Path(thinc.__file__).parent / "tests"
 
-    def run(*options: str) -> tuple[dict[str, str], str]:
-        path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
-        done = subprocess.run(
-            [
-                sys.executable, "-m", "pytest", "-p", "thinc_plugin", "-p", "no:cacheprovider",
-                "-c", os.devnull, "--rootdir", str(tests), "-q", "-rA", "--tb=line",
-                *options, str(tests / part),
-            ],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=1500,
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": path},
-        )  # fmt: skip
-        found = re.findall(r"^(PASSED|FAILED|ERROR) \S*?::(\S+)", done.stdout, re.MULTILINE)
-        assert found, done.stdout[-3000:] + done.stderr[-3000:]
-        return {name: verdict for verdict, name in found}, done.stdout
-
-    ours, words = run("--fastdrop")
-    failed = {name for name, verdict in ours.items() if verdict != "PASSED"}
-    if failed:
-        theirs, _ = run()
-        failed -= {name for name, verdict in theirs.items() if verdict != "PASSED"}
+    plugin = Path(__file__).with_name("thinc_plugin.py")
+    failed, count, words = failing(partial(their_tests, tests / part, tests, plugin, tmp_path))
     assert not failed
-    assert len(ours) > 2
+    assert count > 2
     if part == "layers/test_layers_api.py":
         drawn = re.search(r"masks drawn by fastdrop: (\d+)", words)
         assert drawn

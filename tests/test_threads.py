@@ -1,18 +1,15 @@
 """Threads: the setting, the same bits for every count, several callers at once, fork."""
 
 import os
-import select
-import signal
 import threading
-import traceback
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pytest
-from fresh import last_error, output
+from fresh import in_child, last_error, output
 
 import fastdrop
 from fastdrop import Key, _config, layers
@@ -189,31 +186,6 @@ def test_the_count_may_change_while_others_compute() -> None:
 
 
 # fork
-
-
-def in_child(work: Callable[[], object], seconds: float = 60) -> str:
-    """What `work` gives in a forked child, as text; a child that hangs fails the test."""
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if pid == 0:  # no way out but os._exit: the child must not go on with the tests
-        try:
-            try:
-                text = str(work())
-            except BaseException:
-                text = traceback.format_exc()
-            os.write(writer, text.encode())
-        finally:
-            os._exit(0)
-    os.close(writer)
-    try:
-        answered, _, _ = select.select([reader], [], [], seconds)
-        if not answered:
-            os.kill(pid, signal.SIGKILL)
-        text = os.read(reader, 65536).decode() if answered else f"no answer in {seconds} s"
-    finally:
-        os.close(reader)
-        os.waitpid(pid, 0)
-    return text
 
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")

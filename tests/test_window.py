@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -272,15 +271,3 @@ def test_any_part_of_any_shape(cut: Any, offset: int) -> None:
         assert np.array_equal(
             function(a[slices], 0.5, rng=key, window=window), function(a, 0.5, rng=key)[slices]
         )
-
-
-def test_parts_make_the_whole() -> None:
-    """Cut along all axes at once, each part by itself."""
-    a = values((13, 17, 19))
-    y = np.empty_like(a)
-    edges = [(0, 4, 13), (0, 5, 6, 17), (0, 19)]
-    for lows in itertools.product(*(range(len(edge) - 1) for edge in edges)):
-        cut = tuple(slice(edge[i], edge[i + 1]) for edge, i in zip(edges, lows, strict=True))
-        start = tuple(one.start for one in cut)
-        y[cut] = fastdrop.dropout(a[cut], 0.2, rng=KEY, window=(a.shape, start))
-    assert np.array_equal(y, fastdrop.dropout(a, 0.2, rng=KEY))

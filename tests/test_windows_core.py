@@ -6,7 +6,7 @@ every operation, layout and way to share decisions.
 
 import numpy as np
 import pytest
-from computing import KINDS, layouts, numbers
+from computing import KINDS, OPERATIONS, Operation, layouts, numbers
 from support import same_bits
 
 from fastdrop import backends
@@ -14,20 +14,10 @@ from fastdrop._rates import make_plan
 from fastdrop.backends.call import Bias, Call, room_for, steps_of
 from fastdrop.stream import Key
 
-# operation: how many operands it reads and writes, and its numbers
-OPERATIONS = {
-    "scale": (1, 1, (1.25,)),
-    "affine": (1, 1, (1.25, 0.5, -0.75)),
-    "add": (2, 1, (1.25,)),
-    "select": (2, 1, ()),
-    "split": (1, 2, ()),
-    "mix": (2, 1, (0.75, 0.25)),
-    "unmix": (1, 2, (0.75, 0.25)),
-    "act": (1, 1, (1.25,)),
-    "act_slope": (2, 1, (1.25,)),
-    "noise_factor": (1, 1, (0.5,)),
-    "noise_add": (1, 1, (0.5,)),
-}
+# One of each name, in training where there is one; activations by the last of them.
+ONE_OF_EACH = {o.name: o for o in sorted(OPERATIONS, key=lambda o: not o.evaluates)}
+EACH = pytest.mark.parametrize("operation", ONE_OF_EACH.values(), ids=str)
+DRAWN = [o for o in ONE_OF_EACH.values() if not o.evaluates]
 
 WINDOWS = {
     "columns": ((9, 700), (slice(None), slice(3, 530))),
@@ -41,25 +31,15 @@ WINDOWS = {
 }
 
 
-def _call(operation: str, kind: str, shape: tuple[int, ...], key: Key) -> Call:
-    reads, writes, factors = OPERATIONS[operation]
+def _call(operation: Operation, kind: str, shape: tuple[int, ...], key: Key) -> Call:
     n = int(np.prod(shape))
-    noise, plain = operation.startswith("noise"), operation in ("mix", "unmix")
-    bias = None
-    if operation.startswith("act"):
-        some = numbers(kind, 5)[: shape[-1]]
-        bias = Bias(np.resize(some, some.size + 4096), some.size, 0)
-    return Call(
-        operation,
-        kind,
-        tuple(numbers(kind, i)[:n].reshape(shape) for i in range(reads)),
-        tuple(np.empty(shape, numbers(kind, 0).dtype) for _ in range(writes)),
-        factors,
-        None if plain else key,
-        None if plain or noise else make_plan(0.3, kind),
-        act="silu",
-        bias=bias,
-    )
+    reads = [numbers(kind, i)[:n].reshape(shape) for i in range(len(operation.variant.operands))]
+    writes = [np.empty_like(reads[0]) for _ in range(operation.variant.results)]
+    call = operation.call(kind, 0.3, reads, writes, key)
+    if call.bias is None:
+        return call
+    row = numbers(kind, 5)[: shape[-1]]
+    return call._replace(bias=Bias(np.resize(row, row.size + 4096), row.size, 0))
 
 
 def _part(call: Call, cut: tuple[slice, ...], steps: tuple[int, ...]) -> Call:
@@ -78,7 +58,7 @@ def _part(call: Call, cut: tuple[slice, ...], steps: tuple[int, ...]) -> Call:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("operation", OPERATIONS)
+@EACH
 def test_a_window_gets_its_part_of_the_decisions(impl, operation, kind):
     for n, (shape, cut) in enumerate(WINDOWS.values()):
         whole = _call(operation, kind, shape, Key(5, 6, 4001 + n))
@@ -89,7 +69,7 @@ def test_a_window_gets_its_part_of_the_decisions(impl, operation, kind):
             assert same_bits(got, np.ascontiguousarray(want[cut]), kind), (shape, cut)
 
 
-@pytest.mark.parametrize("operation", OPERATIONS)
+@EACH
 def test_windows_in_any_memory(impl, operation):
     shape, cut = (9, 17, 300), (slice(2, 7), slice(1, 16), slice(3, 290))
     whole = _call(operation, "float32", shape, Key(5, 6, 2**64 - 100_000))
@@ -107,7 +87,7 @@ def test_windows_in_any_memory(impl, operation):
                 assert same_bits(np.ascontiguousarray(got), want, "float32"), (name, other)
 
 
-@pytest.mark.parametrize("operation", [o for o in OPERATIONS if o not in ("mix", "unmix")])
+@pytest.mark.parametrize("operation", DRAWN, ids=str)
 def test_shared_decisions_of_a_window(impl, operation):
     shape, cut = (6, 12, 200), (slice(1, 5), slice(2, 9), slice(3, 150))
     for shared in [(1, 12, 200), (6, 1, 200), (6, 12, 1), (6, 1, 1), (1, 12, 1), (1, 1, 1)]:
@@ -125,7 +105,7 @@ def test_shared_decisions_of_a_window(impl, operation):
                 assert same_bits(got, np.ascontiguousarray(want[cut]), "float32"), (shared, room)
 
 
-@pytest.mark.parametrize("operation", ["scale", "affine", "add", "select", "split", "act"])
+@pytest.mark.parametrize("operation", [o for o in DRAWN if "noise" not in o.name], ids=str)
 def test_given_bits_with_steps(impl, operation):
     """Windows of a mask that is there; the mask's first bit is the window's first decision."""
     shape = (7, 300)

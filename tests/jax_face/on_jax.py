@@ -9,12 +9,14 @@ from typing import Any
 import cases
 import numpy as np
 import pytest
+from support import alike
 
 import fastdrop
 
 jax = pytest.importorskip("jax", reason="JAX is not installed")
 fj = pytest.importorskip("fastdrop.jax", reason="no compiled module", exc_type=ImportError)
 jnp = jax.numpy
+equal = alike
 
 KEY = fastdrop.Key(5, 6, 12345)
 CASES = [case for case in cases.CASES if hasattr(fj, case.name)]
@@ -44,17 +46,3 @@ def in_numpy(case: cases.Case, operands: dict[str, Any], p: float = 0.4, **more:
 def in_jax(case: cases.Case, operands: dict[str, Any], p: float = 0.4, **more: Any) -> Any:
     more = {case.rate: p, **case.options, **more}
     return getattr(fj, case.name)(**operands, **more)
-
-
-def equal(found: Any, wanted: Any) -> bool:
-    """Bit for bit, with the shape and the dtype; a nan is a nan."""
-    found, wanted = np.asarray(found), np.asarray(wanted)
-    if found.dtype != wanted.dtype or found.shape != wanted.shape:
-        return False
-    if found.dtype == np.bool_:
-        return bool((found == wanted).all())
-    nan = np.isnan(found)
-    bits = f"u{found.dtype.itemsize}"
-    return bool(
-        (nan == np.isnan(wanted)).all() and (nan | (found.view(bits) == wanted.view(bits))).all()
-    )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ keras = pytest.importorskip(
 
 import fastdrop  # noqa: E402
 import fastdrop.keras as fk  # noqa: E402
+from fastdrop.variants import BY_FUNCTION  # noqa: E402
 
 BACKEND = keras.config.backend()
 
@@ -48,95 +50,62 @@ def gradient(function: Callable[[Any], Any], x: np.ndarray, dy: np.ndarray) -> n
 
 
 class Case(NamedTuple):
-    """A layer, and what it has to give for a key: the result, and the gradient."""
+    """A layer, and the function of `fastdrop` that gives its results for a key."""
 
-    layer: Any
-    options: dict[str, Any]
+    name: str
     shape: tuple[int, ...]
-    forward: Callable[..., np.ndarray]
-    backward: Callable[..., np.ndarray] | None = None
+    options: dict[str, Any]
+    """The layer's: the rate, and others."""
+    function: str
+    more: Mapping[str, Any] = MappingProxyType({})
+    """The function's, beside the rate."""
+
+    @property
+    def layer(self) -> Any:
+        return getattr(fk, self.name)
 
     def make(self, **options: Any) -> Any:
         return self.layer(**{**self.options, **options})
 
+    def by(self, function: str, x: np.ndarray, key: fastdrop.Key) -> np.ndarray:
+        rate = next(iter(self.options.values()))
+        found: np.ndarray = getattr(fastdrop, function)(x, rate, rng=key, **self.more)
+        return found
+
+    def forward(self, x: np.ndarray, rng: fastdrop.Key) -> np.ndarray:
+        return self.by(self.function, x, rng)
+
     def gradient(self, dy: np.ndarray, key: fastdrop.Key) -> np.ndarray:
-        return (self.backward or self.forward)(dy, rng=key)
+        """As the declaration says it is computed."""
+        how = BY_FUNCTION[self.function].gradient
+        if how == "identity":
+            return dy
+        return self.by(self.function if how == "same" else how, dy, key)
 
 
-def _channels(function: Callable[..., np.ndarray], p: float, where: str) -> Any:
-    return lambda x, rng: function(x, p, rng=rng, data_format=where)
-
-
-LAST, FIRST = "channels_last", "channels_first"
+HALF, SOME = {"rate": 0.5}, {"rate": 0.3}
+LAST, FIRST = {"data_format": "channels_last"}, {"data_format": "channels_first"}
+ROW, COLUMN, PLANE = ({"noise_shape": s} for s in ((None, 1, 5), (None, 7, 1), (7, 5)))
 CASES = {
-    "Dropout": Case(
-        fk.Dropout, {"rate": 0.3}, (6, 70), lambda x, rng: fastdrop.dropout(x, 0.3, rng=rng)
-    ),
+    "Dropout": Case("Dropout", (6, 70), SOME, "dropout"),
     "Dropout, shared": Case(
-        fk.Dropout,
-        {"rate": 0.5, "noise_shape": (None, 1, 5)},
-        (6, 7, 5),
-        lambda x, rng: fastdrop.dropout(x, 0.5, rng=rng, noise_shape=(6, 1, 5)),
+        "Dropout", (6, 7, 5), HALF | ROW, "dropout", {"noise_shape": (6, 1, 5)}
     ),
     "Dropout, fewer axes": Case(
-        fk.Dropout,
-        {"rate": 0.5, "noise_shape": (7, 5)},
-        (6, 7, 5),
-        lambda x, rng: fastdrop.dropout(x, 0.5, rng=rng, noise_shape=(1, 7, 5)),
+        "Dropout", (6, 7, 5), HALF | PLANE, "dropout", {"noise_shape": (1, 7, 5)}
     ),
-    "SpatialDropout1D": Case(
-        fk.SpatialDropout1D, {"rate": 0.4}, (6, 7, 5), _channels(fastdrop.dropout1d, 0.4, LAST)
-    ),
-    "SpatialDropout2D": Case(
-        fk.SpatialDropout2D,
-        {"rate": 0.4, "data_format": LAST},
-        (6, 3, 4, 5),
-        _channels(fastdrop.dropout2d, 0.4, LAST),
-    ),
+    "SpatialDropout1D": Case("SpatialDropout1D", (6, 7, 5), SOME, "dropout1d", LAST),
+    "SpatialDropout2D": Case("SpatialDropout2D", (6, 3, 4, 5), SOME | LAST, "dropout2d", LAST),
     "SpatialDropout2D, channels first": Case(
-        fk.SpatialDropout2D,
-        {"rate": 0.4, "data_format": FIRST},
-        (6, 5, 3, 4),
-        _channels(fastdrop.dropout2d, 0.4, FIRST),
+        "SpatialDropout2D", (6, 5, 3, 4), SOME | FIRST, "dropout2d", FIRST
     ),
-    "SpatialDropout3D": Case(
-        fk.SpatialDropout3D,
-        {"rate": 0.4, "data_format": LAST},
-        (6, 3, 2, 4, 5),
-        _channels(fastdrop.dropout3d, 0.4, LAST),
-    ),
+    "SpatialDropout3D": Case("SpatialDropout3D", (6, 3, 2, 4, 5), SOME | LAST, "dropout3d", LAST),
     "SpatialDropout3D, channels first": Case(
-        fk.SpatialDropout3D,
-        {"rate": 0.4, "data_format": FIRST},
-        (6, 5, 3, 2, 4),
-        _channels(fastdrop.dropout3d, 0.4, FIRST),
+        "SpatialDropout3D", (6, 5, 3, 2, 4), SOME | FIRST, "dropout3d", FIRST
     ),
-    "AlphaDropout": Case(
-        fk.AlphaDropout,
-        {"rate": 0.3},
-        (6, 70),
-        lambda x, rng: fastdrop.alpha_dropout(x, 0.3, rng=rng),
-        lambda dy, rng: fastdrop.alpha_dropout_backward(dy, 0.3, rng=rng),
-    ),
-    "AlphaDropout, shared": Case(
-        fk.AlphaDropout,
-        {"rate": 0.3, "noise_shape": (None, 7, 1)},
-        (6, 7, 5),
-        lambda x, rng: fastdrop.feature_alpha_dropout(x, 0.3, rng=rng),
-        lambda dy, rng: fastdrop.feature_alpha_dropout_backward(dy, 0.3, rng=rng),
-    ),
-    "GaussianDropout": Case(
-        fk.GaussianDropout,
-        {"rate": 0.3},
-        (6, 70),
-        lambda x, rng: fastdrop.gaussian_dropout(x, 0.3, rng=rng),
-    ),
-    "GaussianNoise": Case(
-        fk.GaussianNoise,
-        {"stddev": 0.3},
-        (6, 70),
-        lambda x, rng: fastdrop.gaussian_noise(x, 0.3, rng=rng),
-        lambda dy, rng: dy,  # noqa: ARG005
-    ),
+    "AlphaDropout": Case("AlphaDropout", (6, 70), SOME, "alpha_dropout"),
+    "AlphaDropout, shared": Case("AlphaDropout", (6, 7, 5), SOME | COLUMN, "feature_alpha_dropout"),
+    "GaussianDropout": Case("GaussianDropout", (6, 70), SOME, "gaussian_dropout"),
+    "GaussianNoise": Case("GaussianNoise", (6, 70), {"stddev": 0.3}, "gaussian_noise"),
 }
 EACH = [pytest.param(case, id=name) for name, case in CASES.items()]

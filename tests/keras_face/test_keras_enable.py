@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 from on_keras import BACKEND, fk, keras, numbers, numpy
+from switching import check_handles
 
 import fastdrop
 from fastdrop import Key
 from fastdrop.keras import _enable, _private
-
-
-@pytest.fixture(autouse=True)
-def _as_it_was() -> Iterator[None]:
-    yield
-    fk.disable()
 
 
 def plain() -> np.ndarray:
@@ -27,62 +22,39 @@ def plain() -> np.ndarray:
 OURS = fastdrop.dropout(np.ones(1000, "float32"), 0.5, rng=Key(1))
 
 
-def attention() -> Any:
-    layer = keras.layers.Attention(dropout=0.5, seed=1)
-    x = numbers(2, 5, 8)
-    return layer([x, x], training=True)
+X = numbers(2, 5, 8)
 
 
-def additive_attention() -> Any:
-    x = numbers(2, 5, 8)
-    return keras.layers.AdditiveAttention(dropout=0.5, seed=1)([x, x], training=True)
+def called(name: str, *arguments: Any, inputs: Any = (X,), **options: Any) -> Any:
+    layer = getattr(keras.layers, name)(*arguments, dropout=0.5, seed=1, **options)
+    return layer(*inputs, training=True)
 
 
-def multi_head() -> Any:
-    x = numbers(2, 5, 8)
-    return keras.layers.MultiHeadAttention(2, 4, dropout=0.5, seed=1)(x, x, training=True)
-
-
-def grouped() -> Any:
-    x = numbers(2, 5, 8)
-    layer = keras.layers.GroupQueryAttention(4, 4, 2, dropout=0.5, seed=1)
-    return layer(x, x, training=True)
-
-
-def recurrent(name: str) -> Any:
-    layer = getattr(keras.layers, name)(3, dropout=0.5, recurrent_dropout=0.3, seed=1)
-    return layer(numbers(2, 5, 8), training=True)
-
-
-def convolutional() -> Any:
-    layer = keras.layers.ConvLSTM1D(3, 3, dropout=0.5, recurrent_dropout=0.3, seed=1)
-    return layer(numbers(2, 4, 6, 3), training=True)
+def spatial(name: str, x: np.ndarray) -> Any:
+    return getattr(keras.layers, name)(0.5)(x, training=True)
 
 
 REACHED: dict[str, tuple[Callable[[], Any], int]] = {
     "keras.random.dropout": (
-        lambda: keras.random.dropout(keras.ops.convert_to_tensor(numbers(50)), 0.5, seed=1),
+        lambda: keras.random.dropout(keras.ops.convert_to_tensor(X), 0.5, seed=1),
         1,
     ),
-    "Dropout": (lambda: keras.layers.Dropout(0.5)(numbers(50), training=True), 1),
-    "SpatialDropout1D": (
-        lambda: keras.layers.SpatialDropout1D(0.5)(numbers(2, 5, 8), training=True),
-        1,
-    ),
-    "SpatialDropout2D": (
-        lambda: keras.layers.SpatialDropout2D(0.5)(numbers(2, 5, 8, 3), training=True),
-        1,
-    ),
-    "Attention": (attention, 1),
-    "AdditiveAttention": (additive_attention, 1),
-    "MultiHeadAttention": (multi_head, 1),
-    "GroupQueryAttention": (grouped, 1),
+    "Dropout": (lambda: spatial("Dropout", X), 1),
+    "SpatialDropout1D": (lambda: spatial("SpatialDropout1D", X), 1),
+    "SpatialDropout2D": (lambda: spatial("SpatialDropout2D", numbers(2, 5, 8, 3)), 1),
+    "Attention": (lambda: called("Attention", inputs=([X, X],)), 1),
+    "AdditiveAttention": (lambda: called("AdditiveAttention", inputs=([X, X],)), 1),
+    "MultiHeadAttention": (lambda: called("MultiHeadAttention", 2, 4, inputs=(X, X)), 1),
+    "GroupQueryAttention": (lambda: called("GroupQueryAttention", 4, 4, 2, inputs=(X, X)), 1),
     # Cells draw a mask for the inputs and one for the state, in a first version of LSTM and GRU one
     # for each gate.
-    "SimpleRNN": (lambda: recurrent("SimpleRNN"), 2),
-    "LSTM": (lambda: recurrent("LSTM"), 2),
-    "GRU": (lambda: recurrent("GRU"), 2),
-    "ConvLSTM1D": (convolutional, 2),
+    "SimpleRNN": (lambda: called("SimpleRNN", 3, recurrent_dropout=0.3), 2),
+    "LSTM": (lambda: called("LSTM", 3, recurrent_dropout=0.3), 2),
+    "GRU": (lambda: called("GRU", 3, recurrent_dropout=0.3), 2),
+    "ConvLSTM1D": (
+        lambda: called("ConvLSTM1D", 3, 3, inputs=(numbers(2, 4, 6, 3),), recurrent_dropout=0.3),
+        2,
+    ),
 }
 
 
@@ -122,37 +94,10 @@ def test_attention_drops_what_the_key_says() -> None:
     assert np.array_equal(numpy(dropped), fastdrop.dropout(weights, 0.5, rng=Key(1)))
 
 
-def test_keras_is_back_to_the_bit() -> None:
-    before = plain()
-    handle = fk.enable()
-    assert handle.active
-    assert np.array_equal(plain(), OURS)
-    handle.disable()
-    assert not handle.active
-    assert np.array_equal(plain(), before)
-    handle.disable()
-    fk.disable()
-    assert np.array_equal(plain(), before)
-    assert not np.array_equal(before, OURS)
-
-
-def test_handles_nest_and_overlap() -> None:
-    first, second = fk.enable(), fk.enable()
-    first.disable()
-    assert np.array_equal(plain(), OURS)
-    with second as same:
-        assert same is second
-        assert repr(second) == "<fastdrop.keras.enable(): active>"
-    assert repr(second) == "<fastdrop.keras.enable(): ended>"
-    assert not np.array_equal(plain(), OURS)
-    third, fourth = fk.enable(), fk.enable()
-    fk.disable()
-    assert not third.active
-    assert not fourth.active
-    assert not np.array_equal(plain(), OURS)
-    with pytest.raises(KeyError), fk.enable():
-        raise KeyError
-    assert not np.array_equal(plain(), OURS)
+def test_handles() -> None:
+    check_handles(fk, plain)
+    with fk.enable():
+        assert np.array_equal(plain(), OURS)
 
 
 @pytest.mark.parametrize("rate", [0, 0.0, 1, 1.0])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,12 +14,6 @@ from fastdrop import Key
 pytestmark = needs_gradients
 
 COMPILED = [True, False] if BACKEND == "jax" else [False]
-
-
-@pytest.fixture(autouse=True)
-def _as_it_was() -> Iterator[None]:
-    yield
-    fk.disable()
 
 
 class Scaled(keras.layers.Layer):

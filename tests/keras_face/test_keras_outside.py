@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
+from fresh import failing, their_tests
 from on_keras import BACKEND, keras
 
 pytestmark = pytest.mark.outside
@@ -20,35 +18,16 @@ FOLDERS = ("layers/regularization", "layers/attention", "layers/rnn", "random")
 MAY_FAIL = {"DropoutTest::test_dropout_rescaling"}
 
 
-def run(folder: str, report: Path, *options: str) -> dict[str, str]:
-    """What became of each of Keras' tests."""
-    path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run(
-        [
-            sys.executable, "-m", "pytest", "-p", "enabling_plugin", "-p", "no:cacheprovider",
-            "-c", os.devnull, "--rootdir", str(SOURCE), "-o", "python_files=*_test.py",
-            "--import-mode=importlib", "-q", "-rA", "--tb=line", "--continue-on-collection-errors",
-            *options, str(SOURCE / folder),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=1500,
-        cwd=report,
-        env={**os.environ, "KERAS_BACKEND": BACKEND, "PYTHONPATH": path},
-    )  # fmt: skip
-    found = re.findall(r"^(PASSED|FAILED|ERROR) \S*?::(\S+)", done.stdout, re.MULTILINE)
-    assert found, done.stdout[-3000:] + done.stderr[-3000:]
-    return {name: verdict for verdict, name in found}
-
-
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_keras_own_tests(folder: str, tmp_path: Path) -> None:
     """All that pass without us pass with us."""
-    ours = run(folder, tmp_path, "--fastdrop")
-    failed = {name for name, verdict in ours.items() if verdict != "PASSED"} - MAY_FAIL
-    if failed:
-        theirs = run(folder, tmp_path)
-        failed -= {name for name, verdict in theirs.items() if verdict != "PASSED"}
-    assert not failed
-    assert len(ours) > 15
+    options = "python_files=*_test.py", "--import-mode=importlib"
+    plugin = Path(__file__).with_name("enabling_plugin.py")
+    failed, count, _ = failing(
+        partial(
+            their_tests, SOURCE / folder, SOURCE, plugin, tmp_path, "-o", *options,
+            "--continue-on-collection-errors", KERAS_BACKEND=BACKEND,
+        )
+    )  # fmt: skip
+    assert not failed - MAY_FAIL
+    assert count > 15

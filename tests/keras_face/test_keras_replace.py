@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,12 +11,6 @@ from on_keras import EACH, Case, fk, keras, needs_gradients, numbers, numpy
 
 import fastdrop
 from fastdrop import Key
-
-
-@pytest.fixture(autouse=True)
-def _as_it_was() -> Iterator[None]:
-    yield
-    fk.disable()
 
 
 def theirs(case: Case, **options: Any) -> Any:

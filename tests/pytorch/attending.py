@@ -63,6 +63,15 @@ def with_gradients(y: "torch.Tensor", inputs: Tensors) -> Tensors:
     return [y.detach(), *torch.autograd.grad(y, inputs, upper_of(y))]
 
 
+def check_tiles(inputs: Tensors, *arguments: Any, within: float = 1e-13, **keywords: Any) -> None:
+    """Values and gradients by tiles are those without."""
+    ours, theirs = (
+        with_gradients(attention(*inputs, *arguments, **keywords), inputs)
+        for attention in (ft.scaled_dot_product_attention, unfused)
+    )
+    assert_close(ours, theirs, within)
+
+
 def assert_close(ours: Tensors, theirs: Tensors, tolerance: float) -> None:
     for one, other in zip(ours, theirs, strict=True):
         assert one.dtype is other.dtype

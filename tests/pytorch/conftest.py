@@ -1,9 +1,22 @@
 """Each test of the PyTorch face leaves PyTorch's settings as it found them."""
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
+PYTORCHS_OWN = (
+    "ignore::DeprecationWarning:torch.*",
+    "ignore:.torch.jit:DeprecationWarning",
+    "ignore::torch.jit.TracerWarning",
+    "ignore:dropout2d:UserWarning",
+)
+"""Warnings of what PyTorch itself deprecates or expects; a test that is about one catches it."""
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    item.add_marker(pytest.mark.filterwarnings(*PYTORCHS_OWN))
 
 
 def _settings() -> dict[str, Any]:
@@ -26,4 +39,6 @@ def settings_stay() -> Iterator[None]:
     pytest.importorskip("torch")
     before = _settings()
     yield
+    if "fastdrop.torch" in sys.modules:
+        sys.modules["fastdrop.torch"].disable()
     assert _settings() == before

@@ -1,4 +1,4 @@
-"""What tests of `enable` share."""
+"""What tests that compare functions with PyTorch's share, those of `enable` first."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -51,6 +51,6 @@ def bits(x: torch.Tensor) -> torch.Tensor:
     return x.view(torch.uint8) if x.dim() else x.reshape(1).view(torch.uint8)
 
 
-def numbers(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(1)
+def numbers(*shape: int, dtype: torch.dtype = torch.float32, seed: int = 1) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
     return torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)

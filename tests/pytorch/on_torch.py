@@ -14,6 +14,7 @@ import pytest
 import torch
 from cases import Case
 from forms import with_acts, without_bias
+from support import alike
 
 import fastdrop
 import fastdrop.torch as ft
@@ -115,10 +116,4 @@ def stored(x: torch.Tensor) -> np.ndarray:
 
 
 def same(y: torch.Tensor, wanted: np.ndarray) -> bool:
-    """Bit for bit; a nan is a nan."""
-    got, raw = stored(y), np.dtype(f"u{wanted.itemsize}")
-    if got.dtype != wanted.dtype or got.shape != wanted.shape:
-        return False
-    nan = np.isnan(wanted)
-    equal = np.ascontiguousarray(got).view(raw) == np.ascontiguousarray(wanted).view(raw)
-    return bool((np.isnan(got) == nan).all() and (nan | equal.reshape(nan.shape)).all())
+    return alike(stored(y), wanted)

@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
-from attending import assert_close, tensors, unfused, weights_of, with_gradients  # noqa: E402
+from attending import (  # noqa: E402
+    assert_close,
+    check_tiles,
+    tensors,
+    unfused,
+    weights_of,
+    with_gradients,
+)
 from torch.autograd import gradcheck, gradgradcheck  # noqa: E402
 from torch.nn import functional as F  # noqa: E402, N812
 
@@ -15,9 +22,6 @@ import fastdrop  # noqa: E402
 import fastdrop.torch as ft  # noqa: E402
 from fastdrop.torch import _tiles  # noqa: E402
 from fastdrop.torch._seen import CAUSAL, EVERYTHING  # noqa: E402
-
-# PyTorch's forward mode uses what PyTorch deprecates.
-pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit")
 
 attend = ft.scaled_dot_product_attention
 KEY = fastdrop.Key(5, 6, 4097)
@@ -81,12 +85,10 @@ def test_masks(name: str, dtype: "torch.dtype") -> None:
 
 @pytest.mark.usefixtures("impl", "small_tiles")
 def test_in_every_backend() -> None:
-    q, k, v = inputs = tensors((2, 3, 12, 4), (2, 3, 9, 4), (2, 3, 9, 4), dtype=torch.float32)
+    inputs = tensors((2, 3, 12, 4), (2, 3, 9, 4), (2, 3, 9, 4), dtype=torch.float32)
     mask = masks(12, 9, torch.float32)["full"]
     for causal, seen in ((True, None), (False, mask)):
-        ours = with_gradients(attend(q, k, v, seen, 0.3, causal, seed=KEY), inputs)
-        theirs = with_gradients(unfused(q, k, v, seen, 0.3, causal, seed=KEY), inputs)
-        assert_close(ours, theirs, 1e-5)
+        check_tiles(inputs, seen, 0.3, causal, within=1e-5, seed=KEY)
 
 
 def test_positions_are_those_of_the_weights() -> None:
@@ -143,17 +145,14 @@ def test_rows_that_see_nothing() -> None:
 def test_leading_axes(query: Any, key: Any, value: Any) -> None:
     inputs = tensors(query, key, value)
     for seen in (None, torch.rand(7, 9) < 0.8):
-        y = attend(*inputs, seen, 0.3, seed=KEY)
-        ours = with_gradients(y, inputs)
-        assert_close(ours, with_gradients(unfused(*inputs, seen, 0.3, seed=KEY), inputs), 1e-13)
-        assert y.shape == F.scaled_dot_product_attention(*inputs, seen).shape
+        check_tiles(inputs, seen, 0.3, seed=KEY)
+        shapes = {f(*inputs, seen, 0.3).shape for f in (attend, F.scaled_dot_product_attention)}
+        assert len(shapes) == 1
 
 
 def test_a_mask_with_more_axes_than_the_rest() -> None:
     inputs = tensors((7, 4), (9, 4), (9, 5))
-    mask = torch.rand(2, 3, 7, 9) < 0.7
-    ours = with_gradients(attend(*inputs, mask, 0.3, seed=KEY), inputs)
-    assert_close(ours, with_gradients(unfused(*inputs, mask, 0.3, seed=KEY), inputs), 1e-13)
+    check_tiles(inputs, torch.rand(2, 3, 7, 9) < 0.7, 0.3, seed=KEY)
 
 
 @pytest.mark.parametrize(("heads", "keys", "values"), [(6, 2, 2), (6, 1, 1), (6, 2, 3), (4, 4, 4)])
@@ -243,11 +242,11 @@ def test_gradient_of_some_only() -> None:
 
 
 def test_a_mask_that_learns() -> None:
-    q, k, v, mask = inputs = tensors((2, 3, 6, 3), (2, 3, 7, 3), (2, 3, 7, 2), (3, 6, 7))
-    ours = with_gradients(attend(q, k, v, mask, 0.3, seed=KEY), inputs)
-    assert_close(ours, with_gradients(unfused(q, k, v, mask, 0.3, seed=KEY), inputs), 1e-13)
+    inputs = tensors((2, 3, 6, 3), (2, 3, 7, 3), (2, 3, 7, 2), (3, 6, 7))
+    check_tiles(inputs, 0.3, seed=KEY)
     with torch.no_grad():
-        assert torch.allclose(attend(q, k, v, mask, 0.3, seed=KEY), ours[0], atol=1e-13)
+        wanted = unfused(*inputs, 0.3, seed=KEY)
+        assert torch.allclose(attend(*inputs, 0.3, seed=KEY), wanted, atol=1e-13)
 
 
 def test_forward_mode() -> None:

@@ -12,12 +12,6 @@ from torch.utils.checkpoint import checkpoint  # noqa: E402
 import fastdrop  # noqa: E402
 import fastdrop.torch as ft  # noqa: E402
 
-pytestmark = [
-    # PyTorch's compilers use what PyTorch deprecates.
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*"),
-    pytest.mark.filterwarnings("ignore:.torch.jit"),
-]
-
 attend = ft.scaled_dot_product_attention
 SHAPE = (2, 3, 20, 8)
 

@@ -128,7 +128,6 @@ def test_storages_stay_resizable() -> None:
         x.untyped_storage().resize_(1 << 14)
 
 
-@pytest.mark.filterwarnings("ignore:.torch.jit")  # PyTorch's forward mode
 @pytest.mark.parametrize("mask", [None, "bool", "added", "learning"])
 @pytest.mark.parametrize("causal", [False, True])
 def test_under_a_default_device(mask: str | None, causal: bool) -> None:

@@ -7,17 +7,12 @@ from typing import Any
 import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+from enabling import seeded  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402, N812
 
 import fastdrop.torch as ft  # noqa: E402
 from fastdrop.torch.modules.attention import _with  # noqa: E402
-
-pytestmark = [
-    # PyTorch's compilers use what PyTorch deprecates.
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*"),
-    pytest.mark.filterwarnings("ignore:.torch.jit"),
-]
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -61,30 +56,23 @@ def test_masks_are_ours_with_and_without_weights() -> None:
     mask = nn.Transformer.generate_square_subsequent_mask(4)
     padding = torch.tensor([[False, False, False, True]] * 4)
     for more in ({}, {"attn_mask": mask}, {"key_padding_mask": padding}):
-        found = []
-        for need_weights in (True, False):
-            torch.manual_seed(7)
-            found.append(module(*inputs, need_weights=need_weights, **more)[0])
+        found = (seeded(module, *inputs, need_weights=w, **more)[0] for w in (True, False))
         assert torch.allclose(*found, atol=1e-6)
-    torch.manual_seed(7)
-    weights = module(*inputs, average_attn_weights=False)[1]
-    torch.manual_seed(7)
-    assert torch.equal(weights == 0, ft.dropout(torch.ones(2 * 4, 4, 4), 0.4).view_as(weights) == 0)
+    weights = seeded(module, *inputs, average_attn_weights=False)[1]
+    kept = seeded(ft.dropout, torch.ones(2 * 4, 4, 4), 0.4).view_as(weights)
+    assert torch.equal(weights == 0, kept == 0)
 
 
 def test_pytorch_is_left_as_it_is() -> None:
     names = (F.scaled_dot_product_attention, F.dropout, F.multi_head_attention_forward)
     module, inputs = made("plain")
     ft.MultiheadAttention(8, 2, dropout=0.5)(*inputs, need_weights=False)
-    torch.manual_seed(3)
-    before = module(*inputs, need_weights=False)[0]
+    before = seeded(module, *inputs, need_weights=False)[0]
     ft.replace(nn.ModuleList([module]))
-    torch.manual_seed(3)
-    assert not torch.equal(module(*inputs, need_weights=False)[0], before)
+    assert not torch.equal(seeded(module, *inputs, need_weights=False)[0], before)
     assert ft.restore(nn.ModuleList([module])) == ("0",)
     assert type(module) is nn.MultiheadAttention
-    torch.manual_seed(3)
-    assert torch.equal(module(*inputs, need_weights=False)[0], before)
+    assert torch.equal(seeded(module, *inputs, need_weights=False)[0], before)
     assert names == (F.scaled_dot_product_attention, F.dropout, F.multi_head_attention_forward)
 
 

@@ -9,22 +9,17 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 from attending import assert_close, tensors, unfused, upper_of, with_gradients  # noqa: E402
+from enabling import seeded  # noqa: E402
 from torch._subclasses import FakeTensorMode  # noqa: E402
 from torch.nn import functional as F  # noqa: E402, N812
 from torch.nn.attention.bias import causal_lower_right, causal_upper_left  # noqa: E402
 from torch.overrides import TorchFunctionMode  # noqa: E402
 from torch.testing._internal.two_tensor import TwoTensor  # noqa: E402
-from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
+from watching import Functions, Operators  # noqa: E402
 
 import fastdrop  # noqa: E402
 import fastdrop.torch as ft  # noqa: E402
 from fastdrop.torch._attending import PYTORCHS  # noqa: E402
-
-pytestmark = [
-    # PyTorch's forward mode and compilers use what PyTorch deprecates.
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*"),
-    pytest.mark.filterwarnings("ignore:.torch.jit"),
-]
 
 attend = ft.scaled_dot_product_attention
 KEY = fastdrop.Key(5, 6, 4097)
@@ -84,10 +79,8 @@ def test_in_pytorchs_place(monkeypatch: pytest.MonkeyPatch) -> None:
     inputs = tensors((2, 5, 8), (2, 5, 8), (2, 5, 8))
     monkeypatch.setattr(F, "scaled_dot_product_attention", attend)
     assert_close([F.scaled_dot_product_attention(*inputs)], [PYTORCHS(*inputs)], 0.0)
-    torch.manual_seed(1)
-    y = F.scaled_dot_product_attention(*inputs, dropout_p=0.5)
-    torch.manual_seed(1)
-    assert torch.equal(y, attend(*inputs, dropout_p=0.5))
+    y = seeded(F.scaled_dot_product_attention, *inputs, dropout_p=0.5)
+    assert torch.equal(y, seeded(attend, *inputs, dropout_p=0.5))
     meta = torch.ones(2, 5, 8, device="meta")
     assert F.scaled_dot_product_attention(meta, meta, meta, dropout_p=0.5).is_meta
 
@@ -109,27 +102,13 @@ def test_jagged_nested_tensors() -> None:
     assert nested.grad.shape == nested.shape
 
 
-class Watching(TorchFunctionMode):
-    """Sees which functions are called."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[Any] = []
-
-    def __torch_function__(self, function: Any, _: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.seen.append(function)
-        return function(*args, **(kwargs or {}))
-
-
 @pytest.mark.parametrize("p", [0.5, 0.0])
 def test_modes_see_pytorchs_function(p: float) -> None:
     inputs = tensors((2, 5, 8), (2, 5, 8), (2, 5, 8))
     for seed in (None, 4):
-        torch.manual_seed(1)
-        wanted = attend(*inputs, dropout_p=p, seed=seed)
-        torch.manual_seed(1)
-        with torch.device("cpu"), Watching() as mode:
-            y = attend(*inputs, dropout_p=p, seed=seed)
+        wanted = seeded(attend, *inputs, dropout_p=p, seed=seed)
+        with torch.device("cpu"), Functions() as mode:
+            y = seeded(attend, *inputs, dropout_p=p, seed=seed)
         assert torch.equal(y, wanted), "and change nothing"
         assert mode.seen == [PYTORCHS]
     assert torch._C._len_torch_function_stack() == 0
@@ -141,7 +120,7 @@ def test_a_mode_that_raises() -> None:
             raise RuntimeError("not here")
 
     q = torch.ones(5, 3)
-    with Watching(), Refusing():
+    with Functions(), Refusing():
         with pytest.raises(RuntimeError, match="not here"):
             attend(q, q, q, dropout_p=0.5)
         assert torch._C._len_torch_function_stack() == 2
@@ -311,17 +290,10 @@ def test_classes_that_take_operators_apart(masked: bool) -> None:
     assert type(attend(*twins, seen, 0.3)) is TwoTensor
 
 
-class Passing(TorchDispatchMode):
-    """Looks on, and does nothing."""
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        return func(*args, **(kwargs or {}))
-
-
 def test_under_a_dispatch_mode() -> None:
     inputs = tensors((2, 3, 5, 8), (2, 3, 6, 8), (2, 3, 6, 8))
     wanted = with_gradients(attend(*inputs, dropout_p=0.3, seed=KEY), inputs)
-    with Passing():
+    with Operators():
         found = with_gradients(attend(*inputs, dropout_p=0.3, seed=KEY), inputs)
     assert_close(found, wanted, 1e-13)
 
@@ -374,7 +346,6 @@ def test_forward_mode_under_a_dispatch_mode() -> None:
     assert upper_of(found[0]).shape == found[0].shape
 
 
-@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
 @pytest.mark.parametrize("lead", [(), (3,), (2, 3), (2, 2, 3)])
 def test_traces_of_other_lengths(lead: tuple[int, ...]) -> None:
     """A trace takes as many decisions from a generator as there are weights in each call."""

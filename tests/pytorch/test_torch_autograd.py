@@ -10,43 +10,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 from torch import nn  # noqa: E402
-from torch.autograd import forward_ad  # noqa: E402
 from torch.utils.checkpoint import checkpoint  # noqa: E402
 
-import fastdrop  # noqa: E402
 import fastdrop.torch as ft  # noqa: E402
-
-# PyTorch's forward-mode AD uses it itself.
-pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
-
-
-def test_third_derivative() -> None:
-    x = torch.full((50,), 2.0, dtype=torch.float64, requires_grad=True)
-    value = (ft.dropout(x, 0.5, seed=3) ** 3).sum()
-    for _ in range(3):
-        (value,) = torch.autograd.grad(value.sum(), x, create_graph=True)
-    keep = torch.from_numpy(fastdrop.dropout_mask(50, 0.5, rng=3))
-    assert torch.equal(value, torch.where(keep, 6.0 * 8, 0.0).double())
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16, torch.bfloat16])
-def test_backward_is_forward_on_the_gradient(dtype: "torch.dtype") -> None:
-    x = torch.randn(9000).to(dtype).requires_grad_()
-    gradient = torch.randn(9000).to(dtype)
-    for y in (ft.dropout(x, 0.3, seed=9), ft.dropout(x * 1, 0.3, inplace=True, seed=9)):
-        (dx,) = torch.autograd.grad(y, x, gradient)
-        assert torch.equal(dx, ft.dropout(gradient, 0.3, seed=9))
-
-
-def test_gradients_of_negated_and_strided_kinds() -> None:
-    x = torch.randn(8, requires_grad=True)
-    for gradient in (
-        torch.complex(torch.randn(8), torch.randn(8)).conj().imag,
-        torch.randn(16)[::2],
-        torch.ones(1).expand(8),
-    ):
-        (dx,) = torch.autograd.grad(ft.dropout(x, 0.3, seed=9), x, gradient)
-        assert torch.equal(dx, ft.dropout(gradient.resolve_neg().clone(), 0.3, seed=9))
 
 
 def test_nothing_is_saved() -> None:
@@ -85,18 +51,6 @@ def test_gradients_are_recorded_only_where_they_should_be() -> None:
     for context in (torch.no_grad(), torch.inference_mode()):
         with context:
             assert not ft.dropout(x, 0.5).requires_grad
-
-
-def test_forward_mode() -> None:
-    x, tangent = torch.randn(2, 100)
-    with forward_ad.dual_level():
-        for call in (
-            lambda x: ft.dropout(x, 0.5, seed=3),
-            lambda x: ft.dropout(x * 1, 0.5, inplace=True, seed=3),
-        ):
-            y = forward_ad.unpack_dual(call(forward_ad.make_dual(x, tangent)))
-            assert torch.equal(y.primal, ft.dropout(x, 0.5, seed=3))
-            assert torch.equal(y.tangent, ft.dropout(tangent, 0.5, seed=3))
 
 
 @pytest.mark.parametrize("use_reentrant", [True, False])

@@ -12,15 +12,18 @@ from typing import Any
 import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+from enabling import seeded  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402, N812
 
 import fastdrop  # noqa: E402
 import fastdrop.torch as ft  # noqa: E402
 
-FUNCTIONS = ["dropout", "dropout1d", "dropout2d", "dropout3d"]
-MODULES = ["Dropout", "Dropout1d", "Dropout2d", "Dropout3d"]
+ALPHA = ["alpha_dropout", "feature_alpha_dropout"]
+FUNCTIONS = ["dropout", "dropout1d", "dropout2d", "dropout3d", *ALPHA]
+MODULES = ["Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout"]
 SHAPE = {"dropout1d": (2, 3, 4), "dropout2d": (2, 3, 4, 5), "dropout3d": (2, 3, 4, 5, 6)}
+SHAPE["feature_alpha_dropout"] = (2, 3, 4)
 
 
 def outcome(call: Callable[[], Any]) -> tuple[Any, ...]:
@@ -243,17 +246,31 @@ def test_modules_are_pytorchs(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_modules_call_the_function(name: str) -> None:
-    function = name.lower()
-    x = torch.ones(SHAPE.get(function, (7,)))
-    module = getattr(ft, name)(0.5)
-    torch.manual_seed(1)
-    y = module(x)
-    torch.manual_seed(1)
-    assert torch.equal(y, getattr(ft, function)(x, 0.5))
-    assert module.eval()(x) is x
-    module = getattr(ft, name)(0.5, inplace=True)
-    assert module(x) is x
+def test_modules_in_place(name: str) -> None:
+    """Where PyTorch's writes there: in modules of alpha dropout it does not."""
+    written = "Alpha" not in name
+    for modules in (ft, nn):
+        x, module = torch.ones(SHAPE.get(name.lower(), (2, 3))), getattr(modules, name)(0.5, True)
+        assert (module(x) is x) == written
+        assert bool((x == 1).all()) != written
+        assert module.eval()(x) is x
+
+
+@pytest.mark.parametrize("name", ALPHA)
+def test_alpha_dropout_computes_pytorchs_values(name: str) -> None:
+    x = torch.full((50, 40, 2), 0.25)
+    ours, theirs = (getattr(m, name)(x, 0.3, True) for m in (ft, F))
+    assert torch.allclose(ours.unique(), theirs.unique(), atol=1e-6)
+    assert getattr(ft, name)(x) is x, "evaluation is the default"
+
+
+@pytest.mark.parametrize("kind", [nn.AlphaDropout, nn.FeatureAlphaDropout])
+def test_alpha_modules_are_replaced(kind: type[nn.Module]) -> None:
+    model = nn.Sequential(nn.SELU(), kind(0.25))
+    assert ft.replace(model).replaced == ("1",)
+    assert type(model[1]) is kind
+    ours, x = getattr(ft, kind.__name__)(0.25), torch.ones(3, 4)
+    assert torch.equal(seeded(model[1], x), seeded(ours, x))
 
 
 @pytest.mark.parametrize("p", [-0.1, 1.1, "0.5"])

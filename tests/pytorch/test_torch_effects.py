@@ -11,6 +11,7 @@ from fresh import run
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 from drawing import FUNCTIONS, MODULES  # noqa: E402
+from enabling import seeded  # noqa: E402
 from torch import nn  # noqa: E402
 from torch._functorch import config  # noqa: E402
 from torch.fx.experimental.proxy_tensor import make_fx  # noqa: E402
@@ -19,13 +20,6 @@ from torch.utils.checkpoint import checkpoint, create_selective_checkpoint_conte
 import fastdrop  # noqa: E402
 import fastdrop.torch as ft  # noqa: E402
 from fastdrop.torch import _recompute  # noqa: E402
-
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:dropout2d"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*"),
-    pytest.mark.filterwarnings("ignore:.torch.jit"),
-    pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning"),
-]
 
 OWN: dict[str, Callable[[], dict[str, Any]]] = {
     "default": dict,
@@ -78,10 +72,8 @@ def test_a_trace_takes_other_shapes(name: str) -> None:
     traced = torch.jit.trace(FUNCTIONS[name], (numbers(),), check_trace=False)
     x = numbers(6, 6)
     for _ in range(3):
-        torch.manual_seed(1)
-        y = traced(x)
-    torch.manual_seed(1)
-    assert torch.equal(y, FUNCTIONS[name](x))
+        y = seeded(traced, x)
+    assert torch.equal(y, seeded(FUNCTIONS[name], x))
 
 
 def test_a_trace_does_not_merge_calls() -> None:
@@ -90,10 +82,8 @@ def test_a_trace_does_not_merge_calls() -> None:
 
     traced = torch.jit.trace(both, (numbers(),), check_trace=False)
     for _ in range(4):
-        torch.manual_seed(1)
-        found = traced(torch.ones(100))
-    torch.manual_seed(1)
-    assert torch.equal(found, both(torch.ones(100)))
+        found = seeded(traced, torch.ones(100))
+    assert torch.equal(found, seeded(both, torch.ones(100)))
 
 
 # --- compiled functions --------------------------------------------------------------------------
@@ -134,11 +124,9 @@ def test_equal_calls_are_not_merged(budget: float) -> None:
     x = torch.ones(100, requires_grad=True)
     with config.patch(activation_memory_budget=budget):
         compiled = torch.compile(both, backend="aot_eager_decomp_partition", fullgraph=True)
-        torch.manual_seed(1)
-        y = compiled(x)
+        y = seeded(compiled, x)
         y.sum().backward()
-    torch.manual_seed(1)
-    assert torch.equal(y, both(x.detach()))
+    assert torch.equal(y, seeded(both, x.detach()))
     assert not torch.equal(y[0], y[1])
     assert torch.allclose(x.grad, (y * (y != 1) * 2).sum(0))
 

@@ -1,6 +1,7 @@
 """`fastdrop.torch.enable`: what PyTorch's own operators give while it holds."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,58 +16,27 @@ import fastdrop.torch as ft  # noqa: E402
 DTYPES = [torch.float32, torch.float64, torch.float16, torch.bfloat16]
 
 
-@pytest.fixture(autouse=True)
-def _as_it_was() -> Iterator[None]:
-    yield
-    ft.disable()
-
-
 # --- values --------------------------------------------------------------------------------------
 
 Functions = tuple[Callable[..., Any], Callable[..., Any], tuple[int, ...]]
 
-FUNCTIONS: dict[str, Functions] = {
-    "dropout": (
-        lambda x, **k: F.dropout(x, 0.3, **k),
-        lambda x, **k: ft.dropout(x, 0.3, **k),
-        (5, 7, 9),
-    ),
-    "dropout1d": (
-        lambda x, **k: F.dropout1d(x, 0.3, **k),
-        lambda x, **k: ft.dropout1d(x, 0.3, **k),
-        (5, 7, 9),
-    ),
-    "dropout1d of one sample": (
-        lambda x, **k: F.dropout1d(x, 0.3, **k),
-        lambda x, **k: ft.dropout1d(x, 0.3, **k),
-        (15, 9),
-    ),
-    "dropout2d": (
-        lambda x, **k: F.dropout2d(x, 0.3, **k),
-        lambda x, **k: ft.dropout2d(x, 0.3, **k),
-        (5, 7, 3, 4),
-    ),
-    "dropout3d": (
-        lambda x, **k: F.dropout3d(x, 0.3, **k),
-        lambda x, **k: ft.dropout3d(x, 0.3, **k),
-        (5, 7, 3, 2, 2),
-    ),
-    "alpha_dropout": (
-        lambda x, **k: F.alpha_dropout(x, 0.3, True, **k),
-        lambda x, **k: ft.alpha_dropout(x, 0.3, True, **k),
-        (5, 7, 9),
-    ),
-    "feature_alpha_dropout": (
-        lambda x, **k: F.feature_alpha_dropout(x, 0.3, True, **k),
-        lambda x, **k: ft.feature_alpha_dropout(x, 0.3, True, **k),
-        (5, 7, 9),
-    ),
+SHAPES: dict[str, tuple[int, ...]] = {
+    "dropout": (5, 7, 9),
+    "dropout1d": (5, 7, 9),
+    "dropout1d of one sample": (15, 9),
+    "dropout2d": (5, 7, 3, 4),
+    "dropout3d": (5, 7, 3, 2, 2),
+    "alpha_dropout": (5, 7, 9),
+    "feature_alpha_dropout": (5, 7, 9),
 }
 
 
-@pytest.fixture(params=FUNCTIONS)
+@pytest.fixture(params=SHAPES)
 def functions(request: pytest.FixtureRequest) -> Functions:
-    return FUNCTIONS[request.param]
+    """PyTorch's function, ours, and a shape for them."""
+    name = request.param.split()[0]
+    theirs, ours = (partial(getattr(m, name), p=0.3, training=True) for m in (F, ft))
+    return theirs, ours, SHAPES[request.param]
 
 
 @pytest.mark.parametrize("inplace", [False, True], ids=["new", "in place"])

@@ -14,9 +14,6 @@ from torch.utils.checkpoint import checkpoint  # noqa: E402
 
 import fastdrop.torch as ft  # noqa: E402
 
-# PyTorch's own tangents use what PyTorch deprecates.
-pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit")
-
 
 @pytest.fixture(autouse=True, params=[True, False], ids=["bernoulli", "no bernoulli"])
 def bernoulli(request: pytest.FixtureRequest) -> Iterator[bool]:
@@ -52,16 +49,10 @@ def test_derivatives_of_both_kinds_and_orders(function: Callable[..., Any]) -> N
     assert torch.autograd.gradgradcheck(both, x)
 
 
-def test_tangents() -> None:
+def test_tangents_of_bernoulli() -> None:
     x, t = torch.randn(2, 50)
-    wanted, tangent = seeded(ft.dropout, x, 0.3), seeded(ft.dropout, t, 0.3)
     with forward_ad.dual_level():
-        for inplace in (False, True):
-            dual = forward_ad.make_dual(x.clone(), t.clone())
-            y = forward_ad.unpack_dual(seeded(F.dropout, dual, 0.3, inplace=inplace))
-            assert torch.equal(y.primal, wanted)
-            assert torch.equal(y.tangent, tangent)
-        dual = forward_ad.make_dual(x.clone(), t.clone())
+        dual = forward_ad.make_dual(x, t)
         assert not forward_ad.unpack_dual(dual.bernoulli_(0.5)).tangent.any()
 
 

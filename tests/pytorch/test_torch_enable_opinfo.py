@@ -5,7 +5,6 @@ Shapes, dtypes, strides, what requires a gradient, and errors have to be the sam
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -28,12 +27,6 @@ OPERATORS = (
     "nn.functional.scaled_dot_product_attention",
 )
 MODULES = ("Dropout", "RNN", "LSTM", "GRU", "Transformer", "MultiheadAttention")
-
-
-@pytest.fixture(autouse=True)
-def _as_it_was() -> Iterator[None]:
-    yield
-    ft.disable()
 
 
 def described(x: Any) -> Any:

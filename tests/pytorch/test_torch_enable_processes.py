@@ -1,7 +1,6 @@
 """Many processes with `enable`: DataLoader workers, data parallelism, shards."""
 
 import os
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -19,12 +18,6 @@ needs_gloo = pytest.mark.skipif(
     not torch.distributed.is_available() or not torch.distributed.is_gloo_available(),
     reason="this PyTorch has no gloo",
 )
-
-
-@pytest.fixture(autouse=True)
-def _as_it_was() -> Iterator[None]:
-    yield
-    ft.disable()
 
 
 class Dropped(torch.utils.data.Dataset):

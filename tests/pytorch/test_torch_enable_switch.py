@@ -2,11 +2,11 @@
 
 import threading
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from fresh import output
+from switching import check_handles
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 from enabling import alike, numbers, seeded  # noqa: E402
@@ -15,12 +15,6 @@ from torch.nn import functional as F  # noqa: E402, N812
 
 import fastdrop  # noqa: E402
 import fastdrop.torch as ft  # noqa: E402
-
-
-@pytest.fixture(autouse=True)
-def _as_it_was() -> Iterator[None]:
-    yield
-    ft.disable()
 
 
 def plain() -> list["torch.Tensor"]:
@@ -38,49 +32,11 @@ def plain() -> list["torch.Tensor"]:
     ]
 
 
-def test_pytorch_is_back_to_the_bit() -> None:
+def test_handles() -> None:
+    check_handles(ft, plain, alike)
     before = plain()
-    handle = ft.enable()
-    assert handle.active
-    held = plain()
-    assert not any(map(torch.equal, before, held))
-    handle.disable()
-    assert not handle.active
-    assert alike(plain(), before)
-    handle.disable()
-    ft.disable()
-    assert alike(plain(), before)
-    with ft.enable(), ft.enable():
-        assert alike(plain(), held)
-    assert alike(plain(), before)
-
-
-def test_the_last_handle_ends_it() -> None:
-    before = plain()
-    first, second = ft.enable(), ft.enable()
-    held = plain()
-    first.disable()
-    first.disable()
-    assert alike(plain(), held)
-    assert second.active
-    with second as same:
-        assert same is second
-    assert alike(plain(), before)
-    third, fourth = ft.enable(), ft.enable()
-    ft.disable()
-    assert not third.active
-    assert not fourth.active
-    assert alike(plain(), before)
-    with pytest.raises(KeyError), ft.enable():
-        raise KeyError
-    assert alike(plain(), before)
-
-
-def test_a_handle_tells_whether_it_holds() -> None:
-    handle = ft.enable()
-    assert repr(handle) == "<fastdrop.torch.enable(): active>"
-    handle.disable()
-    assert repr(handle) == "<fastdrop.torch.enable(): ended>"
+    with ft.enable():
+        assert not any(map(torch.equal, before, plain()))
     with pytest.raises(TypeError, match="bernoulli has to be a bool, but got int"):
         ft.enable(bernoulli=1)  # type: ignore[arg-type]
 

@@ -4,7 +4,6 @@ import copy
 import io
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 
@@ -15,16 +14,12 @@ from torch._subclasses import FakeTensorMode  # noqa: E402
 from torch.fx.experimental.proxy_tensor import make_fx  # noqa: E402
 from torch.nn import functional as F  # noqa: E402, N812
 from torch.testing._internal.two_tensor import TwoTensor  # noqa: E402
-from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
+from watching import Operators  # noqa: E402
 
 import fastdrop  # noqa: E402
 import fastdrop.torch as ft  # noqa: E402
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*"),
-    pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning"),
-    pytest.mark.filterwarnings("ignore:.torch.jit"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")
 X = torch.randn(16, 32, generator=torch.Generator().manual_seed(1))
 
 
@@ -33,24 +28,11 @@ def _enabled() -> Iterator[None]:
     torch._dynamo.reset()
     with ft.enable():
         yield
-    ft.disable()
 
 
 @pytest.fixture
 def wanted() -> "torch.Tensor":
     return seeded(ft.dropout, X, 0.3)
-
-
-class Seen(TorchDispatchMode):
-    """The operators that come by."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.names: list[str] = []
-
-    def __torch_dispatch__(self, function: Any, _: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.names.append(str(function))
-        return function(*args, **(kwargs or {}))
 
 
 # --- TorchScript and FX --------------------------------------------------------------------------
@@ -203,16 +185,16 @@ def test_exported_programs_hold_pytorchs_operators_only(wanted: "torch.Tensor") 
 
 
 def test_modes_see_operators(wanted: "torch.Tensor") -> None:
-    with Seen() as seen:
+    with Operators() as mode:
         assert torch.equal(seeded(F.dropout, X, 0.3), wanted)
         mask = seeded(torch.empty(16, 32).bernoulli_, 0.7)
     assert torch.equal(mask != 0, wanted != 0)
-    assert "fastdrop.draw.default" in seen.names
-    assert not [name for name in seen.names if "bernoulli" in name or "rand" in name]
-    with torch.inference_mode(), Seen() as seen:
+    assert "fastdrop.draw.default" in mode.seen
+    assert not [name for name in mode.seen if "bernoulli" in name or "rand" in name]
+    with torch.inference_mode(), Operators() as mode:
         y = seeded(F.dropout, X, 0.3)
     assert torch.equal(y, wanted)
-    assert seen.names == ["aten.dropout.default"]
+    assert mode.seen == ["aten.dropout.default"]
 
 
 @pytest.mark.parametrize("device", ["cpu", "meta"])

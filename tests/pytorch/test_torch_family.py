@@ -11,6 +11,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 from cases import Case, parametrize  # noqa: E402
+from enabling import seeded  # noqa: E402
 from forms import small  # noqa: E402
 from on_torch import (  # noqa: E402
     CASES,
@@ -32,19 +33,13 @@ from on_torch import (  # noqa: E402
     takes,
     tensors,
 )
-from test_torch_state import Operators  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.autograd import gradcheck, gradgradcheck  # noqa: E402
+from watching import Operators  # noqa: E402
 
 import fastdrop  # noqa: E402
 import fastdrop.torch as ft  # noqa: E402
 from fastdrop import backends  # noqa: E402
-
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*"),
-]
-
 
 # --- values --------------------------------------------------------------------------------------
 
@@ -269,7 +264,9 @@ def test_modules(case: Case) -> None:
         assert torch.equal(drop(*operands), y)
         assert torch.equal(restored(*operands), y)
     assert list(drop.state_dict()) == ["_extra_state"]  # where its generator stands
-    assert module(case).state_dict() == {}
+    plain = module(case)
+    assert plain.state_dict() == {}
+    assert torch.equal(seeded(plain, *operands), seeded(in_torch, case, operands, seed=None))
     assert torch.equal(drop.eval()(*operands), in_torch(case, operands, training=False))
     assert repr(drop).startswith(f"{module_name(case)}(")
     assert f"{case.rate}=0.4" in repr(drop)

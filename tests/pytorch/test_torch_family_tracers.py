@@ -6,6 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 from cases import Case, parametrize  # noqa: E402
+from enabling import seeded  # noqa: E402
 from forms import small  # noqa: E402
 from on_torch import (  # noqa: E402
     FORMS,
@@ -21,11 +22,7 @@ from torch.testing._internal.two_tensor import TwoTensor  # noqa: E402
 
 from fastdrop.torch._draw import NAMED  # noqa: E402
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*"),
-    pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning"),  # PyTorch's own look
-]
+pytestmark = pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")  # PyTorch's look
 every = parametrize(FORMS)
 
 
@@ -156,10 +153,7 @@ def test_export(case: Case, strict: bool) -> None:
     operands, drop = tuple(tensors(small(case))), module(case)
     exported = torch.export.export(drop, operands, strict=strict)
     assert "fastdrop.draw.default" in [str(node.target) for node in exported.graph.nodes]
-    torch.manual_seed(1)
-    y = exported.module()(*operands)
-    torch.manual_seed(1)
-    assert torch.equal(y, drop(*operands))
+    assert torch.equal(seeded(exported.module(), *operands), seeded(drop, *operands))
 
 
 # --- classes -------------------------------------------------------------------------------------

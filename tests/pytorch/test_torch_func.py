@@ -10,15 +10,10 @@ from torch.func import (  # noqa: E402
     hessian,
     jacfwd,
     jacrev,
-    jvp,
-    vjp,
     vmap,
 )
 
 import fastdrop.torch as ft  # noqa: E402
-
-# PyTorch's forward-mode AD uses it itself.
-pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
 
 
 def drop(x: "torch.Tensor") -> "torch.Tensor":
@@ -77,30 +72,11 @@ def test_vmap_of_channels(randomness: str, inplace: bool) -> None:
     assert len(masks) == (1 if randomness == "same" else 6)
 
 
-def test_grad() -> None:
-    torch.manual_seed(1)
-    assert torch.equal(grad(lambda x: drop(x).sum())(torch.ones(100)), drawn(1, 100))
-    assert torch.equal(
-        grad(grad(lambda x: (ft.dropout(x, 0.5, seed=3) ** 3).sum()))(torch.ones(())),
-        6 * ft.dropout(torch.ones(()), 0.5, seed=3) ** 3,
-    )
-
-
 def test_gradients_of_samples() -> None:
     x = torch.randn(20, 30)
     g = vmap(grad(lambda x: drop(x).sum()), randomness="different")(x)
     assert set(g.unique().tolist()) == {0.0, 2.0}
     assert len({tuple(row.tolist()) for row in g}) == 20
-
-
-def test_jvp_and_vjp() -> None:
-    x, t = torch.randn(2, 100)
-    keep = ft.dropout(torch.ones(100), 0.5, seed=3)
-    y, dy = jvp(lambda x: ft.dropout(x, 0.5, seed=3), (x,), (t,))
-    assert torch.equal(y, x * keep)
-    assert torch.equal(dy, t * keep)
-    y, back = vjp(lambda x: ft.dropout(x, 0.5, seed=3), x)
-    assert torch.equal(back(t)[0], t * keep)
 
 
 def test_jacobians_and_hessian() -> None:

@@ -14,10 +14,7 @@ import fastdrop  # noqa: E402
 import fastdrop.torch as ft  # noqa: E402
 from fastdrop.torch import _bridge  # noqa: E402
 
-pytestmark = [
-    pytest.mark.parametrize("backend", ["c", "numpy"]),
-    pytest.mark.filterwarnings("ignore:dropout2d"),
-]
+pytestmark = pytest.mark.parametrize("backend", ["c", "numpy"])
 
 
 @pytest.fixture(autouse=True)

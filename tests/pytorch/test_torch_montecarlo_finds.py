@@ -13,11 +13,6 @@ from torch.nn import functional as F  # noqa: E402, N812
 import fastdrop  # noqa: E402
 import fastdrop.torch as ft  # noqa: E402
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:.torch.jit"),
-    pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning"),
-]
-
 
 class DropPath(nn.Module):
     """As in timm: no subclass of PyTorch's dropout."""
@@ -43,15 +38,19 @@ class Functional(nn.Module):
         return F.dropout(self.norm(x), 0.5, self.training)
 
 
-class PassedOn(nn.Module):
-    """Attention as in Transformers and timm: the probability is a child's."""
+class Holds(nn.Module):
+    """Dropout as a child, for what is derived from it."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.attn_drop = nn.Dropout(0.5)
+        self.dropout = nn.Dropout(0.5)
+
+
+class PassedOn(Holds):
+    """Attention as in Transformers and timm: the probability is a child's."""
 
     def forward(self, x: "torch.Tensor") -> "torch.Tensor":
-        p = self.attn_drop.p if self.training else 0.0
+        p = self.dropout.p if self.training else 0.0
         return F.scaled_dot_product_attention(x, x, x, dropout_p=p)
 
 
@@ -128,11 +127,7 @@ def test_dropout_is_found(name: str) -> None:
         assert torch.equal(ft.mc_dropout(model, X, 10, seed=1).std, result.std)
 
 
-class Uncalled(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.drop = nn.Dropout(0.5)
-
+class Uncalled(Holds):
     def forward(self, x: "torch.Tensor") -> "torch.Tensor":
         return x
 
@@ -146,7 +141,7 @@ NOTHING = {
     "no dropout": (lambda: between(nn.ReLU()), "No module was found whose dropout"),
     "off in the code": (lambda: between(Fixed()), "No module was found whose dropout"),
     "p is 0": (lambda: between(nn.Dropout(0.0)), r"training were: 1 \(Dropout\); see whether"),
-    "never called": (Uncalled, r"training were: drop \(Dropout\); see whether they are called"),
+    "never called": (Uncalled, r"training were: dropout \(Dropout\); see whether they are ca"),
     "traced in evaluation": (
         lambda: torch.jit.trace(between(nn.Dropout(0.5)), X),
         r"the model itself \(Sequential\) was traced or frozen in evaluation",
@@ -190,13 +185,9 @@ def test_a_part_that_is_off_for_good_is_named_beside_others_that_drop() -> None:
 
 
 def test_draws_that_change_nothing() -> None:
-    class Unused(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.drop = nn.Dropout(0.5)
-
+    class Unused(Holds):
         def forward(self, x: "torch.Tensor") -> "torch.Tensor":
-            return x + 0 * self.drop(x)
+            return x + 0 * self.dropout(x)
 
     with pytest.warns(UserWarning, match="drew random numbers, but all samples are equal"):
         ft.mc_dropout(Unused(), torch.ones(3), 3)
@@ -219,24 +210,19 @@ def test_randomness_that_no_generator_knows_of() -> None:
 # --- modules that do more in training than drop --------------------------------------------------
 
 
-class Auxiliary(nn.Module):
+class Auxiliary(Holds):
     """As in Inception: another result in training."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.dropout = nn.Dropout(0.5)
 
     def forward(self, x: "torch.Tensor") -> Any:
         y = self.dropout(x)
         return (y, x) if self.training else y
 
 
-class Counts(nn.Module):
+class Counts(Holds):
     """Statistics of its own beside dropout."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.dropout = nn.Dropout(0.5)
         self.register_buffer("mean", torch.zeros(8))
 
     def forward(self, x: "torch.Tensor") -> "torch.Tensor":
@@ -245,11 +231,7 @@ class Counts(nn.Module):
         return self.dropout(x - self.mean)
 
 
-class Refuses(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.dropout = nn.Dropout(0.5)
-
+class Refuses(Holds):
     def forward(self, x: "torch.Tensor") -> "torch.Tensor":
         if self.training:
             raise ValueError("targets should not be none when in training mode")

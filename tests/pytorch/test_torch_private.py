@@ -1,7 +1,6 @@
 """Private names of PyTorch: listed in one file, used from there, replaced where they are gone."""
 
 import ast
-import importlib.util
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -9,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from fresh import loaded
 
 torch = pytest.importorskip("torch")
 
@@ -81,12 +81,7 @@ def test_every_listed_name_is_used() -> None:
 def reload_without(monkeypatch: pytest.MonkeyPatch, module: str, name: str) -> ModuleType:
     """`_private` as it would be if PyTorch had no such name."""
     monkeypatch.delattr(sys.modules[module], name)
-    spec = importlib.util.spec_from_file_location("_private_again", _private.__file__)
-    assert spec is not None
-    assert spec.loader is not None
-    again = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(again)
-    return again
+    return loaded(Path(_private.__file__), "_private_again")
 
 
 def test_transforms_active_without_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +99,6 @@ def test_transforms_active_without_its_name(monkeypatch: pytest.MonkeyPatch) -> 
     assert seen == [(False, False), (True, True), (True, True)]
 
 
-@pytest.mark.filterwarnings("ignore:.torch.jit.trace. is")
 def test_tracing_state_without_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     again = reload_without(monkeypatch, "torch._C", "_get_tracing_state")
     seen = []

@@ -10,17 +10,11 @@ import pytest
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 from drawing import FUNCTIONS, MODULES  # noqa: E402
 from on_torch import finite  # noqa: E402
-from test_torch_state import Operators  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.autograd import forward_ad  # noqa: E402
+from watching import Operators  # noqa: E402
 
 import fastdrop.torch as ft  # noqa: E402
-
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:dropout2d"),
-    # PyTorch's forward-mode rules use what PyTorch deprecates.
-    pytest.mark.filterwarnings("ignore:.torch.jit"),
-]
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

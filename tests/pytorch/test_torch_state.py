@@ -10,29 +10,13 @@ from fresh import output
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 from drawing import FUNCTIONS  # noqa: E402
+from enabling import seeded  # noqa: E402
 from torch._subclasses import FakeTensorMode  # noqa: E402
-from torch.overrides import BaseTorchFunctionMode, TorchFunctionMode  # noqa: E402
+from torch.overrides import BaseTorchFunctionMode  # noqa: E402
 from torch.utils._device import DeviceContext  # noqa: E402
-from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
+from watching import Functions, Operators  # noqa: E402
 
 import fastdrop.torch as ft  # noqa: E402
-
-pytestmark = pytest.mark.filterwarnings("ignore:dropout2d")
-
-
-class Functions(TorchFunctionMode):
-    """A function mode that changes nothing."""
-
-    def __torch_function__(self, function, types, args=(), kwargs=None):
-        return function(*args, **(kwargs or {}))
-
-
-class Operators(TorchDispatchMode):
-    """A dispatch mode that changes nothing."""
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        return function(*args, **(kwargs or {}))
-
 
 SETTINGS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "device meta": lambda: torch.device("meta"),
@@ -66,15 +50,13 @@ def in_a_thread(function: Callable[[], None]) -> None:
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_first_use_of_a_thread(setting: str) -> None:
     x = torch.ones(4, 4)
-    torch.manual_seed(1)
-    expected = ft.dropout(x, 0.5)
+    expected = seeded(ft.dropout, x, 0.5)
 
     def first() -> None:
         with SETTINGS[setting]():
             ft.dropout(torch.empty(3, device="cpu"), 0.5, generator=torch.Generator())
             ft.gaussian_dropout(torch.empty(3, device="cpu"), 0.5)
-        torch.manual_seed(1)
-        assert torch.equal(ft.dropout(x, 0.5), expected)
+        assert torch.equal(seeded(ft.dropout, x, 0.5), expected)
         z = torch.ones(4, 4, requires_grad=True)
         ft.dropout(z, 0.5).sum().backward()
 
@@ -85,12 +67,10 @@ def test_first_use_of_a_thread(setting: str) -> None:
 @pytest.mark.parametrize("setting", [s for s in SETTINGS if s != "FakeTensorMode"])
 def test_every_function_under_every_setting(setting: str, name: str) -> None:
     x = torch.rand(4, 4) + 1
-    torch.manual_seed(1)
-    expected = FUNCTIONS[name](x)
+    expected = seeded(FUNCTIONS[name], x)
     state = torch.get_rng_state()
-    torch.manual_seed(1)
     with SETTINGS[setting]():
-        y = FUNCTIONS[name](x)
+        y = seeded(FUNCTIONS[name], x)
     assert y.device == x.device
     assert torch.equal(y, expected)
     assert torch.equal(torch.get_rng_state(), state)

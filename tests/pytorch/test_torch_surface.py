@@ -1,9 +1,6 @@
-"""The same set of functions and modules as for NumPy; errors name arguments as signatures do."""
+"""The same set of functions and modules as for NumPy."""
 
 import inspect
-import re
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -52,45 +49,7 @@ def test_every_variant_has_a_function_or_is_a_gradient() -> None:
         assert NAMED[variant.function].function == variant.function
 
 
-X = torch.ones(2, 3, 4, 5)
-
-
-def calls(name: str) -> list[Callable[[], Any]]:
-    """Calls of a function with each argument wrong in its turn."""
-    function = getattr(ft, name)
-    wrong: dict[str, list[Any]] = {
-        "training": ["yes", 2],
-        "dim": [4, "x"],
-        "scale": [float("nan")],
-        "per_sample": ["x"],
-        "c": [-1.0],
-    }
-    parameters = inspect.signature(function).parameters
-    tensors = TENSORS[name]
-    found: list[Callable[[], Any]] = []
-
-    def with_(argument: str, value: Any) -> Callable[[], Any]:
-        more = {"training": True} if "training" in parameters else {}
-        given = {**more, **OTHERS.get(name, {}), **tensors, argument: value}
-        return lambda: function(**given)
-
-    for argument in parameters:
-        if argument in tensors:
-            values: list[Any] = ["x", tensors[argument].long()]
-            values += [torch.ones(())] if name != "max_norm_" else []
-        else:
-            values = wrong.get(argument, [])
-        found += [with_(argument, value) for value in values]
-    return found
-
-
-TENSORS: dict[str, dict[str, Any]] = {
-    "dropconnect_linear": {"input": X, "weight": torch.ones(2, 5), "bias": torch.ones(2)},
-    "max_norm_": {"tensor": X},
-    "softmax_dropout": {"scores": X},
-}
-"""Algorithms of their own; test_torch_refusals.py has the variants that are declared."""
-OTHERS: dict[str, dict[str, Any]] = {"max_norm_": {"c": 1.0}}
+ALGORITHMS = {"dropconnect_linear", "max_norm_", "softmax_dropout"}  # test_torch_weights.py
 
 # Attention's errors are compared with PyTorch's own elsewhere.
 OTHER_FUNCTIONS = {
@@ -101,23 +60,4 @@ OTHER_FUNCTIONS = {
 
 def test_the_table_is_complete() -> None:
     functions = {name for name in ft.__all__ if not inspect.isclass(getattr(ft, name))}
-    assert functions == {*TENSORS, *OTHER_FUNCTIONS, *(case.name for case in FIRST)}
-
-
-@pytest.mark.parametrize("name", TENSORS)
-def test_errors_name_arguments_of_the_signature(name: str) -> None:
-    parameters = inspect.signature(getattr(ft, name)).parameters
-    state = torch.get_rng_state()
-    for call in calls(name):
-        with pytest.raises((TypeError, ValueError)) as caught:
-            call()
-        words = str(caught.value)
-        found = re.match(r"(\w+) has to (be|have|name) ", words) or re.search(
-            r"argument '(\w+)' must be ", words
-        )
-        assert found, words
-        assert found[1] in parameters, words
-        others = re.findall(r"\b(\w+)'s? (?:shape|dtype|last axis)|axis of (\w+)", words)
-        assert all((a or b) in parameters for a, b in others), words
-    assert torch.equal(torch.get_rng_state(), state)
-    assert (X == 1).all()
+    assert functions == {*ALGORITHMS, *OTHER_FUNCTIONS, *(case.name for case in FIRST)}

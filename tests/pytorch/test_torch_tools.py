@@ -22,7 +22,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::FutureWarning"),
     pytest.mark.filterwarnings("ignore::UserWarning:torch.ao.*"),
-    pytest.mark.filterwarnings("ignore:.torch.jit"),
 ]
 
 # What makes a module, and what it is called with.

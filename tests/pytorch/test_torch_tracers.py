@@ -5,20 +5,13 @@ from typing import Any
 import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+from enabling import seeded  # noqa: E402
 from torch import nn  # noqa: E402
 from torch._subclasses import FakeTensorMode  # noqa: E402
-from torch.fx.experimental.proxy_tensor import make_fx  # noqa: E402
-from torch.overrides import TorchFunctionMode  # noqa: E402
-from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
+from watching import Functions, Operators  # noqa: E402
 
 import fastdrop  # noqa: E402
 import fastdrop.torch as ft  # noqa: E402
-
-pytestmark = [
-    # PyTorch's compilers use what PyTorch deprecates.
-    pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*"),
-    pytest.mark.filterwarnings("ignore:.torch.jit"),
-]
 
 
 @pytest.fixture(autouse=True)
@@ -55,10 +48,9 @@ def test_operators_are_eager_calls() -> None:
     words = torch.tensor([-1, -(2**63), 4096])
     y = torch.ops.fastdrop.draw(x, words, 0.5, "dropout")
     assert torch.equal(y, ft.dropout(x, 0.5, seed=key))
-    torch.manual_seed(2)
-    words = torch.ops.fastdrop.key(x, 0)
-    torch.manual_seed(2)
-    assert torch.equal(torch.ops.fastdrop.draw(x, words, 0.5, "dropout"), ft.dropout(x, 0.5))
+    words = seeded(torch.ops.fastdrop.key, x, 0)
+    y = torch.ops.fastdrop.draw(x, words, 0.5, "dropout")
+    assert torch.equal(y, seeded(ft.dropout, x, 0.5))
 
 
 # --- torch.compile -------------------------------------------------------------------------------
@@ -134,10 +126,8 @@ def test_compiled_without_gradient() -> None:
     drop = torch.compile(ft.Dropout(0.5), backend="inductor", fullgraph=True)
     x = torch.randn(1000)
     with torch.no_grad():
-        torch.manual_seed(1)
-        y = drop(x)
-    torch.manual_seed(1)
-    assert torch.equal(y, ft.dropout(x, 0.5))
+        y = seeded(drop, x)
+    assert torch.equal(y, seeded(ft.dropout, x, 0.5))
 
 
 def test_only_the_key_is_kept_by_a_compiled_function() -> None:
@@ -176,26 +166,6 @@ def test_compiled_vmap() -> None:
 # --- other tracers -------------------------------------------------------------------------------
 
 
-def test_export() -> None:
-    exported = torch.export.export(ft.Dropout(0.5), (torch.ones(10),))
-    targets = [str(node.target) for node in exported.graph.nodes]
-    assert "fastdrop.draw.default" in targets
-    torch.manual_seed(1)
-    y = exported.module()(torch.ones(10))
-    torch.manual_seed(1)
-    assert torch.equal(y, ft.dropout(torch.ones(10), 0.5))
-
-
-def test_make_fx() -> None:
-    x = torch.randn(10)
-    graph = make_fx(lambda x: ft.dropout(x, 0.5))(x)
-    torch.manual_seed(1)
-    y = graph(x)
-    torch.manual_seed(1)
-    assert torch.equal(y, ft.dropout(x, 0.5))
-
-
-@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
 def test_jit_trace() -> None:
     x = torch.randn(10)
     traced = torch.jit.trace(lambda x: ft.dropout(x, 0.5, seed=3), (torch.ones(10),))
@@ -231,29 +201,6 @@ def test_a_subclass_stays_one() -> None:
     assert torch.equal(z.as_subclass(torch.Tensor), ft.dropout(plain, 0.5, seed=3))
 
 
-class Wrapped(torch.Tensor):
-    """A subclass around a tensor: operators reach it by ``__torch_dispatch__``."""
-
-    @staticmethod
-    def __new__(cls, inner: "torch.Tensor") -> "Wrapped":  # noqa: PYI034
-        return torch.Tensor._make_wrapper_subclass(cls, inner.shape, dtype=inner.dtype)
-
-    def __init__(self, inner: "torch.Tensor") -> None:
-        self.inner = inner
-
-    @classmethod
-    def __torch_dispatch__(cls, function, types, args=(), kwargs=None):
-        args = [a.inner if isinstance(a, Wrapped) else a for a in args]
-        return Wrapped(function(*args, **(kwargs or {})))
-
-
-def test_a_wrapper_gets_the_operator() -> None:
-    x = torch.randn(100)
-    y = ft.dropout(Wrapped(x), 0.5, seed=3)
-    assert type(y) is Wrapped
-    assert torch.equal(y.inner, ft.dropout(x, 0.5, seed=3))
-
-
 def test_parameters_are_plain_tensors() -> None:
     x = nn.Parameter(torch.randn(100))
     y = ft.dropout(x, 0.5, seed=3)
@@ -262,25 +209,11 @@ def test_parameters_are_plain_tensors() -> None:
 
 
 def test_modes_see_the_call() -> None:
-    seen: list[Any] = []
-
-    class Functions(TorchFunctionMode):
-        def __torch_function__(self, function, types, args=(), kwargs=None):
-            seen.append(function)
-            return function(*args, **(kwargs or {}))
-
-    class Operators(TorchDispatchMode):
-        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-            seen.append(str(function))
-            return function(*args, **(kwargs or {}))
-
     x = torch.randn(100)
-    with Functions():
+    with Functions() as functions:
         ft.dropout(x, 0.5)
-    assert ft.dropout in seen
-    torch.manual_seed(1)
-    with Operators():
-        y = ft.dropout(x, 0.5)
-    torch.manual_seed(1)
-    assert torch.equal(y, ft.dropout(x, 0.5))
-    assert "fastdrop.draw.default" in seen
+    assert ft.dropout in functions.seen
+    with Operators() as operators:
+        y = seeded(ft.dropout, x, 0.5)
+    assert torch.equal(y, seeded(ft.dropout, x, 0.5))
+    assert "fastdrop.draw.default" in operators.seen

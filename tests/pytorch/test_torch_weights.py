@@ -7,21 +7,15 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+from enabling import numbers as normal  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.autograd import gradcheck, gradgradcheck  # noqa: E402
 
 import fastdrop  # noqa: E402
 import fastdrop.torch as ft  # noqa: E402
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*")
-
 KEY = fastdrop.Key(5, 6, 4096)
 DTYPES = [torch.float32, torch.float64, torch.float16]
-
-
-def normal(*shape: int, dtype: "torch.dtype" = torch.float32, seed: int = 1) -> "torch.Tensor":
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
 
 
 def masks(shape: tuple[int, ...], dtype: "torch.dtype") -> dict[str, Any]:
@@ -68,7 +62,6 @@ def test_softmax_of_bfloat16() -> None:
     assert torch.equal(ft.softmax_dropout(scores, 0.3, seed=KEY), wanted)
 
 
-@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
 @pytest.mark.parametrize("mask", ["none", "full", "added"])
 @pytest.mark.parametrize("dim", [1, 0])
 def test_gradients_of_softmax(dim: int, mask: str) -> None:
@@ -127,7 +120,6 @@ def test_dropconnect_gives_the_values_of_numpy(
     np.testing.assert_allclose(gradients[2], slopes[2], rtol=5e-3)
 
 
-@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
 @pytest.mark.parametrize("per_sample", [True, False])
 def test_gradients_of_dropconnect(per_sample: bool) -> None:
     shapes = ((3, 4), (2, 4), (2,))
@@ -311,72 +303,56 @@ def test_max_norm_compiled() -> None:
 X, W = torch.ones(3, 4), torch.ones(2, 4)
 
 
+ELSEWHERE = "tensor has to have each element at a place of its own"
+NARROW = r"weight has to have the shape \(outputs, 4\) .* but got \(2, 3\)"
+BROADCAST = r"mask has to be broadcastable to scores' shape \(3, 4\), but got \(3,\)"
+DTYPE = "mask has to be a tensor of dtype torch.bool, or of scores' dtype"
+FLAG = "per_sample has to be True or False"
+VALUES: list[tuple[Any, str]] = [
+    (lambda: ft.softmax_dropout(X, 1.5), "between 0 and 1, but got 1.5"),
+    (lambda: ft.softmax_dropout(X, dim=2), "dim has to be an axis of scores"),
+    (lambda: ft.softmax_dropout(X[0, 0]), "dim has to be an axis of scores"),
+    (lambda: ft.softmax_dropout(X, scale=torch.inf), "scale has to be a finite"),
+    (lambda: ft.softmax_dropout(X, scale=torch.nan), "scale has to be a finite"),
+    (lambda: ft.softmax_dropout(X, mask=X[:, 0] > 0), BROADCAST),
+    (lambda: ft.SoftmaxDropout(2), "between 0 and 1, but got 2"),
+    (lambda: ft.DropConnectLinear(3, 4, p=-1), "between 0 and 1, but got -1"),
+    (lambda: ft.dropconnect_linear(X, W, None, -1), "between 0 and 1, but got -1"),
+    (lambda: ft.dropconnect_linear(X, W[:, :3]), NARROW),
+    (lambda: ft.dropconnect_linear(X, W[0, 0]), "weight has to have the shape"),
+    (lambda: ft.dropconnect_linear(X, W, W), r"bias has to have the shape \(2,\)"),
+    (lambda: ft.dropconnect_linear(X[0, 0], W), "input has to have at least 1 axis"),
+    (lambda: ft.max_norm_(X, -1), "c has to be at least 0, but got -1"),
+    (lambda: ft.max_norm_(X, 1, 2), "dim has to be an axis of tensor"),
+    (lambda: ft.max_norm_(X, 1, (0, 0)), "dim has to name each axis of tensor once"),
+    (lambda: ft.max_norm_(torch.ones(1, 4).expand(3, 4), 1), ELSEWHERE),
+]
+TYPES: list[tuple[Any, str]] = [
+    (lambda: ft.softmax_dropout(X.long()), "scores has to be a strided tensor"),
+    (lambda: ft.softmax_dropout([1.0]), "scores has to be .* but got list"),
+    (lambda: ft.softmax_dropout(X, dim=0.5), "dim has to be an integer"),
+    (lambda: ft.softmax_dropout(X, mask=X[0].int()), DTYPE),
+    (lambda: ft.softmax_dropout(X, mask=True), "mask has to be a .* got bool"),
+    (lambda: ft.softmax_dropout(X, 0.5, "no"), "training has to be True or False"),
+    (lambda: ft.SoftmaxDropout(0.5, "x"), "dim has to be an integer"),
+    (lambda: ft.DropConnectLinear(3, 4, per_sample=None), FLAG),
+    (lambda: ft.dropconnect_linear(X.long(), W), "input has to be a strided tensor"),
+    (lambda: ft.dropconnect_linear(X, 1), "weight has to be a strided tensor"),
+    (lambda: ft.dropconnect_linear(X, W.double()), "weight has to have input's dtype"),
+    (lambda: ft.dropconnect_linear(X, W, "x"), "bias has to be a strided tensor"),
+    (lambda: ft.dropconnect_linear(X, W, W[:, 0].long()), "bias has to be a strided tensor"),
+    (lambda: ft.dropconnect_linear(X, W, None, 0.5, 2), "training has to be True or"),
+    (lambda: ft.dropconnect_linear(X, W, per_sample=None), FLAG),
+    (lambda: ft.max_norm_(X.long(), 1), "tensor has to be a strided tensor"),
+    (lambda: ft.max_norm_([1.0], 1), "tensor has to be .* but got list"),
+]
+
+
 @pytest.mark.parametrize(
-    ("call", "error", "words"),
-    [
-        (lambda: ft.softmax_dropout(X, 1.5), ValueError, "between 0 and 1, but got 1.5"),
-        (lambda: ft.softmax_dropout(X.long()), TypeError, "scores has to be a strided tensor"),
-        (lambda: ft.softmax_dropout([1.0]), TypeError, "scores has to be .* but got list"),
-        (lambda: ft.softmax_dropout(X, dim=2), ValueError, "dim has to be an axis of scores"),
-        (lambda: ft.softmax_dropout(X, dim=0.5), TypeError, "dim has to be an integer"),
-        (lambda: ft.softmax_dropout(X, scale=torch.inf), ValueError, "scale has to be a finite"),
-        (
-            lambda: ft.softmax_dropout(X, mask=torch.ones(4, dtype=torch.int32)),
-            TypeError,
-            "mask has to be a tensor of dtype torch.bool, or of scores' dtype",
-        ),
-        (lambda: ft.softmax_dropout(X, mask=True), TypeError, "mask has to be a .* got bool"),
-        (
-            lambda: ft.softmax_dropout(X, mask=torch.ones(3, dtype=torch.bool)),
-            ValueError,
-            r"mask has to be broadcastable to scores' shape \(3, 4\), but got \(3,\)",
-        ),
-        (lambda: ft.softmax_dropout(X, 0.5, "no"), TypeError, "training has to be True or False"),
-        (lambda: ft.SoftmaxDropout(2), ValueError, "between 0 and 1, but got 2"),
-        (lambda: ft.SoftmaxDropout(0.5, "x"), TypeError, "dim has to be an integer"),
-        (lambda: ft.DropConnectLinear(3, 4, p=-1), ValueError, "between 0 and 1, but got -1"),
-        (
-            lambda: ft.DropConnectLinear(3, 4, per_sample=None),
-            TypeError,
-            "per_sample has to be True or False",
-        ),
-        (lambda: ft.dropconnect_linear(X, W, None, -1), ValueError, "between 0 and 1, but got -1"),
-        (lambda: ft.dropconnect_linear(X, W.double()), TypeError, "weight has to have input's dty"),
-        (lambda: ft.dropconnect_linear(X, 1), TypeError, "weight has to be a strided tensor"),
-        (
-            lambda: ft.dropconnect_linear(X, W[:, :3]),
-            ValueError,
-            r"weight has to have the shape \(outputs, 4\) .* but got \(2, 3\)",
-        ),
-        (lambda: ft.dropconnect_linear(X, W, W), ValueError, r"bias has to have the shape \(2,\)"),
-        (
-            lambda: ft.dropconnect_linear(X[0, 0], W),
-            ValueError,
-            "input has to have at least 1 axis",
-        ),
-        (lambda: ft.dropconnect_linear(X.long(), W), TypeError, "input has to be a strided tensor"),
-        (
-            lambda: ft.dropconnect_linear(X, W, per_sample=None),
-            TypeError,
-            "per_sample has to be True or False",
-        ),
-        (lambda: ft.max_norm_(X.long(), 1), TypeError, "tensor has to be a strided tensor"),
-        (lambda: ft.max_norm_([1.0], 1), TypeError, "tensor has to be .* but got list"),
-        (lambda: ft.max_norm_(X, -1), ValueError, "c has to be at least 0, but got -1"),
-        (lambda: ft.max_norm_(X, 1, 2), ValueError, "dim has to be an axis of tensor"),
-        (
-            lambda: ft.max_norm_(X, 1, (0, 0)),
-            ValueError,
-            "dim has to name each axis of tensor once",
-        ),
-        (
-            lambda: ft.max_norm_(torch.ones(1, 4).expand(3, 4), 1),
-            ValueError,
-            "tensor has to have each element at a place of its own",
-        ),
-    ],
+    ("call", "words", "error"),
+    [(*row, ValueError) for row in VALUES] + [(*row, TypeError) for row in TYPES],
 )
-def test_errors(call: Any, error: type, words: str) -> None:
+def test_errors(call: Any, words: str, error: type[Exception]) -> None:
     state = torch.get_rng_state()
     with pytest.raises(error, match=words):
         call()

@@ -165,7 +165,6 @@ def test_evaluation_of_a_part(case: Case) -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit.script`:DeprecationWarning")
 @EVERY
 def test_derivatives_of_every_order(case: Case) -> None:
     case = small(case)
@@ -195,7 +194,6 @@ def test_compiled_code_is_cut_at_a_window(case: Case) -> None:
     assert all(map(torch.equal, got, torch.autograd.grad(wanted.sum(), same)))
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit.script`:DeprecationWarning")
 @ONE
 def test_who_else_looks_on_is_refused(case: Case) -> None:
     parts, window = parts_of(case, tensors(case), inner(case.shape))

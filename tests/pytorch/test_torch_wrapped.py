@@ -9,16 +9,11 @@ from typing import Any
 import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+from enabling import seeded  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.nn.utils import parametrize  # noqa: E402
 
 import fastdrop.torch as ft  # noqa: E402
-
-
-def seeded(model: Any, *inputs: "torch.Tensor") -> "torch.Tensor":
-    torch.manual_seed(7)
-    with torch.no_grad():
-        return model(*inputs)
 
 
 class Doubled(nn.Module):
