@@ -13,9 +13,8 @@
 
 enum { TASK_ELEMENTS = 1 << 16, LEAST_STRIP = 128, NEAR_BYTES = 16384, ROWS_TOGETHER = 32 };
 
-/* Rows of so many numbers, and of no more bytes than a part of the second cache, are multiplied
- * late. */
-enum { LEAST_LATE = 512, LATE_BYTES = 131072, ROWS_LATE = 8 };
+/* Rows of so many numbers take turns, if they stay in the nearest cache. */
+enum { LEAST_IN_TURN = 512 };
 
 /* How many sums of runs wait at a time. */
 enum { SUMS_WAITING = 4096 };
@@ -28,7 +27,8 @@ typedef struct job {
     const fd_norms *norms;
     double limit;
     int by_rows;
-    size_t together, late;                 /* rows; late: or 0 */
+    int in_turn;                           /* rows */
+    size_t together;                       /* rows, otherwise */
     size_t strip, strips, units, per_task; /* columns of a strip, strips of a matrix; rows or strips
                                               in all, and in a task */
 } job;
@@ -106,27 +106,23 @@ static void run_together(const job *j, char *first, size_t count) {
     }
 }
 
-/* Longer rows, each of which is multiplied while a later one is summed: stores overlap with that
- * one's arithmetic. */
-static void run_late(const job *j, char *first, size_t count) {
+/* Longer rows, each of which is multiplied while the next one is summed: its stores overlap with
+ * that one's loads and arithmetic. */
+static void run_in_turn(const job *j, char *first, size_t count) {
     const fd_norms *norms = j->norms;
-    size_t n = norms->n, late = j->late;
-    double factors[ROWS_LATE];
+    double factor = 1, sum; /* the factor: of the row before */
+    char *before = first;
     for (size_t r = 0; r < count; r++) {
         char *row = row_at(first, r, norms);
-        double factor = r < late ? 1 : factors[(r - late) % ROWS_LATE], sum;
         if (factor == 1) {
-            sum = j->table->squares[j->dtype](row, n);
+            sum = j->table->squares[j->dtype](row, norms->n);
         } else {
-            char *before = row_at(first, r - late, norms);
-            sum = j->table->squares_scale[j->dtype](row, n, before, factor);
+            sum = j->table->squares_scale[j->dtype](row, norms->n, before, factor);
         }
-        factors[r % ROWS_LATE] = factor_of(j, row, sum);
+        factor = factor_of(j, row, sum);
+        before = row;
     }
-    for (size_t r = count < late ? 0 : count - late; r < count; r++) {
-        double factor = factors[r % ROWS_LATE];
-        if (factor != 1) { j->table->row_scale[j->dtype](row_at(first, r, norms), n, factor); }
-    }
+    if (factor != 1) { j->table->row_scale[j->dtype](before, norms->n, factor); }
 }
 
 /* Of a strip's columns; whether any of them is not 1. */
@@ -163,9 +159,9 @@ static void run_tasks(const void *context, size_t first, size_t end) {
         char *at = unit_at(j, unit, &width);
         if (!j->by_rows) {
             run_strip(j, at, width);
-        } else if (j->late) {
+        } else if (j->in_turn) {
             count = last - unit;
-            run_late(j, at, count);
+            run_in_turn(j, at, count);
         } else {
             count = least(last - unit, j->together);
             run_together(j, at, count);
@@ -261,9 +257,7 @@ void fd_max_norm(fd_dtype dtype, void *w, const fd_norms *norms, double limit) {
     j.by_rows = norms->inner == 1 && norms->step == (ptrdiff_t)j.size;
     size_t row = j.size * norms->n;
     j.together = row < NEAR_BYTES ? least(NEAR_BYTES / row, ROWS_TOGETHER) : 1;
-    if (norms->n >= LEAST_LATE && row <= LATE_BYTES) {
-        j.late = row < NEAR_BYTES / 2 ? least(NEAR_BYTES / 2 / row, ROWS_LATE) : 1;
-    }
+    j.in_turn = norms->n >= LEAST_IN_TURN && row <= NEAR_BYTES;
     j.strip = strip_of(norms);
     j.strips = (norms->inner + j.strip - 1) / j.strip;
     j.units = norms->outer * j.strips;

@@ -168,23 +168,24 @@ static void FD_CAT(row_scale, D)(void *x, size_t n, double factor) {
     FD_CAT(scale_run, D)(x, n, &rounded, 1);
 }
 
-/* The first and the last elements are multiplied before, from where the aligned steps leave them
- * out, and stored after these. */
+/* The first and the last elements, if the aligned steps leave some of them out, are multiplied
+ * before these, and stored after them. */
 static double FD_CAT(squares_scale, D)(const void *x, size_t n, void *late, double factor) {
     enum { LINE = 64 / FD_SIZE };
-    NUMBER rounded = (NUMBER)factor;
-    VR f = V(set)(rounded), begin[LINE / VN], rest[FD_STEP / VN];
-    char *at = late, *last = at + (n - FD_STEP) * FD_SIZE;
     if (n < 4 * FD_STEP) {
         FD_CAT(row_scale, D)(late, n, factor);
         return FD_CAT(squares, D)(x, n);
     }
+    NUMBER rounded = (NUMBER)factor;
+    VR f = V(set)(rounded), begin[LINE / VN], rest[FD_STEP / VN];
+    char *at = late, *last = at + (n - FD_STEP) * FD_SIZE;
+    size_t head = (0 - (uintptr_t)at) % 64 / FD_SIZE;
     FD_UNROLL
     for (int i = 0; i < LINE / VN; i++) { begin[i] = V(mul)(LOAD(at + i * VN * FD_SIZE), f); }
     FD_UNROLL
     for (int i = 0; i < FD_STEP / VN; i++) { rest[i] = V(mul)(LOAD(last + i * VN * FD_SIZE), f); }
-    size_t head = (0 - (uintptr_t)at) % 64 / FD_SIZE;
     double sum = FD_CAT(sum_squares, D)(x, n, at, head, n, f, 1);
+    if (!head && n % FD_STEP == 0) { return sum; }
     FD_UNROLL
     for (int i = 0; i < LINE / VN; i++) { STORE(at + i * VN * FD_SIZE, begin[i]); }
     FD_UNROLL
