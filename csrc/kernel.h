@@ -204,6 +204,9 @@ typedef struct fd_table {
 #endif
 enum { FD_AHEAD = 4096 };
 
+/* Whether what this thread's call writes to has pages already (fd_fresh_outputs says so). */
+int fd_prefetches_outputs(void);
+
 #define FD_ALIGN64 _Alignas(64)
 
 /* gcc leaves short loops over registers rolled, and then keeps the registers in memory. Where speed

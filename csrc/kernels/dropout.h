@@ -5,7 +5,9 @@ enum { FD_CAT(size, D) = FD_SIZE, FD_CAT(chunk, D) = FD_FIELDS * FD_SIZE };
 
 /* Prefetch the elements of `steps` steps, a page ahead. The arithmetic between two loads keeps some
  * processors' hardware prefetchers from running far enough ahead; others lose time by it, so that
- * each loop is compiled with and without (fd_get_prefetch chooses). */
+ * each loop is compiled with and without (fd_get_prefetch chooses). What is written is prefetched
+ * too (`both`) where it is not what is read, unless its pages do not exist yet: looking for each of
+ * their lines in vain takes half as long as all the rest. */
 FD_INLINE void FD_CAT(prefetch, D)(const char *x, int steps) {
     FD_UNROLL
     for (int i = 0; i < FD_SIZE * steps; i++) { FD_PREFETCH((uintptr_t)x + FD_AHEAD + 64 * i); }
@@ -36,9 +38,10 @@ FD_NOINLINE void FD_CAT(word_part, D)(const char *x, char *y, unsigned first, si
 FD_INLINE void FD_CAT(bits_run, D)(const char *x, char *y, size_t n, const uint8_t *bits,
                                    size_t bit, double scale, int nt, int ahead) {
     FD_CAT(vs, D) s = FD_CAT(vs_set, D)(scale);
+    int both = !nt && x != y && fd_prefetches_outputs();
     for (; n >= FD_STEP; n -= FD_STEP, bit += FD_STEP) {
         if (ahead) { FD_CAT(prefetch, D)(x, 1); }
-        if (ahead && !nt && x != y) { FD_CAT(prefetch, D)(y, 1); }
+        if (ahead && both) { FD_CAT(prefetch, D)(y, 1); }
         FD_CAT(word, D)(x, y, fd_bits64(bits, bit), s, nt);
         x += FD_STEP * FD_SIZE;
         y += FD_STEP * FD_SIZE;
@@ -81,9 +84,10 @@ static void FD_CAT(apply_bits_stream, D)(const void *xv, void *yv, size_t n, con
 FD_INLINE void FD_CAT(rows_loop, D)(const char *x, char *y, size_t n, row_words r, double scale,
                                     int are_long, int nt, int ahead) {
     FD_CAT(vs, D) s = FD_CAT(vs_set, D)(scale);
+    int both = !nt && x != y && fd_prefetches_outputs();
     for (; n >= FD_STEP; n -= FD_STEP) {
         if (ahead) { FD_CAT(prefetch, D)(x, 1); }
-        if (ahead && !nt && x != y) { FD_CAT(prefetch, D)(y, 1); }
+        if (ahead && both) { FD_CAT(prefetch, D)(y, 1); }
         uint64_t w = are_long ? long_row_word(&r, FD_STEP) : short_row_word(&r);
         FD_CAT(word, D)(x, y, w, s, nt);
         x += FD_STEP * FD_SIZE;
@@ -138,11 +142,11 @@ FD_INLINE void FD_CAT(step, D)(const char *x, char *y, int i, vu r, vu threshold
 
 /* A whole block: the hot loop. */
 FD_INLINE void FD_CAT(block, D)(const char *x, char *y, const lanes *from, vu threshold,
-                                FD_CAT(vs, D) s, int ahead) {
+                                FD_CAT(vs, D) s, int ahead, int both) {
     lanes l = *from;
     for (int t = 0; t < FD_STEPS; t += 2) {
         if (ahead) { FD_CAT(prefetch, D)(x, 2); }
-        if (ahead && x != y) { FD_CAT(prefetch, D)(y, 2); }
+        if (ahead && both) { FD_CAT(prefetch, D)(y, 2); }
         FD_UNROLL
         for (int i = 0; i < FD_REGS; i++) {
             FD_CAT(step, D)(x, y, i, lane_next(&l.s0[i], l.s1[i]), threshold, s);
@@ -189,7 +193,7 @@ static void FD_CAT(dropout, D)(const void *xv, void *yv, size_t n, const fd_draw
     const char *x = xv;
     char *y = yv;
     FD_CAT(vs, D) s = FD_CAT(vs_set, D)(scale);
-    int ahead = fd_get_prefetch();
+    int ahead = fd_get_prefetch(), both = x != y && fd_prefetches_outputs();
     for (uint64_t position = d->position; n;) {
         unsigned first = position % FD_BLOCK;
         size_t m = FD_BLOCK - first < n ? FD_BLOCK - first : n;
@@ -200,9 +204,9 @@ static void FD_CAT(dropout, D)(const void *xv, void *yv, size_t n, const fd_draw
         if (block.threshold > INT16_MAX) {
             memset(y, 0, m * FD_SIZE); /* a threshold that no field reaches drops all */
         } else if (m == FD_BLOCK && ahead) {
-            FD_CAT(block, D)(x, y, &l, threshold, s, 1);
+            FD_CAT(block, D)(x, y, &l, threshold, s, 1, both);
         } else if (m == FD_BLOCK) {
-            FD_CAT(block, D)(x, y, &l, threshold, s, 0);
+            FD_CAT(block, D)(x, y, &l, threshold, s, 0, 0);
         } else {
             FD_CAT(block_part, D)(x, y, first, m, &l, threshold, scale);
         }

@@ -1,6 +1,7 @@
 #include "share.h"
 
 #include "cpu/fpenv.h"
+#include "kernel.h"
 #include "pool.h"
 #include "stream.h"
 #include "shared.h"
@@ -24,6 +25,7 @@ typedef struct pieces {
     size_t n, lead, size;
     fd_share_fn *fn;
     const void *context;
+    int fresh; /* as in fd_fresh_outputs */
 } pieces;
 
 static void run_piece(void *context, size_t index) {
@@ -32,7 +34,9 @@ static void run_piece(void *context, size_t index) {
     size_t first = index * p->size, end = total - first > p->size ? first + p->size : total;
     if (first < p->lead) { first = p->lead; }
     fd_fpenv environment = fd_fpenv_enter();
+    int before = fd_fresh_outputs(p->fresh);
     p->fn(p->context, first - p->lead, end - p->lead);
+    fd_fresh_outputs(before);
     fd_fpenv_leave(environment);
 }
 
@@ -41,7 +45,7 @@ void fd_share(size_t n, size_t lead, size_t bytes, fd_share_fn *fn, const void *
     size_t total = lead + n;
     int threads = n * bytes >= PARALLEL_BYTES ? num_threads : 1;
     size_t share = SHARE_BYTES / bytes / FD_BLOCK * FD_BLOCK;
-    pieces p = {n, lead, total, fn, context};
+    pieces p = {n, lead, total, fn, context, !fd_prefetches_outputs()};
     if (threads > 1) { p.size = share > 4 * FD_BLOCK ? share : 4 * FD_BLOCK; }
     if (total <= p.size) {
         run_piece(&p, 0);
@@ -58,6 +62,6 @@ int fd_share_each(size_t units, size_t bytes) {
 
 void fd_share_tasks(size_t n, size_t bytes, fd_share_fn *fn, const void *context) {
     int threads = bytes >= PARALLEL_BYTES ? num_threads : 1;
-    pieces p = {n, 0, threads > 1 ? 1 : n, fn, context};
+    pieces p = {n, 0, threads > 1 ? 1 : n, fn, context, !fd_prefetches_outputs()};
     if (n) { fd_pool_run((n + p.size - 1) / p.size, threads, run_piece, &p); }
 }

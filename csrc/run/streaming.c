@@ -19,4 +19,6 @@ int fd_fresh_outputs(int fresh) {
     return before;
 }
 
+int fd_prefetches_outputs(void) { return !fresh_outputs; }
+
 int fd_bypasses_cache(size_t bytes) { return !fresh_outputs && bytes >= fd_get_streaming_bytes(); }
