@@ -2,16 +2,23 @@
 
 #include <string.h>
 
+#include "bits.h"
+
 enum {
-    /* Pieces of the mask shorter than this cost more to find in the stream than to draw, and
-     * stretches of memory shorter than that more to start than to go through. */
+    /* Pieces of the mask shorter than this, and of variates shorter than that, cost more to find in
+     * the stream than to draw; the stretches of memory that they leave room for, 128 and 64
+     * elements, are long enough to be worth starting. */
     PIECE = 1024,
-    STRETCH = FD_BOX / PIECE,
+    PIECE_OF_VARIATES = 256,
     LEAST_RUN = 64,
     /* Longer ones start at words, which takes an eighth more; a piece that is cut is one. */
     LONG_RUN = PIECE / 2,
     STREAMING_STRETCH = 4096,
-    BOX_BYTES = FD_BOX / 8 * 9 / 8 + 64
+    BOX_BYTES = FD_BOX / 8 * 9 / 8 + 64,
+    /* Of words, rows that begin so far apart are kept from places of which a cache holds few. */
+    APART = 256,
+    LINE = 16,
+    BOX_WORDS = FD_BOX_WORDS * 17 / 16 + LINE
 };
 
 static size_t round_up(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
@@ -54,19 +61,19 @@ static int lie_apart(const fd_axes *axes, int d, ptrdiff_t step) {
     return 1;
 }
 
-/* How many elements there can be in a box whose bits are drawn in pieces that start at words: 0
- * where pieces are too short. */
-static size_t most_drawn(const fd_permuted *p) {
+/* How many elements there can be in a box: 0 where pieces are too short. Pieces of bits start at
+ * words. */
+static size_t most_elements(const fd_permuted *p) {
     const fd_axes *axes = p->axes;
-    size_t run = 1;
-    for (int i = 0; i < axes->ndim; i++) {
+    size_t run = 1, most = p->variates ? FD_BOX_WORDS : FD_BOX;
+    for (int i = 0; p->draw && i < axes->ndim; i++) {
         int d = p->by_mask[i];
         if (axes->steps[d] != (ptrdiff_t)run) {
-            return run < LEAST_RUN ? 0 : run < LONG_RUN ? FD_BOX / 2 : FD_BOX;
+            return run < LEAST_RUN ? 0 : run < LONG_RUN && !p->variates ? most / 2 : most;
         }
         run *= axes->shape[d];
     }
-    return FD_BOX;
+    return most;
 }
 
 size_t fd_permuted_cut(fd_permuted *p) {
@@ -76,7 +83,10 @@ size_t fd_permuted_cut(fd_permuted *p) {
     p->stretch = ndim;
     for (int d = ndim - 1; d >= 0; d--) {
         p->length[d] = 1;
-        if (p->stretch == d + 1 && d != p->bias_axis &&
+        /* As many numbers of a bias as fit in a chunk, each repeated. */
+        size_t numbers = axes->shape[d] < p->bias_n ? axes->shape[d] : p->bias_n;
+        int fits = d != p->bias_axis || run * numbers <= FD_BLOCK;
+        if (p->stretch == d + 1 && d + 1 != p->bias_axis && fits &&
             lie_apart(axes, d, (ptrdiff_t)(run * p->job->size))) {
             p->stretch = d;
             run *= axes->shape[d];
@@ -84,26 +94,26 @@ size_t fd_permuted_cut(fd_permuted *p) {
     }
     if (run < LEAST_RUN && p->stretch > 0) { return 0; }
     sort_by_mask(p);
-    size_t most_bits = p->draw ? most_drawn(p) : FD_BOX;
-    if (!most_bits) { return 0; }
+    size_t most_here = most_elements(p), piece = p->variates ? PIECE_OF_VARIATES : PIECE;
+    if (!most_here) { return 0; }
 
     run = 1;
-    for (int i = 0; i < ndim && run < PIECE; i++) {
-        lengthen(p, p->by_mask[i], PIECE / run);
+    for (int i = 0; i < ndim && run < piece; i++) {
+        lengthen(p, p->by_mask[i], piece / run);
         run *= p->length[p->by_mask[i]];
     }
     for (int pass = 0; pass < 2; pass++) {
-        size_t most = pass ? LONG_RUN : STRETCH;
+        size_t most = pass ? LONG_RUN : most_here / piece;
         run = 1;
         for (int d = ndim - 1; d >= p->stretch && run < most; d--) {
-            size_t room = most_bits / elements_of(p) * p->length[d];
+            size_t room = most_here / elements_of(p) * p->length[d];
             lengthen(p, d, most / run < room ? most / run : room);
             run *= p->length[d];
         }
     }
     for (int i = 0; i < ndim; i++) {
         int d = p->by_mask[i];
-        lengthen(p, d, most_bits / elements_of(p) * p->length[d]);
+        lengthen(p, d, most_here / elements_of(p) * p->length[d]);
     }
 
     for (int d = 0; d < ndim; d++) {
@@ -122,17 +132,24 @@ size_t fd_permuted_cut(fd_permuted *p) {
     return total;
 }
 
+/* From one row of a box to the next. */
+static size_t row_step(const fd_permuted *p, size_t n) {
+    if (!p->variates) { return round_up(n, 64); }
+    return n % APART ? n : n + LINE;
+}
+
 /* The steps of a box's bits as they are drawn: pieces of the stream, one after the other. */
 static void from_pieces(const fd_permuted *p, fd_box *box) {
     size_t step = 1;
     for (int i = 0; i < box->ndim; i++) {
         box->from_steps[p->by_mask[i]] = step;
         step *= p->length[p->by_mask[i]];
-        if (i == p->piece) { step = round_up(step, 64); }
+        if (i == p->piece) { step = row_step(p, step); }
     }
 }
 
-static void draw_pieces(const fd_permuted *p, uint8_t *bits, const fd_box *box, size_t element) {
+/* Bits, or words, into `to`. */
+static void draw_pieces(const fd_permuted *p, void *to, const fd_box *box, size_t element) {
     int last = p->by_mask[p->piece];
     size_t n = box->from_steps[last] * box->n[last];
     fd_walk walk = {.at = {(ptrdiff_t)element, 0}};
@@ -143,8 +160,12 @@ static void draw_pieces(const fd_permuted *p, uint8_t *bits, const fd_box *box, 
     }
     do {
         fd_draw draw = *p->draw;
-        draw.position += (size_t)walk.at[0];
-        p->job->table->mask_bits(bits + walk.at[1] / 8, n, &draw);
+        draw.position += (p->variates ? 2 : 1) * (uint64_t)walk.at[0];
+        if (p->variates) {
+            p->job->table->fields((uint16_t *)to + 2 * walk.at[1], 2 * n, &draw);
+        } else {
+            p->job->table->mask_bits((uint8_t *)to + walk.at[1] / 8, n, &draw);
+        }
     } while (fd_walk_next(&walk));
 }
 
@@ -154,39 +175,79 @@ static void to_stretches(const fd_permuted *p, fd_box *box) {
     for (int d = box->ndim - 1; d >= 0; d--) {
         box->to_steps[d] = step;
         step *= box->n[d];
-        if (d == p->stretch && step >= LONG_RUN) { step = round_up(step, 64); }
+        if (d == p->stretch && step >= LONG_RUN) { step = row_step(p, step); }
     }
 }
 
-/* One number as often as a chunk reads it. */
-static void repeat(char *to, const char *from, size_t size, size_t n) {
-    if (n > FD_BLOCK) { n = FD_BLOCK; }
-    memcpy(to, from, size);
-    for (size_t done = 1; done < n; done *= 2) {
-        memcpy(to + done * size, to, (n - done < done ? n - done : done) * size);
+/* The number's bits, again and again. */
+static uint64_t word_of(const char *number, size_t size) {
+    uint64_t word;
+    uint32_t half;
+    uint16_t quarter;
+    if (size == 2) {
+        memcpy(&quarter, number, 2);
+        return quarter * UINT64_C(0x0001000100010001);
+    }
+    if (size == 4) {
+        memcpy(&half, number, 4);
+        return half * UINT64_C(0x0000000100000001);
+    }
+    memcpy(&word, number, 8);
+    return word;
+}
+
+/* One number n times, and on to the end of a line. */
+static void repeat(char *to, const char *number, size_t size, size_t n) {
+    enum { LINE_BYTES = 64 };
+    uint64_t word = word_of(number, size);
+    for (size_t i = 0; i < LINE_BYTES; i += 8) { fd_store64((uint8_t *)to + i, word); }
+    for (size_t done = LINE_BYTES, all = n * size, m; done < all; done += m) {
+        m = all - done < done ? round_up(all - done, LINE_BYTES) : done;
+        memcpy(to + done, to, m);
     }
 }
 
-/* `bias` is that of the box's first element. */
-static void apply_stretches(const fd_permuted *p, const uint8_t *bits, const fd_box *box,
-                            char *const *at, const char *bias) {
-    FD_ALIGN64 char same[FD_BLOCK * sizeof(double)];
+/* The bias of a stretch, `first` being the index of its first element's: one number, or, where the
+ * bias's axis is within, the numbers of one period. Returns for how many elements. */
+static size_t bias_of_stretch(const fd_permuted *p, const fd_box *box, size_t first, char *to,
+                              size_t n) {
+    size_t size = p->job->size, within = box->n[p->bias_axis], parts = 1;
+    if (p->stretch == p->bias_axis) {
+        n /= within;
+        parts = within < p->bias_n ? within : p->bias_n;
+    } else if (n > FD_BLOCK) {
+        n = FD_BLOCK;
+    }
+    for (size_t i = 0; i < parts; i++) {
+        repeat(to + i * n * size, p->bias + (first + i) % p->bias_n * size, size, n);
+    }
+    return parts * n;
+}
+
+/* With bits, or words; `first` is the box's along the bias's axis. */
+static void apply_stretches(const fd_permuted *p, const void *decisions, const fd_box *box,
+                            char *const *at, size_t first) {
+    FD_ALIGN64 char added[FD_BLOCK * sizeof(double) + 64];
     size_t n = box->to_steps[p->stretch] * box->n[p->stretch];
+    const fd_keep none = {NULL, {0}};
     fd_job job = *p->job;
     job.streaming = job.streaming && n >= STREAMING_STRETCH;
     /* Stretches are short: what scales them is looked up once. */
     const fd_table *table = job.table;
     double number = job.call->numbers[0];
+    const uint8_t *bits = decisions;
     fd_apply_bits_fn *scale =
         job.operation != FD_OP_scale
             ? NULL
             : (job.streaming ? table->apply_bits_stream : table->apply_bits)[job.dtype];
+    ptrdiff_t known = p->bias_axis < 0 ? 0 : -1;
+    size_t most = n;
     fd_walk walk = {.at = {0}};
     for (int d = 0; d < p->stretch; d++) {
         ptrdiff_t steps[FD_PLACES] = {0};
         for (int i = 0; i < job.operands; i++) { steps[i] = p->axes->strides[i][d]; }
         steps[FD_OPERANDS] = (ptrdiff_t)box->to_steps[d];
-        steps[FD_OPERANDS + 1] = d == p->bias_axis ? (ptrdiff_t)job.size : 0;
+        steps[FD_OPERANDS + 1] = d == p->bias_axis ? 1 : 0;
         fd_walk_axis(&walk, box->n[d], steps);
     }
     do {
@@ -196,21 +257,56 @@ static void apply_stretches(const fd_permuted *p, const uint8_t *bits, const fd_
             continue;
         }
         char *here[FD_OPERANDS];
-        const char *added = bias;
         for (int i = 0; i < job.operands; i++) { here[i] = at[i] + walk.at[i]; }
-        if (p->bias_axis >= 0) {
-            repeat(same, bias + walk.at[FD_OPERANDS + 1], job.size, n);
-            added = same;
+        if (p->variates) {
+            fd_variates variates = {(const uint16_t *)decisions + 2 * bit, *p->draw};
+            fd_compute(&job, here, n, &none, &variates, NULL);
+            continue;
         }
-        fd_apply(&job, here, n, bits + bit / 8, bit % 8, added);
+        if (walk.at[FD_OPERANDS + 1] != known) {
+            known = walk.at[FD_OPERANDS + 1];
+            most = bias_of_stretch(p, box, first + (size_t)known, added, n);
+        }
+        const char *bias = p->bias_axis < 0 ? p->bias : added;
+        for (size_t done = 0, m; done < n; done += m, bit += m) {
+            m = n - done < most ? n - done : most;
+            fd_apply(&job, here, m, bits + bit / 8, bit % 8, bias);
+            for (int i = 0; i < job.operands; i++) { here[i] += m * job.size; }
+        }
     } while (fd_walk_next(&walk));
 }
 
-void fd_permuted_run(const fd_permuted *p, size_t index) {
+/* A box in the bits of the mask. */
+static void run_bits(const fd_permuted *p, fd_box *box, char *const *at, size_t mask,
+                     size_t first) {
     FD_ALIGN64 uint8_t drawn[BOX_BYTES], bits[BOX_BYTES];
+    memset(bits, 0, (box->to_steps[0] * box->n[0] + 63) / 64 * 8);
+    if (p->draw) {
+        from_pieces(p, box);
+        draw_pieces(p, drawn, box, mask);
+        fd_permute_bits(bits, drawn, sizeof drawn, 0, box);
+    } else if (!p->bits) {
+        memset(bits, 0xFF, sizeof bits);
+    } else {
+        for (int d = 0; d < box->ndim; d++) { box->from_steps[d] = (size_t)p->axes->steps[d]; }
+        fd_permute_bits(bits, p->bits, p->bytes, mask, box);
+    }
+    apply_stretches(p, bits, box, at, first);
+}
+
+/* A box of variates. */
+FD_NOINLINE void run_words(const fd_permuted *p, fd_box *box, char *const *at, size_t element) {
+    FD_ALIGN64 uint32_t drawn[BOX_WORDS], words[BOX_WORDS];
+    from_pieces(p, box);
+    draw_pieces(p, drawn, box, element);
+    fd_permute_words(words, drawn, box);
+    apply_stretches(p, words, box, at, 0);
+}
+
+void fd_permuted_run(const fd_permuted *p, size_t index) {
     const fd_axes *axes = p->axes;
     char *at[FD_OPERANDS];
-    const char *bias = p->bias;
+    size_t first = 0;
     ptrdiff_t mask = 0;
     fd_box box = {.ndim = axes->ndim};
     for (int i = 0; i < axes->operands; i++) { at[i] = p->job->call->at[i]; }
@@ -222,19 +318,12 @@ void fd_permuted_run(const fd_permuted *p, size_t index) {
             at[i] += (ptrdiff_t)start * axes->strides[i][d];
         }
         mask += (ptrdiff_t)start * axes->steps[d];
-        if (d == p->bias_axis) { bias += start * p->job->size; }
+        if (d == p->bias_axis) { first = start; }
     }
     to_stretches(p, &box);
-    memset(bits, 0, (box.to_steps[0] * box.n[0] + 63) / 64 * 8);
-    if (p->draw) {
-        from_pieces(p, &box);
-        draw_pieces(p, drawn, &box, (size_t)mask);
-        fd_permute_bits(bits, drawn, sizeof drawn, 0, &box);
-    } else if (!p->bits) {
-        memset(bits, 0xFF, sizeof bits);
+    if (p->variates) {
+        run_words(p, &box, at, (size_t)mask);
     } else {
-        for (int d = 0; d < box.ndim; d++) { box.from_steps[d] = (size_t)axes->steps[d]; }
-        fd_permute_bits(bits, p->bits, p->bytes, (size_t)mask, &box);
+        run_bits(p, &box, at, (size_t)mask, first);
     }
-    apply_stretches(p, bits, &box, at, bias);
 }

@@ -6,30 +6,37 @@
 #include "layout.h"
 #include "run.h"
 
-/* The most bits that are permuted at a time: two buffers of so many stay in the L1 cache. */
-enum { FD_BOX = 1 << 17 };
+/* The most bits that are permuted at a time, of which two buffers stay in the L1 cache; and the
+ * most words, of which they stay in the L2 cache and on the stack. */
+enum { FD_BOX = 1 << 17, FD_BOX_WORDS = 1 << 14 };
 
-/* A part of an array: a range of each axis. Its mask is brought from the order of the elements into
- * the order of the memory; both lie packed, bits of neighbours along an axis a fixed step apart. */
+/* A part of an array: a range of each axis. Its mask, or the words that its normal variates are
+ * made of, are brought from the order of the elements into the order of the memory; in both,
+ * neighbours along an axis lie a fixed step apart. */
 typedef struct fd_box {
     int ndim;
     size_t n[FD_MAX_DIMS];                                 /* elements along each axis */
-    size_t from_steps[FD_MAX_DIMS], to_steps[FD_MAX_DIMS]; /* in bits; one of each is 1 */
+    size_t from_steps[FD_MAX_DIMS], to_steps[FD_MAX_DIMS]; /* in bits, or words; 1 in one axis */
 } fd_box;
 
 /* Writes the bits of `from` (of `bytes` bytes, from bit `bit` on) into `to`, whose bits are zero
  * and which has 8 bytes to spare. */
 void fd_permute_bits(uint8_t *to, const uint8_t *from, size_t bytes, size_t bit, const fd_box *box);
 
+/* The same of words, all of which are written. */
+void fd_permute_words(uint32_t *to, const uint32_t *from, const fd_box *box);
+
 /* How arrays are cut into boxes. Axes are in the order of the memory, the last one contiguous in
  * every operand; decisions' steps are in bits. */
 typedef struct fd_permuted {
     const fd_job *job;
-    const fd_draw *draw; /* or else: */
+    const fd_draw *draw; /* of decisions, or of variates, or else: */
+    int variates;
     const uint8_t *bits; /* the mask, of so many bytes, or NULL where all is kept */
     size_t bytes;
     const char *bias; /* of the first element, where the operation adds one */
     int bias_axis;    /* along which it differs from element to element, or -1 */
+    size_t bias_n;    /* how many numbers come again and again there */
     const fd_axes *axes;
     int by_mask[FD_MAX_DIMS];   /* the axes, nearest in the mask first */
     size_t length[FD_MAX_DIMS]; /* of a box along each axis; those at the end may be shorter */

@@ -208,11 +208,13 @@ static void run_some_boxes(const void *context, size_t first, size_t end) {
 static int run_boxes(const run_job *j, const fd_axes *ordered, int bias_axis, size_t bytes) {
     fd_permuted p;
     p.job = &j->job;
-    p.draw = j->from.kind == FD_DRAWN ? &j->from.draw : NULL;
+    p.variates = j->from.kind == FD_VARIATES;
+    p.draw = j->from.kind == FD_DRAWN || p.variates ? &j->from.draw : NULL;
     p.bits = j->job.call->bits;
     p.bytes = fd_mask_bytes(fd_grid_of(ordered, ordered->steps));
     p.bias = bias_at(&j->job, 0);
     p.bias_axis = bias_axis;
+    p.bias_n = p.bias ? j->job.call->bias.n : 0;
     p.axes = ordered;
     size_t boxes = fd_permuted_cut(&p);
     fd_share_tasks(boxes, bytes, run_some_boxes, &p);
@@ -245,7 +247,7 @@ FD_NOINLINE int take_by_memory(run_job *j, size_t bytes) {
     const fd_job *job = &j->job;
     fd_axes ordered;
     ptrdiff_t size = (ptrdiff_t)job->size;
-    if (j->from.kind == FD_VARIATES || fd_is_contiguous(strides_of(j, job->reads), size) ||
+    if (fd_is_contiguous(strides_of(j, job->reads), size) ||
         !fd_axes_by_memory(&ordered, &j->axes, job->reads, size)) {
         return 0;
     }
@@ -253,7 +255,7 @@ FD_NOINLINE int take_by_memory(run_job *j, size_t bytes) {
     if (bias_at(job, 0) && job->call->bias.n > 1) {
         const fd_bias *bias = &job->call->bias;
         bias_axis = last_axis_in(&ordered, j);
-        if (bias_axis < 0 || bias->n != row_of(j) || bias->column || j->from.kind == FD_BYTES) {
+        if (bias_axis < 0 || row_of(j) % bias->n || bias->column || j->from.kind == FD_BYTES) {
             return 0;
         }
     } else if (j->from.kind == FD_BYTES || j->from.kind == FD_EVERY ||

@@ -1,4 +1,4 @@
-/* Packed bits from one order of the axes into another, in tiles of up to 64 x 64.
+/* From one order of the axes into another: packed bits in tiles of up to 64 x 64, and 32-bit words.
  *
  * The rows of a tile are indices whose bits are neighbours in `to`, its columns such whose bits are
  * neighbours in `from`: a tile is read row by row, transposed, and written column by column. Where
@@ -224,6 +224,48 @@ void fd_permute_bits(uint8_t *to, const uint8_t *bits, size_t bytes, size_t bit,
             copy_run(to, there, from, here, box->n[a]);
         } else {
             transpose_plane(to, there, from, here, box, &rows, &columns);
+        }
+    } while (fd_walk_next(&walk));
+}
+
+/* Rows of `to` have `columns` words, of which neighbours are `step` apart in `from`. A line of the
+ * cache at a time is read, as whole as it can be. */
+static void transpose_words(uint32_t *to, size_t row, const uint32_t *from, size_t step,
+                            size_t rows, size_t columns) {
+    enum { LINE = 16 };
+    for (size_t i = 0; i < rows; i += LINE, to += LINE * row, from += LINE) {
+        const uint32_t *x = from;
+        if (rows - i >= LINE) {
+            for (size_t k = 0; k < columns; k++, x += step) {
+                FD_UNROLL
+                for (size_t m = 0; m < LINE; m++) { to[m * row + k] = x[m]; }
+            }
+        } else {
+            for (size_t k = 0; k < columns; k++, x += step) {
+                for (size_t m = 0; m < rows - i; m++) { to[m * row + k] = x[m]; }
+            }
+        }
+    }
+}
+
+void fd_permute_words(uint32_t *to, const uint32_t *from, const fd_box *box) {
+    int a = axis_at(box, box->to_steps, 1, 0), c = axis_at(box, box->from_steps, 1, 0);
+    fd_walk walk = {.at = {0}};
+    for (int d = 0; d < box->ndim; d++) {
+        if (d == a || d == c) { continue; }
+        fd_walk_axis(
+            &walk, box->n[d],
+            (ptrdiff_t[FD_PLACES]){(ptrdiff_t)box->from_steps[d], (ptrdiff_t)box->to_steps[d]});
+    }
+    size_t columns = a < 0 ? 1 : box->n[a], step = a < 0 ? 1 : box->from_steps[a];
+    size_t rows = c < 0 ? 1 : box->n[c], row = c < 0 ? 1 : box->to_steps[c];
+    do {
+        uint32_t *there = to + walk.at[1];
+        const uint32_t *here = from + walk.at[0];
+        if (a == c) {
+            memcpy(there, here, columns * sizeof *there);
+        } else {
+            transpose_words(there, row, here, step, rows, columns);
         }
     } while (fd_walk_next(&walk));
 }

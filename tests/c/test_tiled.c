@@ -12,12 +12,15 @@ typedef struct layout {
     int memory[2][RANKS];
 } layout;
 
-/* The same order in all operands, with one bias for a short, a long, a longer run of memory; rows
- * of many tiles, of one, of less; neighbours along the axis before the last and along others; lines
- * that are cut; axes too short for tiles. */
+/* The same order in all operands, with one bias for a short, a long, a longer run of memory, and
+ * with several in a run; rows of boxes that would begin in the same places of a cache. Different
+ * orders, with rows of many tiles, of one, of less; neighbours along the axis before the last and
+ * along others; lines that are cut; axes too short for tiles. */
 static const layout layouts[] = {
     {2, {33, 2100}, {{1, 0}, {1, 0}}},        {2, {70, 1100}, {{1, 0}, {1, 0}}},
-    {3, {90, 7, 33}, {{2, 0, 1}, {2, 0, 1}}}, {2, {300, 64}, {{1, 0}, {0, 1}}},
+    {3, {90, 7, 33}, {{2, 0, 1}, {2, 0, 1}}}, {4, {3, 65, 9, 23}, {{0, 2, 3, 1}, {0, 2, 3, 1}}},
+    {3, {30, 16, 8}, {{0, 2, 1}, {0, 2, 1}}}, {4, {5, 9, 16, 17}, {{3, 2, 1, 0}, {3, 2, 1, 0}}},
+    {2, {20, 1536}, {{1, 0}, {1, 0}}},        {2, {300, 64}, {{1, 0}, {0, 1}}},
     {2, {1500, 3}, {{0, 1}, {1, 0}}},         {2, {3, 1500}, {{1, 0}, {0, 1}}},
     {3, {3, 700, 9}, {{0, 2, 1}, {0, 1, 2}}}, {3, {19, 5, 300}, {{2, 1, 0}, {0, 1, 2}}},
     {3, {7, 33, 65}, {{2, 0, 1}, {0, 2, 1}}}, {4, {2, 7, 9, 70}, {{3, 1, 0, 2}, {1, 0, 3, 2}}},
