@@ -6,8 +6,9 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "fastdrop.h"
+#include "kernel.h"
 #include "run/pool.h"
+#include "run/share.h"
 
 #if defined(__SANITIZE_THREAD__)
 #define FD_UNDER_TSAN 1
@@ -127,8 +128,37 @@ static void test_slow_helpers(void) {
     CHECK(calls < 1000, "a helper that was kept from its processor once is never asked again");
 }
 
+/* What a call says of its outputs holds wherever its shares run, and not longer than they do. */
+static int fresh_in[TASKS];
+
+static void note_outputs(const void *context, size_t first, size_t end) {
+    (void)context;
+    for (; first < end; first++) {
+        fresh_in[first] = !fd_prefetches_outputs();
+        compute_for(1e-3);
+    }
+}
+
+static void test_fresh_outputs(void) {
+    for (int threads = 1; threads <= 3; threads++) {
+        fd_set_num_threads(threads);
+        for (int fresh = 0; fresh < 2; fresh++) {
+            int shares = 0, before = fd_fresh_outputs(fresh);
+            fd_pool_forgive();
+            fd_share_tasks(TASKS, SIZE_MAX / 2, note_outputs, NULL);
+            for (int i = 0; i < TASKS; i++) { shares += fresh_in[i] == fresh; }
+            CHECK(shares == TASKS, "%d of %d shares know that outputs are new: %d", shares, TASKS,
+                  fresh);
+            CHECK(fd_fresh_outputs(before) == fresh, "a share changes what its caller has said");
+        }
+    }
+    fd_set_num_threads(1);
+    CHECK(fd_prefetches_outputs(), "outputs are not new unless it is said");
+}
+
 void test_pool(void) {
     test_limit();
+    test_fresh_outputs();
     test_slow_helpers();
     fd_plan plan = fd_plan_make(0.25);
     for (int i = 0; i < ELEMENTS; i++) { input[i] = (float)(i % 1000); }
