@@ -196,6 +196,12 @@ typedef struct fd_table {
 #define FD_NOINLINE static __declspec(noinline)
 #endif
 
+#if defined(__GNUC__) || defined(__clang__)
+#define FD_LIKELY(condition) __builtin_expect(condition, 1)
+#else
+#define FD_LIKELY(condition) (condition)
+#endif
+
 /* A hint, also for addresses past the end of an array: hence a number, not a pointer. */
 #if defined(__GNUC__) || defined(__clang__)
 #define FD_PREFETCH(address) __builtin_prefetch((const void *)(address), 0, 3)
@@ -220,6 +226,14 @@ int fd_prefetches_outputs(void);
 #define FD_UNROLL _Pragma("GCC unroll 16")
 #else
 #define FD_UNROLL
+#endif
+
+#if defined(__clang__)
+#define FD_ROLL _Pragma("clang loop unroll(disable)")
+#elif defined(__GNUC__)
+#define FD_ROLL _Pragma("GCC unroll 1")
+#else
+#define FD_ROLL
 #endif
 
 #endif

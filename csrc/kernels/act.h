@@ -3,23 +3,40 @@
 
 FD_INLINE void FD_CAT(act_word, D)(const fd_operands *at, uint64_t w, const void *context) {
     const fd_act_context *c = context;
-    VR s = V(set)(c->scale);
-    for (int i = 0; i < FD_STEP / VN; i++) {
-        int place = i * VN * FD_SIZE;
-        VR v = V(add)(LOAD(at->in[0] + place), LOAD(at->in[1] + place));
-        v = V(mul)(V(activation)(c->act, v), s);
-        STORE(at->out[0] + place, V(keep)(V(mask)(w, i), v));
+    VR s = V(set)(c->scale), v[FD_TOGETHER];
+    for (int first = 0; first < FD_STEP / VN; first += FD_TOGETHER) {
+        FD_UNROLL
+        for (int j = 0; j < FD_TOGETHER; j++) {
+            int place = (first + j) * VN * FD_SIZE;
+            v[j] = V(add)(LOAD(at->in[0] + place), LOAD(at->in[1] + place));
+        }
+        V(activations)(c->act, v, FD_TOGETHER);
+        FD_UNROLL
+        for (int j = 0; j < FD_TOGETHER; j++) {
+            int place = (first + j) * VN * FD_SIZE;
+            STORE(at->out[0] + place, V(keep)(V(mask)(w, j), V(mul)(v[j], s)));
+        }
+        w = w >> FD_TOGETHER * VN / 2 >> FD_TOGETHER * VN / 2; /* 64 bits at most */
     }
 }
 
 FD_INLINE void FD_CAT(slope_word, D)(const fd_operands *at, uint64_t w, const void *context) {
     const fd_act_context *c = context;
-    VR s = V(set)(c->scale);
-    for (int i = 0; i < FD_STEP / VN; i++) {
-        int place = i * VN * FD_SIZE;
-        VR v = V(add)(LOAD(at->in[0] + place), LOAD(at->in[2] + place));
-        v = V(mul)(V(mul)(LOAD(at->in[1] + place), s), V(slope)(c->act, v));
-        STORE(at->out[0] + place, V(keep)(V(mask)(w, i), v));
+    VR s = V(set)(c->scale), v[FD_TOGETHER];
+    for (int first = 0; first < FD_STEP / VN; first += FD_TOGETHER) {
+        FD_UNROLL
+        for (int j = 0; j < FD_TOGETHER; j++) {
+            int place = (first + j) * VN * FD_SIZE;
+            v[j] = V(add)(LOAD(at->in[0] + place), LOAD(at->in[2] + place));
+        }
+        V(slopes)(c->act, v, FD_TOGETHER);
+        FD_UNROLL
+        for (int j = 0; j < FD_TOGETHER; j++) {
+            int place = (first + j) * VN * FD_SIZE;
+            v[j] = V(mul)(V(mul)(LOAD(at->in[1] + place), s), v[j]);
+            STORE(at->out[0] + place, V(keep)(V(mask)(w, j), v[j]));
+        }
+        w = w >> FD_TOGETHER * VN / 2 >> FD_TOGETHER * VN / 2;
     }
 }
 

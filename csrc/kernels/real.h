@@ -10,7 +10,7 @@
  * R_fma                            a * b + c, rounded once or twice: where bits may differ, or the
  *                                  product is exact
  * R_and R_or R_xor R_shl R_shr R_iadd   on the bit patterns, as integers
- * R_lt R_nan                       masks; false where one is a nan, true where v is one
+ * R_lt R_le R_nan                  masks; false where one is a nan, true where v is one
  * R_select R_keep                  k ? a : b, and k ? v : +0.0
  * R_all                            whether a mask is true in all places
  * R_mask                           the i-th FD_N_R bits of a word, lowest first
@@ -41,6 +41,14 @@ typedef struct fd_act_context {
     double scale;
     fd_act act;
 } fd_act_context;
+
+/* Registers whose functions are computed at once: four chains of operations that each wait for the
+ * one before, in the order of the steps; gcc writes one chain after the other where nothing says
+ * that a step ends. */
+enum { FD_TOGETHER = 4 };
+#if !defined(FD_IN_STEP)
+#define FD_IN_STEP(v) ((void)(v))
+#endif
 
 /* Names used in the bodies, for the dtype D and its compute type R: */
 #define V(op) FD_CAT(R, op)

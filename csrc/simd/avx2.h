@@ -9,6 +9,11 @@
 
 #include "../bits.h"
 
+/* See kernels/real.h. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define FD_IN_STEP(v) __asm__("" : "+x"(v))
+#endif
+
 #define FD_VL 4
 #define FD_SLOT(j) (((j) & 12) | ((j) & 1) << 1 | ((j) & 2) >> 1)
 

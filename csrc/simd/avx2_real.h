@@ -44,6 +44,7 @@ FD_INLINE v_r32 r32_iadd(v_r32 a, v_r32 b) {
     return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(a), _mm256_castps_si256(b)));
 }
 FD_INLINE k_r32 r32_lt(v_r32 a, v_r32 b) { return _mm256_cmp_ps(a, b, _CMP_LT_OQ); }
+FD_INLINE k_r32 r32_le(v_r32 a, v_r32 b) { return _mm256_cmp_ps(a, b, _CMP_LE_OQ); }
 FD_INLINE k_r32 r32_nan(v_r32 v) { return _mm256_cmp_ps(v, v, _CMP_UNORD_Q); }
 FD_INLINE v_r32 r32_select(k_r32 k, v_r32 a, v_r32 b) { return _mm256_blendv_ps(b, a, k); }
 FD_INLINE v_r32 r32_keep(k_r32 k, v_r32 v) { return _mm256_and_ps(k, v); }
@@ -115,6 +116,7 @@ FD_INLINE v_r64 r64_iadd(v_r64 a, v_r64 b) {
     return _mm256_castsi256_pd(_mm256_add_epi64(_mm256_castpd_si256(a), _mm256_castpd_si256(b)));
 }
 FD_INLINE k_r64 r64_lt(v_r64 a, v_r64 b) { return _mm256_cmp_pd(a, b, _CMP_LT_OQ); }
+FD_INLINE k_r64 r64_le(v_r64 a, v_r64 b) { return _mm256_cmp_pd(a, b, _CMP_LE_OQ); }
 FD_INLINE k_r64 r64_nan(v_r64 v) { return _mm256_cmp_pd(v, v, _CMP_UNORD_Q); }
 FD_INLINE v_r64 r64_select(k_r64 k, v_r64 a, v_r64 b) { return _mm256_blendv_pd(b, a, k); }
 FD_INLINE v_r64 r64_keep(k_r64 k, v_r64 v) { return _mm256_and_pd(k, v); }

@@ -6,6 +6,11 @@
 
 #include "../bits.h"
 
+/* See kernels/real.h. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define FD_IN_STEP(v) __asm__("" : "+v"(v))
+#endif
+
 #define FD_VL 8        /* 64-bit lanes in a register */
 #define FD_SLOT(j) (j) /* the register slot of lane j */
 

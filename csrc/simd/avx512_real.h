@@ -43,6 +43,7 @@ FD_INLINE v_r32 r32_iadd(v_r32 a, v_r32 b) {
     return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(a), _mm512_castps_si512(b)));
 }
 FD_INLINE k_r32 r32_lt(v_r32 a, v_r32 b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
+FD_INLINE k_r32 r32_le(v_r32 a, v_r32 b) { return _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ); }
 FD_INLINE k_r32 r32_nan(v_r32 v) { return _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q); }
 FD_INLINE v_r32 r32_select(k_r32 k, v_r32 a, v_r32 b) { return _mm512_mask_blend_ps(k, b, a); }
 FD_INLINE v_r32 r32_keep(k_r32 k, v_r32 v) { return _mm512_maskz_mov_ps(k, v); }
@@ -109,6 +110,7 @@ FD_INLINE v_r64 r64_iadd(v_r64 a, v_r64 b) {
     return _mm512_castsi512_pd(_mm512_add_epi64(_mm512_castpd_si512(a), _mm512_castpd_si512(b)));
 }
 FD_INLINE k_r64 r64_lt(v_r64 a, v_r64 b) { return _mm512_cmp_pd_mask(a, b, _CMP_LT_OQ); }
+FD_INLINE k_r64 r64_le(v_r64 a, v_r64 b) { return _mm512_cmp_pd_mask(a, b, _CMP_LE_OQ); }
 FD_INLINE k_r64 r64_nan(v_r64 v) { return _mm512_cmp_pd_mask(v, v, _CMP_UNORD_Q); }
 FD_INLINE v_r64 r64_select(k_r64 k, v_r64 a, v_r64 b) { return _mm512_mask_blend_pd(k, b, a); }
 FD_INLINE v_r64 r64_keep(k_r64 k, v_r64 v) { return _mm512_maskz_mov_pd(k, v); }

@@ -66,6 +66,7 @@ FD_INLINE v_r32 r32_iadd(v_r32 a, v_r32 b) {
     return r32_bits(fd_bits_of_float(a) + fd_bits_of_float(b));
 }
 FD_INLINE k_r32 r32_lt(v_r32 a, v_r32 b) { return a < b; }
+FD_INLINE k_r32 r32_le(v_r32 a, v_r32 b) { return a <= b; }
 FD_INLINE k_r32 r32_nan(v_r32 v) { return v != v; }
 FD_INLINE v_r32 r32_select(k_r32 k, v_r32 a, v_r32 b) { return k ? a : b; }
 /* By an AND: `k ? v : 0` becomes a branch that is mispredicted half of the time. */
@@ -129,6 +130,7 @@ FD_INLINE v_r64 r64_iadd(v_r64 a, v_r64 b) {
     return r64_bits(fd_bits_of_double(a) + fd_bits_of_double(b));
 }
 FD_INLINE k_r64 r64_lt(v_r64 a, v_r64 b) { return a < b; }
+FD_INLINE k_r64 r64_le(v_r64 a, v_r64 b) { return a <= b; }
 FD_INLINE k_r64 r64_nan(v_r64 v) { return v != v; }
 FD_INLINE v_r64 r64_select(k_r64 k, v_r64 a, v_r64 b) { return k ? a : b; }
 FD_INLINE v_r64 r64_keep(k_r64 k, v_r64 v) {

@@ -51,6 +51,7 @@ FD_INLINE v_r32 r32_xor(v_r32 a, v_r32 b) { return (v_r32)((fd_u32x4)a ^ (fd_u32
 #define r32_shr(v, n) ((v_r32)((fd_u32x4)(v) >> (n)))
 FD_INLINE v_r32 r32_iadd(v_r32 a, v_r32 b) { return (v_r32)((fd_u32x4)a + (fd_u32x4)b); }
 FD_INLINE k_r32 r32_lt(v_r32 a, v_r32 b) { return a < b; }
+FD_INLINE k_r32 r32_le(v_r32 a, v_r32 b) { return a <= b; }
 FD_INLINE k_r32 r32_nan(v_r32 v) { return v != v; }
 FD_INLINE v_r32 r32_select(k_r32 k, v_r32 a, v_r32 b) {
     return (v_r32)(((fd_i32x4)a & k) | ((fd_i32x4)b & ~k));
@@ -108,6 +109,7 @@ FD_INLINE v_r64 r64_xor(v_r64 a, v_r64 b) { return (v_r64)((vu)a ^ (vu)b); }
 #define r64_shr(v, n) ((v_r64)((vu)(v) >> (n)))
 FD_INLINE v_r64 r64_iadd(v_r64 a, v_r64 b) { return (v_r64)((vu)a + (vu)b); }
 FD_INLINE k_r64 r64_lt(v_r64 a, v_r64 b) { return a < b; }
+FD_INLINE k_r64 r64_le(v_r64 a, v_r64 b) { return a <= b; }
 FD_INLINE k_r64 r64_nan(v_r64 v) { return v != v; }
 FD_INLINE v_r64 r64_select(k_r64 k, v_r64 a, v_r64 b) {
     return (v_r64)(((fd_i64x2)a & k) | ((fd_i64x2)b & ~k));
