@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-#include "bits.h"
-
 enum {
     /* Pieces of the mask shorter than this, and of variates shorter than that, cost more to find in
      * the stream than to draw; the stretches of memory that they leave room for, 128 and 64
@@ -200,7 +198,7 @@ static uint64_t word_of(const char *number, size_t size) {
 static void repeat(char *to, const char *number, size_t size, size_t n) {
     enum { LINE_BYTES = 64 };
     uint64_t word = word_of(number, size);
-    for (size_t i = 0; i < LINE_BYTES; i += 8) { fd_store64((uint8_t *)to + i, word); }
+    for (size_t i = 0; i < LINE_BYTES; i += 8) { memcpy(to + i, &word, 8); }
     for (size_t done = LINE_BYTES, all = n * size, m; done < all; done += m) {
         m = all - done < done ? round_up(all - done, LINE_BYTES) : done;
         memcpy(to + done, to, m);
