@@ -81,11 +81,11 @@ def test_every_peer_is_named_once_in_each_way() -> None:
 @pytest.mark.parametrize(
     ("what", "value", "isa", "verdict"),
     [
-        ("in place, 1 M", 0.92, "avx512", "| at least 0.92 | reached |"),
-        ("in place, 1 M", 0.91, "avx512", "| at least 0.92 | SHORT |"),
-        ("in place, 1 M", 0.91, "avx2", "| at least 0.52 | reached |"),
-        ("in place, 1 M", 0.91, "neon", "|  |  |"),
-        ("in place, 1 M", None, "avx2", "| - | at least 0.52 |  |"),
+        ("in place, 1 M", 0.88, "avx512", "| at least 0.88 | reached |"),
+        ("in place, 1 M", 0.87, "avx512", "| at least 0.88 | SHORT |"),
+        ("in place, 1 M", 0.87, "avx2", "| at least 0.6 | reached |"),
+        ("in place, 1 M", 0.87, "neon", "|  |  |"),
+        ("in place, 1 M", None, "avx2", "| - | at least 0.6 |  |"),
         ("a call on 16 elements, microseconds", 0.8, "avx2", "| at most 0.8 | reached |"),
         ("a call on 16 elements, microseconds", 0.9, "avx2", "| at most 0.8 | SHORT |"),
         ("Numba, 1 M, Gel/s", 1.0, "avx2", "|  |  |"),
