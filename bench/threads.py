@@ -1,9 +1,10 @@
 """Several threads beside one, alone and with competition: ``python -m bench.threads``.
 
-`dropout` in place and out of place, in float32: how many times as fast all threads are as one, on
-an idle machine, and while one process for each core but one computes too. Times are means, not
-medians: what a call loses now and then because a helper has to wait for a processor counts. All is
-measured in turn (A B A B ...). No ratio should be below 0.95.
+`dropout` in place and out of place, and one long row in softmax and `max_norm_`, in float32: how
+many times as fast all threads are as one, on an idle machine, and while one process for each core
+but one computes too. Times are means, not medians: what a call loses now and then because a helper
+has to wait for a processor counts. All is measured in turn (A B A B ...). No ratio should be below
+0.95.
 """
 
 import argparse
@@ -21,9 +22,22 @@ from fastdrop._selfcheck import implementations
 from fastdrop._throughput import IN_PLACE, OUT_OF_PLACE, Row, cpu_name, samples
 
 from .measure import QUICK, names_for
+from .variants import falling_limits
 
 SIZES = {"512 K": 1 << 19, "1 M": 1 << 20, "2 M": 1 << 21, "4 M": 1 << 22, "16 M": 1 << 24}
 SIZES |= {} if QUICK else {"64 M": 1 << 26}
+
+WAYS = {"in place": IN_PLACE, "out of place": OUT_OF_PLACE}
+ROWS = {
+    "`softmax_dropout`, one row": "fastdrop.softmax_dropout(x[None], p, rng=rng, out=y[None])",
+    "`max_norm_`, one row": "fastdrop.max_norm_(x[None], next(limits))",
+}
+CASES = [
+    *((what, size, way) for what, way in WAYS.items() for size in SIZES),
+    *((what, "16 M", way) for what, way in ROWS.items()),
+]
+"""What is shared out, of how many elements, and the call."""
+
 RIVAL = "while True: pass"
 
 
@@ -41,7 +55,7 @@ def competition(processes: int) -> Iterator[None]:
 
 def speedup(statement: str, n: int, threads: int, seconds: float) -> float:
     """How many times as fast so many threads are as one."""
-    names = names_for(n, np.dtype(np.float32))
+    names = {**names_for(n, np.dtype(np.float32)), "limits": falling_limits()}
     one = implementations()[0]
     rows = [Row(str(k), Timer(statement, globals=names), one, k) for k in (1, threads)]
     alone, together = map(statistics.fmean, samples(rows, seconds, least=3))
@@ -58,13 +72,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"{cpu_name()}, {threads} threads, fastdrop {fastdrop.__version__}\n")
     print("| | elements | idle | busy |")
     print("|---|---|---:|---:|")
-    for way, statement in {"in place": IN_PLACE, "out of place": OUT_OF_PLACE}.items():
-        for size, n in SIZES.items():
-            figures = []
-            for rivals in (0, threads - 1):
-                with competition(rivals):
-                    figures.append(speedup(statement, n, threads, options.seconds))
-            print(f"| {way} | {size} | {figures[0]:.2f} | {figures[1]:.2f} |", flush=True)
+    for what, size, statement in CASES:
+        figures = []
+        for rivals in (0, threads - 1):
+            with competition(rivals):
+                figures.append(speedup(statement, SIZES[size], threads, options.seconds))
+        print(f"| {what} | {size} | {figures[0]:.2f} | {figures[1]:.2f} |", flush=True)
 
 
 if __name__ == "__main__":
