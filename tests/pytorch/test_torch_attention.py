@@ -28,9 +28,10 @@ KEY = fastdrop.Key(5, 6, 4097)
 DTYPES = {torch.float64: 1e-13, torch.float32: 1e-5, torch.bfloat16: 2e-2, torch.float16: 2e-3}
 
 
-@pytest.fixture
-def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tiles of 5 queries and 2 heads, so that small tensors have many, the last ones partial."""
+@pytest.fixture(params=[False, True])
+def small_tiles(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tiles of 5 queries and 2 heads, matrices turned or not: small tensors have many tiles."""
+    monkeypatch.setattr(_tiles, "_TURNS", request.param)
     monkeypatch.setattr(_tiles, "SCORES", 150)
     monkeypatch.setattr(_tiles, "_QUERIES", (5, 5))
 
