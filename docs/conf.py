@@ -27,8 +27,7 @@ extensions = [
     "public_names",
     "variant_table",
 ]
-# paper.md has no results yet: with them it belongs into index.md's toctree.
-exclude_patterns = ["_ext", "figures", "paper.md"]
+exclude_patterns = ["_ext", "figures"]
 html_theme = "furo"
 html_title = f"fastdrop {version}"
 myst_heading_anchors = 3
