@@ -4,7 +4,8 @@
  * given, allocates nothing and cannot fail: whoever calls has checked the arguments. Inputs and
  * outputs are either the same memory with the same layout, or do not overlap. No pointer has to
  * be aligned. The result depends on the arguments alone, never on the instruction set, the
- * number of threads, or the floating-point environment of the caller.
+ * number of threads, or the floating-point environment of the caller. A call takes up to 256 KB of
+ * stack.
  */
 #ifndef FASTDROP_H
 #define FASTDROP_H

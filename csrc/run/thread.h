@@ -69,7 +69,7 @@ static inline double fd_seconds(void) { return fd_seconds_of(CLOCK_MONOTONIC); }
 /* For which this thread has had a processor. */
 static inline double fd_thread_seconds(void) { return fd_seconds_of(CLOCK_THREAD_CPUTIME_ID); }
 
-/* Some systems give a thread no more than 128 KB. */
+/* At least: musl gives a thread no more than 128 KB. */
 enum { FD_STACK_BYTES = 1 << 20 };
 
 #define FD_THREAD_BODY void *
@@ -82,7 +82,9 @@ static inline int fd_thread_start(fd_thread_fn fn, void *argument) {
     pthread_t thread;
     if (pthread_attr_init(&attributes)) { return 0; }
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attributes, FD_STACK_BYTES);
+    size_t stack = 0;
+    pthread_attr_getstacksize(&attributes, &stack);
+    if (stack < FD_STACK_BYTES) { pthread_attr_setstacksize(&attributes, FD_STACK_BYTES); }
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int failed = pthread_create(&thread, &attributes, fn, argument);

@@ -5,8 +5,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "call.h"
 #include "check.h"
-#include "kernel.h"
 #include "run/pool.h"
 #include "run/share.h"
 
@@ -156,7 +156,62 @@ static void test_fresh_outputs(void) {
     CHECK(fd_prefetches_outputs(), "outputs are not new unless it is said");
 }
 
+/* Every operation and dtype: neighbours, a matrix transposed into another, and one into a dense one
+ * with its axes in another order. */
+enum { SIDE = 72, STACK = 256 * 1024 };
+
+static void *call_everything(void *unused) {
+    static _Alignas(8) char from[2][2 * SIDE * SIDE * 8], to[2][2 * SIDE * SIDE * 8];
+    for (int op = 0; op < FD_OPERATION_COUNT; op++) {
+        int reads = fd_operation_reads(op), operands = fd_operation_operands(op);
+        for (int way = 0; way < 3 * FD_DTYPE_COUNT; way++) {
+            fd_call call = {.operation = (fd_operation)op,
+                            .dtype = (fd_dtype)(way / 3),
+                            .axes = {.ndim = 2, .operands = operands, .shape = {2 * SIDE, SIDE}},
+                            .drawn = 1,
+                            .key = key,
+                            .plan = fd_plan_make(0.25),
+                            .numbers = {2, 1, 1},
+                            .act = FD_ACT_GELU,
+                            .bias = {from[1], SIDE, 0}};
+            ptrdiff_t size = (ptrdiff_t)fd_itemsize(call.dtype);
+            for (int i = 0; i < operands; i++) {
+                int turned = way % 3 == 2 || (way % 3 == 1 && i < reads);
+                call.at[i] = i < reads ? from[i] : to[i - reads];
+                call.axes.strides[i][0] = turned ? size : SIDE * size;
+                call.axes.strides[i][1] = turned ? 2 * SIDE * size : size;
+            }
+            call.axes.steps[0] = SIDE;
+            call.axes.steps[1] = 1;
+            fd_run(&call);
+        }
+    }
+    return unused;
+}
+
+/* What fastdrop.h says of the stack. Sanitizers and unoptimised code take more. */
+static void test_stack(void) {
+#if defined(__OPTIMIZE__) && !defined(FD_SANITIZED)
+    size_t streaming = fd_get_streaming_bytes();
+    pthread_attr_t attributes;
+    pthread_t thread;
+    fd_set_num_threads(1);
+    fd_set_streaming_bytes(1);
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, STACK);
+    int failed = pthread_create(&thread, &attributes, call_everything, NULL);
+    CHECK(!failed, "a thread with %d bytes of stack", STACK);
+    if (!failed) { pthread_join(thread, NULL); }
+    pthread_attr_destroy(&attributes);
+    fd_set_streaming_bytes(streaming);
+#else
+    (void)call_everything;
+    printf("how much stack a call takes: not with sanitizers\n");
+#endif
+}
+
 void test_pool(void) {
+    test_stack();
     test_limit();
     test_fresh_outputs();
     test_slow_helpers();
