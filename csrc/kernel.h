@@ -51,15 +51,14 @@ typedef void fd_spread_bits_fn(uint8_t *bits, size_t n, size_t distance);
 /* Complements n bits, clears the padding of the last byte, and returns how many are set then. */
 typedef size_t fd_invert_bits_fn(uint8_t *bits, size_t n);
 
-/* Copies bytes, with stores that bypass the cache. */
-typedef void fd_copy_stream_fn(char *to, const char *from, size_t bytes);
-
-/* A chunk of at most 4096 elements for an operation that computes, whose keep bits are `bits`, from
- * bit 0 on, which are read in whole words of 64; or, where there are none, it is a whole block of
- * the stream, whose threshold a field can reach. */
+/* The decisions of a chunk of at most 4096 elements for an operation that computes: `bits`, from
+ * bit 0 on, which are read in whole words of 64. Where there are none: those from draw->position
+ * on, of any number of elements whose results are stored past the cache; or, where that is NULL
+ * too, a whole block of the stream, whose threshold a field can reach. */
 typedef struct fd_keep {
-    const uint8_t *bits; /* or NULL */
+    const uint8_t *bits;
     fd_block block;
+    const fd_draw *draw;
 } fd_keep;
 
 /* The operands of an element-wise body, as bytes: up to three are read, up to two are written. A
@@ -79,6 +78,7 @@ typedef struct fd_variates {
 typedef struct fd_part {
     fd_operands at;
     size_t n;
+    int streaming; /* whether stores bypass the cache: never in place; results begin a cache line */
     fd_keep keep;
     fd_variates variates;
     double numbers[3];
@@ -120,9 +120,9 @@ typedef void fd_softmax_weights_fn(const fd_softmax_run *run);
 typedef void fd_softmax_gradient_fn(const fd_softmax_run *run);
 
 /* The sum of the squares of n numbers: in the compute type, where they overflow and underflow, up
- * to FD_SQUARES of them, and of these sums in binary64. */
+ * to FD_SQUARES of them, and of these sums in binary64. `runs`, if not NULL, takes these. */
 enum { FD_SQUARES = 256 };
-typedef double fd_squares_fn(const void *x, size_t n);
+typedef double fd_squares_fn(const void *x, size_t n, double *runs);
 
 /* Multiplies n numbers with a factor, which is rounded to the compute type. */
 typedef void fd_row_scale_fn(void *x, size_t n, double factor);
@@ -171,6 +171,7 @@ typedef fd_dropconnect_fn fd_dropconnect_dx_fn, fd_dropconnect_dw_fn;
 
 typedef struct fd_table {
     const char *name;
+    int streams; /* whether stores can bypass the cache */
     fd_compute_fn *compute[FD_OPERATION_COUNT][FD_DTYPE_COUNT]; /* none of FD_OP_scale */
 #define FD_KERNEL(name) fd_##name##_fn *name[FD_DTYPE_COUNT];
 #define FD_SOFTMAX_KERNEL FD_KERNEL

@@ -17,7 +17,7 @@ const char *fd_cpu_lacks(const char *isa);
  */
 static inline fd_keep fd_keep_drawn(const fd_table *table, const fd_draw *d, size_t n,
                                     uint8_t *buffer) {
-    fd_keep keep = {NULL, fd_block_open(d, d->position)};
+    fd_keep keep = {NULL, fd_block_open(d, d->position), NULL};
     if (n < FD_BLOCK || keep.block.threshold > INT16_MAX) {
         table->mask_bits(buffer, n, d);
         keep.bits = buffer;

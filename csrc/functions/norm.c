@@ -17,7 +17,7 @@ enum { TASK_ELEMENTS = 1 << 16, LEAST_STRIP = 128, NEAR_BYTES = 16384, ROWS_TOGE
 enum { LEAST_IN_TURN = 512 };
 
 /* How many sums of runs wait at a time. */
-enum { SUMS_WAITING = 4096 };
+enum { SUMS_WAITING = 8192 };
 
 typedef struct job {
     const fd_table *table;
@@ -74,7 +74,7 @@ static double scaled_sum(const job *j, const char *x, double scale) {
         for (size_t i = 0; i < run; i++, x += j->norms->step) {
             numbers[i] = number(j->dtype, x) * scale;
         }
-        sum += j->table->squares[FD_f64](numbers, run);
+        sum += j->table->squares[FD_f64](numbers, run, NULL);
     }
     return sum;
 }
@@ -98,7 +98,7 @@ static void run_together(const job *j, char *first, size_t count) {
     double factors[ROWS_TOGETHER];
     for (size_t r = 0; r < count; r++) {
         char *row = row_at(first, r, norms);
-        factors[r] = factor_of(j, row, j->table->squares[j->dtype](row, norms->n));
+        factors[r] = factor_of(j, row, j->table->squares[j->dtype](row, norms->n, NULL));
     }
     for (size_t r = 0; r < count; r++) {
         char *row = row_at(first, r, norms);
@@ -115,7 +115,7 @@ static void run_in_turn(const job *j, char *first, size_t count) {
     for (size_t r = 0; r < count; r++) {
         char *row = row_at(first, r, norms);
         if (factor == 1) {
-            sum = j->table->squares[j->dtype](row, norms->n);
+            sum = j->table->squares[j->dtype](row, norms->n, NULL);
         } else {
             sum = j->table->squares_scale[j->dtype](row, norms->n, before, factor);
         }
@@ -183,15 +183,17 @@ static void sum_runs(const void *context, size_t first, size_t end) {
     const part *p = context;
     const job *j = p->job;
     ptrdiff_t step = j->norms->step;
-    size_t last = least(end * p->per_task, p->count);
-    for (size_t i = first * p->per_task; i < last; i++) {
-        size_t before = (p->from + i) * FD_SQUARES, n = least(j->norms->n - before, FD_SQUARES);
-        const char *at = p->x + (ptrdiff_t)before * step;
-        if (j->by_rows) {
-            p->sums[i] = j->table->squares[j->dtype](at, n);
-        } else {
-            j->table->column_squares[j->dtype](at, step, n, p->width, p->sums + i * p->width);
-        }
+    size_t i = first * p->per_task, last = least(end * p->per_task, p->count);
+    size_t before = (p->from + i) * FD_SQUARES;
+    const char *at = p->x + (ptrdiff_t)before * step;
+    size_t left = least((last - i) * FD_SQUARES, j->norms->n - before);
+    if (j->by_rows) {
+        j->table->squares[j->dtype](at, left, p->sums + i);
+        return;
+    }
+    for (size_t n; left; left -= n, i++, at += (ptrdiff_t)n * step) {
+        n = least(left, FD_SQUARES);
+        j->table->column_squares[j->dtype](at, step, n, p->width, p->sums + i * p->width);
     }
 }
 

@@ -157,8 +157,6 @@ static void mask_bits(uint8_t *bits, size_t n, const fd_draw *d) {
     }
 }
 
-static void copy_stream(char *to, const char *from, size_t bytes) { memcpy(to, from, bytes); }
-
 static void fields(uint16_t *out, size_t n, const fd_draw *d) {
     for (uint64_t position = d->position; n;) {
         unsigned first = position % FD_BLOCK;
@@ -203,6 +201,9 @@ static void draw_block(uint64_t words[FD_STEPS], const fd_block *block) {
 #undef FD_BODIES
 
 #include "../kernels/normal.h"
+
+#define FD_HAS_STREAM 0
+FD_INLINE void fd_stream_end(void) {}
 
 #define FD_BODIES "family.h"
 #include "../kernels/dtypes.h"

@@ -1,7 +1,7 @@
 /* act: y = keep ? act(x + b) * scale : +0.0; act_slope, its gradient with respect to x + b: dx =
  * keep ? (dy * scale) * act'(x + b) : +0.0. Each operation is rounded in the compute type. */
 
-FD_INLINE void FD_CAT(act_word, D)(const fd_operands *at, uint64_t w, const void *context) {
+FD_INLINE void FD_CAT(act_word, D)(const fd_operands *at, uint64_t w, const void *context, int nt) {
     const fd_act_context *c = context;
     VR s = V(set)(c->scale), v[FD_TOGETHER];
     for (int first = 0; first < FD_STEP / VN; first += FD_TOGETHER) {
@@ -14,13 +14,14 @@ FD_INLINE void FD_CAT(act_word, D)(const fd_operands *at, uint64_t w, const void
         FD_UNROLL
         for (int j = 0; j < FD_TOGETHER; j++) {
             int place = (first + j) * VN * FD_SIZE;
-            STORE(at->out[0] + place, V(keep)(V(mask)(w, j), V(mul)(v[j], s)));
+            PUT(at->out[0] + place, V(keep)(V(mask)(w, j), V(mul)(v[j], s)), nt);
         }
         w = w >> FD_TOGETHER * VN / 2 >> FD_TOGETHER * VN / 2; /* 64 bits at most */
     }
 }
 
-FD_INLINE void FD_CAT(slope_word, D)(const fd_operands *at, uint64_t w, const void *context) {
+FD_INLINE void FD_CAT(slope_word, D)(const fd_operands *at, uint64_t w, const void *context,
+                                     int nt) {
     const fd_act_context *c = context;
     VR s = V(set)(c->scale), v[FD_TOGETHER];
     for (int first = 0; first < FD_STEP / VN; first += FD_TOGETHER) {
@@ -34,7 +35,7 @@ FD_INLINE void FD_CAT(slope_word, D)(const fd_operands *at, uint64_t w, const vo
         for (int j = 0; j < FD_TOGETHER; j++) {
             int place = (first + j) * VN * FD_SIZE;
             v[j] = V(mul)(V(mul)(LOAD(at->in[1] + place), s), v[j]);
-            STORE(at->out[0] + place, V(keep)(V(mask)(w, j), v[j]));
+            PUT(at->out[0] + place, V(keep)(V(mask)(w, j), v[j]), nt);
         }
         w = w >> FD_TOGETHER * VN / 2 >> FD_TOGETHER * VN / 2;
     }

@@ -17,6 +17,5 @@
 
 #include "mask.h"
 #include "spread.h"
-#include "copy.h"
 
 #include "table.h"

@@ -218,54 +218,30 @@ static void FD_CAT(dropout, D)(const void *xv, void *yv, size_t n, const fd_draw
 }
 
 /* Out of place past the cache: non-temporal stores need whole cache lines of y, and a line may
- * begin in the middle of a step. Each step becomes a word of keep bits, and two neighbouring words
- * make the one that is applied, one step late. */
+ * begin in the middle of a step. */
 static void FD_CAT(dropout_stream, D)(const void *xv, void *yv, size_t n, const fd_draw *d,
                                       double scale) {
     const char *x = xv;
     char *y = yv;
-    fd_draw rest = *d;
     size_t gap = (size_t)(-(uintptr_t)y & 63), head = gap / FD_SIZE;
     if (!FD_HAS_STREAM || gap % FD_SIZE || n < head + FD_BLOCK) {
         FD_CAT(dropout, D)(x, y, n, d, scale);
         return;
     }
     FD_CAT(dropout, D)(x, y, head, d, scale);
+    fd_draw rest = *d;
+    rest.position += head;
+    shifted words = shifted_from(&rest);
+    FD_CAT(vs, D) s = FD_CAT(vs_set, D)(scale);
+    int ahead = fd_get_prefetch();
     x += gap;
     y += gap;
-    n -= head;
-    rest.position += head;
-    FD_CAT(vs, D) s = FD_CAT(vs_set, D)(scale);
-    uint64_t position = rest.position, late = 0;
-    int ahead = fd_get_prefetch();
-    unsigned shift = position % FD_STEP, first = position % FD_BLOCK / FD_STEP;
-    size_t words = n / FD_STEP;
-    rest.position += words * FD_STEP;
-    for (int primed = 0; words; first = 0, position += FD_BLOCK) {
-        fd_block block = fd_block_open(d, position);
-        lanes l;
-        lanes_seed(&l, &block);
-        lanes_skip(&l, first);
-        vu threshold = vu_fields((int16_t)block.threshold);
-        uint64_t some = block.threshold > INT16_MAX ? 0 : ~UINT64_C(0);
-        for (unsigned t = first; t < FD_STEPS && words; t++) {
-            vu r[FD_REGS];
-            vm k[FD_REGS];
-            lanes_next(&l, r);
-            FD_UNROLL
-            for (int i = 0; i < FD_REGS; i++) { k[i] = vm_draw(r[i], threshold); }
-            uint64_t w = vm_bits(k) & some;
-            if (primed) {
-                if (ahead) { FD_CAT(prefetch, D)(x, 1); }
-                FD_CAT(word, D)(x, y, late >> shift | w << 1 << (63 - shift), s, 1);
-                x += FD_STEP * FD_SIZE;
-                y += FD_STEP * FD_SIZE;
-                words--;
-            }
-            late = w;
-            primed = 1;
-        }
+    for (n -= head; n >= FD_STEP; n -= FD_STEP) {
+        if (ahead) { FD_CAT(prefetch, D)(x, 1); }
+        FD_CAT(word, D)(x, y, shifted_next(&words), s, 1);
+        x += FD_STEP * FD_SIZE;
+        y += FD_STEP * FD_SIZE;
     }
     fd_stream_end();
-    FD_CAT(dropout, D)(x, y, n % FD_STEP, &rest, scale);
+    if (n) { FD_CAT(word_part, D)(x, y, 0, n, shifted_next(&words), scale); }
 }

@@ -32,8 +32,9 @@ FD_INLINE void FD_CAT(scale_step, D)(char *at, VR factor) {
 /* The sum of n squares. With `scales`, elements `done` to `end` at `late` are multiplied meanwhile,
  * whole steps of them: behind the place where squares are taken, as many cores take a load for one
  * that needs an earlier store where both are equally far into a page. */
-FD_INLINE double FD_CAT(sum_squares, D)(const char *at, size_t n, char *late, size_t done,
-                                        size_t end, const VR factor, const int scales) {
+FD_INLINE double FD_CAT(sum_squares, D)(const char *at, size_t n, double *runs, char *late,
+                                        size_t done, size_t end, const VR factor,
+                                        const int scales) {
     double sum = 0;
     int ahead = fd_get_prefetch(), first = 1; /* ahead: of the next row */
     while (n) {
@@ -55,7 +56,9 @@ FD_INLINE double FD_CAT(sum_squares, D)(const char *at, size_t n, char *late, si
             FD_ALIGN64 char copy[FD_STEP * FD_SIZE] = {0};
             FD_CAT(squares_step, D)(memcpy(copy, at, run * FD_SIZE), places);
         }
-        sum += V(total)(places);
+        double total = V(total)(places);
+        if (runs) { *runs++ = total; }
+        sum += total;
     }
     for (; scales && done + FD_STEP <= end; done += FD_STEP) {
         FD_CAT(scale_step, D)(late + done * FD_SIZE, factor);
@@ -63,8 +66,8 @@ FD_INLINE double FD_CAT(sum_squares, D)(const char *at, size_t n, char *late, si
     return sum;
 }
 
-static double FD_CAT(squares, D)(const void *x, size_t n) {
-    return FD_CAT(sum_squares, D)(x, n, NULL, 0, 0, V(set)(0), 0);
+static double FD_CAT(squares, D)(const void *x, size_t n, double *runs) {
+    return FD_CAT(sum_squares, D)(x, n, runs, NULL, 0, 0, V(set)(0), 0);
 }
 
 /* Partial sum j of every column: rows j, j + 16, j + 32, ..., four of them at a time. */
@@ -174,7 +177,7 @@ static double FD_CAT(squares_scale, D)(const void *x, size_t n, void *late, doub
     enum { LINE = 64 / FD_SIZE };
     if (n < 4 * FD_STEP) {
         FD_CAT(row_scale, D)(late, n, factor);
-        return FD_CAT(squares, D)(x, n);
+        return FD_CAT(squares, D)(x, n, NULL);
     }
     NUMBER rounded = (NUMBER)factor;
     VR f = V(set)(rounded), begin[LINE / VN], rest[FD_STEP / VN];
@@ -184,7 +187,7 @@ static double FD_CAT(squares_scale, D)(const void *x, size_t n, void *late, doub
     for (int i = 0; i < LINE / VN; i++) { begin[i] = V(mul)(LOAD(at + i * VN * FD_SIZE), f); }
     FD_UNROLL
     for (int i = 0; i < FD_STEP / VN; i++) { rest[i] = V(mul)(LOAD(last + i * VN * FD_SIZE), f); }
-    double sum = FD_CAT(sum_squares, D)(x, n, at, head, n, f, 1);
+    double sum = FD_CAT(sum_squares, D)(x, n, NULL, at, head, n, f, 1);
     if (!head && n % FD_STEP == 0) { return sum; }
     FD_UNROLL
     for (int i = 0; i < LINE / VN; i++) { STORE(at + i * VN * FD_SIZE, begin[i]); }

@@ -32,7 +32,7 @@ FD_INLINE v_r32 normal(v_r32 word) {
 FD_INLINE void normal_step(char *z, const char *fields) {
     for (int i = 0; i < FD_STEP / FD_N_r32; i++) {
         int place = i * FD_N_r32 * 4;
-        r32_store_f32(z + place, normal(r32_words(fields + place)));
+        r32_store_f32(z + place, normal(r32_words(fields + place)), 0);
     }
 }
 

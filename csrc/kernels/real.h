@@ -3,7 +3,9 @@
  * simd/<isa>_real.h defines, for R = r32 (binary32) and r64 (binary64), the types v_R (FD_N_R
  * numbers) and k_R (a mask of as many), and */
 // clang-format off
-/* R_load_<dtype> R_store_<dtype>   FD_N_R elements, widened to R and rounded to nearest even
+/* R_load_<dtype> R_store_<dtype>   FD_N_R elements, widened to R and rounded to nearest even; the
+ *                                  last argument: to an aligned address, past the cache if the
+ *                                  instruction set can
  * R_set R_bits                     a number, or a bit pattern, in all places
  * R_add R_sub R_mul R_div          as IEEE 754 has them: the same bits everywhere
  * R_max R_min                      a > b ? a : b, and a < b ? a : b: b where one is a nan
@@ -55,7 +57,8 @@ enum { FD_TOGETHER = 4 };
 #define VR FD_CAT(v, R)
 #define VN FD_CAT(FD_N, R)
 #define LOAD(p) FD_CAT(V(load), D)(p)
-#define STORE(p, v) FD_CAT(V(store), D)(p, v)
+#define STORE(p, v) PUT(p, v, 0)
+#define PUT(p, v, nt) FD_CAT(V(store), D)(p, v, nt)
 
 /* Of a compute type: the dtype that stores it as it is, and its bytes. */
 #define FD_STORED_r32 f32

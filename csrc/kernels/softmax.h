@@ -9,7 +9,7 @@
 /* What is between two passes is in the compute type, of so many bytes. */
 #define PART FD_CAT(FD_BYTES, R)
 #define LOAD_PART(p) FD_CAT(V(load), FD_CAT(FD_STORED, R))(p)
-#define STORE_PART(p, v) FD_CAT(V(store), FD_CAT(FD_STORED, R))(p, v)
+#define STORE_PART(p, v) FD_CAT(V(store), FD_CAT(FD_STORED, R))(p, v, 0)
 
 /* The 64 elements of a run from element `i` on. The tail goes through `copies`: no load or store
  * touches memory outside the caller's arrays. */

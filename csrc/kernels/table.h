@@ -5,6 +5,7 @@
 extern const fd_table FD_CAT(fd_table, FD_ISA_NAME);
 const fd_table FD_CAT(fd_table, FD_ISA_NAME) = {
     .name = FD_STRING(FD_ISA_NAME),
+    .streams = FD_HAS_STREAM,
 #define FD_OPERATION(op, reads, writes) .compute[FD_OP_##op] = FD_EACH_DTYPE(op),
 #define FD_KERNEL(op) .op = FD_EACH_DTYPE(op),
 #define FD_SOFTMAX_KERNEL FD_KERNEL

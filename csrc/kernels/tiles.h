@@ -9,8 +9,8 @@ typedef double n_r64;
 
 FD_INLINE v_r32 r32_unpack(const float *p) { return r32_load_f32((const char *)p); }
 FD_INLINE v_r64 r64_unpack(const double *p) { return r64_load_f64((const char *)p); }
-FD_INLINE void r32_pack(float *p, v_r32 v) { r32_store_f32((char *)p, v); }
-FD_INLINE void r64_pack(double *p, v_r64 v) { r64_store_f64((char *)p, v); }
+FD_INLINE void r32_pack(float *p, v_r32 v) { r32_store_f32((char *)p, v, 0); }
+FD_INLINE void r64_pack(double *p, v_r64 v) { r64_store_f64((char *)p, v, 0); }
 
 /* Names used in the bodies: a number of the compute type, and a register of them in memory. */
 #define NUMBER FD_CAT(n, R)

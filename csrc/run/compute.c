@@ -24,6 +24,7 @@ void fd_compute(const fd_job *j, char *const *at, size_t n, const fd_keep *keep,
     part.at.in[i] = bias;
     for (; i < j->operands; i++) { part.at.out[i - j->reads] = at[i]; }
     part.n = n;
+    part.streaming = fd_takes_lines(j, at);
     part.keep = *keep;
     if (variates) { part.variates = *variates; }
     for (int k = 0; k < 3; k++) { part.numbers[k] = j->call->numbers[k]; }
@@ -43,7 +44,7 @@ void fd_apply(const fd_job *j, char *const *at, size_t n, const uint8_t *bits, s
     for (size_t done = 0, m; done < n; done += m) {
         size_t bit = bit0 + done;
         m = n - done < FD_BLOCK ? n - done : FD_BLOCK;
-        fd_keep keep = {bits + bit / 8, {0}};
+        fd_keep keep = {bits + bit / 8, {0}, NULL};
         if (bit % 8) {
             for (size_t i = 0; i < m; i += 64) {
                 fd_store64(moved + i / 8, fd_bits64(bits, bit + i));

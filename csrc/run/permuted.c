@@ -227,7 +227,7 @@ static void apply_stretches(const fd_permuted *p, const void *decisions, const f
                             char *const *at, size_t first) {
     FD_ALIGN64 char added[FD_BLOCK * sizeof(double) + 64];
     size_t n = box->to_steps[p->stretch] * box->n[p->stretch];
-    const fd_keep none = {NULL, {0}};
+    const fd_keep none = {NULL, {0}, NULL};
     fd_job job = *p->job;
     job.streaming = job.streaming && n >= STREAMING_STRETCH;
     /* Stretches are short: what scales them is looked up once. */

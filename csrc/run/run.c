@@ -22,11 +22,12 @@ enum {
     LONG_ROW = 512,
     /* All buffers of a chunk. */
     BUFFER_BYTES = 65536,
-    PAGE = 4096,
     /* Shared bits of fewer elements are spread before they are applied: less to prepare. */
     FEW = 256,
-    /* Variates that kernels draw themselves come in chunks of so many blocks. */
+    /* Variates that kernels draw themselves come in chunks of so many blocks, and decisions of
+     * results that bypass the cache. */
     BLOCKS_OF_NOISE = 16,
+    BLOCKS_OF_LINES = 64,
     /* What is bound by its arithmetic takes so many times as long as what it moves, or more. */
     EFFORT = 4
 };
@@ -36,10 +37,10 @@ typedef struct run_job {
     fd_source from;    /* the decisions */
     fd_axes axes;      /* merged */
     size_t lead, most; /* what the first chunk lacks, and how long one is */
+    size_t head;       /* elements before the results' first cache line */
     int anew;          /* whether decisions are drawn, and not in one go */
     int rows,
         plain[FD_OPERANDS]; /* whether all rows, or all elements, of operands are neighbours */
-    int near;               /* whether results wait near until they are stored past the cache */
 } run_job;
 
 static fd_grid steps_of(const run_job *j) { return fd_grid_of(&j->axes, j->axes.steps); }
@@ -57,10 +58,14 @@ static ptrdiff_t place_of(fd_grid grid, size_t element) {
 static size_t row_of(const run_job *j) { return j->axes.shape[j->axes.ndim - 1]; }
 
 /* How many elements from `first` on are a chunk: to the end of a block of the stream, or whole rows
- * where decisions begin anew with each. */
+ * where decisions begin anew with each; of results that bypass the cache, to where a line of it
+ * begins. */
 static size_t chunk_of(const run_job *j, size_t first, size_t end) {
     size_t most = j->most, row = row_of(j), n = most;
-    if (j->rows || (j->anew && row >= most)) {
+    if (j->job.lines) {
+        size_t head = (j->head - first) % (FD_LINE / j->job.size);
+        n = head ? head : most;
+    } else if (j->rows || (j->anew && row >= most)) {
         size_t left = row - first % row;
         n = left < most ? left : most;
     } else if (j->anew) {
@@ -79,19 +84,20 @@ static const char *bias_at(const fd_job *j, size_t first) {
     return (const char *)bias->values + (bias->column + first % bias->n) % bias->n * j->size;
 }
 
-/* A place in `buffers` half a page from where x is: many cores take a load for one that needs an
- * earlier store where both are equally far into a page. */
-static char *near_to(const char *x, char *buffers) {
-    return buffers + ((uintptr_t)x + PAGE / 2 - (uintptr_t)buffers) % PAGE / 64 * 64;
-}
-
 /* The decisions of n elements that are neighbours in every operand, and what they become. */
 static void run_row(const void *context, size_t first, size_t n, char *const *at) {
     const run_job *j = context;
     FD_ALIGN64 uint8_t made[FD_BLOCK / 8];
     FD_ALIGN64 uint16_t fields[FD_BLOCK];
     size_t bit0;
-    fd_keep keep;
+    fd_keep keep = {NULL, {0}, NULL};
+    if (j->from.kind == FD_DRAWN && j->from.in_order && fd_takes_lines(&j->job, at)) {
+        fd_draw draw = j->from.draw;
+        draw.position += first;
+        keep.draw = &draw;
+        fd_compute(&j->job, at, n, &keep, NULL, bias_at(&j->job, first));
+        return;
+    }
     /* Bytes are packed before fields are drawn, and no operation takes both. */
     fd_source_bits(&j->from, first, n, &keep, made, (char *)fields, &bit0);
     const char *bias = bias_at(&j->job, first);
@@ -108,7 +114,7 @@ static void run_row(const void *context, size_t first, size_t n, char *const *at
 /* One chunk; `buffers` is room for what does not lie together. */
 static void run_chunk(const run_job *j, size_t first, size_t n, char *buffers) {
     size_t size = j->job.size;
-    char *at[FD_OPERANDS], *to[FD_OPERANDS];
+    char *at[FD_OPERANDS];
     fd_cursor cursor;
     for (int i = 0; i < j->job.operands; i++) {
         char *array = j->job.call->at[i];
@@ -124,15 +130,9 @@ static void run_chunk(const run_job *j, size_t first, size_t n, char *buffers) {
                 fd_gather(at[i], array, &cursor, n, size);
             }
         }
-        to[i] = at[i];
-        if (j->near && i >= j->job.reads) {
-            at[i] = near_to(at[0], buffers);
-            buffers = at[i] + j->most * size;
-        }
     }
     run_row(j, first, n, at);
     for (int i = j->job.reads; i < j->job.operands; i++) {
-        if (j->near) { j->job.table->copy_stream(to[i], at[i], n * size); }
         if (j->rows || j->plain[i]) { continue; }
         fd_cursor_seek(&cursor, strides_of(j, i), first);
         fd_scatter(j->job.call->at[i], at[i], &cursor, n, size);
@@ -284,7 +284,6 @@ FD_NOINLINE void run_at_once(run_job *j, size_t n) {
                                             call->numbers[0]);
     } else {
         j->from.in_order = 1;
-        j->near = 0;
         for (int i = 0; i < j->job.operands; i++) { j->plain[i] = 1; }
         run_chunk(j, 0, n, NULL);
     }
@@ -301,6 +300,18 @@ static int apart(const fd_call *call, int reads, int operands) {
     return 1;
 }
 
+/* Where the results' cache lines begin; whether that is the same in all of them. */
+static int cut_lines(run_job *j) {
+    const fd_job *job = &j->job;
+    uintptr_t y = (uintptr_t)job->call->at[job->reads];
+    for (int i = job->reads + 1; i < job->operands; i++) {
+        if (((uintptr_t)job->call->at[i] ^ y) % FD_LINE) { return 0; }
+    }
+    j->head = (size_t)(0 - y) % FD_LINE / job->size;
+    j->lead = (FD_BLOCK - j->head) % FD_BLOCK; /* threads, too, begin with lines */
+    return job->table->streams && y % job->size == 0;
+}
+
 void fd_run(const fd_call *call) {
     const fd_plan unused = {0, 0};
     fd_broadcast broadcast;
@@ -315,6 +326,7 @@ void fd_run(const fd_call *call) {
     job->size = fd_itemsize(call->dtype);
     job->reads = fd_operation_reads(call->operation);
     job->operands = fd_operation_operands(call->operation);
+    job->lines = 0;
     int noise = call->operation == FD_OP_noise_factor || call->operation == FD_OP_noise_add;
     int moves = call->operation == FD_OP_select || call->operation == FD_OP_split;
     /* Without conversions, which would make a signalling NaN a quiet one. */
@@ -360,12 +372,13 @@ void fd_run(const fd_call *call) {
     if (j.anew || j.from.kind == FD_BITS) { j.lead = 0; }
     /* What is bound by its arithmetic gains nothing by it. */
     int computes = noise || (biased && call->act != FD_ACT_NONE && call->act != FD_ACT_RELU);
-    j.near = job->streaming && !scales && !computes && (all_plain || j.rows);
-    job->streaming = job->streaming && all_plain && scales;
-    size_t buffered = (size_t)(j.near ? job->operands - job->reads : j.rows ? 0 : gathered);
-    int halves = buffered * (FD_BLOCK * job->size + PAGE) > BUFFER_BYTES;
+    job->streaming = job->streaming && all_plain;
+    job->lines = job->streaming && !scales && !computes && !j.anew && cut_lines(&j);
+    size_t buffered = (size_t)(j.rows ? 0 : gathered);
+    int halves = buffered * FD_BLOCK * job->size > BUFFER_BYTES;
     j.most = noise || halves ? FD_BLOCK / 2 : FD_BLOCK;
     if (noise && j.from.in_order && !buffered) { j.most *= BLOCKS_OF_NOISE; }
+    if (job->lines && j.from.kind == FD_DRAWN && !biased) { j.most *= BLOCKS_OF_LINES; }
     j.lead %= j.most;
     fd_share_fn *run = buffered ? run_gathered : run_share;
     j.from.broadcast = NULL;

@@ -12,7 +12,15 @@ typedef struct fd_job {
     size_t size; /* bytes of an element */
     int reads, operands;
     int streaming; /* whether stores may bypass the cache */
+    int lines;     /* the same of all operations but scale, where results begin a cache line */
 } fd_job;
+
+enum { FD_LINE = 64 };
+
+/* Whether the operands' results are stored past the cache. */
+static inline int fd_takes_lines(const fd_job *j, char *const *at) {
+    return j->lines && (uintptr_t)at[j->reads] % FD_LINE == 0;
+}
 
 /* Computes n elements, which are neighbours in every operand: `at` has where each begins. Their
  * keep bits are those from `bit0` on. `bias` is that of up to 4096 of them at a time. */

@@ -163,10 +163,6 @@ FD_INLINE void fd_unpack64(uint8_t *mask, uint64_t w) {
 }
 
 #define FD_HAS_STREAM 1
-FD_INLINE void fd_stream_line(char *to, const char *from) {
-    _mm256_stream_si256((void *)to, _mm256_loadu_si256((const void *)from));
-    _mm256_stream_si256((void *)(to + 32), _mm256_loadu_si256((const void *)(from + 32)));
-}
 FD_INLINE void fd_stream_end(void) { _mm_sfence(); }
 
 #endif

@@ -12,21 +12,28 @@ typedef __m256 k_r32;
 FD_INLINE v_r32 r32_set(double v) { return _mm256_set1_ps((float)v); }
 FD_INLINE v_r32 r32_bits(uint32_t b) { return _mm256_castsi256_ps(_mm256_set1_epi32((int)b)); }
 FD_INLINE v_r32 r32_load_f32(const char *p) { return _mm256_loadu_ps((const void *)p); }
-FD_INLINE void r32_store_f32(char *p, v_r32 v) { _mm256_storeu_ps((void *)p, v); }
+FD_INLINE void r32_store_f32(char *p, v_r32 v, int nt) { FD_PUT(ps, p, v, nt); }
+FD_INLINE void fd_put_halves(char *p, __m128i v, int nt) {
+    if (nt) {
+        _mm_stream_si128((void *)p, v);
+    } else {
+        _mm_storeu_si128((void *)p, v);
+    }
+}
 FD_INLINE v_r32 r32_load_f16(const char *p) {
     return _mm256_cvtph_ps(_mm_loadu_si128((const void *)p));
 }
-FD_INLINE void r32_store_f16(char *p, v_r32 v) {
-    _mm_storeu_si128((void *)p, _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+FD_INLINE void r32_store_f16(char *p, v_r32 v, int nt) {
+    fd_put_halves(p, _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT), nt);
 }
 FD_INLINE v_r32 r32_load_bf16(const char *p) {
     __m256i v = _mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)p));
     return _mm256_castsi256_ps(_mm256_slli_epi32(v, 16));
 }
-FD_INLINE void r32_store_bf16(char *p, v_r32 v) {
+FD_INLINE void r32_store_bf16(char *p, v_r32 v, int nt) {
     __m256i w = _mm256_srli_epi32(fd_round_bf16(v), 16);
     w = _mm256_permute4x64_epi64(_mm256_packus_epi32(w, w), 0x08);
-    _mm_storeu_si128((void *)p, _mm256_castsi256_si128(w));
+    fd_put_halves(p, _mm256_castsi256_si128(w), nt);
 }
 FD_INLINE v_r32 r32_add(v_r32 a, v_r32 b) { return _mm256_add_ps(a, b); }
 FD_INLINE v_r32 r32_sub(v_r32 a, v_r32 b) { return _mm256_sub_ps(a, b); }
@@ -99,7 +106,7 @@ FD_INLINE v_r64 r64_load_f64(const char *p) { return _mm256_loadu_pd((const void
 FD_INLINE v_r64 r64_load_f32(const char *p) {
     return _mm256_cvtps_pd(_mm_loadu_ps((const void *)p));
 }
-FD_INLINE void r64_store_f64(char *p, v_r64 v) { _mm256_storeu_pd((void *)p, v); }
+FD_INLINE void r64_store_f64(char *p, v_r64 v, int nt) { FD_PUT(pd, p, v, nt); }
 FD_INLINE v_r64 r64_add(v_r64 a, v_r64 b) { return _mm256_add_pd(a, b); }
 FD_INLINE v_r64 r64_sub(v_r64 a, v_r64 b) { return _mm256_sub_pd(a, b); }
 FD_INLINE v_r64 r64_mul(v_r64 a, v_r64 b) { return _mm256_mul_pd(a, b); }

@@ -154,9 +154,6 @@ FD_INLINE void fd_unpack64(uint8_t *mask, uint64_t w) {
 }
 
 #define FD_HAS_STREAM 1
-FD_INLINE void fd_stream_line(char *to, const char *from) {
-    _mm512_stream_si512((void *)to, _mm512_loadu_si512(from));
-}
 FD_INLINE void fd_stream_end(void) { _mm_sfence(); }
 
 #endif

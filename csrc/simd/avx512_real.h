@@ -12,20 +12,27 @@ typedef __mmask16 k_r32;
 FD_INLINE v_r32 r32_set(double v) { return _mm512_set1_ps((float)v); }
 FD_INLINE v_r32 r32_bits(uint32_t b) { return _mm512_castsi512_ps(_mm512_set1_epi32((int)b)); }
 FD_INLINE v_r32 r32_load_f32(const char *p) { return _mm512_loadu_ps(p); }
-FD_INLINE void r32_store_f32(char *p, v_r32 v) { _mm512_storeu_ps(p, v); }
+FD_INLINE void r32_store_f32(char *p, v_r32 v, int nt) { FD_PUT(ps, p, v, nt); }
+FD_INLINE void fd_put_halves(char *p, __m256i v, int nt) {
+    if (nt) {
+        _mm256_stream_si256((void *)p, v);
+    } else {
+        _mm256_storeu_si256((void *)p, v);
+    }
+}
 FD_INLINE v_r32 r32_load_f16(const char *p) {
     return _mm512_cvtph_ps(_mm256_loadu_si256((const void *)p));
 }
-FD_INLINE void r32_store_f16(char *p, v_r32 v) {
-    _mm256_storeu_si256((void *)p, _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+FD_INLINE void r32_store_f16(char *p, v_r32 v, int nt) {
+    fd_put_halves(p, _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT), nt);
 }
 FD_INLINE v_r32 r32_load_bf16(const char *p) {
     __m512i v = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const void *)p));
     return _mm512_castsi512_ps(_mm512_slli_epi32(v, 16));
 }
-FD_INLINE void r32_store_bf16(char *p, v_r32 v) {
+FD_INLINE void r32_store_bf16(char *p, v_r32 v, int nt) {
     __m512i w = _mm512_srli_epi32(fd_round_bf16(v), 16);
-    _mm256_storeu_si256((void *)p, _mm512_cvtepi32_epi16(w));
+    fd_put_halves(p, _mm512_cvtepi32_epi16(w), nt);
 }
 FD_INLINE v_r32 r32_add(v_r32 a, v_r32 b) { return _mm512_add_ps(a, b); }
 FD_INLINE v_r32 r32_sub(v_r32 a, v_r32 b) { return _mm512_sub_ps(a, b); }
@@ -93,7 +100,7 @@ FD_INLINE v_r64 r64_part(const v_r32 *v, int i) {
     __m512 w = v[i / 2];
     return _mm512_cvtps_pd(i % 2 ? _mm512_extractf32x8_ps(w, 1) : _mm512_castps512_ps256(w));
 }
-FD_INLINE void r64_store_f64(char *p, v_r64 v) { _mm512_storeu_pd(p, v); }
+FD_INLINE void r64_store_f64(char *p, v_r64 v, int nt) { FD_PUT(pd, p, v, nt); }
 FD_INLINE v_r64 r64_add(v_r64 a, v_r64 b) { return _mm512_add_pd(a, b); }
 FD_INLINE v_r64 r64_sub(v_r64 a, v_r64 b) { return _mm512_sub_pd(a, b); }
 FD_INLINE v_r64 r64_mul(v_r64 a, v_r64 b) { return _mm512_mul_pd(a, b); }

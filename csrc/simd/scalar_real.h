@@ -28,19 +28,24 @@ FD_INLINE v_r32 r32_load_f32(const char *p) {
     memcpy(&v, p, 4);
     return v;
 }
-FD_INLINE void r32_store_f32(char *p, v_r32 v) { memcpy(p, &v, 4); }
+FD_INLINE void r32_store_f32(char *p, v_r32 v, int nt) {
+    (void)nt;
+    memcpy(p, &v, 4);
+}
 FD_INLINE uint16_t fd_load_half(const char *p) {
     uint16_t h;
     memcpy(&h, p, 2);
     return h;
 }
 FD_INLINE v_r32 r32_load_f16(const char *p) { return fd_f16_to_f32(fd_load_half(p)); }
-FD_INLINE void r32_store_f16(char *p, v_r32 v) {
+FD_INLINE void r32_store_f16(char *p, v_r32 v, int nt) {
+    (void)nt;
     uint16_t h = fd_f32_to_f16(v);
     memcpy(p, &h, 2);
 }
 FD_INLINE v_r32 r32_load_bf16(const char *p) { return fd_bf16_to_f32(fd_load_half(p)); }
-FD_INLINE void r32_store_bf16(char *p, v_r32 v) {
+FD_INLINE void r32_store_bf16(char *p, v_r32 v, int nt) {
+    (void)nt;
     uint16_t h = fd_product_to_bf16(v);
     memcpy(p, &h, 2);
 }
@@ -107,7 +112,10 @@ FD_INLINE v_r64 r64_load_f64(const char *p) {
     return v;
 }
 FD_INLINE v_r64 r64_load_f32(const char *p) { return r32_load_f32(p); }
-FD_INLINE void r64_store_f64(char *p, v_r64 v) { memcpy(p, &v, 8); }
+FD_INLINE void r64_store_f64(char *p, v_r64 v, int nt) {
+    (void)nt;
+    memcpy(p, &v, 8);
+}
 FD_INLINE v_r64 r64_add(v_r64 a, v_r64 b) { return a + b; }
 FD_INLINE v_r64 r64_sub(v_r64 a, v_r64 b) { return a - b; }
 FD_INLINE v_r64 r64_mul(v_r64 a, v_r64 b) { return a * b; }

@@ -169,7 +169,6 @@ FD_INLINE void apply_bf16(const char *x, char *y, vm k, vs_bf16 s, int nt) {
 #define fd_unpack64 fd_unpack64_portable
 
 #define FD_HAS_STREAM 0
-FD_INLINE void fd_stream_line(char *to, const char *from) { memcpy(to, from, 64); }
 FD_INLINE void fd_stream_end(void) {}
 
 #endif

@@ -13,7 +13,10 @@ typedef fd_i32x4 k_r32;
 FD_INLINE v_r32 r32_set(double v) { return vs_set_f32(v); }
 FD_INLINE v_r32 r32_bits(uint32_t b) { return (v_r32)(fd_u32x4){b, b, b, b}; }
 FD_INLINE v_r32 r32_load_f32(const char *p) { return FD_LOAD(v_r32, p); }
-FD_INLINE void r32_store_f32(char *p, v_r32 v) { FD_STORE(p, v); }
+FD_INLINE void r32_store_f32(char *p, v_r32 v, int nt) {
+    (void)nt;
+    FD_STORE(p, v);
+}
 
 /* Four 16-bit elements as the high halves of words, and back from the low halves. */
 FD_INLINE fd_u32x4 fd_load_halves(const char *p) {
@@ -29,15 +32,22 @@ FD_INLINE void fd_store_halves(char *p, fd_u32x4 v) {
 FD_INLINE v_r32 r32_load_f16(const char *p) {
     return (v_r32)vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8((const uint8_t *)p)));
 }
-FD_INLINE void r32_store_f16(char *p, v_r32 v) {
+FD_INLINE void r32_store_f16(char *p, v_r32 v, int nt) {
+    (void)nt;
     vst1_u8((uint8_t *)p, vreinterpret_u8_f16(vcvt_f16_f32((float32x4_t)v)));
 }
 #else
 FD_INLINE v_r32 r32_load_f16(const char *p) { return fd_widen_f16(fd_load_halves(p)); }
-FD_INLINE void r32_store_f16(char *p, v_r32 v) { fd_store_halves(p, fd_narrow_f16(v)); }
+FD_INLINE void r32_store_f16(char *p, v_r32 v, int nt) {
+    (void)nt;
+    fd_store_halves(p, fd_narrow_f16(v));
+}
 #endif
 FD_INLINE v_r32 r32_load_bf16(const char *p) { return (v_r32)fd_load_halves(p); }
-FD_INLINE void r32_store_bf16(char *p, v_r32 v) { fd_store_halves(p, fd_round_bf16(v) >> 16); }
+FD_INLINE void r32_store_bf16(char *p, v_r32 v, int nt) {
+    (void)nt;
+    fd_store_halves(p, fd_round_bf16(v) >> 16);
+}
 
 FD_INLINE v_r32 r32_add(v_r32 a, v_r32 b) { return a + b; }
 FD_INLINE v_r32 r32_sub(v_r32 a, v_r32 b) { return a - b; }
@@ -96,7 +106,10 @@ FD_INLINE v_r64 r64_load_f32(const char *p) {
     memcpy(v, p, sizeof v);
     return (v_r64){v[0], v[1]};
 }
-FD_INLINE void r64_store_f64(char *p, v_r64 v) { FD_STORE(p, v); }
+FD_INLINE void r64_store_f64(char *p, v_r64 v, int nt) {
+    (void)nt;
+    FD_STORE(p, v);
+}
 FD_INLINE v_r64 r64_add(v_r64 a, v_r64 b) { return a + b; }
 FD_INLINE v_r64 r64_sub(v_r64 a, v_r64 b) { return a - b; }
 FD_INLINE v_r64 r64_mul(v_r64 a, v_r64 b) { return a * b; }

@@ -208,11 +208,11 @@ static void check(const char *name, run_fn *run, const fd_table *oracle, const f
                   const fd_block *block) {
     guarded bits = guarded_new((n + 63) / 64 * 8, misalignment), a[ARRAYS], b[ARRAYS];
     guarded_fill(&bits, n + 1);
-    fd_keep given = {bits.data, {0}}, keep = given;
+    fd_keep given = {bits.data, {0}, NULL}, keep = given;
     if (block) {
         draw(bits.data, block);
         given.block = *block;
-        keep = (fd_keep){NULL, *block};
+        keep = (fd_keep){NULL, *block, NULL};
     }
     for (int i = 0; i < ARRAYS; i++) {
         a[i] = guarded_new(n * itemsize[dtype], misalignment * (size_t)(i + 1) % 64);
@@ -297,6 +297,59 @@ static void test_variates(fd_operation op, const fd_table *oracle, const fd_tabl
     }
 }
 
+/* Results that bypass the cache: under the bits of a chunk, and under those that the instruction
+ * set draws from any position on, where some blocks drop all. */
+static void check_streaming(int op, const fd_table *oracle, const fd_table *table, fd_dtype dtype,
+                            size_t n, const fd_draw *draw, fd_act act) {
+    size_t bytes = n * itemsize[dtype];
+    guarded a[ARRAYS], b[ARRAYS], bits = guarded_new((n + 63) / 64 * 8, 0);
+    for (int i = 0; i < ARRAYS; i++) {
+        a[i] = guarded_new(bytes, i < 3 ? 4 * (n + (size_t)i) % 64 : 0);
+        b[i] = guarded_new(bytes, 0);
+        guarded_fill(&a[i], (uint64_t)i);
+        guarded_fill(&b[i], (uint64_t)i);
+    }
+    oracle->mask_bits(bits.data, n, draw);
+    const void *in[] = {a[0].data, a[1].data, a[2].data};
+    void *out[] = {a[3].data, a[4].data};
+    fd_part part = part_of(dtype, in, out, n, &(fd_keep){NULL, {0}, draw});
+    part.act = act;
+    part.streaming = 1;
+    if (n <= FD_BLOCK && n % 2) { part.keep.bits = bits.data; }
+    table->compute[op][dtype](&part);
+    for (size_t done = 0; done < n; done += FD_BLOCK) {
+        size_t place = done * itemsize[dtype], rest = n - done;
+        const void *from[] = {b[0].data + place, b[1].data + place, b[2].data + place};
+        void *to[] = {b[3].data + place, b[4].data + place};
+        part = part_of(dtype, from, to, rest < FD_BLOCK ? rest : FD_BLOCK,
+                       &(fd_keep){bits.data + done / 8, {0}, NULL});
+        part.act = act;
+        oracle->compute[op][dtype](&part);
+    }
+    for (int i = 0; i < ARRAYS; i++) {
+        CHECK(same_numbers(dtype, a[i].data, b[i].data, n) && guarded_intact(&a[i]),
+              "%s %s dtype %d: %zu past the cache from %lu on, array %d", table->name,
+              fd_operation_name(op), (int)dtype, n, (unsigned long)draw->position, i);
+        guarded_free(&a[i]);
+        guarded_free(&b[i]);
+    }
+    guarded_free(&bits);
+}
+
+static void test_streaming(int op, const fd_table *oracle, const fd_table *table) {
+    static const size_t counts[] = {0, 1, 63, 64, 129, 4095, FD_BLOCK, 2 * FD_BLOCK + 700};
+    static const uint64_t positions[] = {0, 64, 5, FD_BLOCK - 1, 3 * FD_BLOCK + 77};
+    /* with the last one, every other block drops all */
+    static const double chances[] = {0.1, 0.5, 1 - 0x1p-17};
+    for (unsigned i = 0; i < FD_DTYPE_COUNT * 8 * 5 * 3; i++) {
+        fd_key key = {i, 2, positions[i % 5]};
+        fd_plan plan = fd_plan_make(chances[i / 40 % 3]);
+        fd_draw draw = fd_draw_make(&key, &plan);
+        check_streaming(op, oracle, table, (fd_dtype)(i / 120), counts[i / 5 % 8], &draw,
+                        i % 2 ? FD_ACT_RELU : FD_ACT_NONE);
+    }
+}
+
 void test_computing(void) {
     const fd_table *oracle = fd_table_at(fd_isa_count() - 1); /* scalar is the last */
     for (int i = 0; i < fd_isa_count(); i++) {
@@ -308,6 +361,7 @@ void test_computing(void) {
         test_variates(FD_OP_##op, oracle, table); \
     } else { \
         test_blocks(#op, run_##op, oracle, table); \
+        if (table->streams) { test_streaming(FD_OP_##op, oracle, table); } \
     }
 #define FD_SOFTMAX_KERNEL(op) test_kernel(#op, run_##op, oracle, table);
 #include "ops.def"

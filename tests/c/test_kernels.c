@@ -169,17 +169,6 @@ static void test_spread(const fd_table *table) {
     for (size_t i = 0; i < COUNT(sizes); i++) { check_invert(table, sizes[i]); }
 }
 
-/* From and to any place within a cache line. */
-static void check_copy(const fd_table *table, size_t n, size_t gap) {
-    guarded from = guarded_new(n, gap), to = guarded_new(n, 3 * gap % 64);
-    guarded_fill(&from, n);
-    table->copy_stream((char *)to.data, (const char *)from.data, n);
-    CHECK(!memcmp(to.data, from.data, n), "%s copy_stream n %zu gap %zu", table->name, n, gap);
-    CHECK(guarded_intact(&to), "%s copy_stream n %zu wrote outside its array", table->name, n);
-    guarded_free(&from);
-    guarded_free(&to);
-}
-
 static void test_masks(const fd_table *table) {
     for (size_t i = 0; i < COUNT(sizes); i++) {
         for (size_t j = 0; j < COUNT(positions); j++) {
@@ -215,9 +204,6 @@ static void test_table(const fd_table *table) {
 #include "ops.def"
     test_masks(table);
     test_spread(table);
-    for (size_t i = 0; i < COUNT(sizes); i++) {
-        for (size_t gap = 0; gap < 64; gap += 3) { check_copy(table, sizes[i], gap); }
-    }
     test_all_halves(table, FD_f16);
     test_all_halves(table, FD_bf16);
 }

@@ -143,7 +143,10 @@ static void check_normal(void) {
         const fd_table *table = fd_table_at(isa);
         if (!table) { continue; }
         float z = -0.0F;
-        fd_part part = {{{(char *)&z}, {(char *)&z}}, 1, {0}, {fields, {0}}, {1.0}, FD_ACT_NONE};
+        fd_part part = {.at = {{(char *)&z}, {(char *)&z}},
+                        .n = 1,
+                        .variates = {.fields = fields},
+                        .numbers = {1.0}};
         table->compute[FD_OP_noise_add][FD_f32](&part);
         memcpy(&got, &z, 4);
         CHECK(got == expected, "%s: the variate of %08lx", table->name, (unsigned long)w);
