@@ -25,6 +25,7 @@ from .variants import falling_limits
 
 FLOAT32 = np.dtype(np.float32)
 MULTIPLY_OUT_OF_PLACE = "np.multiply(x, s, out=y)"
+ADD = "np.add(x, h, out=y)"
 SOFTMAX = "fastdrop.softmax_dropout(x, p, rng=rng, out=y)"
 PRODUCT = "fastdrop.dropconnect_linear(x, w, None, p, rng=rng, out=y)"
 
@@ -36,6 +37,9 @@ GOALS: dict[str, tuple[float | None, float | None]] = {
     "in place, 16 M": (0.95, 0.95),
     "in place, 64 M": (0.95, 0.95),
     "out of place, 64 M": (1.25, 1.20),
+    "alpha_dropout out of place, 64 M": (1.0, 1.0),
+    "dropout_add out of place, 64 M": (1.0, 1.0),
+    "zoneout out of place, 64 M": (1.0, 1.0),
     "against PyTorch in place, 1 M": (95.0, 55.0),
     "bfloat16 in place, 16 M: GB/s relative to float32": (0.7, 0.4),
     "float16 in place, 16 M: GB/s relative to float32": (0.7, 0.4),
@@ -70,20 +74,31 @@ def gel(n: int, seconds: float) -> str:
     return f"{n / seconds / 1e9:.3g}"
 
 
-def against_multiplication(one: Implementation, seconds: float) -> Iterator[Figure]:
-    ways = [("in place", size, LIMIT, IN_PLACE) for size in ("64 K", "1 M", "4 M", "16 M", "64 M")]
-    for way, size, limit, statement in [
-        *ways,
-        ("out of place", "64 M", MULTIPLY_OUT_OF_PLACE, OUT_OF_PLACE),
-    ]:
+WAYS = [
+    *(("in place", size, LIMIT, IN_PLACE) for size in ("64 K", "1 M", "4 M", "16 M", "64 M")),
+    ("out of place", "64 M", MULTIPLY_OUT_OF_PLACE, OUT_OF_PLACE),
+    (
+        "alpha_dropout out of place", "64 M",
+        MULTIPLY_OUT_OF_PLACE, "fastdrop.alpha_dropout(x, p, rng=rng, out=y)",
+    ),
+    ("dropout_add out of place", "64 M", ADD, "fastdrop.dropout_add(x, h, p, rng=rng, out=y)"),
+    ("zoneout out of place", "64 M", ADD, "fastdrop.zoneout(x, h, p, rng=rng, out=y)"),
+]  # fmt: skip
+"""What is measured, of how many elements, its limit, and the call."""
+
+
+def against_limits(one: Implementation, seconds: float) -> Iterator[Figure]:
+    for way, size, limit, statement in WAYS:
         n = (ALL_SIZES | {"4 M": 1 << 22})[size]
         names = names_for(n, FLOAT32)
+        if limit == ADD:
+            names["h"] = np.ones(n, np.float32)
         rows = [
             Row(limit, Timer(limit, globals=names)),
             Row(statement, Timer(statement, globals=names), one),
         ]
         bound, ours = medians(rows, seconds)
-        made_of = f"{gel(n, ours)} of np.multiply's {gel(n, bound)} Gel/s"
+        made_of = f"{gel(n, ours)} of {limit.partition('(')[0]}'s {gel(n, bound)} Gel/s"
         yield Figure(f"{way}, {size}", bound / ours, made_of)
 
 
@@ -339,7 +354,7 @@ def memory(one: Implementation) -> Iterator[Figure]:
 
 def figures(one: Implementation, seconds: float) -> Iterator[Figure]:
     """All figures, ``seconds`` for each comparison."""
-    yield from against_multiplication(one, seconds)
+    yield from against_limits(one, seconds)
     yield from against_torch(one, seconds)
     yield from half_precision(one, seconds)
     yield from small_call(one, seconds)

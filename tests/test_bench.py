@@ -104,6 +104,7 @@ def test_every_goal_is_measured() -> None:
     measured += [figure.what for figure in targets.noise(one, 0.0)]
     measured += [figure.what for figure in targets.norms(one, 0.0)]
     measured += [figure.what for figure in targets.windows(one, 0.0)]
+    measured += [f"{way}, {size}" for way, size, *_ in targets.WAYS]
     assert set(measured) <= set(targets.GOALS)
 
 
