@@ -113,22 +113,23 @@ def compare_calls(quick: bool, rounds: int) -> Iterator[str]:
 
 
 class Model(NamedTuple):
-    """A model's training step, on one batch."""
+    """A model's training step on one batch, and that of the same model without dropout."""
 
     what: str
     step: Callable[[], object]
+    without: Callable[[], object]
 
 
-def _training(what: str, model: Any, loss: Callable[[], Any]) -> Model:
+def _training(model: Any, loss: Callable[[Any], Any]) -> Callable[[], object]:
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
     model.train()
 
     def step() -> None:
         optimizer.zero_grad(set_to_none=True)
-        loss().backward()
+        loss(model).backward()
         optimizer.step()
 
-    return Model(what, step)
+    return step
 
 
 def _example(quick: bool) -> Iterator[Model]:
@@ -136,49 +137,58 @@ def _example(quick: bool) -> Iterator[Model]:
     example = importlib.import_module("examples.train_transformer")
     size = example.TINY_GPT if quick else example.SMALL_GPT
     for batch, length in ((1, 16),) if quick else ((8, 256), (2, 1024)):
-        model = example.GPT(size, "PyTorch", length)
         text = torch.randint(0, 256, (batch, length + 1))
 
-        def loss(model: Any = model, text: Any = text) -> Any:
+        def loss(model: Any, text: Any = text) -> Any:
             scores = model(text[:, :-1]).flatten(0, 1)
             return torch.nn.functional.cross_entropy(scores, text[:, 1:].flatten())
 
-        yield _training(f"GPT of the example, {batch} x {length}", model, loss)
+        models = (example.GPT(size, kind, length) for kind in ("PyTorch", "none"))
+        yield Model(
+            f"GPT of the example, {batch} x {length}", *(_training(one, loss) for one in models)
+        )
 
 
 def _transformers(quick: bool) -> Iterator[Model]:
     """Two layers as wide as they really are, with random weights."""
     tf = importlib.import_module("transformers")
     layers, batch, length = (1, 1, 32) if quick else (2, 2, 512)
-    bert = tf.BertForMaskedLM(tf.BertConfig(num_hidden_layers=layers))
     words = torch.randint(0, 30_000, (batch, length))
-    yield _training(
+    none = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    berts = (
+        tf.BertForMaskedLM(tf.BertConfig(num_hidden_layers=layers, **rates)) for rates in ({}, none)
+    )
+    yield Model(
         f"BERT-base, {layers} layers, {batch} x {length}",
-        bert,
-        lambda: bert(words, labels=words).loss,
+        *(_training(one, lambda model: model(words, labels=words).loss) for one in berts),
     )
     batch, length = (1, 32) if quick else (1, 1024)
-    gpt2 = tf.GPT2LMHeadModel(tf.GPT2Config(n_layer=layers))
     text = torch.randint(0, 50_000, (batch, length))
-    yield _training(
+    none = {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
+    gpts = (tf.GPT2LMHeadModel(tf.GPT2Config(n_layer=layers, **rates)) for rates in ({}, none))
+    yield Model(
         f"GPT-2, {layers} layers, {batch} x {length}",
-        gpt2,
-        lambda: gpt2(text, labels=text).loss,
+        *(_training(one, lambda model: model(text, labels=text).loss) for one in gpts),
     )
 
 
 def compare_models(quick: bool, rounds: int) -> Iterator[str]:
-    yield f"{'a training step':44}{'PyTorch':>10}{'enabled':>9}"
+    yield f"{'a training step':44}{'PyTorch':>10}{'enabled':>9}{'no dropout':>12}"
     for model in itertools.chain(_example(quick), _transformers(quick)):
 
-        def seconds(model: Model = model) -> float:
+        def seconds(step: Callable[[], object]) -> float:
             start = time.thread_time()
-            model.step()
+            step()
             return time.thread_time() - start
 
-        in_turn([(nullcontext(), seconds), (None, seconds)], 1)
-        theirs, ours = in_turn([(nullcontext(), seconds), (None, seconds)], rounds)
-        yield f"{model.what:44}{theirs:8.3f} s{ours / theirs:9.2f}"
+        tasks = [
+            (nullcontext(), lambda step=model.step: seconds(step)),
+            (None, lambda step=model.step: seconds(step)),
+            (nullcontext(), lambda step=model.without: seconds(step)),
+        ]
+        in_turn(tasks, 1)
+        theirs, ours, without = in_turn(tasks, rounds)
+        yield f"{model.what:44}{theirs:8.3f} s{ours / theirs:9.2f}{without / theirs:12.2f}"
 
 
 def keep_memory() -> None:
