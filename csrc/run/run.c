@@ -1,8 +1,9 @@
 /* From a call to kernels.
  *
- * Contiguous data are drawn and scaled in registers. Everything else goes by chunks of at most 4096
- * elements: the chunk's keep bits come from one of five sources (sources.c), its elements from the
- * arrays or through buffers, and one kernel computes. Memory that is dense in another order is
+ * Contiguous data are drawn and scaled in registers; those whose results bypass the cache are drawn
+ * and computed in as long pieces. Everything else goes by chunks of at most 4096 elements: the
+ * chunk's keep bits come from one of five sources (sources.c), its elements from the arrays or
+ * through buffers, and one kernel computes. Memory that is dense in another order is
  * taken as it lies, and the bits are brought to it (permuted.c), or its elements are gathered in
  * tiles (tiled.c). */
 #include "run.h"
@@ -36,7 +37,7 @@ typedef struct run_job {
     fd_job job;
     fd_source from;    /* the decisions */
     fd_axes axes;      /* merged */
-    size_t lead, most; /* what the first chunk lacks, and how long one is */
+    size_t lead, most; /* what the first chunk lacks (or share, of lines), and how long one is */
     size_t head;       /* elements before the results' first cache line */
     int anew;          /* whether decisions are drawn, and not in one go */
     int rows,
@@ -58,8 +59,8 @@ static ptrdiff_t place_of(fd_grid grid, size_t element) {
 static size_t row_of(const run_job *j) { return j->axes.shape[j->axes.ndim - 1]; }
 
 /* How many elements from `first` on are a chunk: to the end of a block of the stream, or whole rows
- * where decisions begin anew with each; of results that bypass the cache, to where a line of it
- * begins. */
+ * where decisions begin anew with each. Of results that bypass the cache, chunks begin cache lines,
+ * but for the first one of a share, which ends before one. */
 static size_t chunk_of(const run_job *j, size_t first, size_t end) {
     size_t most = j->most, row = row_of(j), n = most;
     if (j->job.lines) {
@@ -284,6 +285,7 @@ FD_NOINLINE void run_at_once(run_job *j, size_t n) {
                                             call->numbers[0]);
     } else {
         j->from.in_order = 1;
+        j->rows = 0;
         for (int i = 0; i < j->job.operands; i++) { j->plain[i] = 1; }
         run_chunk(j, 0, n, NULL);
     }
@@ -300,16 +302,18 @@ static int apart(const fd_call *call, int reads, int operands) {
     return 1;
 }
 
-/* Where the results' cache lines begin; whether that is the same in all of them. */
+/* Cuts chunks and shares where the results' cache lines begin, if that is between the same elements
+ * of all of them; whether it is done. */
 static int cut_lines(run_job *j) {
     const fd_job *job = &j->job;
     uintptr_t y = (uintptr_t)job->call->at[job->reads];
+    if (!job->table->streams || y % job->size) { return 0; }
     for (int i = job->reads + 1; i < job->operands; i++) {
         if (((uintptr_t)job->call->at[i] ^ y) % FD_LINE) { return 0; }
     }
     j->head = (size_t)(0 - y) % FD_LINE / job->size;
-    j->lead = (FD_BLOCK - j->head) % FD_BLOCK; /* threads, too, begin with lines */
-    return job->table->streams && y % job->size == 0;
+    j->lead = (FD_BLOCK - j->head) % FD_BLOCK;
+    return 1;
 }
 
 void fd_run(const fd_call *call) {

@@ -12,7 +12,7 @@ typedef struct fd_job {
     size_t size; /* bytes of an element */
     int reads, operands;
     int streaming; /* whether stores may bypass the cache */
-    int lines;     /* the same of all operations but scale, where results begin a cache line */
+    int lines;     /* whether those of an operation other than scale do, by whole cache lines */
 } fd_job;
 
 enum { FD_LINE = 64 };
@@ -27,7 +27,7 @@ static inline int fd_takes_lines(const fd_job *j, char *const *at) {
 void fd_apply(const fd_job *j, char *const *at, size_t n, const uint8_t *bits, size_t bit0,
               const char *bias);
 
-/* The same of at most 4096, whose bits, or variates, are what a kernel takes. */
+/* The same of as many as a kernel takes at a time, with their bits, draw or variates. */
 void fd_compute(const fd_job *j, char *const *at, size_t n, const fd_keep *keep,
                 const fd_variates *variates, const char *bias);
 

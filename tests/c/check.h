@@ -48,6 +48,7 @@ void test_products(void);
 void test_norms(void);
 void test_long_rows(void);
 void test_drive(void);
+void test_lines(void);
 void test_environment(void);
 void test_pool(void);
 void test_permuted(void);

@@ -103,6 +103,7 @@ int main(int argc, char **argv) {
     test_norms();
     test_long_rows();
     test_drive();
+    test_lines();
     test_permuted();
     test_samples();
     test_tiled();

@@ -249,7 +249,6 @@ static void perform_product(subject *s, int which) {
 #define reach_pack_bool perform_call(s, FD_OP_scale, BOOLS)
 #define reach_spread_bits perform_blocks(s)
 #define reach_invert_bits reach_spread_bits
-#define reach_copy_stream perform_call(s, FD_OP_add, DRAWN)
 
 #define FD_OPERATION(name, reads, writes) \
     static void perform_##name(subject *s) { \
