@@ -41,7 +41,7 @@ def bench(case: Case, who: str, statement: str, way: str) -> Bench:
 )
 def test_variant(benchmark: BenchmarkFixture, case: Case, way: str, name: str) -> None:
     implementation = measure.implementation(name)
-    statement = f"fastdrop.{case.ours.format(WAYS[way])}"
+    statement = case.call(WAYS[way])
     ours = bench(case, f"fastdrop {name}", statement, way)
     measure.run(benchmark, ours._replace(implementation=implementation))
 

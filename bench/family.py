@@ -27,7 +27,7 @@ def measured(case: Case, one: Implementation, seconds: float) -> tuple[float, fl
     """Seconds of a call: ours, the limit's, and PyTorch's where it has a way and is there."""
     names = names_for(case)
     rows = [
-        Row("ours", Timer(f"fastdrop.{case.ours.format('y')}", globals=names), one),
+        Row("ours", Timer(case.call("y"), globals=names), one),
         Row("limit", Timer(case.limit.format("y"), globals=names)),
     ]
     if case.torch is not None:

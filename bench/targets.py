@@ -21,11 +21,10 @@ from fastdrop._throughput import IN_PLACE, LIMIT, OUT_OF_PLACE, Row, cpu_name, m
 
 from .measure import ALL_SIZES, names_for
 from .peers import BLOCK, TORCH_BLOCKS, TORCH_IN_PLACE, torch_block_names, torch_names
-from .variants import falling_limits
+from .variants import PAST_THE_CACHE, falling_limits
 
 FLOAT32 = np.dtype(np.float32)
 MULTIPLY_OUT_OF_PLACE = "np.multiply(x, s, out=y)"
-ADD = "np.add(x, h, out=y)"
 SOFTMAX = "fastdrop.softmax_dropout(x, p, rng=rng, out=y)"
 PRODUCT = "fastdrop.dropconnect_linear(x, w, None, p, rng=rng, out=y)"
 
@@ -37,9 +36,6 @@ GOALS: dict[str, tuple[float | None, float | None]] = {
     "in place, 16 M": (0.95, 0.95),
     "in place, 64 M": (0.95, 0.95),
     "out of place, 64 M": (1.25, 1.20),
-    "alpha_dropout out of place, 64 M": (1.0, 1.0),
-    "dropout_add out of place, 64 M": (1.0, 1.0),
-    "zoneout out of place, 64 M": (1.0, 1.0),
     "against PyTorch in place, 1 M": (95.0, 55.0),
     "bfloat16 in place, 16 M: GB/s relative to float32": (0.7, 0.4),
     "float16 in place, 16 M: GB/s relative to float32": (0.7, 0.4),
@@ -77,21 +73,21 @@ def gel(n: int, seconds: float) -> str:
 WAYS = [
     *(("in place", size, LIMIT, IN_PLACE) for size in ("64 K", "1 M", "4 M", "16 M", "64 M")),
     ("out of place", "64 M", MULTIPLY_OUT_OF_PLACE, OUT_OF_PLACE),
-    (
-        "alpha_dropout out of place", "64 M",
-        MULTIPLY_OUT_OF_PLACE, "fastdrop.alpha_dropout(x, p, rng=rng, out=y)",
+    *(
+        (f"{case.function} out of place", "64 M", case.limit.format("y"), case.call("y"))
+        for case in PAST_THE_CACHE
     ),
-    ("dropout_add out of place", "64 M", ADD, "fastdrop.dropout_add(x, h, p, rng=rng, out=y)"),
-    ("zoneout out of place", "64 M", ADD, "fastdrop.zoneout(x, h, p, rng=rng, out=y)"),
-]  # fmt: skip
+]
 """What is measured, of how many elements, its limit, and the call."""
+
+GOALS |= {f"{case.function} out of place, 64 M": (1.0, 1.0) for case in PAST_THE_CACHE}
 
 
 def against_limits(one: Implementation, seconds: float) -> Iterator[Figure]:
     for way, size, limit, statement in WAYS:
         n = (ALL_SIZES | {"4 M": 1 << 22})[size]
         names = names_for(n, FLOAT32)
-        if limit == ADD:
+        if ", h" in limit:
             names["h"] = np.ones(n, np.float32)
         rows = [
             Row(limit, Timer(limit, globals=names)),

@@ -63,6 +63,10 @@ class Case(NamedTuple):
         """The public function that is called."""
         return self.ours.partition("(")[0]
 
+    def call(self, out: str) -> str:
+        """Our statement, with the result written to ``out``."""
+        return f"fastdrop.{self.ours.format(out)}"
+
 
 def _case(
     what: str,
@@ -262,3 +266,13 @@ def names_for(case: Case) -> dict[str, object]:
 def work(case: Case) -> int:
     """Elements of ``x``, or products of an element and a weight."""
     return math.prod(case.shape)
+
+
+PAST_THE_CACHE = [
+    case
+    for case in CASES
+    if case.shape == MATRIX and case.torch is not None
+    if case.function in BY_FUNCTION
+    if BY_FUNCTION[case.function].operation in ("affine", "add", "select")
+]
+"""What computes more than a product, where its stores decide."""
