@@ -8,61 +8,20 @@ import copy
 import itertools
 import pickle
 import re
-import threading
 import zlib
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pytest
+from callers import CALLERS, at_once, changing
 from fresh import output
 
 import fastdrop
 from fastdrop import backends, stream
 
 BLOCK = 4096
-CALLERS = 8
 ROUNDS = 200
-T = TypeVar("T")
-
-
-def at_once(work: Callable[[int], T], callers: int = CALLERS) -> list[T]:
-    """What ``work`` gives each caller; all of them begin together."""
-    start = threading.Barrier(callers)
-
-    def call(i: int) -> T:
-        start.wait(60)
-        return work(i)
-
-    with ThreadPoolExecutor(callers) as pool:
-        return list(pool.map(call, range(callers)))
-
-
-def while_changing(change: Callable[[int], object], work: Callable[[int], T]) -> list[T]:
-    """As `at_once`, while one more thread calls ``change`` with 0, 1, 2... until all are done."""
-    stop = threading.Event()
-    failures: list[BaseException] = []
-
-    def keep_changing() -> None:
-        try:
-            for i in itertools.count():
-                change(i)
-                if stop.is_set():
-                    break
-        except BaseException as error:
-            failures.append(error)
-
-    changer = threading.Thread(target=keep_changing)
-    changer.start()
-    try:
-        found = at_once(work)
-    finally:
-        stop.set()
-        changer.join()
-    assert failures == []
-    return found
 
 
 # --- One generator ----------------------------------------------------------------------------
@@ -86,13 +45,7 @@ def test_ranges_and_children_are_given_once(twin: SimpleNamespace) -> None:
         position = -(-(offset + n) // BLOCK) * BLOCK
     children = sorted(itertools.chain.from_iterable(children for _, children in found))
     assert children == sorted(stream.child_stream(2, i) for i in range(len(children)))
-    assert generator.state == {
-        "version": 1,
-        "seed": 1,
-        "stream": 2,
-        "offset": position,
-        "spawned": len(children),
-    }
+    assert generator.state == twin.Generator(1, 2, position).state | {"spawned": len(children)}
 
 
 WINDOW = 2**40  # positions, and children, that belong to a state
@@ -123,11 +76,8 @@ def test_a_state_is_set_and_read_whole(twin: SimpleNamespace) -> None:
                 state = plain.state
                 owner(state["seed"], state["stream"], state["offset"])
                 assert state["spawned"] // WINDOW == state["seed"]
-            numbers = re.fullmatch(
-                r"Generator\(seed=(\d+), stream=(\d+), offset=(\d+)\)", repr(generator)
-            )
-            assert numbers is not None
-            owner(*map(int, numbers.groups()))
+            shown = r"Generator\(seed=(\d+), stream=(\d+), offset=(\d+)\)"
+            owner(*map(int, re.fullmatch(shown, repr(generator)).groups()))
             (child,) = generator.spawn(1)
             first = child.seed * WINDOW
             likely = range(first, first + CALLERS * ROUNDS)
@@ -138,7 +88,8 @@ def test_a_state_is_set_and_read_whole(twin: SimpleNamespace) -> None:
             assert generator.spawned < STATES * WINDOW
         return ROUNDS
 
-    assert while_changing(set_state, read) == [ROUNDS] * CALLERS
+    with changing(set_state):
+        assert at_once(read) == [ROUNDS] * CALLERS
 
 
 def test_a_generator_that_is_used_up_is_so_for_all(twin: SimpleNamespace) -> None:
@@ -193,7 +144,8 @@ def test_the_default_generator_may_be_seeded_while_others_draw() -> None:
         return ROUNDS
 
     try:
-        assert while_changing(fastdrop.manual_seed, draw) == [ROUNDS] * CALLERS
+        with changing(fastdrop.manual_seed):
+            assert at_once(draw) == [ROUNDS] * CALLERS
         fastdrop.manual_seed(7)
         assert generator.state == fastdrop.Generator(7).state
     finally:
@@ -209,9 +161,11 @@ def test_the_backend_may_change_while_others_compute() -> None:
     def compute(_: int) -> set[bytes]:
         return {fastdrop.dropout(x, 0.3, rng=key).tobytes() for _ in range(20)}
 
-    with backends.backend(backends.name_of(backends.active())):  # to come back from it
-        found = while_changing(lambda i: fastdrop.set_backend(names[i % len(names)]), compute)
-    assert found == [want] * CALLERS
+    with (
+        backends.backend(backends.name_of(backends.active())),  # to come back from it
+        changing(lambda i: fastdrop.set_backend(names[i % len(names)])),
+    ):
+        assert at_once(compute) == [want] * CALLERS
 
 
 def test_plans_are_made_by_many_at_once() -> None:
