@@ -5,7 +5,6 @@ import pytest
 from support import number, records
 
 import fastdrop
-from fastdrop import layers
 from fastdrop.backends.call import Call
 from fastdrop.backends.numpy import functions
 
@@ -40,18 +39,3 @@ def test_known_answers_of_variates():
         key = fastdrop.Key(number(seed), number(stream), number(offset))
         backend.run(Call("noise_add", "float32", (z,), (z,), (1.0,), key))
         assert z.view(np.uint32).tolist() == list(map(number, expected))
-
-
-@pytest.mark.usefixtures("impl")
-def test_no_noise_changes_nothing():
-    x = np.float32([1, -2, 0.0, -0.0, np.inf, -np.inf, np.nan, 1e-45])
-    y = fastdrop.gaussian_dropout(x, 0.0, rng=1)
-    np.testing.assert_array_equal(y.view(np.uint32)[:6], x.view(np.uint32)[:6])
-    np.testing.assert_array_equal(fastdrop.gaussian_noise(x, 0.0, rng=1), x)
-
-
-def test_monte_carlo_dropout_makes_layers_of_noise_draw():
-    layer = layers.GaussianNoise(1.0, rng=1).eval()
-    found = fastdrop.mc_dropout(layer, np.zeros(1000), samples=20, rng=3)
-    assert 0.9 < found.std.mean() < 1.0
-    assert layer.generator.offset == 0
