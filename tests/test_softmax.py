@@ -2,11 +2,10 @@
 
 import functools
 import itertools
-import json
 
 import numpy as np
 import pytest
-from computing import check_slopes, layouts
+from computing import check_slopes
 from support import by_threads, peak_of
 
 import fastdrop
@@ -77,26 +76,6 @@ def test_is_what_its_name_says(dtype, axis):
 
 
 @pytest.mark.usefixtures("impl")
-def test_bfloat16():
-    ml_dtypes = pytest.importorskip("ml_dtypes")
-    scores = scores_of((5, 70), np.float32).astype(ml_dtypes.bfloat16)
-    got = fastdrop.softmax_dropout(scores, 0.3, rng=KEY)
-    assert got.dtype == scores.dtype
-    # Computed in float32 and rounded once.
-    want = fastdrop.softmax_dropout(scores.astype(np.float32), 0.3, rng=KEY)
-    assert np.array_equal(got, want.astype(ml_dtypes.bfloat16))
-    mask = np.zeros(70, ml_dtypes.bfloat16)
-    mask[3] = -np.inf
-    again = fastdrop.softmax_dropout(scores, 0.3, mask=mask, rng=KEY)
-    assert not again[:, 3].any()
-    assert again[:, 4:].any()
-    dx = fastdrop.softmax_dropout_backward(scores, scores, 0.3, rng=KEY)
-    wide = scores.astype(np.float32)
-    want = fastdrop.softmax_dropout_backward(wide, wide, 0.3, rng=KEY)
-    assert np.array_equal(dx, want.astype(ml_dtypes.bfloat16))
-
-
-@pytest.mark.usefixtures("impl")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("n", [1, 2, 17, 64, 1000, 4096, 4097, 100_000])
 def test_the_error_is_within_the_bound(dtype, n):
@@ -111,50 +90,13 @@ def test_the_error_is_within_the_bound(dtype, n):
 
 
 @pytest.mark.usefixtures("impl")
-def test_in_any_layout():
-    scores = scores_of((5, 7, 33), np.float32)
-    want = fastdrop.softmax_dropout(scores, 0.4, rng=KEY)
-    dy = scores_of(scores.shape, np.float32, 2)
-    slope = fastdrop.softmax_dropout_backward(dy, scores, 0.4, rng=KEY)
-    names = layouts(scores).keys()
-    for a, b in itertools.product(names, names):
-        out = layouts(np.zeros_like(scores))[b]
-        got = fastdrop.softmax_dropout(layouts(scores)[a], 0.4, rng=KEY, out=out)
-        assert got is out
-        np.testing.assert_array_equal(out, want, err_msg=f"{a} to {b}")
-        new = fastdrop.softmax_dropout(layouts(scores)[a], 0.4, rng=KEY)
-        assert new.strides == np.empty_like(layouts(scores)[a]).strides
-        for source, other in ((layouts(scores)[a], dy), (scores, layouts(dy)[a])):
-            fastdrop.softmax_dropout_backward(other, source, 0.4, rng=KEY, out=out)
-            np.testing.assert_array_equal(out, slope, err_msg=f"gradient, {a} to {b}")
-    for name, both in layouts(scores).items():
-        fastdrop.softmax_dropout(both, 0.4, rng=KEY, out=both)
-        np.testing.assert_array_equal(both, want, err_msg=f"in place, {name}")
-        source = layouts(scores)[name]
-        fastdrop.softmax_dropout_backward(dy, source, 0.4, rng=KEY, out=source)
-        np.testing.assert_array_equal(source, slope, err_msg=f"in place of scores, {name}")
-        gradient = layouts(dy)[name]
-        fastdrop.softmax_dropout_backward(gradient, scores, 0.4, rng=KEY, out=gradient)
-        np.testing.assert_array_equal(gradient, slope, err_msg=f"in place of dy, {name}")
-
-
-@pytest.mark.usefixtures("impl")
 def test_another_axis_is_softmax_and_dropout():
-    scores, dy = scores_of((4, 50, 3), np.float32), scores_of((4, 50, 3), np.float32, 2)
+    scores = scores_of((4, 50, 3), np.float32)
     mask = np.random.default_rng(3).random((50, 3)) < 0.7
     turned = np.ascontiguousarray(scores.swapaxes(1, 2))
     weights = fastdrop.softmax_dropout(turned, training=False, mask=mask.T).swapaxes(1, 2)
     want = fastdrop.dropout(np.ascontiguousarray(weights), 0.3, rng=KEY)
-    before = scores.copy()
-    got = fastdrop.softmax_dropout(scores, 0.3, axis=1, mask=mask, rng=KEY)
-    assert np.array_equal(got, want)
-    dx = fastdrop.softmax_dropout_backward(dy, scores, 0.3, axis=1, mask=mask, rng=KEY)
-    assert np.array_equal(scores, before)
-    want = gradient_by_formula(dy, scores, 0.3, axis=1, mask=mask)
-    np.testing.assert_allclose(dx, want, atol=1e-6)
-    out = scores.copy()
-    assert fastdrop.softmax_dropout(out, 0.3, axis=-2, mask=mask, rng=KEY, out=out) is out
-    assert np.array_equal(out, got)
+    assert np.array_equal(fastdrop.softmax_dropout(scores, 0.3, axis=1, mask=mask, rng=KEY), want)
 
 
 @pytest.mark.usefixtures("impl")
@@ -165,8 +107,7 @@ def test_rows_that_are_special():
         np.float32,
     )
     got = fastdrop.softmax_dropout(rows, training=False)
-    assert np.array_equal(got[1], np.zeros(4, np.float32))
-    assert not np.signbit(got[1]).any()
+    assert not got[1].view(np.uint32).any()  # nor -0.0
     assert np.isnan(got[2:4]).all()
     np.testing.assert_allclose(got[4], [0, 1 / 3, 1 / 3, 1 / 3], rtol=1e-6)
     dropped = fastdrop.softmax_dropout(rows, 0.5, rng=KEY)
@@ -180,8 +121,7 @@ def test_rows_that_are_special():
     nothing = np.zeros(4, bool)
     assert not fastdrop.softmax_dropout(rows[:1], 0.5, mask=nothing, rng=KEY).any()
     dy = np.full((1, 4), inf, np.float32)
-    dx = fastdrop.softmax_dropout_backward(dy, rows[:1], 0.5, mask=nothing, rng=KEY)
-    assert np.array_equal(dx, np.zeros((1, 4)))
+    assert not fastdrop.softmax_dropout_backward(dy, rows[:1], 0.5, mask=nothing, rng=KEY).any()
 
 
 def test_gradient_by_finite_differences():
@@ -214,13 +154,11 @@ def test_evaluation_and_what_is_empty_draw_nothing():
     np.testing.assert_allclose(dx, gradient_by_formula(scores, scores, 0), atol=1e-6)
 
 
+@pytest.mark.usefixtures("impl")
 def test_many_axes():
     scores = np.ones((1,) * 60 + (2, 3), np.float32)
-    mask = np.ones((1,) * 60 + (2, 3), bool)
-    for backend in ("c", "numpy"):
-        with fastdrop.backend(backend):
-            got = fastdrop.softmax_dropout(scores, 0, mask=mask, rng=1)
-        np.testing.assert_allclose(got, 1 / 3, rtol=1e-6)
+    got = fastdrop.softmax_dropout(scores, 0, mask=scores > 0, rng=1)
+    np.testing.assert_allclose(got, 1 / 3, rtol=1e-6)
 
 
 @pytest.mark.parametrize("n", [7, 256, 70_001, 1_400_001])
@@ -254,39 +192,20 @@ def test_a_mask_is_not_expanded():
 @pytest.mark.usefixtures("impl")
 def test_the_layer_is_the_function():
     layer = layers.SoftmaxDropout(0.3, axis=1, scale=0.5, rng=fastdrop.Generator(1, 2, 8192))
-    scores, dy = scores_of((4, 5, 6), np.float32), scores_of((4, 5, 6), np.float32, 2)
-    mask = np.random.default_rng(1).random((5, 6)) < 0.8
-    key = fastdrop.Key(1, 2, 8192)
-    options = {"axis": 1, "scale": 0.5, "mask": mask, "rng": key}
-    assert np.array_equal(layer(scores, mask), fastdrop.softmax_dropout(scores, 0.3, **options))
-    layer.p = 0.9
-    want = fastdrop.softmax_dropout_backward(dy, scores, 0.3, **options)
-    for _ in range(2):
-        assert np.array_equal(layer.backward(dy), want)
-    assert layer.generator.offset == 8192 + 4096
-    layer.eval()
-    assert np.array_equal(
-        layer(scores), fastdrop.softmax_dropout(scores, 0.3, False, axis=1, scale=0.5)
-    )
-    np.testing.assert_allclose(
-        layer.backward(dy), gradient_by_formula(dy, scores, 0, axis=1, scale=0.5), atol=1e-6
-    )
-    assert layer.generator.offset == 8192 + 4096
-
-
-def test_the_layer_is_saved_and_shown():
-    layer = layers.SoftmaxDropout(0.3, axis=1, scale=0.5, rng=1)
-    assert repr(layer) == "SoftmaxDropout(p=0.3, axis=1, scale=0.5)"
-    assert repr(layers.SoftmaxDropout(rng=1)) == "SoftmaxDropout(p=0.5)"
-    scores = scores_of((4, 5), np.float32)
-    layer(scores)
-    state = json.loads(json.dumps(layer.state_dict()))
-    other = layers.SoftmaxDropout(rng=2)
-    other.load_state_dict(state)
-    assert repr(other) == repr(layer)
-    with pytest.raises(RuntimeError, match="backward has to come after forward"):
-        other.backward(scores)
-    assert np.array_equal(other(scores), layer(scores))
+    scores, dy = (scores_of((4, 5, 6), np.float32, seed) for seed in (1, 2))
+    some = np.random.default_rng(1).random((5, 6)) < 0.8
+    for training, mask in ((True, some), (False, None)):
+        options = {"axis": 1, "scale": 0.5, "mask": mask, "rng": fastdrop.Key(1, 2, 8192)}
+        how = 0.3, training
+        y = layer.train(training)(scores, mask)
+        assert np.array_equal(y, fastdrop.softmax_dropout(scores, *how, **options))
+        layer.p = 0.9
+        layer.train(not training)
+        want = fastdrop.softmax_dropout_backward(dy, scores, *how, **options)
+        for _ in range(2):
+            assert np.array_equal(layer.backward(dy), want)
+        layer.p = 0.3
+        assert layer.generator.offset == 8192 + 4096
 
 
 def test_the_layer_refuses():

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from computing import KINDS
-from support import Guarded, difference, guarded, same_bits, to_storage
+from support import difference, guarded, same_bits, to_storage
 
 from fastdrop import backends
 from fastdrop._rates import make_plan
@@ -26,10 +26,12 @@ LONG = (4095, 4096, 4097, 8192 + 33)
 REFERENCE = backends.load("numpy")
 
 
-def numbers(kind: str, shape: tuple[int, ...], seed: int, spread: float = 3) -> np.ndarray:
-    source = np.random.default_rng(seed)
-    values = source.standard_normal(shape) * spread
-    return to_storage(values, kind)
+def pair(kind: str, count: int, n: int, seed: int | None = None, spread: float = 3) -> Any:
+    """Scores and a gradient."""
+    seed = n if seed is None else seed
+    for i, size in enumerate((spread, 3)):
+        values = np.random.default_rng(seed + i).standard_normal((count, n)) * size
+        yield to_storage(values, kind)
 
 
 def plain(count: int, n: int, scale: float = 0.25, mask: np.ndarray | None = None) -> Rows:
@@ -59,71 +61,56 @@ def compare(impl, kind, x, dy, rows, key, p, at=(0, 0, 0)) -> None:
     """Forward and backward, apart and in place, against the reference."""
     case = (kind, x.shape, rows._replace(mask=None), key, p, at)
     plan = make_plan(p, kind)
-    want = reference(kind, x, dy, rows, key, p)
+    y, dx, weights = reference(kind, x, dy, rows, key, p)
 
-    def check(got, wanted, what):
-        array = got.array.reshape(x.shape)
-        assert same_bits(array, wanted, kind), (*case, what, difference(array, wanted))
+    def check(memory, wanted, *what):
+        for i, got in enumerate(memory):
+            want = wanted[i] if i in wanted else (x, dy)[i]  # an operand is not written
+            assert same_bits(got.array, want, kind), (*case, *what, i, difference(got.array, want))
+            assert got.intact(), case
 
-    def view(memory):
-        return memory.array.reshape(x.shape)
-
-    for in_place in (False, True):
-        a = guarded(x, at[0])
-        y = a if in_place else Guarded(x.size, x.dtype, at[1])
-        impl.softmax_dropout(view(a), view(y), kind, rows, key, plan)
-        check(y, want[0], f"forward, in place {in_place}")
-        assert a.intact()
-        assert y.intact()
-    # dx and weights: apart, in the places of both operands, crossed, and without weights.
-    for dx_at, weights_at in ((2, 3), (0, 1), (1, 0), (2, 0), (1, None)):
+    for at_y in (0, 1):
         memory = [guarded(x, at[0]), guarded(dy, at[1])]
-        memory += [Guarded(x.size, x.dtype, at[2]) for _ in range(2)]
-        weights = None if weights_at is None else view(memory[weights_at])
-        arrays = [view(m) for m in memory]
-        impl.softmax_dropout_backward(*arrays[:2], arrays[dx_at], weights, kind, rows, key, plan)
-        check(memory[dx_at], want[1], f"gradient {dx_at, weights_at}")
-        if weights_at is not None:
-            check(memory[weights_at], want[2], f"weights {dx_at, weights_at}")
-        assert all(m.intact() for m in memory), case
-        for i, wanted in ((0, x), (1, dy)):
-            if i not in (dx_at, weights_at):
-                check(memory[i], wanted, "an operand was written")
+        impl.softmax_dropout(memory[0].array, memory[at_y].array, kind, rows, key, plan)
+        check(memory, {at_y: y}, "forward", at_y)
+    # dx and weights: apart, in the places of both operands, crossed, and without weights.
+    for at_dx, at_weights in ((2, 3), (0, 1), (1, 0), (2, 0), (1, None)):
+        used = range(1 + max(1, at_dx, at_weights or 0))
+        memory = [guarded((x, dy, x, x)[i], (*at, at[2])[i]) for i in used]
+        a, b, into = memory[0].array, memory[1].array, memory[at_dx].array
+        more = None if at_weights is None else memory[at_weights].array
+        impl.softmax_dropout_backward(a, b, into, more, kind, rows, key, plan)
+        check(memory, {at_dx: dx, at_weights: weights}, "gradient", at_dx, at_weights)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_lengths(impl, kind):
     for n in LENGTHS + LONG:
         count = 5 if n <= 257 else 2
-        x, dy = numbers(kind, (count, n), n), numbers(kind, (count, n), n + 1)
-        compare(impl, kind, x, dy, plain(count, n), Key(3, 4, 77), 0.3)
+        compare(impl, kind, *pair(kind, count, n), plain(count, n), Key(3, 4, 77), 0.3)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_offsets_and_probabilities(impl, kind):
     for offset, p in itertools.product((0, 1, 4095, 2**64 - 2000), (0.0, 0.1, 1.0)):
-        x, dy = numbers(kind, (7, 70), 1), numbers(kind, (7, 70), 2)
-        compare(impl, kind, x, dy, plain(7, 70), Key(1, 0, offset), p)
+        compare(impl, kind, *pair(kind, 7, 70, 1), plain(7, 70), Key(1, 0, offset), p)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_misaligned(impl, kind):
     for at in ((1, 0, 0), (0, 3, 1), (13, 7, 62), (4, 8, 16)):
         for n in (5, 64, 130):
-            x, dy = numbers(kind, (3, n), n), numbers(kind, (3, n), n + 1)
-            compare(impl, kind, x, dy, plain(3, n), Key(5), 0.4, at)
+            compare(impl, kind, *pair(kind, 3, n), plain(3, n), Key(5), 0.4, at)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_groups_and_what_is_seen(impl, kind):
     """A tile of attention: rows 5 to 8 of each of 3 heads with 96 queries and 300 keys."""
     for n, visible in ((128, 6), (100, 90), (65, 1), (64, 64), (70, 0)):
-        x, dy = numbers(kind, (12, n), n), numbers(kind, (12, n), n + 1)
         rows = Rows(0.125, None, 4, 96 * 300, 300, visible)
-        compare(impl, kind, x, dy, rows, Key(2, 7, 5 * 300), 0.2)
-    n = 4200
-    x, dy = numbers(kind, (4, n), n), numbers(kind, (4, n), n + 1)
-    compare(impl, kind, x, dy, Rows(1.0, None, 2, 9 * n, 4 * n, 4150), Key(2), 0.2)
+        compare(impl, kind, *pair(kind, 12, n), rows, Key(2, 7, 5 * 300), 0.2)
+    rows = Rows(1.0, None, 2, 9 * 4200, 4 * 4200, 4150)
+    compare(impl, kind, *pair(kind, 4, 4200), rows, Key(2), 0.2)
 
 
 def masks(kind: str, n: int) -> dict[str, np.ndarray]:
@@ -151,7 +138,7 @@ def masks(kind: str, n: int) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("n", [1, 63, 64, 200, 4100])
 def test_masks(impl, kind, n):
-    x, dy = numbers(kind, (6, n), n), numbers(kind, (6, n), n + 1)
+    x, dy = pair(kind, 6, n)
     chosen = masks(kind, n)
     if n > 4096:  # what is seen of a mask does not depend on the length, but its place does
         chosen = {name: chosen[name] for name in ("bool", "reversed", "added, every other")}
@@ -164,15 +151,15 @@ def test_masks(impl, kind, n):
 def test_special_numbers(impl, kind):
     special = [np.inf, -np.inf, np.nan, 0.0, -0.0, 1e-45, 5e-324, 65504, 3e38, -3e38, -90, -100]
     for n in (9, 64, 150):
-        x, dy = numbers(kind, (40, n), n, 20), numbers(kind, (40, n), n + 1)
+        x, dy = pair(kind, 40, n, spread=20)
         some = to_storage(special, kind)
         for i, number in enumerate(some):
             x[2 * i, i % n] = number
             x[2 * i + 1] = number
         dy[30, 3], dy[31, 4], dy[32, 5] = some[0], some[2], some[1]
         x[36, :5] = some[1]
-        compare(impl, kind, x, dy, plain(40, n, 1.0), Key(9), 0.3)
-        compare(impl, kind, x, dy, plain(40, n, 0.0), Key(9), 0.3)
+        for scale in (1.0, 0.0):
+            compare(impl, kind, x, dy, plain(40, n, scale), Key(9), 0.3)
 
 
 def test_exp_of_every_size(impl):
