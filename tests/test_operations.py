@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import math
 
 import numpy as np
 import operations
@@ -17,7 +16,7 @@ import pytest
 from computing import BIG, KINDS, OPERATIONS, Operation, layouts, numbers
 from support import STORAGE, Guarded, difference, same_bits, to_storage
 
-from fastdrop.backends.call import Bias, Call, room_for, steps_of
+from fastdrop.backends.call import Bias, Call, steps_of
 from fastdrop.stream import Key
 
 FEW_SIZES = (65, 4099)
@@ -86,30 +85,11 @@ def compare(impl, operation: Operation, kind: str, p: float, n: int, key: Key, a
                 assert same_bits(guarded.array, before, kind), ("was written", what)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("operation", [o for o in OPERATIONS if o.name == "affine"], ids=str)
-def test_shared_decisions_have_the_reference_s_bits(impl, reference, kind, operation):
-    for shape, mask_shape in (
-        ((3, 5, 7), (3, 5, 1)),
-        ((3, 5, 7), (3, 5, 7)),
-        ((40, 129, 3), (40, 129, 1)),
-        ((2, 3, 2000), (2, 3, 1)),
-        ((65, 100), (65, 100)),
-    ):
-        n = math.prod(mask_shape)
-        x = numbers(kind, 1)[: math.prod(shape)].reshape(shape)
-        packed = np.packbits(np.random.default_rng(n).random(n) < 0.6, bitorder="little")
-        found = []
-        for backend in (impl, reference):
-            y = np.empty_like(x)
-            call = operation.call(kind, 0.3, [x], [y], Key(1))
-            backend.run(call._replace(key=None, steps=steps_of(mask_shape), mask=packed))
-            drawn = np.empty_like(x)
-            call = operation.call(kind, 0.3, [x], [drawn], Key(1, 2, 4090))
-            backend.run(call._replace(steps=steps_of(mask_shape), mask=room_for(n)))
-            found.append((y, drawn))
-        for got, wanted in zip(*found, strict=True):
-            assert same_bits(got, wanted, kind), (shape, mask_shape)
+def outcome(backend, operation: Operation, kind: str, p: float, x, key: Key, /, **changes):
+    """What a backend writes into contiguous memory, of a call with some changes."""
+    y = np.empty(x.shape, x.dtype)
+    backend.run(operation.call(kind, p, [x], [y], key)._replace(**changes))
+    return y
 
 
 NOISE = [o for o in OPERATIONS if o.name.startswith("noise")]
@@ -118,28 +98,20 @@ NOISE = [o for o in OPERATIONS if o.name.startswith("noise")]
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("operation", NOISE, ids=str)
 def test_shared_variates_have_the_reference_s_bits(impl, reference, kind, operation):
-    x = numbers(kind, 1)[: 7 * 5 * 40].reshape(7, 5, 40)
+    x, key = numbers(kind, 1)[: 7 * 5 * 40].reshape(7, 5, 40), Key(3, 4, 4090)
     for shape in ((7, 1, 40), (1, 5, 1), (7, 5, 1), (1, 1, 1), (7, 5, 40)):
+        steps = steps_of(shape)
+        wanted = outcome(reference, operation, kind, 0.4, x, key, steps=steps)
         for given in layouts(x).values():
-            found = []
-            for backend, source in ((impl, given), (reference, x)):
-                y = np.empty_like(x)
-                call = operation.call(kind, 0.4, [source], [y], Key(3, 4, 4090))
-                backend.run(call._replace(steps=steps_of(shape)))
-                found.append(y)
-            assert same_bits(*found, kind), shape
-    y = np.empty_like(x)
-    reference.run(operation.call(kind, 0.4, [x], [y], Key(3, 4, 4090)))
-    assert same_bits(y, found[1], kind)
+            got = outcome(impl, operation, kind, 0.4, given, key, steps=steps)
+            assert same_bits(got, wanted, kind), shape
+    assert same_bits(outcome(reference, operation, kind, 0.4, x, key), wanted, kind)
 
 
 def test_the_largest_deviation_has_the_reference_s_bits(impl, reference):
     for operation, kind in itertools.product(NOISE[1:], ("float32", "float64")):
-        x, found = numbers(kind, 1)[:4099], []
-        for backend in (impl, reference):
-            y = np.empty_like(x)
-            backend.run(operation.call(kind, 3e38, [x], [y], Key(3, 4, 77)))
-            found.append(y)
+        x, key = numbers(kind, 1)[:4099], Key(3, 4, 77)
+        found = [outcome(b, operation, kind, 3e38, x, key) for b in (impl, reference)]
         assert same_bits(*found, kind)
 
 

@@ -6,7 +6,7 @@ every operation, layout and way to share decisions.
 
 import numpy as np
 import pytest
-from computing import KINDS, OPERATIONS, Operation, layouts, numbers
+from computing import KINDS, OPERATIONS, Operation, numbers
 from support import same_bits
 
 from fastdrop import backends
@@ -31,60 +31,58 @@ WINDOWS = {
 }
 
 
-def _call(operation: Operation, kind: str, shape: tuple[int, ...], key: Key) -> Call:
+def _whole(operation: Operation, kind: str, shape: tuple[int, ...], key: Key, /, **changes) -> Call:
+    """A call on the larger array, as the reference has computed it."""
     n = int(np.prod(shape))
     reads = [numbers(kind, i)[:n].reshape(shape) for i in range(len(operation.variant.operands))]
     writes = [np.empty_like(reads[0]) for _ in range(operation.variant.results)]
-    call = operation.call(kind, 0.3, reads, writes, key)
-    if call.bias is None:
-        return call
-    row = numbers(kind, 5)[: shape[-1]]
-    return call._replace(bias=Bias(np.resize(row, row.size + 4096), row.size, 0))
+    call = operation.call(kind, 0.3, reads, writes, key)._replace(**changes)
+    if call.bias is not None:
+        call = call._replace(bias=_bias(numbers(kind, 5)[: shape[-1]]))
+    backends.load("numpy").run(call)
+    return call
+
+
+def _bias(row: np.ndarray) -> Bias:
+    return Bias(np.resize(row, row.size + 4096), row.size, 0)
+
+
+def _places(cut: tuple[slice, ...], steps: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
+    """Of a window: its first decision in the larger array, and the steps to the next ones."""
+    start = sum((axis.start or 0) * step for axis, step in zip(cut, steps, strict=True))
+    return start, tuple((axis.step or 1) * step for axis, step in zip(cut, steps, strict=True))
 
 
 def _part(call: Call, cut: tuple[slice, ...], steps: tuple[int, ...]) -> Call:
     """The call on a window of its operands."""
     key, bias = call.key, call.bias
-    start = sum((axis.start or 0) * step for axis, step in zip(cut, steps, strict=True))
+    start, steps = _places(cut, steps)
     if key is not None:
         key = Key(key.seed, key.stream, key.offset + call.positions * start)
     if bias is not None:
-        row = bias.values[: bias.n][cut[-1]]
-        bias = Bias(np.resize(row, row.size + 4096), row.size, 0)
-    steps = tuple((axis.step or 1) * step for axis, step in zip(cut, steps, strict=True))
+        bias = _bias(bias.values[: bias.n][cut[-1]])
     reads = tuple(x[cut] for x in call.reads)
-    writes = tuple(np.full_like(y[cut], 7) for y in call.writes)
+    writes = tuple(np.empty_like(y[cut]) for y in call.writes)
     return call._replace(reads=reads, writes=writes, key=key, steps=steps, bias=bias)
+
+
+def _check(impl, call: Call, wanted, kind: str, *case, **changes) -> None:
+    """What the call writes, over something else that was there."""
+    call = call._replace(**changes)
+    for y in call.writes:
+        y.fill(7)
+    impl.module.run(call)
+    for got, want in zip(call.writes, wanted, strict=True):
+        assert same_bits(np.ascontiguousarray(got), np.ascontiguousarray(want), kind), case
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @EACH
 def test_a_window_gets_its_part_of_the_decisions(impl, operation, kind):
     for n, (shape, cut) in enumerate(WINDOWS.values()):
-        whole = _call(operation, kind, shape, Key(5, 6, 4001 + n))
-        backends.load("numpy").run(whole)
+        whole = _whole(operation, kind, shape, Key(5, 6, 4001 + n))
         part = _part(whole, cut, steps_of(shape))
-        impl.module.run(part)
-        for got, want in zip(part.writes, whole.writes, strict=True):
-            assert same_bits(got, np.ascontiguousarray(want[cut]), kind), (shape, cut)
-
-
-@EACH
-def test_windows_in_any_memory(impl, operation):
-    shape, cut = (9, 17, 300), (slice(2, 7), slice(1, 16), slice(3, 290))
-    whole = _call(operation, "float32", shape, Key(5, 6, 2**64 - 100_000))
-    backends.load("numpy").run(whole)
-    part = _part(whole, cut, steps_of(shape))
-    wanted = [np.ascontiguousarray(y[cut]) for y in whole.writes]
-    order = np.ascontiguousarray(wanted[0])
-    for name, y in layouts(order).items():
-        for other in (name, "contiguous"):
-            reads = tuple(layouts(np.ascontiguousarray(x))[other] for x in part.reads)
-            writes = (y, *(np.empty_like(order) for _ in part.writes[1:]))
-            y[...] = 7
-            impl.module.run(part._replace(reads=reads, writes=writes))
-            for got, want in zip(writes, wanted, strict=True):
-                assert same_bits(np.ascontiguousarray(got), want, "float32"), (name, other)
+        _check(impl, part, [y[cut] for y in whole.writes], kind, shape, cut)
 
 
 @pytest.mark.parametrize("operation", DRAWN, ids=str)
@@ -92,17 +90,11 @@ def test_shared_decisions_of_a_window(impl, operation):
     shape, cut = (6, 12, 200), (slice(1, 5), slice(2, 9), slice(3, 150))
     for shared in [(1, 12, 200), (6, 1, 200), (6, 12, 1), (6, 1, 1), (1, 12, 1), (1, 1, 1)]:
         steps = steps_of(shared)
-        whole = _call(operation, "float32", shape, Key(5, 6, 77))
-        whole = whole._replace(steps=steps)
-        backends.load("numpy").run(whole)
+        whole = _whole(operation, "float32", shape, Key(5, 6, 77), steps=steps)
         part = _part(whole, cut, steps)
-        rooms = [None] if part.plan is None else [None, room_for(part.reads[0].size)]
-        for room in rooms:
-            for y in part.writes:
-                y.fill(7)
-            impl.module.run(part._replace(mask=room))
-            for got, want in zip(part.writes, whole.writes, strict=True):
-                assert same_bits(got, np.ascontiguousarray(want[cut]), "float32"), (shared, room)
+        wanted = [y[cut] for y in whole.writes]
+        for room in [None] if part.plan is None else [None, room_for(part.reads[0].size)]:
+            _check(impl, part, wanted, "float32", shared, room, mask=room)
 
 
 @pytest.mark.parametrize("operation", [o for o in DRAWN if "noise" not in o.name], ids=str)
@@ -112,29 +104,20 @@ def test_given_bits_with_steps(impl, operation):
     bits = np.random.default_rng(1).integers(0, 256, room_for(7 * 400).size, np.uint8)
     keep = np.unpackbits(bits, bitorder="little").view(bool)
     for steps in [(400, 1), (400, 0), (0, 1), (5, 3), (1, 7)]:
-        call = _call(operation, "float32", shape, Key(1))._replace(key=None)
         index = np.indices(shape)
         given = keep[index[0] * steps[0] + index[1] * steps[1]]
-        backends.load("numpy").run(call._replace(mask=given))
+        call = _whole(operation, "float32", shape, Key(1), key=None, mask=given)
         wanted = [y.copy() for y in call.writes]
-        for y in call.writes:
-            y.fill(7)
-        impl.module.run(call._replace(mask=bits, steps=steps))
-        for got, want in zip(call.writes, wanted, strict=True):
-            assert same_bits(got, want, "float32"), steps
+        _check(impl, call, wanted, "float32", steps, mask=bits, steps=steps)
 
 
 def test_masks_of_windows(impl):
     plan = make_plan(0.3, "float32")
     for n, (shape, cut) in enumerate(WINDOWS.values()):
         whole = np.empty(shape, bool)
-        key = Key(5, 6, 4001 + n)
-        backends.load("numpy").mask_bool(whole, key, plan)
-        steps = steps_of(shape)
-        start = sum((axis.start or 0) * step for axis, step in zip(cut, steps, strict=True))
-        steps = tuple((axis.step or 1) * step for axis, step in zip(cut, steps, strict=True))
-        wanted = np.ascontiguousarray(whole[cut])
-        key = Key(5, 6, key.offset + start)
+        backends.load("numpy").mask_bool(whole, Key(5, 6, 4001 + n), plan)
+        start, steps = _places(cut, steps_of(shape))
+        wanted, key = np.ascontiguousarray(whole[cut]), Key(5, 6, 4001 + n + start)
         got = np.empty(wanted.shape, bool)
         impl.module.mask_bool(got, key, plan, steps)
         assert np.array_equal(got, wanted)
