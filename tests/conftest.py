@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from types import SimpleNamespace
 
 import operations
@@ -24,39 +25,31 @@ class Implementation(Operations):
         super().__init__(module)
         self.name = name
 
-    def __repr__(self) -> str:
-        return f"<{self.name}>"
 
-
-def _module_or_skip(name: str) -> backends.Backend:
+@contextmanager
+def _instruction_set(isa: str) -> Iterator[None]:
+    core = core_or_skip()
+    reason = core.isas().get(isa, "not part of this build")
+    if reason is not None:
+        pytest.skip(f"{isa} cannot run here: {reason}")
+    before = core.get_isa()
+    core.set_isa(isa)
     try:
-        return backends.load(name)
-    except ImportError as error:
-        pytest.skip(f"the {name} backend cannot run here: {error}")
+        yield
+    finally:
+        core.set_isa(before)
 
 
 @pytest.fixture(params=IMPLEMENTATIONS)
 def impl(request: pytest.FixtureRequest) -> Iterator[Implementation]:
     """Each implementation, also made the one that the public functions use; or a visible skip."""
-    name = request.param
-    backend, _, isa = name.partition("-")
-    if not isa:
-        module = _module_or_skip(backend)
-        with backends.backend(backend):
-            yield Implementation(name, module)
-        return
-    core = core_or_skip()
-    reason = core.isas().get(isa, "not part of this build")
-    if reason is not None:
-        pytest.skip(f"{name} cannot run here: {reason}")
-    module = _module_or_skip(backend)
-    before = core.get_isa()
-    core.set_isa(isa)
+    backend, _, isa = request.param.partition("-")
     try:
-        with backends.backend(backend):
-            yield Implementation(name, module)
-    finally:
-        core.set_isa(before)
+        module = backends.load(backend)
+    except ImportError as error:
+        pytest.skip(f"the {backend} backend cannot run here: {error}")
+    with _instruction_set(isa) if isa else nullcontext(), backends.backend(backend):
+        yield Implementation(request.param, module)
 
 
 @pytest.fixture(params=["python", "compiled"])

@@ -14,20 +14,18 @@ from surface import ALL_LAYERS, EACH, LayerCase, Operation
 import fastdrop
 from fastdrop import Generator, Key
 
-TAKES_P = [p for p in EACH if p.values[0].takes("p")]
-TAKES_TRAINING = [p for p in EACH if p.values[0].takes("training")]
-TAKES_RNG = [p for p in EACH if p.values[0].takes("rng")]
+
+def taking(argument: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("operation", [p for p in EACH if p.values[0].takes(argument)])
+
+
 # A gradient asks for what gave the forward pass its mask.
-ASKS = [p for p in TAKES_RNG if p.id.endswith("_backward")]
+ASKS = [p for p in EACH if p.id.endswith("_backward")]
 LAYERS_WITH_P = [p for p in ALL_LAYERS if p.id != "GaussianNoise"]
 
-NUMBERS = [
-    np.float32(0.25),
-    np.float64(0.25),
-    np.float16(0.25),
-    np.longdouble(0.25),
-    Fraction(1, 4),
-]
+NUMBERS = [*(kind(0.25) for kind in (np.float32, np.float64, np.float16, np.longdouble))]
+NUMBERS.append(Fraction(1, 4))
+FLAGS = ({"training": True}, {"training": False})
 BAD_RNG = [
     (1.0, TypeError, "float"),
     ("1", TypeError, "str"),
@@ -44,26 +42,32 @@ BAD_RNG = [
 ]
 
 
-@pytest.mark.parametrize("operation", TAKES_P)
+@taking("p")
 def test_p_may_be_any_real_number(operation: Operation) -> None:
     wanted = operation(operation.operands(), p=0.25)
     for p in NUMBERS:
         assert equal(operation(operation.operands(), p=p), wanted), type(p)
 
 
-@pytest.mark.parametrize("operation", TAKES_P)
+def refused(
+    operation: Operation, error: type[Exception], words: str, *rngs: Any, **more: Any
+) -> None:
+    """In training and in evaluation, with nothing written and nothing drawn."""
+    generator, operands = Generator(1), operation.operands()
+    if not rngs:
+        rngs = (Key(1) if operation.name.endswith("_backward") else generator,)
+    flags = FLAGS if operation.takes("training") and "training" not in more else ({},)
+    for rng, flag in itertools.product(rngs, flags):
+        with pytest.raises(error, match=words):
+            operation(operands, rng, **flag, **more)
+    assert generator.offset == 0
+    assert equal(tuple(operands.values()), tuple(operation.operands().values()))
+
+
+@taking("p")
 def test_bad_p(operation: Operation) -> None:
-    flags = ({"training": True}, {"training": False}) if operation.takes("training") else ({},)
-    for (p, error, words), options in itertools.product(BAD_P, flags):
-        generator, operands = Generator(1), operation.operands()
-        with pytest.raises(error, match=re.escape(words)):
-            operation(operands, Key(1) if operation in asks() else generator, p=p, **options)
-        assert generator.offset == 0
-        assert equal(tuple(operands.values()), tuple(operation.operands().values()))
-
-
-def asks() -> list[Operation]:
-    return [p.values[0] for p in ASKS]  # type: ignore[misc]
+    for p, error, words in BAD_P:
+        refused(operation, error, re.escape(words), p=p)
 
 
 @pytest.mark.parametrize("case", LAYERS_WITH_P)
@@ -90,7 +94,7 @@ def test_p_of_layers_is_kept_as_a_float(case: LayerCase) -> None:
         assert layer.p == 0.25
 
 
-@pytest.mark.parametrize("operation", TAKES_TRAINING)
+@taking("training")
 def test_training_may_be_any_flag(operation: Operation) -> None:
     for training in (True, False):
         wanted = operation(operation.operands(), training=training)
@@ -99,7 +103,7 @@ def test_training_may_be_any_flag(operation: Operation) -> None:
             assert equal(operation(operation.operands(), training=flag), wanted), kind
 
 
-@pytest.mark.parametrize("operation", TAKES_TRAINING)
+@taking("training")
 def test_bad_training(operation: Operation) -> None:
     for flag, came in (
         ("no", "str"),
@@ -111,21 +115,14 @@ def test_bad_training(operation: Operation) -> None:
         (np.float32(1), "float32"),
         ([True], "list"),
     ):
-        generator: Any = Generator(1)
-        rng = Key(1) if operation in asks() else generator
-        with pytest.raises(TypeError, match=f"training has to be True or False, but got {came}$"):
-            operation(operation.operands(), rng, training=flag)
-        assert generator.offset == 0
+        words = f"training has to be True or False, but got {came}$"
+        refused(operation, TypeError, words, training=flag)
 
 
-@pytest.mark.parametrize("operation", TAKES_RNG)
+@taking("rng")
 def test_bad_rng(operation: Operation) -> None:
-    flags = ({"training": True}, {"training": False}) if operation.takes("training") else ({},)
-    for (rng, error, came), options in itertools.product(BAD_RNG, flags):
-        operands = operation.operands()
-        with pytest.raises(error, match=f"rng has to be .*but got {came}"):
-            operation(operands, rng, **options)
-        assert equal(tuple(operands.values()), tuple(operation.operands().values()))
+    for rng, error, came in BAD_RNG:
+        refused(operation, error, f"rng has to be .*but got {came}", rng)
 
 
 @pytest.mark.parametrize("case", ALL_LAYERS)
