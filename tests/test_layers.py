@@ -1,13 +1,12 @@
 """Every layer is its function, and backward that function's gradient; streams, saving, loading.
 
-Copies are in test_copies.py. Layers that no declaration names have files of their own: softmax, the
-linear layer.
+Copies are in test_copies.py. Layers that no declaration names are tested beside their functions.
 """
 
 from __future__ import annotations
 
+import copy
 import gc
-import inspect
 import itertools
 import json
 import re
@@ -18,24 +17,14 @@ import numpy as np
 import pytest
 from bad_input import RANKS
 from cases import FIRST, Case, equal, parametrize, results
-from forms import (
-    LAYERS,
-    inner,
-    layer_class,
-    part,
-    reshaped,
-    window_of,
-    windowed,
-    with_acts,
-    without_bias,
-)  # fmt: skip
+from forms import LAYERS, inner, layer_class, part, reshaped, window_of, windowed
 from forms import layer as make
 from formulas import BLOCK
 from surface import ALL_LAYERS, ROWS, LayerCase
 
 import fastdrop
 from fastdrop import Generator, Key, layers
-from fastdrop.layers import Dropout
+from fastdrop.layers import Dropout, VariationalDropout
 
 ONE = [case for case in FIRST if case in LAYERS]
 ALL = parametrize(LAYERS)
@@ -45,8 +34,7 @@ EACH = parametrize(ONE)
 # --- Forward, backward ----------------------------------------------------------------------------
 
 
-FORMS = [form for case in LAYERS for form in with_acts(case)]
-FORMS += [without_bias(case) for case in FORMS if "bias" in case.shapes]
+FORMS = windowed(LAYERS) + [case for case in LAYERS if not case.takes("window")]
 
 
 @pytest.mark.usefixtures("impl")
@@ -125,9 +113,6 @@ def test_no_mask_is_kept(layer: Any) -> None:
     assert current < 10_000
 
 
-# --- Streams --------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("case", ALL_LAYERS)
 def test_layers_get_children_of_the_default_generator(case: LayerCase) -> None:
     fastdrop.manual_seed(5)
@@ -138,48 +123,61 @@ def test_layers_get_children_of_the_default_generator(case: LayerCase) -> None:
 
 # --- Bad input ------------------------------------------------------------------------------------
 
-# For each argument a value that is none, the error's type and words; of the rate below.
-BAD_OPTIONS: dict[str, list[tuple[Any, type[Exception], str]]] = {
-    "mode": [("x", ValueError, "mode has to be")],
-    "noise_shape": [
-        ((-1,), ValueError, "noise_shape has to have no negative lengths, but"),
-        (3, TypeError, "noise_shape has to be a tuple of integers or None, but"),
-    ],
-    "data_format": [(0.5, ValueError, "data_format has to be")],
-    "time_axis": [(0.5, TypeError, "time_axis has to be")],
-    "block_size": [(0.5, TypeError, "block_size has to be"), (0, ValueError, "block_size has to")],
-    "act": [("swish", ValueError, "act has to be")],
-    "p": [],  # test_scalars_everywhere.py
-    "std": [
-        (-1.0, ValueError, "std has to be at least 0, but got -1.0"),
-        (np.nan, ValueError, "std has to be a finite number, but got nan"),
-    ],
+# For each argument a value that is none, the error's type and words. (Others: test_refusals.py, and
+# of p test_scalars_everywhere.py.)
+BAD_OPTIONS: dict[str, tuple[Any, type[Exception], str]] = {
+    "mode": ("x", ValueError, "mode has to be"),
+    "noise_shape": ((-1,), ValueError, "noise_shape has to have no negative lengths, but"),
+    "data_format": (0.5, ValueError, "data_format has to be"),
+    "time_axis": (0.5, TypeError, "time_axis has to be"),
+    "block_size": (0, ValueError, "block_size has to"),
+    "act": ("swish", ValueError, "act has to be"),
+    "std": (-1.0, ValueError, "std has to be at least 0, but got -1.0"),
 }
 
 
 def bad_arguments(case: Case) -> list[tuple[str, Any, type[Exception], str]]:
     names = [*case.options, case.rate]
-    found = [(name, *row) for name in names for row in BAD_OPTIONS[name]]
+    found = [(name, *BAD_OPTIONS[name]) for name in names if name != "p"]
     if case.name == "gaussian_dropout":
         found.append(("p", 1.0, ValueError, "p has to be less than 1"))
     return found
 
 
 @ALL
-def test_bad_arguments(case: Case) -> None:
-    good, layer = {case.rate: 0.4, **case.options}, make(case)
-    state, default = layer.state_dict(), fastdrop.default_generator().state
-    for name, value, error, words in bad_arguments(case):
+def test_bad_arguments_and_states_change_nothing(case: Case) -> None:
+    good, layer, x = {case.rate: 0.4, **case.options}, make(case), case.operands()
+    dy = next(iter(x.values()))
+    layer(*x.values())
+    dx, state, default = layer.backward(dy), layer.state_dict(), fastdrop.default_generator().state
+    generator = state["generator"]
+    for name, value, error, words in (
+        *bad_arguments(case),
+        ("type", "Other", ValueError, "state has to have type '.*', but got 'Other'"),
+        ("version", 2, ValueError, "state has to have version 1, but got 2"),
+        ("extra", 1, ValueError, "state has to have the entries type, version, .*, but got"),
+        ("generator", None, TypeError, "state has to be a dict"),
+        ("generator", {**generator, "version": 2}, ValueError, "version 2"),
+        ("generator", {**generator, "spawned": "x"}, TypeError, "spawned has to be"),
+    ):
         with pytest.raises(error, match=words):
-            layer_class(case)(**{**good, name: value})
-        if name in ("act", case.rate):
+            layer.load_state_dict({**state, case.rate: 0.9, name: value})
+        if name in good:
             with pytest.raises(error, match=words):
-                setattr(layer, name, value)
-        else:  # other options are read-only
+                layer_class(case)(**{**good, name: value})
             assert getattr(layer, name) == good[name]
-            with pytest.raises(AttributeError):
-                setattr(layer, name, good[name])
-    assert layer.state_dict() == state
+            if name in ("act", case.rate):
+                with pytest.raises(error, match=words):
+                    setattr(layer, name, value)
+            else:  # other options are read-only
+                with pytest.raises(AttributeError):
+                    setattr(layer, name, good[name])
+        assert layer.state_dict() == state
+    with pytest.raises(TypeError, match="state has to be a dict, but got list"):
+        layer.load_state_dict([])
+    with pytest.raises(ValueError, match=r"state has to have the entries .*, but got none"):
+        layer.load_state_dict({})
+    assert equal(layer.backward(dy), results(dx))
     assert fastdrop.default_generator().state == default
 
 
@@ -227,7 +225,7 @@ def test_a_deviation_may_be_too_large_for_an_input() -> None:
 
 def test_the_base_class_is_abstract() -> None:
     with pytest.raises(TypeError, match="abstract"):
-        layers.Layer()  # type: ignore[abstract]
+        layers.Layer()
 
 
 # --- Parts ----------------------------------------------------------------------------------------
@@ -249,30 +247,6 @@ def test_empty_parts_and_bad_windows(case: Case) -> None:
         with pytest.raises(ValueError, match=words):
             drop(*part(whole, cut).values(), window=bad)
     assert drop.generator.state == other.generator.state
-
-
-def test_time_steps_of_a_part() -> None:
-    x = np.random.default_rng(1).standard_normal((6, 5, 8)).astype(np.float32)
-    one, other = (layers.VariationalDropout(0.5, rng=2) for _ in range(2))
-    window = ((6, 8), (2, 4))
-    for t in range(3):
-        wanted = one.step(x[:, t])
-        assert np.array_equal(other.step(x[2:5, t, 4:], window=window), wanted[2:5, 4:])
-    for bad in (None, ((6, 8), (3, 4))):
-        with pytest.raises(ValueError, match="window has to be that of the mask that is held"):
-            other.step(x[2:5, 0, 4:], window=bad)
-    dy = x[:, 4]
-    assert np.array_equal(other.backward(dy[2:5, 4:]), one.backward(dy)[2:5, 4:])
-    other.reset()
-    other.step(x[:2, 0, :4])
-
-
-def test_every_layer_takes_a_window_or_is_known_not_to() -> None:
-    classes = {getattr(layers, name) for name in layers.__all__ if name != "Layer"}
-    taking = {c for c in classes if "window" in inspect.signature(c.forward).parameters}
-    assert taking == {layer_class(case) for case in windowed(ONE)}
-    with pytest.raises(TypeError, match="window"):
-        layers.DropBlock2D(0.1)(np.ones((2, 9, 9), np.float32), window=None)
 
 
 # --- Saving ---------------------------------------------------------------------------------------
@@ -309,33 +283,6 @@ def test_state_is_plain_data_and_goes_back(case: LayerCase) -> None:
     with pytest.raises(RuntimeError, match="there was no forward"):
         other.backward(case.gradient())
     assert np.array_equal(other(*x), following)
-
-
-@ALL
-def test_loading_checks_everything_before_it_changes_anything(case: Case) -> None:
-    layer, x = make(case, 0.3), case.operands()
-    dy = next(iter(x.values()))
-    layer(*x.values())
-    dx, good = results(layer.backward(dy)), layer.state_dict()
-    generator = good["generator"]
-    changes: list[tuple[dict[str, Any], type[Exception], str]] = [
-        ({"type": "Other"}, ValueError, "state has to have type '.*', but got 'Other'"),
-        ({"version": 2}, ValueError, "state has to have version 1, but got 2"),
-        ({"extra": 1}, ValueError, "state has to have the entries type, version, .*, but got"),
-        ({"generator": None}, TypeError, "state has to be a dict"),
-        ({"generator": {**generator, "version": 2}}, ValueError, "version 2"),
-        ({"generator": {**generator, "spawned": "x"}}, TypeError, "spawned has to be"),
-        *(({name: value}, *more) for name, value, *more in bad_arguments(case)),
-    ]
-    for change, error, words in changes:
-        with pytest.raises(error, match=words):
-            layer.load_state_dict({**good, case.rate: 0.9, **change})
-        assert layer.state_dict() == good
-    with pytest.raises(TypeError, match="state has to be a dict, but got list"):
-        layer.load_state_dict([])
-    with pytest.raises(ValueError, match=r"state has to have the entries .*, but got none"):
-        layer.load_state_dict({})
-    assert equal(layer.backward(dy), dx)
 
 
 @EACH
@@ -377,3 +324,76 @@ def test_every_layer_allocates_before_it_draws(case: Case) -> None:
         drop(*huge)
     assert drop.generator.offset == 0
     assert np.array_equal(drop(*operands), wanted)
+
+
+# --- Variational dropout one time step at a time: a mask that is held for a sequence -------------
+
+
+@pytest.mark.usefixtures("impl")
+def test_steps_are_the_whole_sequence() -> None:
+    x = np.random.default_rng(1).uniform(0.5, 2, (5, 7, 11))
+    whole, steps = (VariationalDropout(0.5, rng=Generator(1, 2)) for _ in range(2))
+    y = whole(x)
+    for t in range(7):
+        assert np.array_equal(steps.step(x[:, t]), y[:, t])
+        assert np.array_equal(steps.backward(x[:, t]), y[:, t])
+    assert steps.generator.offset == whole.generator.offset == 4096
+    steps.reset()
+    assert np.array_equal(steps.step(x[:, 0]), whole(x)[:, 0])
+
+
+def test_the_mask_is_held_whatever_happens_in_between() -> None:
+    layer, x = VariationalDropout(0.5, rng=1), np.ones((4, 16))
+    first = layer.step(x)
+    layer.p = 0.9
+    layer.forward(np.ones((2, 3, 5)))
+    assert layer.eval().step(x) is x
+    assert layer.backward(x) is x
+    assert np.array_equal(layer.train().step(x), first)
+    assert np.array_equal(layer.backward(x), first)
+    layer.reset()
+    assert not np.array_equal(layer.step(x), first)
+    assert np.array_equal(copy.deepcopy(layer).step(x), layer.step(x))
+
+
+def test_a_step_of_another_shape_is_refused() -> None:
+    layer, x = VariationalDropout(0.5, rng=1), np.ones((4, 16))
+    first, state = layer.step(x), layer.state_dict()
+    words = r"x has to have the shape \(4, 16\) of the mask that is held until reset\(\), but got"
+    with pytest.raises(ValueError, match=words):
+        layer.step(x[1:])
+    with pytest.raises(TypeError, match="x has to have dtype"):
+        layer.step(x.astype(int))
+    assert layer.state_dict() == state
+    assert np.array_equal(layer.backward(x), first)
+    layer.reset()
+    assert layer.step(x[1:]).shape == (3, 16)
+
+
+def test_loading_lets_go_of_the_mask_and_what_does_not_fit_into_memory_holds_none() -> None:
+    layer, x = VariationalDropout(0.5, rng=1), np.ones((4, 16))
+    state = layer.state_dict()
+    with pytest.raises(MemoryError):
+        layer.step(np.broadcast_to(np.float32(1), (2**45,)))
+    assert layer.state_dict() == state
+    first = layer.step(x)
+    layer.load_state_dict(state)
+    assert layer.step(x[1:]).shape == (3, 16)
+    layer.load_state_dict(state)
+    assert np.array_equal(layer.step(x), first)
+
+
+def test_time_steps_of_a_part() -> None:
+    x = np.random.default_rng(1).standard_normal((6, 5, 8)).astype(np.float32)
+    one, other = (VariationalDropout(0.5, rng=2) for _ in range(2))
+    window = ((6, 8), (2, 4))
+    for t in range(3):
+        wanted = one.step(x[:, t])
+        assert np.array_equal(other.step(x[2:5, t, 4:], window=window), wanted[2:5, 4:])
+    for bad in (None, ((6, 8), (3, 4))):
+        with pytest.raises(ValueError, match="window has to be that of the mask that is held"):
+            other.step(x[2:5, 0, 4:], window=bad)
+    dy = x[:, 4]
+    assert np.array_equal(other.backward(dy[2:5, 4:]), one.backward(dy)[2:5, 4:])
+    other.reset()
+    other.step(x[:2, 0, :4])

@@ -1,4 +1,7 @@
-"""Monte Carlo dropout: every sample by its key, the moments, and layers that are left alone."""
+"""Monte Carlo dropout: every sample by its key, the moments, and layers that are left alone.
+
+And `dropout_samples`: each is dropout on a stream of its own.
+"""
 
 import contextvars
 import copy
@@ -9,19 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 from cases import equal
-from support import sample_key
+from support import DTYPES, sample_key
 from surface import ALL_LAYERS, LayerCase
 
 import fastdrop
 from fastdrop import Generator, Key, layers
+from fastdrop._rng import as_generator
 
 KEY = Key(7, 2**64 - 2, 4096 + 9)  # a stream whose samples pass 2**64
 key_of = functools.partial(sample_key, KEY)
-
-
-def generator_of(sample: int) -> Generator:
-    one = key_of(sample)
-    return Generator(one.seed, one.stream, one.offset)
 
 
 # mc_dropout: what is drawn
@@ -68,7 +67,7 @@ def test_a_name_is_what_makes_a_parameter_rng() -> None:
 
 def test_calls_inside_a_sample_draw_one_after_another() -> None:
     result = fastdrop.mc_dropout(lambda x: fastdrop.dropout(LAYER(x), 0.2), np.ones(50), 1, rng=KEY)
-    generator = generator_of(0)
+    generator = as_generator(key_of(0))
     first = fastdrop.dropout(np.ones(50), 0.4, rng=generator)
     assert np.array_equal(result.mean, fastdrop.dropout(first, 0.2, rng=generator))
 
@@ -122,12 +121,6 @@ def test_a_result_in_the_same_memory_each_time() -> None:
     assert result.mean.tolist() == [2.0] * 3
 
 
-def test_infinite_results_warn_of_nothing() -> None:
-    result = of_results([[np.inf, np.nan, 1.0]] * 3)
-    assert np.isnan(result.mean[1])
-    assert result.mean[2] == 1
-
-
 def test_entropy_and_mutual_information() -> None:
     values = np.random.default_rng(1).dirichlet([0.3, 0.3, 0.3], (20, 4))
     result = of_results(values, probabilities=True)
@@ -138,18 +131,15 @@ def test_entropy_and_mutual_information() -> None:
     np.testing.assert_allclose(result.mutual_information, entropy - each, rtol=1e-11)
 
 
-@pytest.mark.parametrize(
-    ("rows", "entropy", "information"),
-    [
+def test_what_the_two_uncertainties_mean() -> None:
+    for rows, entropy, information in (
         ([[1, 0], [1, 0]], 0.0, 0.0),  # sure, and right to be
         ([[0.5, 0.5], [0.5, 0.5]], np.log(2), 0.0),  # the data are ambiguous
         ([[1, 0], [0, 1]], np.log(2), np.log(2)),  # the samples disagree
-    ],
-)
-def test_what_the_two_uncertainties_mean(rows: Any, entropy: float, information: float) -> None:
-    result = of_results(rows, probabilities=True)
-    assert float(result.entropy) == pytest.approx(entropy, abs=1e-15)
-    assert float(result.mutual_information) == pytest.approx(information, abs=1e-15)
+    ):
+        result = of_results(rows, probabilities=True)
+        assert float(result.entropy) == pytest.approx(entropy, abs=1e-15)
+        assert float(result.mutual_information) == pytest.approx(information, abs=1e-15)
 
 
 def test_no_sample_is_kept() -> None:
@@ -224,7 +214,7 @@ def test_a_layer_made_inside_is_a_child_of_the_sample() -> None:
 
     result = fastdrop.mc_dropout(fn, np.ones(100), 1, rng=KEY)
     assert np.array_equal(result.mean, fastdrop.dropout(np.ones(100), 0.5, rng=KEY))
-    assert made[0].generator.stream == generator_of(0).spawn(1)[0].stream
+    assert made[0].generator.stream == as_generator(KEY).spawn(1)[0].stream
 
 
 def test_a_mask_held_over_time_steps_is_drawn_anew_for_each_sample() -> None:
@@ -254,3 +244,50 @@ def test_only_this_thread_samples() -> None:
         return 0.0
 
     fastdrop.mc_dropout(fn, x, 1, rng=1)
+
+
+# dropout_samples
+
+
+@pytest.mark.usefixtures("impl")
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("shape", [(), (7,), (3, 5), (2, 3, 4097)])
+def test_samples_are_dropout_on_consecutive_streams(shape: tuple[int, ...], dtype: Any) -> None:
+    x = np.random.default_rng(1).uniform(0.5, 2, shape).astype(dtype)
+    want = np.stack([fastdrop.dropout(x, 0.3, rng=key_of(k)) for k in range(5)])
+    for samples in (5, 2):
+        y = fastdrop.dropout_samples(x, 0.3, samples, rng=KEY)
+        assert y.dtype == x.dtype
+        assert np.array_equal(y, want[:samples])
+
+
+@pytest.mark.usefixtures("impl")
+@pytest.mark.parametrize("samples", [1, 2])
+@pytest.mark.parametrize("axes", [31, 32, 33, 40])
+def test_samples_of_many_axes(axes: int, samples: int) -> None:
+    x = np.linspace(1, 2, 6).reshape((2, *(1,) * (axes - 2), 3))
+    y = fastdrop.dropout_samples(x, 0.3, samples, rng=KEY)
+    want = fastdrop.dropout_samples(x.reshape(-1), 0.3, samples, rng=KEY)
+    assert np.array_equal(y, want.reshape(samples, *x.shape))
+
+
+@pytest.mark.usefixtures("impl")
+def test_where_samples_go() -> None:
+    x = np.linspace(1, 2, 12).reshape(3, 4)
+    want = fastdrop.dropout_samples(x, 0.5, 3, rng=KEY)
+    out = np.zeros((3, 3, 4))
+    assert fastdrop.dropout_samples(x, 0.5, 3, rng=KEY, out=out) is out
+    assert np.array_equal(out, want)
+    strided = np.zeros((6, 4, 6))[::-2, :, ::2].transpose(0, 2, 1)
+    fastdrop.dropout_samples(x.copy(order="F"), 0.5, 3, rng=KEY, out=strided)
+    assert np.array_equal(strided, want)
+    assert np.array_equal(fastdrop.dropout_samples(x.tolist(), 0.5, 3, rng=KEY), want)
+
+
+def test_samples_move_a_generator_once() -> None:
+    generator = fastdrop.manual_seed(3)
+    y = fastdrop.dropout_samples(np.ones(4097), 0.5, 3)
+    assert np.array_equal(y, fastdrop.dropout_samples(np.ones(4097), 0.5, 3, rng=3))
+    assert generator.state == {**Generator(3).state, "offset": 2 * 4096}
+    assert fastdrop.dropout_samples(np.ones((2, 0)), 0.5, 3, rng=generator).shape == (3, 2, 0)
+    assert generator.offset == 2 * 4096
