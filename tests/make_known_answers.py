@@ -4,6 +4,8 @@ What every implementation of the stream is held to, in Python and in C.
 
     python tests/make_known_answers.py            writes known_answers.txt beside this file
     python tests/make_known_answers.py --check    fails where the file says something else
+
+The comments at the file's head, which explain the records, stand there alone and stay as they are.
 """
 
 import itertools
@@ -16,38 +18,6 @@ import oracle
 from oracle import WORD, G, encode, hexadecimal, mix
 
 PATH = Path(__file__).with_name("known_answers.txt")
-
-HEADER = """\
-# Known answers of fastdrop's random stream, version 1.
-#
-# A line is a kind of record and its entries, separated by blanks; lines that begin with # are
-# comments. Integers are decimal, or hexadecimal after 0x: what C's strtoull(text, 0, 0) reads.
-# Floating-point numbers are given by their bits: p always as a binary64. A mask is pairs of
-# hexadecimal digits, the bytes of its packed form: bit e & 7 of byte e >> 3 is element e, 1 = keep.
-#
-#   mix       z result                               SplitMix64's finaliser
-#   child     stream i result                        the stream of child i
-#   keys      seed stream K0 K1
-#   block     seed stream block A B u
-#   lane      seed stream block j s0 s1              lane j of the block, before its first step
-#   fields    seed stream position field*16          16-bit fields from the position on, unsigned
-#   plan      p threshold fraction
-#   mask      seed stream offset p n mask            n decisions from the offset on
-#   digest    seed stream offset p n kept hash       kept: how many of n; hash: FNV-1a, 64 bits, of
-#                                                    the bytes of the packed mask
-#   scale     kind p inverted standard               1 / (1 - p) and 1 - p in the compute type
-#   multiply  kind scale x y                         a kept element, all by their bits (scale: of
-#                                                    the compute type); "nan" is any nan
-#   dropblock seed stream offset p block planes depth height width gamma kept mask
-#                                                    DropBlock's mask of all elements of all planes
-#                                                    (an axis that is not there is 0); gamma: the
-#                                                    rate of the seeds, as p; kept: how many
-#   normal    word z                                 the normal variate of a 32-bit word, a binary32
-#   variates  seed stream offset n z*n               n of them: each of the fields at two positions,
-#                                                    the lower half of its word first
-#
-# Positions are modulo 2^64: the position after 0xffffffffffffffff is 0.
-"""
 
 SEEDS = (0, 1, 0x0123456789ABCDEF, WORD - 1)
 STREAMS = (0, 1, 0xFEDCBA9876543210, WORD - 1)
@@ -133,14 +103,13 @@ def arithmetic_lines() -> Iterator[str]:
             infinity - smallest_normal, infinity - 3, infinity - 1, infinity, infinity + 1,
             2 ** (width - 1) - 1, *(mix(i) % infinity for i in range(6)),
         ]  # fmt: skip
+        factors = [magnitude + sign for sign in (0, 2 ** (width - 1)) for magnitude in magnitudes]
         for p in (0.1, 0.3, 1 - 2.0**-53):
             for scale in dict.fromkeys(oracle.scales(p, kind)):
                 bits = hexadecimal(encode(0, scale, compute), compute_width)
-                for sign in (0, 1):
-                    for magnitude in magnitudes:
-                        x = sign << width - 1 | magnitude
-                        y = oracle.multiply(x, scale, kind)
-                        yield line("multiply", kind, bits, hexadecimal(x, width), y)
+                for x in factors:
+                    y = oracle.multiply(x, scale, kind)
+                    yield line("multiply", kind, bits, hexadecimal(x, width), y)
 
 
 def block_lines() -> Iterator[str]:
@@ -194,8 +163,9 @@ def normal_lines() -> Iterator[str]:
 
 def text() -> str:
     makers = stream_lines, mask_lines, arithmetic_lines, block_lines, normal_lines
-    lines = itertools.chain(["version 1"], *(make() for make in makers))
-    return HEADER + "\n".join(lines) + "\n"
+    head = PATH.read_text(encoding="ascii").partition("version 1\n")[:2]
+    lines = itertools.chain.from_iterable(make() for make in makers)
+    return "".join(head) + "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

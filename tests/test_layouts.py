@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from cases import CASES, FIRST, KEY, Case, equal, parametrize, results
 from computing import layouts
+from forms import reshaped
 from formulas import scaled
 from support import by_threads, core_or_skip
 
@@ -94,21 +95,12 @@ def test_what_is_not_an_array_is_converted(case: Case) -> None:
     assert equal(case(lists, rng=KEY), case(operands, rng=KEY))
 
 
-def enlarged(case: Case, least: int) -> Case:
-    """The same with a longer first axis, and with the decisions and operands that belong to it."""
-    n = case.shape[0] * -(-least // math.prod(case.shape))
-    shapes = {
-        name: (n, *shape[1:]) if shape == case.shape else shape
-        for name, shape in case.shapes.items()
-    }
-    return case._replace(shapes=shapes)
-
-
 @parametrize([case for case in FIRST if case.shape])
 def test_the_same_bits_for_every_number_of_threads(case: Case) -> None:
     """More bytes than the pool is used for, from a position within a step of the stream."""
     core_or_skip()
-    operands = enlarged(case, 1_054_321).operands()
+    longer = case.shape[0] * -(-1_054_321 // math.prod(case.shape))
+    operands = reshaped(case, (longer, *case.shape[1:])).operands()
     turned = {name: x.T.copy().T for name, x in operands.items()}
     key = fastdrop.Key(1, 2, 33)
     first, *others = by_threads(lambda: (case(operands, rng=key), case(turned, rng=key)))

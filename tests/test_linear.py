@@ -44,31 +44,26 @@ def arrays(shape: tuple[int, int, int], kind: str, which: int) -> list[np.ndarra
     return [numbers(size, kind, which * 10 + i * (2 * i)) for i, size in enumerate(sizes)]
 
 
-def results(backend, kind, shape, key, shared, given, at=0):
-    """What the operations give, in memory that begins at byte `at` of a cache line."""
-    plan = make_plan(0.4, kind)
+def computed(backend, kind, which, shape, offset, shared, at=0):
+    """Operands and results, in memory that begins at byte `at` of a cache line."""
+    key, plan = Key(3, 4, offset), make_plan(0.4, kind)
     samples, outputs, inputs = shape
     sizes = ((samples, outputs), (samples, outputs), (samples, inputs), (outputs, inputs))
-    made = [guarded(np.full(size, 7, STORAGE[kind]), at + i) for i, size in enumerate(sizes)]
-    y, plain, dx, dw = (band.array for band in made)
-    read = [guarded(array, at + 3 * i) for i, array in enumerate(given)]
-    x, w, bias, dy = (band.array for band in read)
+    given = arrays(shape, kind, which) + [np.full(size, 7, STORAGE[kind]) for size in sizes]
+    memory = [guarded(array, at + 3 * i) for i, array in enumerate(given)]
+    x, w, bias, dy, y, plain, dx, dw = found = [band.array for band in memory]
     backend.dropconnect(x, w, bias, y, kind, key, plan, shared)
     backend.dropconnect(x, w, None, plain, kind, key, plan, shared)
     if inputs and samples and outputs:
         backend.dropconnect_dx(dy, w, dx, kind, key, plan, shared)
         backend.dropconnect_dw(dy, x, dw, kind, key, plan, shared)
-    assert all(band.intact() for band in made + read)
-    for band, before in zip(read, given, strict=True):
-        assert band.array.tobytes() == before.tobytes()
-    return y, plain, dx, dw
+    assert all(band.intact() for band in memory)
+    for got, before in zip(found[:4], given[:4], strict=True):
+        assert got.tobytes() == before.tobytes()
+    return found
 
 
-@functools.cache
-def reference(kind, shape, offset, shared, which):
-    """What the NumPy backend says; every implementation is compared with it."""
-    given = arrays(shape, kind, which)
-    return results(backends.load("numpy"), kind, shape, Key(3, 4, offset), shared, given)
+reference = functools.cache(functools.partial(computed, backends.load("numpy")))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -76,13 +71,10 @@ def test_all_have_the_reference_s_bits(impl, kind):
     cases = [(shape, 4000 + i, i % 2 == 0, 0) for i, shape in enumerate(SHAPES)]
     cases += [((3, 5, 70), offset, False, 0) for offset in OFFSETS]
     cases += [((3, 9, 65), 77, True, at) for at in (1, 2, 4, 8, 20, 33)]
-    for which, (shape, offset, shared, at) in enumerate(cases):
-        wanted = reference(kind, shape, offset, shared, which)
-        given = arrays(shape, kind, which)
-        found = results(impl, kind, shape, Key(3, 4, offset), shared, given, at)
-        for name, got, want in zip(("y", "no bias", "dx", "dw"), found, wanted, strict=True):
-            case = (kind, shape, offset, shared, at, name)
-            assert same_bits(got, want, kind), (case, difference(got, want))
+    for which, (*case, at) in enumerate(cases):
+        wanted, found = reference(kind, which, *case), computed(impl, kind, which, *case, at)
+        for i, (got, want) in enumerate(zip(found, wanted, strict=True)):
+            assert same_bits(got, want, kind), (*case, at, i, difference(got, want))
 
 
 def definition(x, w, bias, p, mask):
@@ -224,42 +216,35 @@ def test_no_mask_is_made(backend):
     assert peak < {"c": 20_000, "numba": 1_000_000, "numpy": 4_000_000}[backend]
 
 
-# --- The layer --------------------------------------------------------------------------------
-
-X, W, DY = (
-    np.random.default_rng(i).standard_normal(s) for i, s in enumerate([(6, 9), (4, 9), (6, 4)])
-)
-BIAS = np.arange(4.0)
-
-
 @pytest.mark.usefixtures("impl")
 @pytest.mark.parametrize("per_sample", [True, False])
 def test_forward_and_backward_are_the_functions(per_sample):
     """Also where the rate and the switch have changed in between."""
-    generator = fastdrop.Generator(1, 2, 8192)
-    layer = fastdrop.layers.DropConnectLinear(W, BIAS, 0.4, per_sample=per_sample, rng=generator)
+    source, generator = np.random.default_rng(1), fastdrop.Generator(1, 2, 8192)
+    x, w, dy, bias = (source.standard_normal(s) for s in ((6, 9), (4, 9), (6, 4), 4))
+    layer = fastdrop.layers.DropConnectLinear(w, bias, 0.4, per_sample=per_sample, rng=generator)
     for offset, training in ((8192, True), (8192 + 4096, True), (8192 + 2 * 4096, False)):
         how = {"training": training, "per_sample": per_sample, "rng": Key(1, 2, offset)}
-        y = layer.train(training)(X)
-        assert np.array_equal(y, fastdrop.dropconnect_linear(X, W, BIAS, 0.4, **how))
+        y = layer.train(training)(x)
+        assert np.array_equal(y, fastdrop.dropconnect_linear(x, w, bias, 0.4, **how))
         layer.p = 0.9
         layer.train(not training)
-        wanted = fastdrop.dropconnect_linear_backward(DY, X, W, 0.4, **how)
+        wanted = fastdrop.dropconnect_linear_backward(dy, x, w, 0.4, **how)
         for _ in range(2):  # asking again changes nothing
-            assert equal((layer.backward(DY), layer.dw, layer.db), wanted)
+            assert equal((layer.backward(dy), layer.dw, layer.db), wanted)
         layer.p = 0.4
     assert generator.offset == 8192 + 2 * 4096
 
 
 def test_weights_are_the_caller_s():
-    w = W.copy()
+    x, w = np.ones((6, 9)), np.ones((4, 9))
     layer = fastdrop.layers.DropConnectLinear(w, p=0, rng=1)
     assert layer.w is w
     assert layer.bias is layer.dw is layer.db is None
     w[:] = 0
-    assert not layer(X).any()
+    assert not layer(x).any()
     layer.w = np.ones((2, 9))
-    assert layer(X).shape == (6, 2)
+    assert layer(x).shape == (6, 2)
     other = copy.deepcopy(layer)
     other.w[:] = 0
     assert layer.w.all()

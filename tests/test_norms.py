@@ -5,21 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bad_input import (
-    DTYPES,
-    NATIVE,
-    OWN_PLACES,
-    READ_ONLY,
-    SWAPPED,
-    Bad,
-    check,
-    parametrize,
-    values,
-)
+from bad_input import DTYPES, NATIVE, OWN_PLACES, READ_ONLY, SWAPPED, check, parametrize, values
 from computing import KINDS, layouts
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as arrays
 from support import by_threads, difference, guarded, same_bits, to_storage
 
 import fastdrop
@@ -91,7 +78,7 @@ def test_squares_neither_overflow_nor_underflow(axis):
         (np.float64, (1.7e308, 1e200, 1e-200, 1e-300)),
     ):
         for size in sizes:
-            w = np.array([[3, -4, 0], [0.3, 0.4, 0], [0, 0, 0]], np.float64)
+            w = np.array([[3, -4, 0], [0.3, 0.4, 0], [0, 0, 0], [1e-30, 4, 3e-9]])
             w = (w / 4 * size).astype(dtype)
             w = np.ascontiguousarray(w.T) if axis == 0 else w
             want = projected(w, size / 4, axis)
@@ -133,22 +120,6 @@ def test_empty_arrays_and_single_numbers():
     assert np.array_equal(max_norm_(one[:, None], 2, 1), [[2], [-0.5]])
     many = np.full((1,) * 60 + (2, 3), 2.0)
     np.testing.assert_allclose(max_norm_(many, 1, -1), 3**-0.5)
-
-
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(
-    w=arrays.arrays(
-        np.float32,
-        arrays.array_shapes(min_dims=2, max_dims=2, max_side=40),
-        elements=st.floats(-1e3, 1e3, width=32),
-    ),
-    c=st.floats(2.0**-10, 1e3),
-    axis=st.sampled_from([0, 1, None]),
-)
-def test_any_matrix_is_projected(w, c, axis):
-    want = projected(w, c, axis)
-    got = max_norm_(w.copy(), c, axis)
-    np.testing.assert_allclose(got, want, rtol=ERROR[np.float32], atol=2.0**-149)
 
 
 LARGE_ROWS = [(3000, 700), (9, 300_000), (1, 2_200_000)]
@@ -212,8 +183,6 @@ def test_all_have_the_reference_s_bits(impl, kind):
         assert got.intact()
 
 
-# --- Bad input --------------------------------------------------------------------------------
-
 AXIS = "axis has to be an axis of w, which has shape "
 KINDS_OF_AXES = "axis has to be an integer, a tuple of integers or None, but got "
 CASES = [
@@ -224,9 +193,14 @@ CASES = [
         (np.ones((3, 4), int), TypeError, f"w {DTYPES}int64"),
         (np.ones((3, 4), SWAPPED), TypeError, f"w {NATIVE}"),
         (np.ones(4, np.float32), ValueError, f"{AXIS}(4,), but got 1"),
+        (np.ones(()), ValueError, f"{AXIS}(), but got 1"),
     ),
-    Bad("read-only", lambda s: max_norm_(s.read_only(), 0.1), ValueError, f"w {READ_ONLY}"),
-    Bad("overlaps-itself", lambda s: max_norm_(s.sliding(), 0.1), ValueError, f"w {OWN_PLACES}"),
+    *values(
+        "memory",
+        lambda s, of: max_norm_(getattr(s, of)(), 0.1),
+        ("read_only", ValueError, f"w {READ_ONLY}"),
+        ("sliding", ValueError, f"w {OWN_PLACES}"),
+    ),
     *values(
         "c",
         lambda s, v: max_norm_(s.x, v),
@@ -244,14 +218,9 @@ CASES = [
         ((1, -1), ValueError, "axis has to name each axis of w once, but got (1, -1)"),
         ((), ValueError, "axis has to name at least one axis of w, but got ()"),
     ),
-    *values(
-        "axis-of-none",
-        lambda s, v: max_norm_(s.full(np.float32, ()), 0.1, v),
-        (0, ValueError, f"{AXIS}(), but got 0"),
-    ),
 ]
 
 
 @parametrize(CASES)
-def test_is_refused_without_effect(case: Bad) -> None:
+def test_is_refused_without_effect(case):
     check(case)

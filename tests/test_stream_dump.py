@@ -70,16 +70,14 @@ def test_known_fields(fd_stream: str, mode: str) -> None:
         assert fields(written) == wanted, (seed, stream, offset)
 
 
-@pytest.mark.parametrize(("first", "second"), [(0, 1), (LAST, 0)])
+@pytest.mark.parametrize("first", [0, LAST])
 @pytest.mark.parametrize("steps", [1, 5])
-def test_seeds_and_streams_follow_each_other(
-    fd_stream: str, first: int, second: int, steps: int
-) -> None:
+def test_seeds_and_streams_follow_each_other(fd_stream: str, first: int, steps: int) -> None:
     size = 128 * steps  # of one seed or stream
     for offset, mode in itertools.product((0, 4088), ("seed", "stream")):
         more = {mode: first, "offset": offset, "steps": steps}
         written = dump(fd_stream, f"{mode}s", size + 32, **more)
-        for n, part in ((first, written[:32]), (second, written[size:])):
+        for n, part in ((first, written[:32]), ((first + 1) % 2**64, written[size:])):
             assert fields(part) == FIELDS[(n, 0, offset) if mode == "seed" else (0, n, offset)]
 
 

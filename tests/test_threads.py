@@ -27,18 +27,11 @@ def threads_as_before() -> Iterator[None]:
     fastdrop.set_num_threads(before)
 
 
-# the setting
-
-
-@pytest.mark.parametrize("n", [1, 2, 1024, np.int64(3)])
-def test_setting(n: Any) -> None:
-    assert fastdrop.set_num_threads(n) is None
-    assert fastdrop.get_num_threads() == n
-    assert fastdrop.show_config(mode="dicts")["threads"] == n
-
-
-def test_bad_setting() -> None:
-    fastdrop.set_num_threads(3)
+def test_setting() -> None:
+    for n in (1, 2, 1024, np.int64(3)):
+        assert fastdrop.set_num_threads(n) is None
+        assert fastdrop.get_num_threads() == n
+        assert fastdrop.show_config(mode="dicts")["threads"] == n
     for n in (0, -1, 1025, 2**70):
         with pytest.raises(ValueError, match=f"n has to be between 1 and 1024, but got {n}"):
             fastdrop.set_num_threads(n)
@@ -58,10 +51,10 @@ def test_the_environment_sets_it(monkeypatch: pytest.MonkeyPatch) -> None:
         assert _config._initial_threads() == int(text)
 
 
-@pytest.mark.parametrize("variables", [{}, {"FASTDROP_NUM_THREADS": ""}], ids=["unset", "empty"])
-def test_by_default_it_is_the_cpus_of_the_process(variables: dict[str, str]) -> None:
+def test_by_default_it_is_the_cpus_of_the_process() -> None:
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    assert output(SHOW, **variables) == str(min(usable or 1, 1024))
+    for variables in ({}, {"FASTDROP_NUM_THREADS": ""}):
+        assert output(SHOW, **variables) == str(min(usable or 1, 1024))
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no affinity")
@@ -86,9 +79,6 @@ def test_the_default_has_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     for cpus, threads in ((5000, 1024), (None, 1)):
         monkeypatch.setattr(os, "cpu_count", lambda cpus=cpus: cpus)
         assert _config._initial_threads() == threads
-
-
-# the same bits
 
 
 def results(n: int, seed: int = 1) -> list[int]:
@@ -119,9 +109,6 @@ def test_the_same_bits_for_every_count(impl: Any) -> None:
     assert others == [first] * len(others)
 
 
-# several callers
-
-
 def draw(seed: int) -> int:
     return zlib.crc32(fastdrop.dropout_(np.ones(LARGE, np.float32), 0.5, rng=seed))
 
@@ -136,9 +123,6 @@ def test_the_count_may_change_while_others_compute() -> None:
     want = {draw(1)}
     with changing(lambda i: fastdrop.set_num_threads(COUNTS[i % len(COUNTS)])):
         assert {draw(1) for _ in range(20)} == want
-
-
-# fork
 
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")

@@ -19,26 +19,21 @@ NAMES = [variant.function for variant in VARIANTS]
 
 def missing(variant: Variant) -> list[str]:
     """The pieces that the variant lacks, in words."""
-    found = []
     function = getattr(fastdrop, variant.function, None)
     if variant.function not in fastdrop.__all__ or function is None:
         return [f"no function fastdrop.{variant.function}"]
-    if "Source:" not in (inspect.getdoc(function) or ""):
-        found.append("no source in the docstring")
-    arguments = list(inspect.signature(function).parameters)
-    absent = [name for name in variant.operands if name not in arguments]
-    found += [f"no argument {name}" for name in absent]
-    if variant.operation not in get_args(Operation):
-        found.append(f"no operation {variant.operation}")
-    if variant.gradient not in ("same", "identity", *NAMES):
-        found.append(f"no gradient {variant.gradient}")
-    if variant.function.endswith("_backward"):
-        return found
-    if variant.layer not in fastdrop.layers.__all__:
-        found.append(f"no layer {variant.layer}")
-    if f"`{variant.function}`" not in TABLE.read_text(encoding="utf-8"):
-        found.append("no row in docs/dropout.md")
-    return found
+    arguments = inspect.signature(function).parameters
+    pieces = {
+        "source in the docstring": "Source:" in (inspect.getdoc(function) or ""),
+        **{f"argument {name}": name in arguments for name in variant.operands},
+        f"operation {variant.operation}": variant.operation in get_args(Operation),
+        f"gradient {variant.gradient}": variant.gradient in ("same", "identity", *NAMES),
+    }
+    if not variant.function.endswith("_backward"):
+        row = f"`{variant.function}`" in TABLE.read_text(encoding="utf-8")
+        pieces["row in docs/dropout.md"] = row
+        pieces[f"layer {variant.layer}"] = variant.layer in fastdrop.layers.__all__
+    return [f"no {piece}" for piece, is_there in pieces.items() if not is_there]
 
 
 needs_docs = pytest.mark.skipif(
