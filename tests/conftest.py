@@ -18,14 +18,6 @@ os.environ.setdefault("KERAS_BACKEND", "torch")
 IMPLEMENTATIONS = ("numpy", "numba", *(f"c-{isa}" for isa in ISAS))
 
 
-class Implementation(Operations):
-    """A backend, and for ``c`` one instruction set."""
-
-    def __init__(self, name: str, module: backends.Backend) -> None:
-        super().__init__(module)
-        self.name = name
-
-
 @contextmanager
 def _instruction_set(isa: str) -> Iterator[None]:
     core = core_or_skip()
@@ -41,15 +33,16 @@ def _instruction_set(isa: str) -> Iterator[None]:
 
 
 @pytest.fixture(params=IMPLEMENTATIONS)
-def impl(request: pytest.FixtureRequest) -> Iterator[Implementation]:
+def impl(request: pytest.FixtureRequest) -> Iterator[Operations]:
     """Each implementation, also made the one that the public functions use; or a visible skip."""
     backend, _, isa = request.param.partition("-")
     try:
-        module = backends.load(backend)
+        found = operations.of(backend)
     except ImportError as error:
         pytest.skip(f"the {backend} backend cannot run here: {error}")
+    found.name = request.param
     with _instruction_set(isa) if isa else nullcontext(), backends.backend(backend):
-        yield Implementation(request.param, module)
+        yield found
 
 
 @pytest.fixture(params=["python", "compiled"])

@@ -66,14 +66,10 @@ def mask_lines() -> Iterator[str]:
         threshold, fraction = oracle.plan(p)
         yield line("plan", p_bits(p), threshold, hexadecimal(fraction))
     places = [
-        (0, 0, 0, 200),
-        (1, 0, 0, 17),
-        (1, 2, 1, 63),
-        (0x0123456789ABCDEF, 0xFEDCBA9876543210, 4095, 130),
-        (5, 6, 2**63 + 63, 65),
-        (WORD - 1, WORD - 1, WORD - 77, 77),
-        (7, 8, WORD - 77, 154),
-    ]
+        (0, 0, 0, 200), (1, 0, 0, 17), (1, 2, 1, 63),
+        (0x0123456789ABCDEF, 0xFEDCBA9876543210, 4095, 130), (5, 6, 2**63 + 63, 65),
+        (WORD - 1, WORD - 1, WORD - 77, 77), (7, 8, WORD - 77, 154),
+    ]  # fmt: skip
     for p, (*key, n) in itertools.product((0.0, 0.1, 0.5, 0.9, 1.0), places):
         bits = oracle.packed(oracle.mask(*key, p, n)).hex()
         yield line("mask", *key, p_bits(p), n, bits)
@@ -114,20 +110,10 @@ def arithmetic_lines() -> Iterator[str]:
 
 def block_lines() -> Iterator[str]:
     for p, block_size, planes, *lengths in (
-        (0.0, 3, 2, 9),
-        (0.3, 1, 3, 65),
-        (0.3, 3, 5, 65),
-        (0.4, 4, 1, 200),
-        (0.9, 7, 9, 3),
-        (1.0, 2, 3, 2),
-        (0.1, 7, 9, 28, 28),
-        (0.5, 3, 17, 5, 7),
-        (0.5, 2, 3, 1, 70),
-        (0.2, 5, 3, 11, 65),
-        (0.5, 2, 10, 3, 4, 5),
-        (0.3, 3, 2, 4, 3, 66),
-        (1.0, 3, 3, 5, 5, 5),
-    ):
+        (0.0, 3, 2, 9), (0.3, 1, 3, 65), (0.3, 3, 5, 65), (0.4, 4, 1, 200), (0.9, 7, 9, 3),
+        (1.0, 2, 3, 2), (0.1, 7, 9, 28, 28), (0.5, 3, 17, 5, 7), (0.5, 2, 3, 1, 70),
+        (0.2, 5, 3, 11, 65), (0.5, 2, 10, 3, 4, 5), (0.3, 3, 2, 4, 3, 66), (1.0, 3, 3, 5, 5, 5),
+    ):  # fmt: skip
         block = min(block_size, *lengths)
         gamma = oracle.seed_rate(p, block, lengths)
         shape = [0] * (3 - len(lengths)) + lengths
@@ -148,13 +134,9 @@ def normal_lines() -> Iterator[str]:
         bits = oracle.normal(word, rows)
         yield line("normal", hexadecimal(word, 32), hexadecimal(bits, 32))
     for seed, stream, offset, n in (
-        (0, 0, 0, 65),
-        (1, 2, 1, 40),
-        (0x0123456789ABCDEF, 0xFEDCBA9876543210, 4095, 33),
-        (5, 6, 2 * 4096 - 40, 40),
-        (WORD - 1, WORD - 1, WORD - 77, 38),
-        (7, 8, WORD - 77, 60),
-    ):
+        (0, 0, 0, 65), (1, 2, 1, 40), (0x0123456789ABCDEF, 0xFEDCBA9876543210, 4095, 33),
+        (5, 6, 2 * 4096 - 40, 40), (WORD - 1, WORD - 1, WORD - 77, 38), (7, 8, WORD - 77, 60),
+    ):  # fmt: skip
         source = oracle.Stream(seed, stream)
         pairs = [(source.field(offset + 2 * i), source.field(offset + 2 * i + 1)) for i in range(n)]
         z = (hexadecimal(oracle.normal(low | high << 16, rows), 32) for low, high in pairs)

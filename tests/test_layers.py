@@ -116,9 +116,8 @@ def test_no_mask_is_kept(layer: Any) -> None:
 @pytest.mark.parametrize("case", ALL_LAYERS)
 def test_layers_get_children_of_the_default_generator(case: LayerCase) -> None:
     fastdrop.manual_seed(5)
-    made = [case.make(rng=None) for _ in range(2)]
-    children = Generator(5).spawn(2)
-    assert [layer.generator.state for layer in made] == [child.state for child in children]
+    states = [case.make(rng=None).generator.state for _ in range(2)]
+    assert states == [child.state for child in Generator(5).spawn(2)]
 
 
 # --- Bad input ------------------------------------------------------------------------------------
@@ -201,7 +200,8 @@ def test_bad_input_changes_nothing(case: Case) -> None:
                 layer(*given)
     with pytest.raises(TypeError, match="dy has to have dtype"):
         layer.backward(dy > 0)
-    with pytest.raises(ValueError, match=rf"dy has .* {re.escape(str(case.shape))}, but got \(7,"):
+    shape = re.escape(str(case.shape))
+    with pytest.raises(ValueError, match=rf"dy has to .* {shape}, but got \(7,\)"):
         layer.backward(np.ones(7))
     if len(case.shapes) > len(case.variant.operands):  # x is needed again
         with pytest.raises(TypeError, match="dy has to have x's dtype float64, but got float32"):
@@ -226,9 +226,6 @@ def test_a_deviation_may_be_too_large_for_an_input() -> None:
 def test_the_base_class_is_abstract() -> None:
     with pytest.raises(TypeError, match="abstract"):
         layers.Layer()
-
-
-# --- Parts ----------------------------------------------------------------------------------------
 
 
 @parametrize(windowed(ONE))

@@ -10,7 +10,7 @@ import pytest
 from bad_input import BAD_P
 from support import COMPUTE, double, number, records
 
-from fastdrop._rates import Plan, check_mode, check_p, evaluation_scale, make_plan
+from fastdrop._rates import Plan, check_p, evaluation_scale, make_plan
 
 
 def scale_bits(value: float, kind: str) -> int:
@@ -73,11 +73,3 @@ def test_what_is_no_probability_is_refused(p, error, words):
         with pytest.raises(error) as caught:
             call(p)
         assert str(caught.value) == words
-
-
-def test_modes():
-    assert [check_mode(mode) for mode in ("inverted", "standard")] == ["inverted", "standard"]
-    for mode in ("x", "Inverted", None, 1):
-        with pytest.raises(ValueError, match=r"^mode has to be") as caught:
-            make_plan(0.5, "float32", mode)
-        assert str(caught.value) == (f'mode has to be "inverted" or "standard", but got {mode!r}')

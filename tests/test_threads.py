@@ -35,8 +35,8 @@ def test_setting() -> None:
     for n in (0, -1, 1025, 2**70):
         with pytest.raises(ValueError, match=f"n has to be between 1 and 1024, but got {n}"):
             fastdrop.set_num_threads(n)
-    for n, came in ((2.0, "float"), ("2", "str"), (None, "None"), (True, "bool"), (np.True_, "bo")):
-        with pytest.raises(TypeError, match=f"n has to be an integer, but got {came}"):
+    for n in (2.0, "2", None, True, np.True_):
+        with pytest.raises(TypeError, match=f"n has to be an integer, but got {type(n).__name__}"):
             fastdrop.set_num_threads(n)
     assert fastdrop.get_num_threads() == 3
 
