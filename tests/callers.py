@@ -5,17 +5,16 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any
 
 CALLERS = 8
-T = TypeVar("T")
 
 
-def at_once(work: Callable[[int], T], callers: int = CALLERS) -> list[T]:
+def at_once(work: Callable[[int], Any], callers: int = CALLERS) -> list[Any]:
     """What ``work`` gives each caller; all of them begin together."""
     start = threading.Barrier(callers)
 
-    def call(i: int) -> T:
+    def call(i: int) -> Any:
         start.wait(60)
         return work(i)
 

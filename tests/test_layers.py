@@ -31,9 +31,6 @@ ALL = parametrize(LAYERS)
 EACH = parametrize(ONE)
 
 
-# --- Forward, backward ----------------------------------------------------------------------------
-
-
 FORMS = windowed(LAYERS) + [case for case in LAYERS if not case.takes("window")]
 
 
@@ -244,9 +241,6 @@ def test_empty_parts_and_bad_windows(case: Case) -> None:
         with pytest.raises(ValueError, match=words):
             drop(*part(whole, cut).values(), window=bad)
     assert drop.generator.state == other.generator.state
-
-
-# --- Saving ---------------------------------------------------------------------------------------
 
 
 SAVED = [

@@ -23,9 +23,6 @@ KEY = Key(7, 2**64 - 2, 4096 + 9)  # a stream whose samples pass 2**64
 key_of = functools.partial(sample_key, KEY)
 
 
-# mc_dropout: what is drawn
-
-
 LAYER = layers.Dropout(0.4, rng=1)
 
 WAYS = {
@@ -90,9 +87,6 @@ def test_the_default_generator_is_given_back() -> None:
     assert default.offset == 2**36
 
 
-# mc_dropout: what is computed
-
-
 def of_results(values: Any, **options: Any) -> fastdrop.MonteCarloResult:
     source = iter(values)
     return fastdrop.mc_dropout(lambda _: next(source), 0, len(values), rng=1, **options)
@@ -104,6 +98,9 @@ def test_mean_and_deviation() -> None:
     np.testing.assert_allclose(result.mean, values.mean(axis=0), rtol=1e-15)
     np.testing.assert_allclose(result.std, values.std(axis=0), rtol=1e-8)
     assert result.mean.dtype == result.std.dtype == np.float64
+    buffer = np.zeros(3)  # a result in the same memory each time
+    result = fastdrop.mc_dropout(lambda _: np.add(buffer, 1, out=buffer), 0, 3, rng=1)
+    assert result.mean.tolist() == [2.0] * 3
 
 
 @pytest.mark.parametrize("value", [2, True, np.float16(2), [1.0, 2.0], np.ones((2, 0))])
@@ -113,12 +110,6 @@ def test_results_of_other_kinds(value: Any) -> None:
     assert np.array_equal(result.std, np.zeros(np.shape(value)))
     assert isinstance(result.mean, np.ndarray)
     assert isinstance(result.std, np.ndarray)
-
-
-def test_a_result_in_the_same_memory_each_time() -> None:
-    buffer = np.zeros(3)
-    result = fastdrop.mc_dropout(lambda _: np.add(buffer, 1, out=buffer), 0, 3, rng=1)
-    assert result.mean.tolist() == [2.0] * 3
 
 
 def test_entropy_and_mutual_information() -> None:
@@ -155,9 +146,6 @@ def test_no_sample_is_kept() -> None:
         return np.ones(3).view(Tracked)
 
     fastdrop.mc_dropout(fn, 0, 5, rng=1)
-
-
-# mc_dropout: layers
 
 
 @pytest.mark.parametrize("case", ALL_LAYERS)

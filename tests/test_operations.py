@@ -160,7 +160,6 @@ def test_known_answers_of_variates(impl):
 
 # One of each name, in training where there is one; activations by the last of them.
 ONE_OF_EACH = {o.name: o for o in sorted(OPERATIONS, key=lambda o: not o.evaluates)}
-EACH = pytest.mark.parametrize("operation", ONE_OF_EACH.values(), ids=str)
 DRAWN = [o for o in ONE_OF_EACH.values() if not o.evaluates]
 
 WINDOWS = {
@@ -220,7 +219,7 @@ def check(impl, call: Call, wanted, kind: str, *case) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@EACH
+@pytest.mark.parametrize("operation", ONE_OF_EACH.values(), ids=str)
 def test_a_window_gets_its_part_of_the_decisions(impl, operation, kind):
     for n, (shape, cut) in enumerate(WINDOWS.values()):
         whole = whole_call(operation, kind, shape, Key(5, 6, 4001 + n))

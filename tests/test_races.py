@@ -25,9 +25,6 @@ BLOCK = 4096
 ROUNDS = 200
 
 
-# --- One generator ----------------------------------------------------------------------------
-
-
 def test_ranges_and_children_are_given_once(twin: SimpleNamespace) -> None:
     generator = twin.Generator(1, 2, 3)
 
@@ -117,9 +114,6 @@ def test_calls_on_a_shared_generator_draw_different_masks(n: int) -> None:
     found = itertools.chain(*at_once(lambda _: draw(shared, 20)))
     assert sorted(found) == sorted(draw(alone, CALLERS * 20))
     assert shared.state == alone.state
-
-
-# --- What the process has one of --------------------------------------------------------------
 
 
 def test_the_default_generator_may_be_seeded_while_others_draw() -> None:

@@ -15,11 +15,6 @@ T, V = TypeError, ValueError
 F32 = np.float32
 
 
-def small(case: Case) -> tuple[int, ...]:
-    """A shape of few elements that the function takes."""
-    return tuple(2 + i % 2 for i in range(len(case.shape)))
-
-
 def of_the_first(case: Case) -> Any:
     """The function of its first array alone: the others fit it."""
 
@@ -43,7 +38,8 @@ def of_the_array(case: Case) -> list[Bad]:
         lambda s, shape: f(s.full(F32, shape), rng=s.rng),
         *((shape, V, f"{words}, but got shape {shape}") for shape in shapes),
     )
-    return [*refusals(case.name, f, x, small(case), case.takes("out")), *of_ranks]
+    small = tuple(2 + i % 2 for i in range(len(case.shape)))
+    return [*refusals(case.name, f, x, small, case.takes("out")), *of_ranks]
 
 
 def rows(name: str, *rows: tuple[Any, type[Exception], str]) -> list[Bad]:
@@ -69,9 +65,6 @@ def of_the_second(case: Case) -> list[Bad]:
         (lambda s: f(s.x, s.part(0), out=s.part(1)), V, f"out has to be {second} {OVERLAPS}"),
         (lambda s: f(s.x, two, False, out=s.out), V, f"{shape} (3, 4), but got (2, 4)"),
     )
-
-
-PAIRS = [case for case in FIRST if len(case.variant.operands) == 2]
 
 
 f, g = fastdrop.bias_act_dropout, fastdrop.bias_act_dropout_backward
@@ -173,7 +166,7 @@ OPTIONS = [
 
 @parametrize(
     [bad for case in FIRST for bad in of_the_array(case)]
-    + [bad for case in PAIRS for bad in of_the_second(case)]
+    + [bad for case in FIRST if len(case.variant.operands) == 2 for bad in of_the_second(case)]
     + OPTIONS
 )
 def test_is_refused_without_effect(case: Bad) -> None:

@@ -25,19 +25,13 @@ ASKS = [p for p in EACH if p.id.endswith("_backward")]
 NUMBERS = [*(kind(0.25) for kind in (np.float32, np.float64, np.float16, np.longdouble))]
 NUMBERS.append(Fraction(1, 4))
 FLAGS = ({"training": True}, {"training": False})
+NONE = 1.0, "1", True, (1, 2), {"seed": 1}, Generator
 BAD_RNG = [
-    (1.0, TypeError, "float"),
-    ("1", TypeError, "str"),
-    (True, TypeError, "bool"),
-    (np.True_, TypeError, "numpy.bool"),
-    (np.array(1), TypeError, "numpy.ndarray"),
+    *((rng, TypeError, type(rng).__name__) for rng in NONE),
+    *((rng, TypeError, f"numpy.{type(rng).__name__}") for rng in (np.True_, np.array(1))),
     (np.random.RandomState(1), TypeError, "numpy.random.*RandomState"),
     (np.random.PCG64(1), TypeError, "numpy.random.*PCG64"),
-    ((1, 2), TypeError, "tuple"),
-    ({"seed": 1}, TypeError, "dict"),
-    (Generator, TypeError, "type"),
-    (-1, ValueError, "-1"),
-    (2**64, ValueError, "18446744073709551616"),
+    *((rng, ValueError, str(rng)) for rng in (-1, 2**64)),
 ]
 
 

@@ -37,9 +37,6 @@ def test_mix_and_child_stream_give_the_known_answers():
     assert stream.mix(END + 5) == stream.mix(5)
 
 
-# --- Keys -------------------------------------------------------------------------------------
-
-
 def test_key_holds_three_numbers(twin):
     assert repr(twin.Key(1, 2, 3)) == "Key(seed=1, stream=2, offset=3)"
     assert twin.Key(1) == twin.Key(seed=1, stream=0, offset=0)
@@ -138,9 +135,6 @@ def test_bad_states_are_refused_before_anything_changes(twin):
         with pytest.raises((TypeError, ValueError), match=r"^spawned has to be "):
             generator.state = GOOD_STATE | {"spawned": spawned}
     assert generator.state == twin.Generator(1, 2, 3).state
-
-
-# --- Generators -------------------------------------------------------------------------------
 
 
 def test_generator_starts_where_it_is_told_and_is_moved_only_by_its_methods_and_state(twin):

@@ -129,17 +129,12 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has
 
 
 @needs_fork
-def test_fork_after_parallel_work() -> None:
+def test_fork_after_parallel_work_and_in_the_middle_of_it() -> None:
     fastdrop.set_num_threads(4)
     want = str(results(LARGE))  # the parent's pool has run
     assert in_child(lambda: results(LARGE)) == want
     assert in_child(lambda: in_child(lambda: results(LARGE))) == want  # and a grandchild
     assert str(results(LARGE)) == want  # the parent's pool still runs
-
-
-@needs_fork
-def test_fork_while_others_compute() -> None:
-    fastdrop.set_num_threads(4)
     want = str(draw(1))
     with changing(draw), changing(draw):
         assert {in_child(lambda: draw(1)) for _ in range(10)} == {want}
