@@ -56,8 +56,8 @@ def run(
     window: WindowLike | None = None,
     *option: object,
     act: tuple[object, npt.ArrayLike | None] | None = None,
-) -> Any:
-    """The work of a public function; several results are a tuple.
+) -> Array:
+    """The work of a public function; several results are a tuple, whatever the annotation says.
 
     With a `window` the operands are parts of larger arrays, and so are their decisions. `option` is
     what the variant's decisions depend on, `act` an activation and its bias. Arguments by name cost
@@ -111,7 +111,7 @@ def run(
             _compute(call, extra)
     if out is not None:
         return out
-    return writes[0] if variant.results == 1 else tuple(writes)
+    return writes[0] if variant.results == 1 else tuple(writes)  # type: ignore[return-value]
 
 
 class Checked(NamedTuple):

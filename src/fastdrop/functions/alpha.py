@@ -38,17 +38,15 @@ def alpha_dropout(
     -1.7580993408473766, to which SELU tends for large negative input. An affine map of all elements
     then makes the result's mean 0 and variance 1 where x's are: a kept element becomes ``a x + b``
     and a dropped one ``a alpha' + b``, with ``a = ((1 - p) (1 + p alpha'^2))^(-1/2)`` and
-    ``b = -a alpha' p``.
+    ``b = -a alpha' p``. The gradient, `alpha_dropout_backward`, has another form.
 
     Parameters
     ----------
     x : array_like
         Of any shape. Dtypes as for `dropout`.
-    p, training, rng, out
+    p, training, rng, out, window
         As for `dropout`, and the decisions too: with the same key they are those of
         `dropout_mask`.
-    window : pair of tuple of int, optional
-        As for `dropout`.
 
     Returns
     -------
@@ -58,16 +56,8 @@ def alpha_dropout(
 
     Raises
     ------
-    TypeError
+    TypeError, ValueError, OverflowError
         As for `dropout`.
-    ValueError
-        `p` outside [0, 1]; `out` and `window` as for `dropout`.
-    OverflowError
-        The positions needed pass the end of the stream, 2**64.
-
-    See Also
-    --------
-    alpha_dropout_backward : The gradient, which has another form.
 
     Notes
     -----
@@ -88,8 +78,7 @@ def alpha_dropout(
     >>> print(f"{abs(y.mean()):.2f} {y.std():.2f}")
     0.00 1.00
     """
-    result: Array = run(ALPHA_DROPOUT, (x,), p, training, rng, out, window)
-    return result
+    return run(ALPHA_DROPOUT, (x,), p, training, rng, out, window)
 
 
 def feature_alpha_dropout(
@@ -101,57 +90,41 @@ def feature_alpha_dropout(
     out: Array | None = None,
     window: WindowLike | None = None,
 ) -> Array:
-    """Apply `alpha_dropout` to whole channels.
+    """Apply `alpha_dropout` to whole channels: all elements of one are dropped together, or kept.
 
-    Each channel of each sample is dropped with probability `p`, all elements of it together. What
-    becomes of dropped and of kept elements is as in `alpha_dropout`.
+    The gradient, `feature_alpha_dropout_backward`, has another form.
 
     Parameters
     ----------
     x : array_like
         Of shape (samples, channels, ...), with at least these two axes. Dtypes as for `dropout`.
-    p, training, rng, out
+    p, training, rng, out, window
         As for `dropout`; the mask takes one position for each sample and channel.
-    window : pair of tuple of int, optional
-        As for `dropout`.
 
     Returns
     -------
     ndarray
-        `out`, or an array of x's shape and dtype; evaluation returns `x` itself. With ``p = 1``
-        all elements are +0.0.
+        As for `alpha_dropout`.
 
     Raises
     ------
-    TypeError
-        As for `dropout`.
-    ValueError
-        `x` has fewer than 2 axes; `p` outside [0, 1]; `out` and `window` as for `dropout`.
-    OverflowError
-        The positions needed pass the end of the stream, 2**64.
-
-    See Also
-    --------
-    feature_alpha_dropout_backward : The gradient, which has another form.
+    TypeError, ValueError, OverflowError
+        As for `dropout`; ValueError if `x` has fewer than 2 axes.
 
     Notes
     -----
-    Source: Klambauer, Unterthiner, Mayr and Hochreiter, "Self-Normalizing Neural Networks", NIPS
-    2017, section "Alpha dropout", on the decisions of spatial dropout (Tompson et al., CVPR 2015).
+    Source: Klambauer et al., NIPS 2017, section "Alpha dropout" (see `alpha_dropout`), on the
+    decisions of spatial dropout (`dropout2d`).
 
     Examples
     --------
     >>> import numpy as np
     >>> import fastdrop
-    >>> y = fastdrop.feature_alpha_dropout(np.ones((2, 3, 4, 4)), 0.5, rng=3)
-    >>> y[:, :, 0, 0].round(3)
+    >>> fastdrop.feature_alpha_dropout(np.ones((2, 3, 4, 4)), 0.5, rng=3)[:, :, 0, 0].round(3)
     array([[-0.779,  1.666,  1.666],
            [-0.779, -0.779, -0.779]])
-    >>> bool(np.all(y == y[:, :, :1, :1]))
-    True
     """
-    result: Array = run(FEATURE_ALPHA_DROPOUT, (x,), p, training, rng, out, window)
-    return result
+    return run(FEATURE_ALPHA_DROPOUT, (x,), p, training, rng, out, window)
 
 
 def alpha_dropout_backward(
@@ -169,14 +142,12 @@ def alpha_dropout_backward(
     ----------
     dy : array_like
         The gradient with respect to the result of `alpha_dropout`. Dtypes as for `dropout`.
-    p, training
-        As they were for `alpha_dropout`.
+    p, training, window
+        What `alpha_dropout` was called with.
     rng : int, Key or numpy.random.SeedSequence
         The key of `alpha_dropout`: what gives the same mask again.
     out : ndarray, optional
         Where the gradient goes, as for `dropout`.
-    window : pair of tuple of int, optional
-        What the forward pass was called with.
 
     Returns
     -------
@@ -185,17 +156,12 @@ def alpha_dropout_backward(
 
     Raises
     ------
-    TypeError
-        `rng` gives another mask in every call; otherwise as for `dropout`.
-    ValueError
-        `p` outside [0, 1]; `out` and `window` as for `dropout`.
-    OverflowError
-        The positions needed pass the end of the stream, 2**64.
+    TypeError, ValueError, OverflowError
+        As for `dropout`; TypeError if `rng` gives another mask in every call.
 
     Notes
     -----
-    Source: Klambauer et al., "Self-Normalizing Neural Networks", NIPS 2017, section "Alpha
-    dropout": the derivative of its affine map.
+    Source: Klambauer et al., NIPS 2017, section "Alpha dropout": the derivative of its affine map.
 
     Examples
     --------
@@ -206,8 +172,7 @@ def alpha_dropout_backward(
     >>> fastdrop.alpha_dropout_backward(np.ones(6), 0.5, rng=key).round(3)
     array([0.   , 0.   , 0.886, 0.   , 0.   , 0.886])
     """
-    result: Array = run(ALPHA_DROPOUT_BACKWARD, (dy,), p, training, rng, out, window)
-    return result
+    return run(ALPHA_DROPOUT_BACKWARD, (dy,), p, training, rng, out, window)
 
 
 def feature_alpha_dropout_backward(
@@ -225,42 +190,29 @@ def feature_alpha_dropout_backward(
     ----------
     dy : array_like
         The gradient with respect to the result of `feature_alpha_dropout`. Dtypes as for `dropout`.
-    p, training
-        As they were for `feature_alpha_dropout`.
-    rng : int, Key or numpy.random.SeedSequence
-        The key of `feature_alpha_dropout`: what gives the same mask again.
-    out : ndarray, optional
-        Where the gradient goes, as for `dropout`.
-    window : pair of tuple of int, optional
-        What the forward pass was called with.
+    p, training, rng, out, window
+        As for `alpha_dropout_backward`.
 
     Returns
     -------
     ndarray
-        `out`, or an array of dy's shape and dtype; of an evaluation, `dy` itself.
+        As for `alpha_dropout_backward`.
 
     Raises
     ------
-    TypeError
-        `rng` gives another mask in every call; otherwise as for `dropout`.
-    ValueError
-        `dy` has fewer than 2 axes; `p` outside [0, 1]; `out` and `window` as for `dropout`.
-    OverflowError
-        The positions needed pass the end of the stream, 2**64.
+    TypeError, ValueError, OverflowError
+        As for `alpha_dropout_backward`; ValueError if `dy` has fewer than 2 axes.
 
     Notes
     -----
-    Source: Klambauer et al., "Self-Normalizing Neural Networks", NIPS 2017, section "Alpha
-    dropout": the derivative of its affine map.
+    Source: Klambauer et al., NIPS 2017, section "Alpha dropout": the derivative of its affine map.
 
     Examples
     --------
     >>> import numpy as np
     >>> import fastdrop
-    >>> dx = fastdrop.feature_alpha_dropout_backward(np.ones((2, 3, 4)), 0.5, rng=3)
-    >>> dx[:, :, 0].round(3)
+    >>> fastdrop.feature_alpha_dropout_backward(np.ones((2, 3, 4)), 0.5, rng=3)[:, :, 0].round(3)
     array([[0.   , 0.886, 0.886],
            [0.   , 0.   , 0.   ]])
     """
-    result: Array = run(FEATURE_ALPHA_DROPOUT_BACKWARD, (dy,), p, training, rng, out, window)
-    return result
+    return run(FEATURE_ALPHA_DROPOUT_BACKWARD, (dy,), p, training, rng, out, window)

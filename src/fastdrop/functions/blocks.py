@@ -26,60 +26,42 @@ def drop_block1d(
     rng: RNGLike = None,
     out: Array | None = None,
 ) -> Array:
-    """Drop blocks of neighbours in sequences: DropBlock.
-
-    In each channel of each sample on its own, blocks of `block_size` elements are dropped at
-    random places, so that about a share `p` of all elements is dropped. The others are
-    multiplied with ``x.size / kept``, where ``kept`` is their number in this call.
-
-    The gradient with respect to `x` is the same call on the gradient with the same `Key`: the
-    scale depends on the mask alone.
+    """Drop blocks of neighbours in sequences: DropBlock, as `drop_block2d` does it for images.
 
     Parameters
     ----------
     x : array_like
         Of shape (samples, channels, length), or (channels, length) for a single sample. Dtypes
         as for `dropout`.
-    p : float, default 0.5
-        Share of elements to drop, from 0 to 1. It is met exactly in expectation only where
-        blocks do not meet: the larger it is, the more of them do, and the less is dropped.
+    p, training, rng, out
+        As for `drop_block2d`; the mask takes length - block_size + 1 positions in each channel of
+        each sample.
     block_size : int, default 7
         Length of a block, at least 1; where x's length is less, it takes its place.
-    training, rng, out
-        As for `dropout`; the mask takes one position for each place where a block can begin,
-        length - block_size + 1 in each channel of each sample.
 
     Returns
     -------
     ndarray
-        `out`, or an array of x's shape and dtype; +0.0 everywhere if nothing is kept.
-        Evaluation returns `x` itself.
+        As for `drop_block2d`.
 
     Raises
     ------
-    TypeError
-        `block_size` is not an integer; otherwise as for `dropout`.
-    ValueError
-        `x` has not 2 or 3 axes; `block_size` less than 1; `p` outside [0, 1]; `out` as for
-        `dropout`.
-    OverflowError
-        The positions needed pass the end of the stream, 2**64.
+    TypeError, ValueError, OverflowError
+        As for `drop_block2d`; here `x` has 2 or 3 axes.
 
     Notes
     -----
-    Source: Ghiasi, Lin and Le, "DropBlock: A regularization method for convolutional networks",
-    NeurIPS 2018, section 3, on sequences. See `drop_block2d` for what is computed.
+    Source: Ghiasi, Lin and Le, NeurIPS 2018, section 3, on sequences; see `drop_block2d`.
 
     Examples
     --------
     >>> import numpy as np
     >>> import fastdrop
-    >>> fastdrop.drop_block1d(np.ones((2, 8), np.float32), 0.4, 3, rng=1)
+    >>> fastdrop.drop_block1d(np.ones((2, 8)), 0.4, 3, rng=1)
     array([[1.6, 1.6, 1.6, 0. , 0. , 0. , 1.6, 1.6],
-           [1.6, 1.6, 0. , 0. , 0. , 1.6, 1.6, 1.6]], dtype=float32)
+           [1.6, 1.6, 0. , 0. , 0. , 1.6, 1.6, 1.6]])
     """
-    result: Array = run(DROP_BLOCK1D, (x,), p, training, rng, out, None, block_size)
-    return result
+    return run(DROP_BLOCK1D, (x,), p, training, rng, out, None, block_size)
 
 
 def drop_block2d(
@@ -125,13 +107,9 @@ def drop_block2d(
 
     Raises
     ------
-    TypeError
-        `block_size` is not an integer; otherwise as for `dropout`.
-    ValueError
-        `x` has not 3 or 4 axes; `block_size` less than 1; `p` outside [0, 1]; `out` as for
-        `dropout`.
-    OverflowError
-        The positions needed pass the end of the stream, 2**64.
+    TypeError, ValueError, OverflowError
+        As for `dropout`; TypeError if `block_size` is not an integer, ValueError if it is less than
+        1 or `x` has not 3 or 4 axes.
 
     Notes
     -----
@@ -153,10 +131,8 @@ def drop_block2d(
     --------
     >>> import numpy as np
     >>> import fastdrop
-    >>> generator = fastdrop.Generator(7)
-    >>> x = np.ones((1, 5, 6), np.float32)
-    >>> key = generator.reserve(3 * 4)
-    >>> y = fastdrop.drop_block2d(x, 0.3, 3, rng=key)
+    >>> key = fastdrop.Generator(7).reserve(3 * 4)
+    >>> y = fastdrop.drop_block2d(np.ones((1, 5, 6)), 0.3, 3, rng=key)
     >>> (y[0] != 0).astype(int)
     array([[1, 1, 1, 1, 1, 1],
            [1, 0, 0, 0, 0, 1],
@@ -170,8 +146,7 @@ def drop_block2d(
     >>> bool(np.all(dx == y))
     True
     """
-    result: Array = run(DROP_BLOCK2D, (x,), p, training, rng, out, None, block_size)
-    return result
+    return run(DROP_BLOCK2D, (x,), p, training, rng, out, None, block_size)
 
 
 def drop_block3d(
@@ -183,58 +158,40 @@ def drop_block3d(
     rng: RNGLike = None,
     out: Array | None = None,
 ) -> Array:
-    """Drop cubic blocks of volumes: DropBlock.
-
-    In each channel of each sample on its own, blocks of `block_size` voxels along each axis are
-    dropped at random places, so that about a share `p` of all voxels is dropped. The others are
-    multiplied with ``x.size / kept``, where ``kept`` is their number in this call.
-
-    The gradient with respect to `x` is the same call on the gradient with the same `Key`: the
-    scale depends on the mask alone.
+    """Drop cubic blocks of volumes: DropBlock, as `drop_block2d` does it for images.
 
     Parameters
     ----------
     x : array_like
         Of shape (samples, channels, depth, height, width), or without the first axis for a
         single sample. Dtypes as for `dropout`.
-    p : float, default 0.5
-        Share of voxels to drop, from 0 to 1. It is met exactly in expectation only where blocks
-        do not meet: the larger it is, the more of them do, and the less is dropped.
+    p, training, rng, out
+        As for `drop_block2d`; the mask takes one position for each place where a block's voxel of
+        lowest indices can lie.
     block_size : int, default 7
         Length of a block along each axis, at least 1; where an axis of x is shorter, the
         shortest of them takes its place.
-    training, rng, out
-        As for `dropout`; the mask takes one position for each place where a block's voxel of
-        lowest indices can lie.
 
     Returns
     -------
     ndarray
-        `out`, or an array of x's shape and dtype; +0.0 everywhere if nothing is kept.
-        Evaluation returns `x` itself.
+        As for `drop_block2d`.
 
     Raises
     ------
-    TypeError
-        `block_size` is not an integer; otherwise as for `dropout`.
-    ValueError
-        `x` has not 4 or 5 axes; `block_size` less than 1; `p` outside [0, 1]; `out` as for
-        `dropout`.
-    OverflowError
-        The positions needed pass the end of the stream, 2**64.
+    TypeError, ValueError, OverflowError
+        As for `drop_block2d`; here `x` has 4 or 5 axes.
 
     Notes
     -----
-    Source: Ghiasi, Lin and Le, "DropBlock: A regularization method for convolutional networks",
-    NeurIPS 2018, section 3, on volumes. See `drop_block2d` for what is computed.
+    Source: Ghiasi, Lin and Le, NeurIPS 2018, section 3, on volumes; see `drop_block2d`.
 
     Examples
     --------
     >>> import numpy as np
     >>> import fastdrop
-    >>> y = fastdrop.drop_block3d(np.ones((1, 2, 4, 4), np.float32), 0.3, 2, rng=1)
+    >>> y = fastdrop.drop_block3d(np.ones((1, 2, 4, 4)), 0.3, 2, rng=1)
     >>> int(np.count_nonzero(y == 0)), float(y.max()), float(y.sum())
     (16, 2.0, 32.0)
     """
-    result: Array = run(DROP_BLOCK3D, (x,), p, training, rng, out, None, block_size)
-    return result
+    return run(DROP_BLOCK3D, (x,), p, training, rng, out, None, block_size)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from fastdrop import _arrays, backends
 from fastdrop._arrays import Array
 from fastdrop._rates import make_plan
-from fastdrop._rng import Generator, Key, RNGLike, resolve, use_default
+from fastdrop._rng import Generator, RNGLike, resolve, use_default
 from fastdrop._samples import Library, Result, Samples
 from fastdrop.layers.base import sampling
 
@@ -26,34 +26,20 @@ __all__ = ["MonteCarloResult", "dropout_samples", "mc_dropout"]
 _RESERVED: Final = 2**36
 
 
-def _key_of_sample(key: Key, sample: int) -> Key:
-    return Key(key.seed, (key.stream + sample) % 2**64, key.offset)
-
-
 def dropout_samples(
-    x: npt.ArrayLike,
-    p: float,
-    samples: int,
-    *,
-    rng: RNGLike = None,
-    out: Array | None = None,
+    x: npt.ArrayLike, p: float, samples: int, *, rng: RNGLike = None, out: Array | None = None
 ) -> Array:
     """Apply dropout to `x` several times, with independent masks.
 
     Parameters
     ----------
-    x : array_like
-        As for `dropout`.
-    p : float
-        Probability of dropping an element, from 0 to 1.
-    samples : int
-        How many, at least 1.
-    rng : None, int, Key, Generator, numpy.random.SeedSequence or numpy.random.Generator
+    x, p, rng
         As for `dropout`. Sample k is drawn with ``Key(seed, stream + k, offset)``, whatever the
         number of samples; a generator moves on as for a single one.
+    samples : int
+        How many, at least 1.
     out : ndarray, optional
-        Where the result goes: an array of the result's shape and x's dtype that shares no
-        memory with `x`.
+        Where the result goes: of its shape and x's dtype, and apart from `x` in memory.
 
     Returns
     -------
@@ -62,36 +48,31 @@ def dropout_samples(
 
     Raises
     ------
-    TypeError
-        `samples` is not an integer; otherwise as for `dropout`.
-    ValueError
-        `samples` less than 1; `p` outside [0, 1]; `out` of another shape, read-only, or
-        overlapping itself or `x`.
-    OverflowError
-        The positions needed pass the end of the stream, 2**64.
+    TypeError, ValueError, OverflowError
+        As for `dropout`; TypeError if `samples` is not an integer, ValueError if it is less than 1
+        or `out` overlaps `x`.
 
     Notes
     -----
-    Source: Gal and Ghahramani, "Dropout as a Bayesian Approximation: Representing Model
-    Uncertainty in Deep Learning", ICML 2016, section 4, of a single layer.
+    Source: Gal and Ghahramani, ICML 2016, section 4, of a single layer; see `mc_dropout`.
 
     Examples
     --------
     >>> import numpy as np
     >>> import fastdrop
-    >>> fastdrop.dropout_samples(np.ones(6, np.float32), 0.5, 3, rng=1)
+    >>> fastdrop.dropout_samples(np.ones(6), 0.5, 3, rng=1)
     array([[0., 0., 2., 0., 0., 2.],
            [2., 2., 0., 2., 0., 2.],
-           [2., 0., 2., 0., 2., 2.]], dtype=float32)
+           [2., 0., 2., 0., 2., 2.]])
     """
     array = _arrays.as_input(x)
     kind = _arrays.kind_of(array.dtype)
     plan = make_plan(p, kind)
     samples = _arrays.check_count(samples, "samples")
+    shape = (samples, *array.shape)
     if out is None:
-        target = out = np.empty((samples, *array.shape), array.dtype)
+        target = out = np.empty(shape, array.dtype)
     else:
-        shape = (samples, *array.shape)
         words = "the shape (samples, *x.shape),"
         target = _arrays.check_out_apart(out, array, shape, {"x": array}, words)
     key = resolve(rng, array.size)
@@ -111,10 +92,8 @@ class MonteCarloResult(Result[Array]):
 
     Parameters
     ----------
-    mean : ndarray
-        Mean over the samples, in float64.
-    std : ndarray
-        Standard deviation over the samples (divided by their number), in float64.
+    mean, std : ndarray
+        Mean and standard deviation (divided by their number) of the samples, in float64.
     samples : int
         How many samples there were.
     entropy : ndarray or None
@@ -128,7 +107,7 @@ class MonteCarloResult(Result[Array]):
     --------
     >>> import numpy as np
     >>> import fastdrop
-    >>> result = fastdrop.mc_dropout(fastdrop.dropout, np.ones(3, np.float32), 10, rng=1)
+    >>> result = fastdrop.mc_dropout(fastdrop.dropout, np.ones(3), 10, rng=1)
     >>> result.samples, result.mean.shape, result.entropy
     (10, (3,), None)
     """
@@ -159,7 +138,7 @@ def mc_dropout(
         What `fn` is given, as it is.
     samples : int, default 50
         How often `fn` is called, at least once.
-    rng : None, int, Key, Generator, numpy.random.SeedSequence or numpy.random.Generator
+    rng
         As for `dropout`. A `Generator` moves on by 2**36 positions, which are the samples' own
         on each of their streams.
     probabilities : bool, default False
@@ -174,14 +153,12 @@ def mc_dropout(
 
     Raises
     ------
-    TypeError
-        `fn` cannot be called, or returns something other than real numbers; `samples`, `rng`
-        or `probabilities` of the wrong type.
+    TypeError, OverflowError
+        As for `dropout_samples`; TypeError if `fn` cannot be called, or returns something other
+        than real numbers, or `probabilities` is no bool.
     ValueError
         `samples` less than 1; `fn` returns different shapes; `probabilities` is True, and `fn`
         returns something negative, or that does not sum to 1 along the last axis.
-    OverflowError
-        The positions needed pass the end of the stream, 2**64.
 
     Notes
     -----
@@ -216,8 +193,7 @@ def mc_dropout(
     key = resolve(rng, _RESERVED)
     found = Samples(_LIBRARY, "fn's result", probabilities)
     for k in range(samples):
-        sample = _key_of_sample(key, k)
-        generator = Generator(sample.seed, sample.stream, sample.offset)
+        generator = Generator(key.seed, (key.stream + k) % 2**64, key.offset)
         with use_default(generator), sampling(generator):
             y = fn(x, rng=generator) if takes_rng else fn(x)
         found.add(_as_float64(y))
@@ -230,10 +206,8 @@ def _takes_rng(fn: Callable[..., object]) -> bool:
         parameter = inspect.signature(fn).parameters.get("rng")
     except (TypeError, ValueError):  # some functions written in C have no signature
         return False
-    return parameter is not None and parameter.kind in (
-        parameter.POSITIONAL_OR_KEYWORD,
-        parameter.KEYWORD_ONLY,
-    )
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return parameter is not None and parameter.kind in kinds
 
 
 def _as_float64(value: npt.ArrayLike) -> Array:

@@ -40,8 +40,7 @@ def max_norm_(w: Array, c: float, axis: int | tuple[int, ...] | None = 1) -> Arr
     Raises
     ------
     TypeError
-        `w` is no array, or has another dtype; `c` is no real number; `axis` is none of what it may
-        be.
+        `w` is no array, or has another dtype; `c` or `axis` is none of what it may be.
     ValueError
         `c` below 0 or nan; an axis that `w` does not have, or the same one twice, or none; `w` is
         read-only or overlaps itself.
@@ -50,10 +49,8 @@ def max_norm_(w: Array, c: float, axis: int | tuple[int, ...] | None = 1) -> Arr
     -----
     Source: Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov, "Dropout: A Simple Way to
     Prevent Neural Networks from Overfitting", JMLR 15 (2014), section 5.1: "constraining the norm
-    of the incoming weight vector at each hidden unit to be upper bounded by a fixed constant c";
-    "the neural network was optimized under the constraint ||w||_2 <= c. This constraint was imposed
-    during optimization by projecting w onto the surface of a ball of radius c, whenever w went out
-    of it."
+    of the incoming weight vector at each hidden unit to be upper bounded by a fixed constant c" by
+    "projecting w onto the surface of a ball of radius c, whenever w went out of it."
 
     Squares are summed in float32 (float64 for float64), 256 of them, and these sums in float64;
     where a square overflows, or underflows so that it matters, that is done again in float64 with
@@ -121,12 +118,8 @@ def _matrices(array: Array, axes: tuple[int, ...]) -> Array | None:
         return array.reshape(-1, math.prod(shape[first:end]), math.prod(shape[end:]))
     groups: list[tuple[int, int]] = []  # strides and lengths
     numbers: list[tuple[int, int]] = []
-    corner = array[
-        tuple(
-            slice(None, None, -1 if stride < 0 and i not in axes else 1)
-            for i, stride in enumerate(array.strides)
-        )
-    ]
+    backwards = (stride < 0 and i not in axes for i, stride in enumerate(array.strides))
+    corner = array[tuple(slice(None, None, -1 if back else 1) for back in backwards)]
     for i, (stride, length) in enumerate(zip(corner.strides, array.shape, strict=True)):
         if length > 1:
             (numbers if i in axes else groups).append((stride, length))

@@ -36,7 +36,8 @@ def softmax_dropout(
 
     The scores are multiplied by `scale`, masked, turned to weights ``exp(z) / sum(exp(z))`` along
     `axis`, and dropped like `attention_dropout` drops them: each with probability `p`, the others
-    divided by 1 - p. Evaluation gives the weights.
+    divided by 1 - p. Evaluation gives the weights. The gradient is that of
+    `softmax_dropout_backward`.
 
     Parameters
     ----------
@@ -56,8 +57,7 @@ def softmax_dropout(
         What the scores are multiplied by, such as ``1 / sqrt(width)``; finite, and rounded to
         float32 unless the scores are float64.
     out : ndarray, optional
-        Where the result goes: of the scores' shape and dtype; `scores` itself, or memory of its
-        own.
+        Where the result goes, as for `dropout`; it shares no memory with `mask`.
 
     Returns
     -------
@@ -66,19 +66,10 @@ def softmax_dropout(
 
     Raises
     ------
-    TypeError
-        `mask` is neither bool nor of the scores' dtype; an argument has the wrong type; otherwise
-        as for `dropout`.
-    ValueError
-        `mask` cannot be broadcast to the scores; `axis` is none of theirs; `scale` is not finite;
-        `p` outside [0, 1]; `out` read-only, or overlapping `scores` in part or `mask`.
-    OverflowError
-        The positions needed pass the end of the stream, 2**64.
-
-    See Also
-    --------
-    softmax_dropout_backward : The gradient.
-    attention_dropout : Dropout on weights that are there already.
+    TypeError, ValueError, OverflowError
+        As for `dropout`; TypeError if `mask` is neither bool nor of the scores' dtype, or `axis`
+        or `scale` has the wrong type, ValueError if `mask` cannot be broadcast to the scores or
+        overlaps `out`, `axis` is none of theirs, or `scale` is not finite.
 
     Notes
     -----
@@ -101,15 +92,14 @@ def softmax_dropout(
     --------
     >>> import numpy as np
     >>> import fastdrop
-    >>> scores = np.log(np.array([[1, 2, 5, 8], [3, 1, 4, 9]], np.float32))
+    >>> scores = np.log([[1, 2, 5, 8], [3, 1, 4, 9]])
     >>> seen = np.array([[True, True, True, True], [True, True, False, False]])
-    >>> weights = fastdrop.softmax_dropout(scores, training=False, mask=seen)
-    >>> weights.round(4)
+    >>> fastdrop.softmax_dropout(scores, training=False, mask=seen).round(4)
     array([[0.0625, 0.125 , 0.3125, 0.5   ],
-           [0.75  , 0.25  , 0.    , 0.    ]], dtype=float32)
+           [0.75  , 0.25  , 0.    , 0.    ]])
     >>> fastdrop.softmax_dropout(scores, 0.5, mask=seen, rng=3).round(4)
     array([[0.   , 0.25 , 0.625, 0.   ],
-           [0.   , 0.   , 0.   , 0.   ]], dtype=float32)
+           [0.   , 0.   , 0.   , 0.   ]])
     """
     call = _check(_arrays.as_operand(scores, "scores"), p, axis, mask, scale)
     training = _arrays.check_flag(training, "training")
@@ -151,14 +141,12 @@ def softmax_dropout_backward(
     Parameters
     ----------
     dy : array_like
-        The gradient with respect to the result of `softmax_dropout`, of the scores' shape and
-        dtype.
+        The gradient with respect to the result, of the scores' shape and dtype.
     scores, p, training, axis, mask, scale, rng
         What `softmax_dropout` was called with; `rng` is a `Key`, so that the decisions are the
         same.
     out : ndarray, optional
-        Where the result goes: of the scores' shape and dtype; `dy` or `scores` itself, or memory of
-        its own.
+        As for `softmax_dropout`; it may be `dy` or `scores` itself.
 
     Returns
     -------
@@ -168,14 +156,9 @@ def softmax_dropout_backward(
 
     Raises
     ------
-    TypeError
-        `dy` has another dtype than the scores; `rng` moves with every call; otherwise as for
-        `softmax_dropout`.
-    ValueError
-        `dy` has another shape than the scores; `out` overlaps an operand in part; otherwise as for
-        `softmax_dropout`.
-    OverflowError
-        The positions needed pass the end of the stream, 2**64.
+    TypeError, ValueError, OverflowError
+        As for `softmax_dropout`; TypeError if `dy` has another dtype than the scores or `rng` moves
+        with every call, ValueError if `dy` has another shape, or overlaps `out` in part.
 
     Notes
     -----
@@ -188,13 +171,12 @@ def softmax_dropout_backward(
     --------
     >>> import numpy as np
     >>> import fastdrop
-    >>> scores = np.zeros((1, 4), np.float32)
-    >>> key = fastdrop.Key(3)
+    >>> scores, key = np.zeros((1, 4)), fastdrop.Key(3)
     >>> fastdrop.softmax_dropout(scores, 0.5, rng=key)
-    array([[0. , 0.5, 0.5, 0. ]], dtype=float32)
-    >>> dy = np.array([[1, 2, 4, 8]], np.float32)
-    >>> fastdrop.softmax_dropout_backward(dy, scores, 0.5, rng=key)
-    array([[-0.75,  0.25,  1.25, -0.75]], dtype=float32)
+    array([[0. , 0.5, 0.5, 0. ]])
+    >>> fastdrop.softmax_dropout_backward([[1.0, 2.0, 4.0, 8.0]], scores, 0.5, rng=key)
+    array([[-0.75,  0.25,  1.25, -0.75]])
+
     """
     call = _check(_arrays.as_operand(scores, "scores"), p, axis, mask, scale)
     gradient = _arrays.as_operand_like(dy, call.scores, "dy", "scores")

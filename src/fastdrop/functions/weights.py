@@ -48,10 +48,8 @@ def drop_connect(
     ----------
     w : array_like
         Weights of any shape. Dtypes as for `dropout`.
-    p, training, rng, out
+    p, training, rng, out, window
         As for `dropout`. (The paper writes p for keeping.)
-    window : pair of tuple of int, optional
-        As for `dropout`.
 
     Returns
     -------
@@ -60,12 +58,8 @@ def drop_connect(
 
     Raises
     ------
-    TypeError
+    TypeError, ValueError, OverflowError
         As for `dropout`.
-    ValueError
-        `p` outside [0, 1]; `out` and `window` as for `dropout`.
-    OverflowError
-        The positions needed pass the end of the stream, 2**64.
 
     Notes
     -----
@@ -77,13 +71,11 @@ def drop_connect(
     --------
     >>> import numpy as np
     >>> import fastdrop
-    >>> w = np.ones((2, 4), np.float32)
-    >>> fastdrop.drop_connect(w, 0.5, rng=1)
+    >>> fastdrop.drop_connect(np.ones((2, 4)), 0.5, rng=1)
     array([[0., 0., 2., 0.],
-           [0., 2., 0., 0.]], dtype=float32)
+           [0., 2., 0., 0.]])
     """
-    result: Array = run(DROP_CONNECT, (w,), p, training, rng, out, window)
-    return result
+    return run(DROP_CONNECT, (w,), p, training, rng, out, window)
 
 
 def embedding_dropout(
@@ -104,10 +96,8 @@ def embedding_dropout(
     ----------
     table : array_like
         Of shape (words, width). Dtypes as for `dropout`.
-    p, training, rng, out
+    p, training, rng, out, window
         As for `dropout`; the mask takes one position for each row.
-    window : pair of tuple of int, optional
-        As for `dropout`.
 
     Returns
     -------
@@ -116,12 +106,8 @@ def embedding_dropout(
 
     Raises
     ------
-    TypeError
-        As for `dropout`.
-    ValueError
-        `table` has not 2 axes; `p` outside [0, 1]; `out` and `window` as for `dropout`.
-    OverflowError
-        The positions needed pass the end of the stream, 2**64.
+    TypeError, ValueError, OverflowError
+        As for `dropout`; ValueError if `table` has not 2 axes.
 
     Notes
     -----
@@ -133,15 +119,13 @@ def embedding_dropout(
     --------
     >>> import numpy as np
     >>> import fastdrop
-    >>> table = np.ones((4, 3), np.float32)
-    >>> fastdrop.embedding_dropout(table, 0.5, rng=3)
+    >>> fastdrop.embedding_dropout(np.ones((4, 3)), 0.5, rng=3)
     array([[0., 0., 0.],
            [2., 2., 2.],
            [2., 2., 2.],
-           [0., 0., 0.]], dtype=float32)
+           [0., 0., 0.]])
     """
-    result: Array = run(EMBEDDING_DROPOUT, (table,), p, training, rng, out, window)
-    return result
+    return run(EMBEDDING_DROPOUT, (table,), p, training, rng, out, window)
 
 
 def attention_dropout(
@@ -162,9 +146,7 @@ def attention_dropout(
     ----------
     weights : array_like
         Of any shape, such as (samples, heads, queries, keys). Dtypes as for `dropout`.
-    p, training, rng, out
-        As for `dropout`.
-    window : pair of tuple of int, optional
+    p, training, rng, out, window
         As for `dropout`.
 
     Returns
@@ -174,12 +156,8 @@ def attention_dropout(
 
     Raises
     ------
-    TypeError
+    TypeError, ValueError, OverflowError
         As for `dropout`.
-    ValueError
-        `p` outside [0, 1]; `out` and `window` as for `dropout`.
-    OverflowError
-        The positions needed pass the end of the stream, 2**64.
 
     Notes
     -----
@@ -190,13 +168,11 @@ def attention_dropout(
     --------
     >>> import numpy as np
     >>> import fastdrop
-    >>> weights = np.full((2, 4), 0.25, np.float32)
-    >>> fastdrop.attention_dropout(weights, 0.5, rng=1)
+    >>> fastdrop.attention_dropout(np.full((2, 4), 0.25), 0.5, rng=1)
     array([[0. , 0. , 0.5, 0. ],
-           [0. , 0.5, 0. , 0. ]], dtype=float32)
+           [0. , 0.5, 0. , 0. ]])
     """
-    result: Array = run(ATTENTION_DROPOUT, (weights,), p, training, rng, out, window)
-    return result
+    return run(ATTENTION_DROPOUT, (weights,), p, training, rng, out, window)
 
 
 def drop_key(
@@ -212,7 +188,8 @@ def drop_key(
 
     Each score is set to -inf with probability `p`, on its own; the others stay as they are, bit
     for bit. The softmax after it gives dropped keys the weight 0, and a query's other weights
-    still sum to 1, which they do not after `attention_dropout`.
+    still sum to 1, which they do not after `attention_dropout`. The gradient is that of
+    `drop_key_backward`.
 
     Where all scores of a query are -inf, its softmax is nan: with n keys a share of ``p ** n`` of
     the queries. With few keys keep `p` small, or put back a score of each query, such as the one
@@ -223,10 +200,8 @@ def drop_key(
     scores : array_like
         Attention's scores, of any shape, such as (samples, heads, queries, keys); -inf where a
         mask has been added. Dtypes as for `dropout`.
-    p, training, rng, out
+    p, training, rng, out, window
         As for `dropout`: with one `rng` and `p` both drop the same elements.
-    window : pair of tuple of int, optional
-        As for `dropout`.
 
     Returns
     -------
@@ -235,17 +210,8 @@ def drop_key(
 
     Raises
     ------
-    TypeError
+    TypeError, ValueError, OverflowError
         As for `dropout`.
-    ValueError
-        `p` outside [0, 1]; `out` and `window` as for `dropout`.
-    OverflowError
-        The positions needed pass the end of the stream, 2**64.
-
-    See Also
-    --------
-    drop_key_backward : The gradient.
-    attention_dropout : Dropout after the softmax.
 
     Notes
     -----
@@ -257,20 +223,18 @@ def drop_key(
     --------
     >>> import numpy as np
     >>> import fastdrop
-    >>> scores = np.ones((2, 4), np.float32)
-    >>> fastdrop.drop_key(scores, 0.5, rng=1)
-    array([[-inf, -inf,   1., -inf],
-           [-inf,   1., -inf, -inf]], dtype=float32)
+    >>> scores = fastdrop.drop_key(np.zeros((2, 4)), 0.4, rng=3)
+    >>> scores
+    array([[-inf,   0.,   0., -inf],
+           [-inf, -inf,   0., -inf]])
 
-    With the softmax, whose rows sum to 1 whatever was dropped:
+    The softmax's rows sum to 1, whatever was dropped:
 
-    >>> weights = np.exp(fastdrop.drop_key(np.zeros((2, 4)), 0.4, rng=3))
-    >>> weights / weights.sum(-1, keepdims=True)
+    >>> np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
     array([[0. , 0.5, 0.5, 0. ],
            [0. , 0. , 1. , 0. ]])
     """
-    result: Array = run(DROP_KEY, (scores,), p, training, rng, out, window=window)
-    return result
+    return run(DROP_KEY, (scores,), p, training, rng, out, window)
 
 
 def drop_key_backward(
@@ -288,14 +252,8 @@ def drop_key_backward(
     ----------
     dy : array_like
         The gradient with respect to the result of `drop_key`. Dtypes as for `dropout`.
-    p, training
-        As they were for `drop_key`.
-    rng : int, Key or numpy.random.SeedSequence
-        The key of `drop_key`: what gives the same mask again.
-    out : ndarray, optional
-        Where the gradient goes, as for `dropout`.
-    window : pair of tuple of int, optional
-        What the forward pass was called with.
+    p, training, rng, out, window
+        As for `alpha_dropout_backward`: those of `drop_key`, and where the gradient goes.
 
     Returns
     -------
@@ -304,12 +262,8 @@ def drop_key_backward(
 
     Raises
     ------
-    TypeError
-        `rng` gives another mask in every call; otherwise as for `dropout`.
-    ValueError
-        `p` outside [0, 1]; `out` and `window` as for `dropout`.
-    OverflowError
-        The positions needed pass the end of the stream, 2**64.
+    TypeError, ValueError, OverflowError
+        As for `dropout`; TypeError if `rng` gives another mask in every call.
 
     Notes
     -----
@@ -323,5 +277,4 @@ def drop_key_backward(
     array([[0., 0., 3., 0.],
            [0., 3., 0., 0.]])
     """
-    result: Array = run(DROP_KEY_BACKWARD, (dy,), p, training, rng, out, window=window)
-    return result
+    return run(DROP_KEY_BACKWARD, (dy,), p, training, rng, out, window)
