@@ -164,7 +164,4 @@ def zoneout_backward(
     >>> fastdrop.zoneout_backward(np.ones(6), 0.5, rng=1)
     (array([0., 0., 1., 0., 0., 1.]), array([1., 1., 0., 1., 1., 0.]))
     """
-    gradients: tuple[Array, Array] = run(  # type: ignore[assignment]  # it declares two results
-        ZONEOUT_BACKWARD, (dy,), p, training, rng, None, window
-    )
-    return gradients
+    return run(ZONEOUT_BACKWARD, (dy,), p, training, rng, None, window)  # type: ignore[return-value]

@@ -10,24 +10,18 @@ __all__ = ["AlphaDropout", "FeatureAlphaDropout"]
 class AlphaDropout(MaskedLayer):
     """Dropout for networks of SELUs, which keeps mean 0 and variance 1.
 
+    See `fastdrop.alpha_dropout`. Source: Klambauer et al., "Self-Normalizing Neural Networks",
+    NIPS 2017.
+
     Parameters
     ----------
-    p : float, default 0.5
-        Probability of dropping an element, from 0 to 1. May be assigned later.
-    rng : None, int, Key, Generator, numpy.random.SeedSequence or numpy.random.Generator
-        What the layer draws from, as for `Dropout`.
+    p, rng
+        As for `Dropout`.
 
     Raises
     ------
-    TypeError
-        An argument has the wrong type.
-    ValueError
-        `p` is outside [0, 1].
-
-    Notes
-    -----
-    Source: Klambauer et al., "Self-Normalizing Neural Networks", NIPS 2017. See
-    `fastdrop.alpha_dropout`.
+    TypeError, ValueError
+        As for `Dropout`.
 
     Examples
     --------
@@ -46,31 +40,23 @@ class AlphaDropout(MaskedLayer):
 class FeatureAlphaDropout(MaskedLayer):
     """Alpha dropout of whole channels.
 
+    See `fastdrop.feature_alpha_dropout`. Source: as for `AlphaDropout`.
+
     Parameters
     ----------
-    p : float, default 0.5
-        Probability of dropping a channel of a sample, from 0 to 1. May be assigned later.
-    rng : None, int, Key, Generator, numpy.random.SeedSequence or numpy.random.Generator
-        What the layer draws from, as for `Dropout`.
+    p, rng
+        As for `Dropout`; `p` is the probability of dropping a channel of a sample.
 
     Raises
     ------
-    TypeError
-        An argument has the wrong type.
-    ValueError
-        `p` is outside [0, 1].
-
-    Notes
-    -----
-    Source: Klambauer et al., "Self-Normalizing Neural Networks", NIPS 2017. See
-    `fastdrop.feature_alpha_dropout`.
+    TypeError, ValueError
+        As for `Dropout`.
 
     Examples
     --------
     >>> import numpy as np
     >>> import fastdrop
-    >>> layer = fastdrop.layers.FeatureAlphaDropout(0.5, rng=3)
-    >>> layer(np.zeros((1, 3, 2))).round(3)
+    >>> fastdrop.layers.FeatureAlphaDropout(0.5, rng=3)(np.zeros((1, 3, 2))).round(3)
     array([[[-0.779, -0.779],
             [ 0.779,  0.779],
             [ 0.779,  0.779]]])
