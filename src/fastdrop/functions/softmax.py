@@ -291,7 +291,7 @@ def _check(
     scores: Array, p: float, axis: object, mask: npt.ArrayLike | None, scale: object
 ) -> SoftmaxCall:
     kind = _arrays.kind_of(scores.dtype, "scores")
-    number = _arrays.axis_of(_arrays.check_axis(axis, "axis"), scores, "axis", "scores")
+    number = _arrays.axis_in(_arrays.check_axis(axis, "axis"), scores.shape, "axis", "scores")
     seen = None if mask is None else _arrays.score_mask(mask, scores)
     plan = make_plan(p, kind)
     return SoftmaxCall(scores, kind, number, seen, check_factor(scale, "scale", kind), plan)

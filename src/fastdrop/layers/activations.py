@@ -107,7 +107,7 @@ class BiasActDropout(VariantLayer):
         Raises
         ------
         RuntimeError, TypeError, ValueError
-            As for `Dropout.backward`; TypeError if `dy` has another dtype than the output.
+            There was no `forward`; `dy` has another dtype, or another shape, than the output.
         """
         array, last = self._answered(dy)
         x, (act, bias) = last.needed

@@ -123,7 +123,7 @@ class WholeLayer(VariantLayer):
         RuntimeError
             There was no `forward`.
         TypeError, ValueError
-            A dtype that `fastdrop.dropout` does not take; a shape that is not the output's.
+            A dtype that `fastdrop.dropout` does not take; another shape than the output's.
         """
         return self._gradient(dy)
 

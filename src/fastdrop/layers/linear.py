@@ -146,7 +146,7 @@ class DropConnectLinear(ConfiguredLayer):
         Raises
         ------
         RuntimeError, TypeError, ValueError
-            As for `Dropout.backward`; TypeError if `dy` has another dtype than the input.
+            There was no `forward`; `dy` has another dtype, or another shape, than the output.
         """
         array, last = self._answered(dy)
         x, training = last.needed[0], last.key is not None

@@ -96,7 +96,8 @@ class GaussianNoise(WholeLayer):
         Parameters
         ----------
         x, window
-            As for `Dropout.forward`.
+            As for `fastdrop.gaussian_noise`. With a `window`, `backward` computes the gradient of
+            the part.
 
         Returns
         -------
@@ -106,8 +107,7 @@ class GaussianNoise(WholeLayer):
         Raises
         ------
         TypeError, ValueError
-            As for `Dropout.forward`; ValueError if `std` is not finite in float32, and x's dtype is
-            not float64.
+            As for `fastdrop.gaussian_noise`.
         """
         array = _arrays.as_operand(x)
         check_deviation(self.std, "std", _arrays.kind_of(array.dtype))

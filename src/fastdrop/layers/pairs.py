@@ -93,7 +93,8 @@ class DropoutAdd(_PairLayer):
         Raises
         ------
         RuntimeError, TypeError, ValueError
-            As for `Dropout.backward`.
+            There was no `forward`; `dy` has a dtype that `fastdrop.dropout` does not take, or
+            another shape than the output.
         """
         return self._gradient(dy), self._answered(dy)[0]
 
@@ -168,6 +169,7 @@ class Zoneout(_PairLayer):
         Raises
         ------
         RuntimeError, TypeError, ValueError
-            As for `Dropout.backward`.
+            There was no `forward`; `dy` has a dtype that `fastdrop.dropout` does not take, or
+            another shape than the output.
         """
         return self._gradient(dy)  # type: ignore[return-value]

@@ -86,7 +86,7 @@ class SoftmaxDropout(ConfiguredLayer):
         """
         array = _arrays.as_operand(scores, "scores")
         seen = None if mask is None else _arrays.score_mask(mask, array)
-        _arrays.axis_of(self.axis, array, "axis", "scores")
+        _arrays.axis_in(self.axis, array.shape, "axis", "scores")
         key = self.generator.reserve(array.size) if self.training else None
         draw = Draw(array.shape, self.p, key, (array, seen))
         y = softmax.softmax_dropout(
@@ -111,7 +111,7 @@ class SoftmaxDropout(ConfiguredLayer):
         Raises
         ------
         RuntimeError, TypeError, ValueError
-            As for `Dropout.backward`; TypeError if `dy` has another dtype than the scores.
+            There was no `forward`; `dy` has another dtype, or another shape, than the output.
         """
         gradient, last = self._answered(dy)
         scores, mask = last.needed
