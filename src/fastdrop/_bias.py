@@ -30,9 +30,7 @@ def check_activation(act: object) -> Activation:
 
 def as_bias(bias: npt.ArrayLike, x: Array) -> Array:
     """`bias` as an array for the rows of `x`."""
-    array = _arrays.as_input(bias, "bias")
-    if array.dtype != x.dtype:
-        raise TypeError(f"bias has to have x's dtype {x.dtype}, but got {array.dtype}")
+    array = _arrays.as_input_like(bias, x, "bias")
     if x.ndim == 0:
         raise ValueError("x has to have at least 1 axis where there is a bias, but got shape ()")
     if array.shape != x.shape[-1:]:

@@ -80,10 +80,8 @@ def manual_seed(seed: int) -> Generator:
 
     Raises
     ------
-    TypeError
-        `seed` is not an integer.
-    ValueError
-        `seed` is not between 0 and 2**64 - 1.
+    TypeError, ValueError
+        `seed` is not an integer, or not between 0 and 2**64 - 1.
 
     Examples
     --------
@@ -92,13 +90,7 @@ def manual_seed(seed: int) -> Generator:
     Generator(seed=1, stream=0, offset=0)
     """
     generator = default_generator()
-    generator.state = {
-        "version": stream.VERSION,
-        "seed": seed,
-        "stream": 0,
-        "offset": 0,
-        "spawned": 0,
-    }
+    generator.state = Generator(Key(seed).seed).state  # a key refuses None, a generator does not
     return generator
 
 
@@ -162,8 +154,7 @@ def as_generator(rng: RNGLike) -> Generator:
 
 
 def _key_of_words(words: np.typing.NDArray[np.unsignedinteger[Any]]) -> Key:
-    seed, stream_number = words.tolist()
-    return Key(seed, stream_number)
+    return Key(*words.tolist())
 
 
 # Pickles name these two functions, not a class: they can be read where _core is absent.

@@ -62,6 +62,13 @@ def _integer(name: str, value: object) -> int:
     raise TypeError(f"{name} has to be an integer, but got {type(value).__name__}")
 
 
+def _count(n: object) -> int:
+    count = _integer("n", n)
+    if count < 0:
+        raise ValueError(f"n has to be at least 0, but got {count}")
+    return count
+
+
 def _word(name: str, value: object, largest: int = _WORD) -> int:
     if type(value) is int and 0 <= value <= largest:  # the common case
         return value
@@ -158,12 +165,8 @@ class Key:
     @property
     def state(self) -> dict[str, int]:
         """The key as plain data."""
-        return {
-            "version": VERSION,
-            "seed": self._seed,
-            "stream": self._stream,
-            "offset": self._offset,
-        }
+        words = {"seed": self._seed, "stream": self._stream, "offset": self._offset}
+        return {"version": VERSION, **words}
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
@@ -174,11 +177,7 @@ class Key:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Key):
             return NotImplemented
-        return (self._seed, self._stream, self._offset) == (
-            other._seed,
-            other._stream,
-            other._offset,
-        )
+        return self.state == other.state
 
     def __hash__(self) -> int:
         return hash((self._seed, self._stream, self._offset))
@@ -270,9 +269,7 @@ class Generator:
 
     def reserve(self, n: int) -> Key:
         """A key for ``n`` positions; the generator moves on to the next block after them."""
-        n = _integer("n", n)
-        if n < 0:
-            raise ValueError(f"n has to be at least 0, but got {n}")
+        n = _count(n)
         with _lock:
             start = self._offset
             if start + n > _END:
@@ -285,9 +282,7 @@ class Generator:
 
     def spawn(self, n: int) -> list["Generator"]:
         """``n`` independent generators; a later call continues the count of children."""
-        n = _integer("n", n)
-        if n < 0:
-            raise ValueError(f"n has to be at least 0, but got {n}")
+        n = _count(n)
         with _lock:
             first = self._spawned
             if first + n > _WORD:

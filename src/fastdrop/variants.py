@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from . import decisions
-from ._arrays import Array, check_axis, check_noise_shape
+from ._arrays import Array, check_noise_shape
 from ._rates import (
     Rate,
     affine_rate,
@@ -85,15 +85,7 @@ class Variant:
 
 
 def _spatial(axes: int) -> Decisions:
-    return lambda x, data_format, argument="x": decisions.spatial_shape(
-        x, axes, decisions.check_data_format(data_format), argument
-    )
-
-
-def _corners(axes: int) -> Decisions:
-    return lambda x, block_size, argument="x": decisions.corner_shape(
-        x, axes, decisions.check_block_size(block_size), argument
-    )
+    return lambda x, form, argument="x": decisions.spatial_shape(x, axes, form, argument)
 
 
 def _dropped_to(value: float) -> Callable[[Any, str], Rate]:
@@ -104,14 +96,6 @@ def _dropped_to(value: float) -> Callable[[Any, str], Rate]:
 
 def _noise_shape(x: Array, noise_shape: object = None) -> tuple[int, ...] | None:
     return None if noise_shape is None else check_noise_shape(noise_shape, x.shape)
-
-
-def _all_but_time(x: Array, time_axis: object, argument: str = "x") -> tuple[int, ...]:
-    return decisions.variational_shape(x, check_axis(time_axis, "time_axis"), argument)
-
-
-def _paths(x: Array, mode: object, argument: str = "x") -> tuple[int, ...]:
-    return decisions.path_shape(x, decisions.check_path_mode(mode), argument)
 
 
 # --- x / (1 - p) where kept, else +0.0 ------------------------------------------------------------
@@ -140,10 +124,12 @@ DROPOUT3D: Final = Variant(
 VARIATIONAL_DROPOUT: Final = Variant(
     "variational_dropout",
     "Gal and Ghahramani 2016",
-    decisions=_all_but_time,
+    decisions=decisions.variational_shape,
     layer="VariationalDropout",
 )
-DROP_PATH: Final = Variant("drop_path", "Huang et al. 2016", decisions=_paths, layer="DropPath")
+DROP_PATH: Final = Variant(
+    "drop_path", "Huang et al. 2016", decisions=decisions.path_shape, layer="DropPath"
+)
 DROP_CONNECT: Final = Variant(
     "drop_connect", "Wan et al. 2013", operands=("w",), layer="DropConnect"
 )
@@ -160,33 +146,22 @@ ATTENTION_DROPOUT: Final = Variant(
 
 # --- the same by blocks: kept elements are scaled by the number of all over that of kept ones -----
 
-DROP_BLOCK1D: Final = Variant(
-    "drop_block1d",
-    "Ghiasi, Lin and Le 2018",
-    rate=block_rate,
-    decisions=_corners(1),
-    block_axes=1,
-    faces=(),
-    layer="DropBlock1D",
-)
-DROP_BLOCK2D: Final = Variant(
-    "drop_block2d",
-    "Ghiasi, Lin and Le 2018",
-    rate=block_rate,
-    decisions=_corners(2),
-    block_axes=2,
-    faces=(),
-    layer="DropBlock2D",
-)
-DROP_BLOCK3D: Final = Variant(
-    "drop_block3d",
-    "Ghiasi, Lin and Le 2018",
-    rate=block_rate,
-    decisions=_corners(3),
-    block_axes=3,
-    faces=(),
-    layer="DropBlock3D",
-)
+
+def _drop_block(axes: int) -> Variant:
+    return Variant(
+        f"drop_block{axes}d",
+        "Ghiasi, Lin and Le 2018",
+        rate=block_rate,
+        decisions=lambda x, size, argument="x": decisions.corner_shape(x, axes, size, argument),
+        block_axes=axes,
+        faces=(),
+        layer=f"DropBlock{axes}D",
+    )
+
+
+DROP_BLOCK1D: Final = _drop_block(1)
+DROP_BLOCK2D: Final = _drop_block(2)
+DROP_BLOCK3D: Final = _drop_block(3)
 
 # --- a x + b where kept, else a constant ----------------------------------------------------------
 
