@@ -42,11 +42,8 @@ def alpha_dropout(
 
     Parameters
     ----------
-    x : array_like
-        Of any shape. Dtypes as for `dropout`.
-    p, training, rng, out, window
-        As for `dropout`, and the decisions too: with the same key they are those of
-        `dropout_mask`.
+    x, p, training, rng, out, window
+        As for `dropout`, and the decisions too: with the same key they are those of `dropout_mask`.
 
     Returns
     -------
@@ -92,7 +89,9 @@ def feature_alpha_dropout(
 ) -> Array:
     """Apply `alpha_dropout` to whole channels: all elements of one are dropped together, or kept.
 
-    The gradient, `feature_alpha_dropout_backward`, has another form.
+    The gradient, `feature_alpha_dropout_backward`, has another form. Source: Klambauer et al., NIPS
+    2017, section "Alpha dropout" (see `alpha_dropout`), on the decisions of spatial dropout
+    (`dropout2d`).
 
     Parameters
     ----------
@@ -110,11 +109,6 @@ def feature_alpha_dropout(
     ------
     TypeError, ValueError, OverflowError
         As for `dropout`; ValueError if `x` has fewer than 2 axes.
-
-    Notes
-    -----
-    Source: Klambauer et al., NIPS 2017, section "Alpha dropout" (see `alpha_dropout`), on the
-    decisions of spatial dropout (`dropout2d`).
 
     Examples
     --------
@@ -138,6 +132,8 @@ def alpha_dropout_backward(
 ) -> Array:
     """The gradient of `alpha_dropout` with respect to `x`: ``a dy`` where it kept, else +0.0.
 
+    Source: Klambauer et al., NIPS 2017, section "Alpha dropout": the derivative of its affine map.
+
     Parameters
     ----------
     dy : array_like
@@ -158,10 +154,6 @@ def alpha_dropout_backward(
     ------
     TypeError, ValueError, OverflowError
         As for `dropout`; TypeError if `rng` gives another mask in every call.
-
-    Notes
-    -----
-    Source: Klambauer et al., NIPS 2017, section "Alpha dropout": the derivative of its affine map.
 
     Examples
     --------
@@ -186,6 +178,8 @@ def feature_alpha_dropout_backward(
 ) -> Array:
     """The gradient of `feature_alpha_dropout` with respect to `x`.
 
+    Source: Klambauer et al., NIPS 2017, section "Alpha dropout": the derivative of its affine map.
+
     Parameters
     ----------
     dy : array_like
@@ -202,10 +196,6 @@ def feature_alpha_dropout_backward(
     ------
     TypeError, ValueError, OverflowError
         As for `alpha_dropout_backward`; ValueError if `dy` has fewer than 2 axes.
-
-    Notes
-    -----
-    Source: Klambauer et al., NIPS 2017, section "Alpha dropout": the derivative of its affine map.
 
     Examples
     --------

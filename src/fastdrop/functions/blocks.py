@@ -28,6 +28,8 @@ def drop_block1d(
 ) -> Array:
     """Drop blocks of neighbours in sequences: DropBlock, as `drop_block2d` does it for images.
 
+    Source: Ghiasi, Lin and Le, NeurIPS 2018, section 3, on sequences; see `drop_block2d`.
+
     Parameters
     ----------
     x : array_like
@@ -48,10 +50,6 @@ def drop_block1d(
     ------
     TypeError, ValueError, OverflowError
         As for `drop_block2d`; here `x` has 2 or 3 axes.
-
-    Notes
-    -----
-    Source: Ghiasi, Lin and Le, NeurIPS 2018, section 3, on sequences; see `drop_block2d`.
 
     Examples
     --------
@@ -160,6 +158,8 @@ def drop_block3d(
 ) -> Array:
     """Drop cubic blocks of volumes: DropBlock, as `drop_block2d` does it for images.
 
+    Source: Ghiasi, Lin and Le, NeurIPS 2018, section 3, on volumes; see `drop_block2d`.
+
     Parameters
     ----------
     x : array_like
@@ -181,10 +181,6 @@ def drop_block3d(
     ------
     TypeError, ValueError, OverflowError
         As for `drop_block2d`; here `x` has 4 or 5 axes.
-
-    Notes
-    -----
-    Source: Ghiasi, Lin and Le, NeurIPS 2018, section 3, on volumes; see `drop_block2d`.
 
     Examples
     --------

@@ -29,8 +29,9 @@ def dropout1d(
 ) -> Array:
     """Drop whole channels of sequences: spatial dropout.
 
-    Each channel of each sample is dropped with probability `p`, all positions of it together;
-    the others are divided by 1 - p.
+    Each channel of each sample is dropped with probability `p`, all positions of it together; the
+    others are divided by 1 - p. Source: Tompson, Goroshin, Jain, LeCun and Bregler, "Efficient
+    Object Localization Using Convolutional Networks", CVPR 2015, section 3.2.
 
     Parameters
     ----------
@@ -51,11 +52,6 @@ def dropout1d(
     ------
     TypeError, ValueError, OverflowError
         As for `dropout`; ValueError if `x` has not 2 or 3 axes or `data_format` is unknown.
-
-    Notes
-    -----
-    Source: Tompson, Goroshin, Jain, LeCun and Bregler, "Efficient Object Localization Using
-    Convolutional Networks", CVPR 2015, section 3.2.
 
     Examples
     --------
@@ -82,8 +78,8 @@ def dropout2d(
 ) -> Array:
     """Drop whole channels of images: spatial dropout, as `dropout1d` does it for sequences.
 
-    An array with 3 axes is a single sample (PyTorch's function of this name reads it as samples
-    of sequences).
+    An array with 3 axes is a single sample (PyTorch's function of this name reads it as samples of
+    sequences). Source: Tompson et al., CVPR 2015, section 3.2; see `dropout1d`.
 
     Parameters
     ----------
@@ -103,10 +99,6 @@ def dropout2d(
     ------
     TypeError, ValueError, OverflowError
         As for `dropout1d`; here `x` has 3 or 4 axes.
-
-    Notes
-    -----
-    Source: Tompson et al., CVPR 2015, section 3.2; see `dropout1d`.
 
     Examples
     --------
@@ -131,6 +123,8 @@ def dropout3d(
 ) -> Array:
     """Drop whole channels of volumes: spatial dropout, as `dropout1d` does it for sequences.
 
+    Source: Tompson et al., CVPR 2015, section 3.2, on volumes; see `dropout1d`.
+
     Parameters
     ----------
     x : array_like
@@ -148,10 +142,6 @@ def dropout3d(
     ------
     TypeError, ValueError, OverflowError
         As for `dropout1d`; here `x` has 4 or 5 axes.
-
-    Notes
-    -----
-    Source: Tompson et al., CVPR 2015, section 3.2, on volumes; see `dropout1d`.
 
     Examples
     --------
@@ -179,6 +169,8 @@ def variational_dropout(
 
     Each feature of each sample is dropped with probability `p`, in all time steps together; the
     others are divided by 1 - p. `layers.VariationalDropout` can be called one time step at a time.
+    Source: Gal and Ghahramani, "A Theoretically Grounded Application of Dropout in Recurrent Neural
+    Networks", NIPS 2016, section 4.
 
     Parameters
     ----------
@@ -199,11 +191,6 @@ def variational_dropout(
     TypeError, ValueError, OverflowError
         As for `dropout`; TypeError if `time_axis` is not an integer, ValueError if `x` has no such
         axis.
-
-    Notes
-    -----
-    Source: Gal and Ghahramani, "A Theoretically Grounded Application of Dropout in Recurrent
-    Neural Networks", NIPS 2016, section 4.
 
     Examples
     --------
@@ -232,6 +219,10 @@ def drop_path(
     ``h + drop_path(f(h), p)`` skips the branch f with probability `p`, for each sample on its
     own or for all of them together. Samples that are kept are divided by 1 - p.
 
+    Source: Huang, Sun, Liu, Sedra and Weinberger, "Deep Networks with Stochastic Depth", ECCV 2016,
+    section 3. The paper decides once in a batch, and multiplies with the survival probability in
+    evaluation; here, as usual now, training divides by it instead.
+
     Parameters
     ----------
     x : array_like
@@ -252,12 +243,6 @@ def drop_path(
     ------
     TypeError, ValueError, OverflowError
         As for `dropout`; ValueError if `mode` is unknown, or is "row" and `x` has no axis.
-
-    Notes
-    -----
-    Source: Huang, Sun, Liu, Sedra and Weinberger, "Deep Networks with Stochastic Depth", ECCV
-    2016, section 3. The paper decides once in a batch, and multiplies with the survival
-    probability in evaluation; here, as usual now, training divides by it instead.
 
     Examples
     --------

@@ -137,6 +137,8 @@ def dropout_(
 ) -> Array:
     """Apply `dropout` to `x` in place.
 
+    Source: Srivastava et al., "Dropout", JMLR 15 (2014), section 4.
+
     Parameters
     ----------
     x : ndarray
@@ -156,10 +158,6 @@ def dropout_(
     TypeError, ValueError, OverflowError
         As for `dropout`, also for `p` outside [0, 1]; TypeError if `x` is not a NumPy array,
         ValueError if it is read-only or overlaps itself.
-
-    Notes
-    -----
-    Source: Srivastava et al., "Dropout", JMLR 15 (2014), section 4.
 
     Examples
     --------
@@ -249,18 +247,18 @@ def apply_mask(
 ) -> Array:
     """Apply a mask that the caller has: ``x / (1 - p)`` where it keeps, +0.0 where it drops.
 
+    Source: Srivastava et al., "Dropout", JMLR 15 (2014), the inverted form of section 10.
+
     Parameters
     ----------
-    x : array_like
-        As for `dropout`.
+    x, out
+        As for `dropout`; `out` shares no memory with the mask.
     mask : array_like
         1 is keep: bool of x's shape, or packed as `dropout_mask` packs it, 1-D uint8 of
         ceil(x.size / 8) bytes with zeros in the padding bits.
     p : float
         Probability of dropping that the mask was drawn with, from 0 to 1. With 1 the result
         is +0.0 everywhere, whatever the mask.
-    out : ndarray, optional
-        Where the result goes, as for `dropout`; it shares no memory with the mask.
 
     Returns
     -------
@@ -273,10 +271,6 @@ def apply_mask(
         As for `dropout`, also for `p` outside [0, 1]; TypeError if `mask` is neither bool nor
         uint8, ValueError if it has the wrong shape or size or padding bits that are not zero, or
         overlaps `out`.
-
-    Notes
-    -----
-    Source: Srivastava et al., "Dropout", JMLR 15 (2014), the inverted form of section 10.
 
     Examples
     --------
@@ -292,7 +286,7 @@ def apply_mask(
     plan = make_plan(p, kind)
     target = None if out is None else _arrays.check_out(out, array)
     keep, packed = _arrays.check_mask(mask, array)
-    if target is None:
+    if out is None or target is None:
         if array.size == 0:
             return _arrays.itself(x, array)
         target = out = np.empty_like(array, subok=False)
@@ -302,8 +296,6 @@ def apply_mask(
     if plan.threshold == 65536:
         result.fill(0)
     elif array.size:
-        if not packed:
-            keep = keep.reshape(source.shape)
-        call = Call("scale", kind, (source,), (result,), (plan.scale,), mask=keep)
-        backends.active().run(call)
-    return out if out is not None else target
+        keep = keep if packed else keep.reshape(source.shape)
+        backends.active().run(Call("scale", kind, (source,), (result,), (plan.scale,), mask=keep))
+    return out

@@ -31,6 +31,8 @@ def dropout_samples(
 ) -> Array:
     """Apply dropout to `x` several times, with independent masks.
 
+    Source: Gal and Ghahramani, ICML 2016, section 4, of a single layer; see `mc_dropout`.
+
     Parameters
     ----------
     x, p, rng
@@ -51,10 +53,6 @@ def dropout_samples(
     TypeError, ValueError, OverflowError
         As for `dropout`; TypeError if `samples` is not an integer, ValueError if it is less than 1
         or `out` overlaps `x`.
-
-    Notes
-    -----
-    Source: Gal and Ghahramani, ICML 2016, section 4, of a single layer; see `mc_dropout`.
 
     Examples
     --------
@@ -129,6 +127,12 @@ def mc_dropout(
     default generator; and all of fastdrop's layers train and draw from it. The layers
     themselves stay as they are: switch, generator, and what their `backward` answers.
 
+    Source: Gal and Ghahramani, "Dropout as a Bayesian Approximation: Representing Model Uncertainty
+    in Deep Learning", ICML 2016, section 4. Mean and standard deviation: Welford, "Note on a Method
+    for Calculating Corrected Sums of Squares and Products", Technometrics 4 (1962). Mutual
+    information: Houlsby, Huszar, Ghahramani and Lengyel, "Bayesian Active Learning for
+    Classification and Preference Learning", arXiv:1112.5745 (2011), section 2.
+
     Parameters
     ----------
     fn : callable
@@ -159,14 +163,6 @@ def mc_dropout(
     ValueError
         `samples` less than 1; `fn` returns different shapes; `probabilities` is True, and `fn`
         returns something negative, or that does not sum to 1 along the last axis.
-
-    Notes
-    -----
-    Source: Gal and Ghahramani, "Dropout as a Bayesian Approximation: Representing Model
-    Uncertainty in Deep Learning", ICML 2016, section 4. Mean and standard deviation: Welford,
-    "Note on a Method for Calculating Corrected Sums of Squares and Products", Technometrics 4
-    (1962). Mutual information: Houlsby, Huszar, Ghahramani and Lengyel, "Bayesian Active
-    Learning for Classification and Preference Learning", arXiv:1112.5745 (2011), section 2.
 
     Examples
     --------

@@ -32,13 +32,11 @@ def gaussian_dropout(
 
     Parameters
     ----------
-    x : array_like
-        Of any shape. Dtypes as for `dropout`.
+    x, training, rng, out, window
+        As for `dropout`; but an element takes two positions of the stream.
     p : float, default 0.5
         Probability of dropping of the `dropout` whose variance the noise has: from 0 to less than
         1, where it would be infinite.
-    training, rng, out, window
-        As for `dropout`; but an element takes two positions of the stream.
 
     Returns
     -------
@@ -86,16 +84,16 @@ def gaussian_noise(
 ) -> Array:
     """Add Gaussian noise: ``x + std * z``, with the z of `gaussian_dropout` for the same key.
 
-    The gradient is ``dy`` itself.
+    The gradient is ``dy`` itself. Source: Bishop, "Training with Noise is Equivalent to Tikhonov
+    Regularization", Neural Computation 7 (1995); Keras' layer ``GaussianNoise``. Rounding is as for
+    `gaussian_dropout`.
 
     Parameters
     ----------
-    x : array_like
-        Of any shape. Dtypes as for `dropout`.
+    x, training, rng, out, window
+        As for `gaussian_dropout`.
     std : float
         Standard deviation of the noise: finite, at least 0.
-    training, rng, out, window
-        As for `gaussian_dropout`.
 
     Returns
     -------
@@ -107,11 +105,6 @@ def gaussian_noise(
     TypeError, ValueError, OverflowError
         As for `dropout`; TypeError if `std` is no real number, ValueError if it is negative, or not
         finite in float32 (for float64 arrays in float64).
-
-    Notes
-    -----
-    Source: Bishop, "Training with Noise is Equivalent to Tikhonov Regularization", Neural
-    Computation 7 (1995); Keras' layer ``GaussianNoise``. Rounding is as for `gaussian_dropout`.
 
     Examples
     --------

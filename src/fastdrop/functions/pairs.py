@@ -134,6 +134,8 @@ def zoneout_backward(
 ) -> tuple[Array, Array]:
     """The gradients of `zoneout` with respect to `h_new` and `h_old`.
 
+    Source: Krueger et al., ICLR 2017, section 3; see `zoneout`.
+
     Parameters
     ----------
     dy : array_like
@@ -152,10 +154,6 @@ def zoneout_backward(
     ------
     TypeError, ValueError, OverflowError
         As for `dropout`.
-
-    Notes
-    -----
-    Source: Krueger et al., ICLR 2017, section 3; see `zoneout`.
 
     Examples
     --------

@@ -44,12 +44,14 @@ def drop_connect(
     All samples that meet the result share the mask. The gradient with respect to `w` is the
     same call on the gradient with respect to the result, with the same `Key`.
 
+    Source: Wan, Zeiler, Zhang, LeCun and Fergus, "Regularization of Neural Networks using
+    DropConnect", ICML 2013, the section "Motivation". Evaluation takes the mean of the weights,
+    where the paper samples from a normal approximation of the activations.
+
     Parameters
     ----------
-    w : array_like
-        Weights of any shape. Dtypes as for `dropout`.
-    p, training, rng, out, window
-        As for `dropout`. (The paper writes p for keeping.)
+    w, p, training, rng, out, window
+        As for `dropout`, with the weights for `x`. (The paper writes p for keeping.)
 
     Returns
     -------
@@ -60,12 +62,6 @@ def drop_connect(
     ------
     TypeError, ValueError, OverflowError
         As for `dropout`.
-
-    Notes
-    -----
-    Source: Wan, Zeiler, Zhang, LeCun and Fergus, "Regularization of Neural Networks using
-    DropConnect", ICML 2013, the section "Motivation". Evaluation takes the mean of the
-    weights, where the paper samples from a normal approximation of the activations.
 
     Examples
     --------
@@ -89,8 +85,10 @@ def embedding_dropout(
 ) -> Array:
     """Drop whole rows of an embedding table: words.
 
-    Each row is dropped with probability `p`, wherever the word occurs in the batch; the others
-    are divided by 1 - p.
+    Each row is dropped with probability `p`, wherever the word occurs in the batch; the others are
+    divided by 1 - p. Source: Gal and Ghahramani, "A Theoretically Grounded Application of Dropout
+    in Recurrent Neural Networks", NIPS 2016, and Merity, Keskar and Socher, "Regularizing and
+    Optimizing LSTM Language Models", ICLR 2018, section 4.3.
 
     Parameters
     ----------
@@ -108,12 +106,6 @@ def embedding_dropout(
     ------
     TypeError, ValueError, OverflowError
         As for `dropout`; ValueError if `table` has not 2 axes.
-
-    Notes
-    -----
-    Source: Gal and Ghahramani, "A Theoretically Grounded Application of Dropout in Recurrent
-    Neural Networks", NIPS 2016, and Merity, Keskar and Socher, "Regularizing and Optimizing
-    LSTM Language Models", ICLR 2018, section 4.3.
 
     Examples
     --------
@@ -139,15 +131,15 @@ def attention_dropout(
 ) -> Array:
     """Drop attention weights, after the softmax and before they meet the values.
 
-    Each weight is dropped with probability `p`, on its own; the others are divided by 1 - p,
-    so that a row sums to 1 in expectation only.
+    Each weight is dropped with probability `p`, on its own; the others are divided by 1 - p, so
+    that a row sums to 1 in expectation only. Source: Vaswani et al., "Attention Is All You Need",
+    NIPS 2017: the weights of section 3.2.1. Dropout on them is in the code that the authors
+    published with the paper.
 
     Parameters
     ----------
-    weights : array_like
-        Of any shape, such as (samples, heads, queries, keys). Dtypes as for `dropout`.
-    p, training, rng, out, window
-        As for `dropout`.
+    weights, p, training, rng, out, window
+        As for `dropout`, with the weights, such as (samples, heads, queries, keys), for `x`.
 
     Returns
     -------
@@ -158,11 +150,6 @@ def attention_dropout(
     ------
     TypeError, ValueError, OverflowError
         As for `dropout`.
-
-    Notes
-    -----
-    Source: Vaswani et al., "Attention Is All You Need", NIPS 2017: the weights of section
-    3.2.1. Dropout on them is in the code that the authors published with the paper.
 
     Examples
     --------
@@ -195,6 +182,10 @@ def drop_key(
     the queries. With few keys keep `p` small, or put back a score of each query, such as the one
     that it has with its own key.
 
+    Source: Li, Hu, Nie, Han, Jiang, Guo and Liu, "DropKey for Vision Transformer", CVPR 2023: its
+    dropout before the softmax. The paper lets `p` fall from layer to layer. Code for it often adds
+    -1e12 to a score in place of -inf, a number that float16 does not have.
+
     Parameters
     ----------
     scores : array_like
@@ -212,12 +203,6 @@ def drop_key(
     ------
     TypeError, ValueError, OverflowError
         As for `dropout`.
-
-    Notes
-    -----
-    Source: Li, Hu, Nie, Han, Jiang, Guo and Liu, "DropKey for Vision Transformer", CVPR 2023: its
-    dropout before the softmax. The paper lets `p` fall from layer to layer. Code for it often adds
-    -1e12 to a score in place of -inf, a number that float16 does not have.
 
     Examples
     --------
@@ -248,6 +233,8 @@ def drop_key_backward(
 ) -> Array:
     """The gradient of `drop_key` with respect to the scores: `dy` where it kept, else +0.0.
 
+    Source: Li et al., "DropKey for Vision Transformer", CVPR 2023.
+
     Parameters
     ----------
     dy : array_like
@@ -264,10 +251,6 @@ def drop_key_backward(
     ------
     TypeError, ValueError, OverflowError
         As for `dropout`; TypeError if `rng` gives another mask in every call.
-
-    Notes
-    -----
-    Source: Li et al., "DropKey for Vision Transformer", CVPR 2023.
 
     Examples
     --------
