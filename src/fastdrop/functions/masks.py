@@ -147,7 +147,6 @@ def dropout_(
     p, training, rng, noise_shape, mode, window
         As for `dropout`, with the same defaults.
 
-
     Returns
     -------
     ndarray

@@ -108,12 +108,11 @@ def softmax_dropout(
     else:
         target = _arrays.check_out(out, call.scores, "scores")
         call.check_mask_apart(target)
-    source = call.by_rows(call.scores)
-    result = call.result_for(target, source)
+    result, source = call.in_rows(target, call.scores)
     key = resolve(rng, target.size) if training and target.size else None
     if key is None:
         check_unused(rng)
-    call.over_rows(key, result, source.array)
+    call.over_rows(key, result, source)
     call.put(result, target)
     if key is not None and not call.is_last:
         dropout_(target, p, rng=key)
@@ -176,7 +175,6 @@ def softmax_dropout_backward(
     array([[0. , 0.5, 0.5, 0. ]])
     >>> fastdrop.softmax_dropout_backward([[1.0, 2.0, 4.0, 8.0]], scores, 0.5, rng=key)
     array([[-0.75,  0.25,  1.25, -0.75]])
-
     """
     call = _check(_arrays.as_operand(scores, "scores"), p, axis, mask, scale)
     gradient = _arrays.as_operand_like(dy, call.scores, "dy", "scores")
@@ -194,18 +192,10 @@ def softmax_dropout_backward(
         check_unused(rng)
     elif not call.is_last:
         gradient = dropout(gradient, p, rng=key)
-    source, other = call.by_rows(call.scores), call.by_rows(gradient)
-    result = call.result_for(target, source, other)
-    call.over_rows(key, result, source.array, other.array)
+    result, source, other = call.in_rows(target, call.scores, gradient)
+    call.over_rows(key, result, source, other)
     call.put(result, target)
     return out
-
-
-class _ByRows(NamedTuple):
-    """An array with the axis of the softmax last, contiguous."""
-
-    array: Array
-    copied: bool
 
 
 class SoftmaxCall(NamedTuple):
@@ -232,22 +222,17 @@ class SoftmaxCall(NamedTuple):
         """The array with the axis of the softmax last."""
         return array if self.is_last else np.moveaxis(array, self.axis, -1)
 
-    def by_rows(self, array: Array) -> _ByRows:
-        """The array itself where its rows are contiguous, or a copy."""
-        moved = self._moved(array)
-        if moved.flags.c_contiguous:
-            return _ByRows(moved, False)
-        return _ByRows(moved.copy(order="C"), True)
+    def in_rows(self, target: Array, *operands: Array) -> list[Array]:
+        """Memory for the rows of the result, and those of the operands, all contiguous.
 
-    def result_for(self, target: Array, *operands: _ByRows) -> Array:
-        """The memory for the rows of the result: `target`, existing scratch, or new memory."""
-        moved = self._moved(target)
-        if moved.flags.c_contiguous:
-            return moved
-        for operand in operands:
-            if operand.copied:
-                return operand.array
-        return np.empty(moved.shape, moved.dtype)
+        They are the arrays themselves, or copies; the first copy serves the result, too.
+        """
+        result, *moved = [self._moved(array) for array in (target, *operands)]
+        rows = [array if array.flags.c_contiguous else array.copy(order="C") for array in moved]
+        if not result.flags.c_contiguous:
+            copies = [row for row, array in zip(rows, moved, strict=True) if row is not array]
+            result = copies[0] if copies else np.empty(result.shape, result.dtype)
+        return [result, *rows]
 
     def put(self, result: Array, target: Array) -> None:
         """Copy the rows of the result to `target` where they were computed elsewhere."""

@@ -92,7 +92,6 @@ def sparsity(
     (0.625, array([5, 1, 0, 2]))
     >>> found.edges
     array([0. , 0.5, 1. , 1.5, 2. ])
-
     """
     array = _arrays.as_operand(a, "a")
     limit = check_limit(tol, "tol")
