@@ -81,9 +81,8 @@ def set_num_threads(n: int) -> None:
     Parameters
     ----------
     n : int
-        Number of threads, the calling one included, from 1 to 1024. At import it is the value
-        of the environment variable FASTDROP_NUM_THREADS, or else the number of CPUs that the
-        process may run on.
+        Number of threads, the calling one included, from 1 to 1024. At import it is the value of
+        the variable FASTDROP_NUM_THREADS, or else the number of CPUs that the process may run on.
 
     Returns
     -------
@@ -116,8 +115,7 @@ def get_num_threads() -> int:
     Returns
     -------
     int
-        What `set_num_threads` or FASTDROP_NUM_THREADS set, or else the number of CPUs that the
-        process may run on.
+        As `set_num_threads` says.
 
     Examples
     --------

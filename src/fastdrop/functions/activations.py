@@ -101,11 +101,9 @@ def bias_act_dropout_backward(
     dy : array_like
         The gradient with respect to the result, of x's shape and dtype.
     x, bias, act, p, training, rng, window
-        What `bias_act_dropout` was called with; `rng` is a `Key`, so that the decisions are the
-        same.
+        What `bias_act_dropout` was called with; a `Key` as `rng` gives the same decisions.
     out : ndarray, optional
-        Where the gradient with respect to `x` goes: of x's shape and dtype; `dy` or `x` itself, or
-        memory of its own.
+        Where the gradient with respect to `x` goes, as for `dropout`; it may be `dy` or `x` itself.
 
     Returns
     -------
@@ -117,8 +115,7 @@ def bias_act_dropout_backward(
     Raises
     ------
     TypeError, ValueError, OverflowError
-        As for `bias_act_dropout`; TypeError if `dy` has another dtype than `x`, ValueError if it
-        has another shape.
+        As for `bias_act_dropout`; also if `dy` has another dtype, or another shape, than `x`.
 
     Notes
     -----

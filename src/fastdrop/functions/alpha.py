@@ -48,8 +48,7 @@ def alpha_dropout(
     Returns
     -------
     ndarray
-        `out`, or an array of x's shape and dtype; evaluation returns `x` itself. With ``p = 1``
-        all elements are +0.0.
+        `out`, or an array of x's shape and dtype (+0.0 for p = 1); evaluation returns `x` itself.
 
     Raises
     ------
@@ -63,8 +62,7 @@ def alpha_dropout(
 
     The constants are computed in float64, each operation rounded. For float32 and 16-bit arrays a
     and b are rounded to float32; then product and sum are rounded each, and, for 16-bit floats, the
-    sum once more to the dtype. ``a alpha' + b`` is computed in float64 and rounded once, to the
-    dtype.
+    sum once more to the dtype. ``a alpha' + b`` is computed in float64 and rounded to the dtype.
 
     Examples
     --------
@@ -90,8 +88,7 @@ def feature_alpha_dropout(
     """Apply `alpha_dropout` to whole channels: all elements of one are dropped together, or kept.
 
     The gradient, `feature_alpha_dropout_backward`, has another form. Source: Klambauer et al., NIPS
-    2017, section "Alpha dropout" (see `alpha_dropout`), on the decisions of spatial dropout
-    (`dropout2d`).
+    2017, section "Alpha dropout" (see `alpha_dropout`), with the decisions of `dropout2d`.
 
     Parameters
     ----------

@@ -33,11 +33,9 @@ def drop_block1d(
     Parameters
     ----------
     x : array_like
-        Of shape (samples, channels, length), or (channels, length) for a single sample. Dtypes
-        as for `dropout`.
+        Of shape (samples, channels, length), or (channels, length). Dtypes as for `dropout`.
     p, training, rng, out
-        As for `drop_block2d`; the mask takes length - block_size + 1 positions in each channel of
-        each sample.
+        As for `drop_block2d`; a channel of a sample takes length - block_size + 1 positions.
     block_size : int, default 7
         Length of a block, at least 1; where x's length is less, it takes its place.
 
@@ -77,8 +75,7 @@ def drop_block2d(
     are dropped at random places, so that about a share `p` of all pixels is dropped. The others
     are multiplied with ``x.size / kept``, where ``kept`` is their number in this call.
 
-    The gradient with respect to `x` is the same call on the gradient with the same `Key`: the
-    scale depends on the mask alone.
+    The gradient is the same call on ``dy`` with the same `Key`: the scale is the mask's alone.
 
     Parameters
     ----------
@@ -90,18 +87,16 @@ def drop_block2d(
         do not meet: the larger it is, the more of them do, and the less is dropped. (The paper
         gives the share to keep, keep_prob.)
     block_size : int, default 7
-        Height and width of a block, at least 1; where x's height or width is less, the least
-        of them takes its place.
+        Height and width of a block, at least 1, or the least length of x if that is less.
     training, rng, out
-        As for `dropout`; the mask takes one position for each place where a block's first pixel
-        can lie, (height - block_size + 1) * (width - block_size + 1) in each channel of each
-        sample.
+        As for `dropout`; the mask takes one position for each place where a block's first pixel can
+        lie, (height - block_size + 1) * (width - block_size + 1) in each channel of each sample.
 
     Returns
     -------
     ndarray
-        `out`, or an array of x's shape and dtype; +0.0 everywhere if nothing is kept.
-        Evaluation returns `x` itself.
+        `out`, or an array of x's shape and dtype, all +0.0 if nothing is kept; evaluation returns
+        `x` itself.
 
     Raises
     ------
@@ -163,14 +158,12 @@ def drop_block3d(
     Parameters
     ----------
     x : array_like
-        Of shape (samples, channels, depth, height, width), or without the first axis for a
-        single sample. Dtypes as for `dropout`.
+        Of shape (samples, channels, depth, height, width), or without samples. Dtypes as for
+        `dropout`.
     p, training, rng, out
-        As for `drop_block2d`; the mask takes one position for each place where a block's voxel of
-        lowest indices can lie.
+        As for `drop_block2d`; a place for a block's voxel of lowest indices takes one position.
     block_size : int, default 7
-        Length of a block along each axis, at least 1; where an axis of x is shorter, the
-        shortest of them takes its place.
+        Length of a block along each axis, at least 1, or the least length of x if that is less.
 
     Returns
     -------

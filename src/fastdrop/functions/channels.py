@@ -189,8 +189,7 @@ def variational_dropout(
     Raises
     ------
     TypeError, ValueError, OverflowError
-        As for `dropout`; TypeError if `time_axis` is not an integer, ValueError if `x` has no such
-        axis.
+        As for `dropout`; TypeError if `time_axis` is no integer, ValueError if it is no axis of x.
 
     Examples
     --------
@@ -226,8 +225,7 @@ def drop_path(
     Parameters
     ----------
     x : array_like
-        The branch's output, of any shape; the first axis is that of the samples. Dtypes as for
-        `dropout`.
+        The branch's output, of any shape, samples along the first axis. Dtypes as for `dropout`.
     p, training, rng, out, window
         As for `dropout`; the mask takes one position for each sample, or one in all. `p` is one
         minus the survival probability of the paper.

@@ -36,12 +36,9 @@ def dropconnect_linear(
     Parameters
     ----------
     x : array_like
-        Of shape (..., inputs): every index of the axes before the last is a sample. Dtypes as for
-        `dropout`.
-    w : array_like
-        Weights of shape (outputs, inputs) and x's dtype.
-    bias : array_like, optional
-        Of shape (outputs,) and x's dtype.
+        Of shape (..., inputs): all axes but the last count samples. Dtypes as for `dropout`.
+    w, bias : array_like
+        Of shapes (outputs, inputs) and (outputs,), and of x's dtype. The bias may be None.
     p, training, rng
         As for `dropout`. (The paper writes p for keeping.)
     per_sample : bool, default True
@@ -63,8 +60,8 @@ def dropconnect_linear(
 
     Notes
     -----
-    Decisions are numbered in the C order of (samples, outputs, inputs), or of (outputs, inputs):
-    ``dropout_mask((samples, outputs, inputs), p, rng=key)`` is the mask of a call with that key.
+    ``dropout_mask((samples, outputs, inputs), p, rng=key)`` is the mask of a call with that key, or
+    with (outputs, inputs) where samples share it: decisions are numbered in C order.
 
     In training, products and sums are rounded in float32 (float64 for float64 arrays), in one
     order, so that backends, instruction sets and numbers of threads all give the same bits; the
@@ -73,11 +70,9 @@ def dropconnect_linear(
     for each further 4096). Evaluation is NumPy's product, and rounds as that does.
 
     Operands that are not contiguous are copied. Beyond this, a call takes less than 100 KiB.
-
     Source: Wan, Zeiler, Zhang, LeCun and Fergus, "Regularization of Neural Networks using
     DropConnect", ICML 2013, section 3: a mask for each example, equation 4 for the gradient.
-    Evaluation takes the mean of the weights, where the paper samples from a normal approximation
-    (section 3.2).
+    Evaluation takes the weights' mean, where section 3.2 samples from a normal approximation.
 
     Examples
     --------
@@ -147,8 +142,7 @@ def dropconnect_linear_backward(
     dy : array_like
         The gradient with respect to the result: of shape (..., outputs) and x's dtype.
     x, w, p, training, per_sample, rng
-        What `dropconnect_linear` was called with; `rng` is a `Key`, so that the decisions are the
-        same.
+        What `dropconnect_linear` was called with; a `Key` as `rng` gives the same decisions.
 
     Returns
     -------

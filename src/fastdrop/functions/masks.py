@@ -46,21 +46,19 @@ def dropout(
     ----------
     x : array_like
         Any shape and strides; float16, bfloat16 (of ml_dtypes), float32 or float64 in native
-        byte order. What is not an array is converted as `numpy.asarray` does, or by DLPack
-        where it has nothing else. Of a subclass of ndarray the plain array is taken; masked
-        arrays are refused.
+        byte order. What is no array is converted as `numpy.asarray` does, or by DLPack where it has
+        nothing else. Of a subclass the plain array is taken; masked arrays are refused.
     p : float, default 0.5
         Probability of dropping an element, from 0 to 1. (The paper writes p for keeping.)
     training : bool, default True
         False evaluates: nothing is drawn, and `mode` says what is returned.
     rng : None, int, Key, Generator, numpy.random.SeedSequence or numpy.random.Generator
-        Where the randomness comes from. None, the default, is `default_generator()`, which a
-        forked process inherits as it is. A `Generator` moves on by ``x.size`` positions, rounded
-        up to whole blocks of 4096. An int (a seed), a `Key` or a `SeedSequence` gives the same
-        mask in every call.
+        Where the randomness comes from; None is `default_generator()`, which a forked process
+        inherits as it is. A `Generator` moves on by ``x.size`` positions, rounded up to blocks of
+        4096. An int (a seed), a `Key` or a `SeedSequence` gives the same mask in every call.
     out : ndarray, optional
-        Where the result goes: an array of x's shape and dtype, `x` itself or memory apart
-        from it. A new C-contiguous array by default.
+        Where the result goes: an array of x's shape and dtype, `x` itself or memory apart from it.
+        A new C-contiguous array by default.
     noise_shape : tuple of int or None, optional
         Shape of the mask, broadcastable to x's; None in an axis stands for x's length there.
         Elements along an axis of length 1 are dropped together.
@@ -85,21 +83,18 @@ def dropout(
     ------
     TypeError
         What is no array, is masked or is on a device that the CPU does not read; a dtype that is
-        not listed above or not in native byte order; `p`, `training`, `rng`, `out` or
-        `noise_shape` of the wrong type.
+        not listed above; `p`, `training`, `rng`, `out` or `noise_shape` of the wrong type.
     ValueError
-        `p` outside [0, 1]; an unknown `mode`; `out` of another shape, read-only, overlapping
-        itself or, in part, `x`; a `noise_shape` that does not broadcast to x's shape (to that of
-        the whole array); a `window` that is no pair, has not x's number of axes or negative
-        numbers, or does not hold `x`.
+        `p` outside [0, 1]; an unknown `mode`; `out` of another shape, read-only, overlapping itself
+        or, in part, `x`; a `noise_shape` that does not broadcast to x's shape (to that of the whole
+        array); a `window` that is no pair of as many numbers from 0 on, or does not hold `x`.
     OverflowError
         The positions needed pass the end of the stream, 2**64.
 
     Notes
     -----
-    Source: Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov, "Dropout: A Simple
-    Way to Prevent Neural Networks from Overfitting", JMLR 15 (2014), section 4; the inverted
-    form is in its section 10.
+    Source: Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov, "Dropout: A Simple Way to
+    Prevent Neural Networks from Overfitting", JMLR 15 (2014), section 4; inverted: section 10.
 
     The scale is rounded once to float32 (float64 for float64 arrays), the product to float32
     (float64), and then to the array's dtype, each to nearest even.
@@ -142,8 +137,7 @@ def dropout_(
     Parameters
     ----------
     x : ndarray
-        The array to change: writeable, and without elements that share memory. Shapes, strides and
-        dtypes as for `dropout`.
+        The array to change: as for `dropout`, writeable, and without elements that share memory.
     p, training, rng, noise_shape, mode, window
         As for `dropout`, with the same defaults.
 
@@ -211,9 +205,8 @@ def dropout_mask(
 
     Notes
     -----
-    The mask r of Srivastava et al., "Dropout", JMLR 15 (2014), section 4; `p` there is the
-    probability of keeping. Masks nest: with one key, what is dropped at `p` is dropped at
-    every larger `p` too.
+    The mask r of Srivastava et al., "Dropout", JMLR 15 (2014), section 4; `p` there is for keeping.
+    Masks nest: with one key, what is dropped at `p` is dropped at every larger `p` too.
 
     Examples
     --------
@@ -268,8 +261,7 @@ def apply_mask(
     ------
     TypeError, ValueError
         As for `dropout`, also for `p` outside [0, 1]; TypeError if `mask` is neither bool nor
-        uint8, ValueError if it has the wrong shape or size or padding bits that are not zero, or
-        overlaps `out`.
+        uint8, ValueError if it has the wrong shape, size or padding, or overlaps `out`.
 
     Examples
     --------

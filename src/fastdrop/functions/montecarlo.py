@@ -51,8 +51,7 @@ def dropout_samples(
     Raises
     ------
     TypeError, ValueError, OverflowError
-        As for `dropout`; TypeError if `samples` is not an integer, ValueError if it is less than 1
-        or `out` overlaps `x`.
+        As for `dropout`; also if `samples` is no integer, or less than 1, or `out` overlaps `x`.
 
     Examples
     --------
@@ -95,11 +94,9 @@ class MonteCarloResult(Result[Array]):
     samples : int
         How many samples there were.
     entropy : ndarray or None
-        Entropy of the mean, in nats, without the last axis: the whole uncertainty about the
-        class.
+        Entropy of the mean, in nats, without the last axis: the whole uncertainty about the class.
     mutual_information : ndarray or None
-        The part of the entropy that is due to the model: what is left after subtracting the
-        samples' mean entropy, in nats.
+        What is due to the model: the entropy less the samples' mean entropy, in nats.
 
     Examples
     --------
@@ -136,15 +133,13 @@ def mc_dropout(
     Parameters
     ----------
     fn : callable
-        Called as ``fn(x)`` or ``fn(x, rng=generator)``. It returns an array of real numbers,
-        always of one shape.
+        Called as ``fn(x)`` or ``fn(x, rng=generator)``; gives real numbers, always of one shape.
     x : object
         What `fn` is given, as it is.
     samples : int, default 50
         How often `fn` is called, at least once.
     rng
-        As for `dropout`. A `Generator` moves on by 2**36 positions, which are the samples' own
-        on each of their streams.
+        As for `dropout`. A `Generator` moves on by 2**36 positions on each sample's stream.
     probabilities : bool, default False
         Whether `fn` returns probabilities of classes, along its last axis: the result then
         says how uncertain the classes are.

@@ -26,23 +26,20 @@ def gaussian_dropout(
 
     z is a standard normal variate, another one for each element. The noise has the mean and the
     variance of what `dropout` multiplies with, m / (1 - p), so that nothing is scaled in
-    evaluation. No element is set to 0. `gaussian_noise` adds the same noise.
-
-    It is linear in `x`, and the gradient is the same call with the same `Key` on ``dy``.
+    evaluation. No element is set to 0. `gaussian_noise` adds the same noise. The gradient is the
+    same call with the same `Key` on ``dy``.
 
     Parameters
     ----------
     x, training, rng, out, window
         As for `dropout`; but an element takes two positions of the stream.
     p : float, default 0.5
-        Probability of dropping of the `dropout` whose variance the noise has: from 0 to less than
-        1, where it would be infinite.
+        Probability of dropping of the `dropout` whose variance the noise has, from 0 to below 1.
 
     Returns
     -------
     ndarray
-        `out`, or a new array of x's shape and dtype. Evaluation draws nothing and returns `x`
-        itself, or a copy of it in `out`.
+        `out`, or a new array of x's shape and dtype; evaluation returns `x` itself.
 
     Raises
     ------

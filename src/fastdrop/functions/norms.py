@@ -42,8 +42,7 @@ def max_norm_(w: Array, c: float, axis: int | tuple[int, ...] | None = 1) -> Arr
     TypeError
         `w` is no array, or has another dtype; `c` or `axis` is none of what it may be.
     ValueError
-        `c` below 0 or nan; an axis that `w` does not have, or the same one twice, or none; `w` is
-        read-only or overlaps itself.
+        `c` below 0 or nan; an axis not of `w`, or twice, or none; `w` read-only or overlapping.
 
     Notes
     -----
@@ -64,8 +63,7 @@ def max_norm_(w: Array, c: float, axis: int | tuple[int, ...] | None = 1) -> Arr
 
     The sums have one order, that of the numbers in C order of the axes: the bits are the same in
     all backends, for every number of threads, and for every layout in memory. What is contiguous
-    along `axis`, or beside it (a matrix with axis 0), is read and written where it lies; other
-    layouts go through a copy.
+    along `axis`, or beside it (a matrix with axis 0), is changed where it lies, else by a copy.
 
     Examples
     --------

@@ -35,8 +35,7 @@ def dropout_add(
     p, training, rng, window
         As for `dropout`; with a `window` both operands are a part of larger ones.
     out : ndarray, optional
-        Where the result goes: of x's shape and dtype; `x` or `residual` itself, or memory of its
-        own.
+        Where the result goes, as for `dropout`; it may be `x` or `residual` itself.
 
     Returns
     -------
@@ -80,14 +79,12 @@ def zoneout(
     """Keep hidden units of the step before: dropout of a recurrent network's update.
 
     In training, each unit of `h_new` is replaced with that of `h_old` with probability `p`; in
-    evaluation, the two are mixed: ``(1 - p) * h_new + p * h_old``. Nothing is scaled. The gradients
-    are those of `zoneout_backward`.
+    evaluation they are mixed: ``(1 - p) * h_new + p * h_old``. The gradient: `zoneout_backward`.
 
     Parameters
     ----------
     h_new, h_old : array_like
-        The hidden state after the step and before it, of any shape, and both of one shape and
-        dtype. Dtypes as for `dropout`.
+        The hidden state after the step and before it, of one shape and dtype, as for `dropout`.
     p : float, default 0.5
         Probability that a unit stays as it was, from 0 to 1.
     training, rng, out, window
@@ -141,8 +138,7 @@ def zoneout_backward(
     dy : array_like
         The gradient with respect to the result of `zoneout`.
     p, training, rng, window
-        What `zoneout` was called with; `rng` is a `Key` or a seed, so that the decisions are the
-        same. Training needs it.
+        What `zoneout` was called with; in training a `Key` or a seed as `rng`, for its decisions.
 
     Returns
     -------

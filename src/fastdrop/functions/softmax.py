@@ -36,28 +36,23 @@ def softmax_dropout(
 
     The scores are multiplied by `scale`, masked, turned to weights ``exp(z) / sum(exp(z))`` along
     `axis`, and dropped like `attention_dropout` drops them: each with probability `p`, the others
-    divided by 1 - p. Evaluation gives the weights. The gradient is that of
-    `softmax_dropout_backward`.
+    divided by 1 - p. Evaluation gives the weights. The gradient: `softmax_dropout_backward`.
 
     Parameters
     ----------
     scores : array_like
-        Of any shape with at least one axis, such as (samples, heads, queries, keys). Dtypes as
-        for `dropout`.
-    p, training, rng
-        As for `dropout`.
+        Such as (samples, heads, queries, keys), with at least one axis. Dtypes as for `dropout`.
+    p, training, rng, out
+        As for `dropout`; `out` shares no memory with `mask`.
     axis : int, default -1
         The axis that the weights sum to 1 along. Only the last one is served in one pass: along
         another, copies are made, and 16-bit floats are rounded twice, as by softmax and `dropout`.
     mask : array_like, optional
         Broadcastable to the scores' shape; it is not expanded in memory. Either bool, True for
-        what takes part (as in PyTorch's attention), or of the scores' dtype and added to the scaled
-        scores.
+        what takes part (as in PyTorch), or of the scores' dtype and added to the scaled scores.
     scale : float, default 1.0
         What the scores are multiplied by, such as ``1 / sqrt(width)``; finite, and rounded to
         float32 unless the scores are float64.
-    out : ndarray, optional
-        Where the result goes, as for `dropout`; it shares no memory with `mask`.
 
     Returns
     -------
@@ -74,12 +69,9 @@ def softmax_dropout(
     Notes
     -----
     Source: Vaswani et al., "Attention Is All You Need", NIPS 2017, section 3.2.1: scaled scores,
-    masked with -inf, and softmax. Dropout on the weights is in the code that the authors published
-    with the paper.
+    masked with -inf, and softmax. Dropout on the weights is in the authors' code for the paper.
 
-    Decisions are numbered in C order of the scores, whatever `axis` is.
-
-    Where nothing takes part, or all scores are -inf, all weights are +0.0, where PyTorch's
+    Decisions are numbered in C order of the scores, whatever `axis` is. Where nothing takes part, or all scores are -inf, all weights are +0.0, where PyTorch's
     softmax gives nan. A nan or inf among the scores makes all weights nan that belong together, as
     there; those that are dropped are +0.0.
 
@@ -142,16 +134,14 @@ def softmax_dropout_backward(
     dy : array_like
         The gradient with respect to the result, of the scores' shape and dtype.
     scores, p, training, axis, mask, scale, rng
-        What `softmax_dropout` was called with; `rng` is a `Key`, so that the decisions are the
-        same.
+        What `softmax_dropout` was called with; a `Key` as `rng` gives the same decisions.
     out : ndarray, optional
         As for `softmax_dropout`; it may be `dy` or `scores` itself.
 
     Returns
     -------
     ndarray
-        `out`, or a new array of the scores' shape and dtype. It is +0.0 where the mask lets nothing
-        take part.
+        `out`, or a new array of the scores' shape and dtype; +0.0 where nothing takes part.
 
     Raises
     ------

@@ -55,11 +55,9 @@ def sparsity(
     tol : float, default 0.0
         An element counts as 0 if its absolute value is at most this; at least 0.
     bins : int, sequence of floats or str, default 50
-        The bins of the histogram, as for `numpy.histogram`: how many of equal width, or their
-        edges, or the name of a rule.
+        As for `numpy.histogram`: how many of equal width, or their edges, or the name of a rule.
     range : tuple of two floats, optional
-        Where the first bin begins and the last one ends: by default the smallest and the largest
-        finite element.
+        Where the bins begin and end: by default at the smallest and the largest finite element.
 
     Returns
     -------
@@ -75,9 +73,8 @@ def sparsity(
     Notes
     -----
     Source: Srivastava et al., "Dropout", JMLR 15 (2014), section 7.2 and its figure: with dropout,
-    histograms of the activations of hidden units have a sharp peak at 0, and those of the units'
-    mean activations, ``sparsity(a.mean(axis=0))`` for activations of (samples, units), lie closer
-    to 0.
+    histograms of hidden units' activations have a sharp peak at 0, and those of the units' mean
+    activations, ``sparsity(a.mean(axis=0))`` for activations of (samples, units), lie closer to 0.
 
     A nan is no 0, and neither is an inf: they count among the elements whose share is given, and
     stand in no bin. The bins are in float32 for 16-bit floats, else in a's dtype.

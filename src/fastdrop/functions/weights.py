@@ -133,8 +133,7 @@ def attention_dropout(
 
     Each weight is dropped with probability `p`, on its own; the others are divided by 1 - p, so
     that a row sums to 1 in expectation only. Source: Vaswani et al., "Attention Is All You Need",
-    NIPS 2017: the weights of section 3.2.1. Dropout on them is in the code that the authors
-    published with the paper.
+    NIPS 2017: the weights of section 3.2.1. Dropout on them is in the authors' code for the paper.
 
     Parameters
     ----------
@@ -173,14 +172,12 @@ def drop_key(
 ) -> Array:
     """Drop keys from attention, each from each query by itself, before the softmax: DropKey.
 
-    Each score is set to -inf with probability `p`, on its own; the others stay as they are, bit
-    for bit. The softmax after it gives dropped keys the weight 0, and a query's other weights
-    still sum to 1, which they do not after `attention_dropout`. The gradient is that of
-    `drop_key_backward`.
+    Each score is set to -inf with probability `p`, on its own; the others stay as they are, bit for
+    bit. The softmax after it gives dropped keys the weight 0, and a query's other weights still sum
+    to 1, which they do not after `attention_dropout`. The gradient is that of `drop_key_backward`.
 
     Where all scores of a query are -inf, its softmax is nan: with n keys a share of ``p ** n`` of
-    the queries. With few keys keep `p` small, or put back a score of each query, such as the one
-    that it has with its own key.
+    the queries. With few keys keep `p` small, or put back a score of each query, as with its key.
 
     Source: Li, Hu, Nie, Han, Jiang, Guo and Liu, "DropKey for Vision Transformer", CVPR 2023: its
     dropout before the softmax. The paper lets `p` fall from layer to layer. Code for it often adds

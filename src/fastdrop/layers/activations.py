@@ -22,9 +22,8 @@ class BiasActDropout(VariantLayer):
     """Bias, activation and dropout in one pass, after the matrix product of a dense layer.
 
     The layer keeps `x` and `bias`, not copies of them, for `backward`. See
-    `fastdrop.bias_act_dropout`. Source: Hendrycks and Gimpel, "Gaussian Error Linear Units
-    (GELUs)", arXiv:1606.08415 (2016), section 2; Srivastava et al., "Dropout", JMLR 15 (2014),
-    section 4.
+    `fastdrop.bias_act_dropout`. Source: Hendrycks and Gimpel, arXiv:1606.08415 (2016), section 2;
+    Srivastava et al., JMLR 15 (2014), section 4.
 
     Parameters
     ----------

@@ -10,8 +10,7 @@ __all__ = ["AlphaDropout", "FeatureAlphaDropout"]
 class AlphaDropout(MaskedLayer):
     """Dropout for networks of SELUs, which keeps mean 0 and variance 1.
 
-    See `fastdrop.alpha_dropout`. Source: Klambauer et al., "Self-Normalizing Neural Networks",
-    NIPS 2017.
+    See `fastdrop.alpha_dropout`. Source: Klambauer et al., NIPS 2017, section "Alpha dropout".
 
     Parameters
     ----------

@@ -52,8 +52,7 @@ class DropBlock1D(_DropBlock):
 class DropBlock2D(_DropBlock):
     """Drop square blocks of images.
 
-    See `fastdrop.drop_block2d`. Source: Ghiasi, Lin and Le, "DropBlock: A regularization method for
-    convolutional networks", NeurIPS 2018, section 3.
+    See `fastdrop.drop_block2d`. Source: Ghiasi, Lin and Le, NeurIPS 2018, section 3.
 
     Parameters
     ----------
@@ -90,8 +89,7 @@ class DropBlock3D(_DropBlock):
     Parameters
     ----------
     p, block_size, rng
-        As for `DropBlock2D`; `p` is the share of voxels to drop, `block_size` the length of a block
-        along each axis.
+        As for `DropBlock2D`; `p` is the share of voxels to drop, `block_size` is along each axis.
 
     Raises
     ------

@@ -48,8 +48,7 @@ class _SpatialDropout(MaskedLayer):
 class SpatialDropout1D(_SpatialDropout):
     """Drop whole channels of sequences.
 
-    See `fastdrop.dropout1d`. Source: Tompson et al., "Efficient Object Localization Using
-    Convolutional Networks", CVPR 2015, section 3.2.
+    See `fastdrop.dropout1d`. Source: Tompson et al., CVPR 2015, section 3.2.
 
     Parameters
     ----------
@@ -138,8 +137,7 @@ class VariationalDropout(MaskedLayer):
     holds its mask until `reset`: call that before each sequence. As the steps of a sequence share a
     mask, `backward` after the last of them is right for the gradient of each.
 
-    See `fastdrop.variational_dropout`. Source: Gal and Ghahramani, "A Theoretically Grounded
-    Application of Dropout in Recurrent Neural Networks", NIPS 2016, section 4.
+    See `fastdrop.variational_dropout`. Source: Gal and Ghahramani, NIPS 2016, section 4.
 
     Parameters
     ----------
@@ -228,8 +226,7 @@ class VariationalDropout(MaskedLayer):
 class DropPath(MaskedLayer):
     """Stochastic depth: drop whole samples of a residual branch's output.
 
-    See `fastdrop.drop_path`. Source: Huang et al., "Deep Networks with Stochastic Depth", ECCV
-    2016, section 3.
+    See `fastdrop.drop_path`. Source: Huang et al., ECCV 2016, section 3.
 
     Parameters
     ----------

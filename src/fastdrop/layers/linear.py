@@ -21,8 +21,7 @@ class DropConnectLinear(ConfiguredLayer):
     """A linear layer that drops weights, anew for each sample: DropConnect.
 
     Beside the key, the layer keeps the input of the last `forward`, not a copy of it: `backward`
-    needs its values. See `fastdrop.dropconnect_linear`. Source: Wan et al., "Regularization of
-    Neural Networks using DropConnect", ICML 2013, section 3.
+    needs its values. See `fastdrop.dropconnect_linear`. Source: Wan et al., ICML 2013, section 3.
 
     Parameters
     ----------

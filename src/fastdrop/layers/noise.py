@@ -20,14 +20,12 @@ __all__ = ["GaussianDropout", "GaussianNoise"]
 class GaussianDropout(MaskedLayer):
     """Multiplication with Gaussian noise that has dropout's variance.
 
-    See `fastdrop.gaussian_dropout`. Source: Srivastava et al., "Dropout", JMLR 15 (2014), section
-    10.
+    See `fastdrop.gaussian_dropout`. Source: Srivastava et al., JMLR 15 (2014), section 10.
 
     Parameters
     ----------
     p : float, default 0.5
-        Probability of dropping of the dropout whose variance the noise has, from 0 to less than 1.
-        May be assigned later.
+        As for `fastdrop.gaussian_dropout`. May be assigned later.
     rng
         As for `Dropout`.
 
@@ -96,8 +94,7 @@ class GaussianNoise(WholeLayer):
         Parameters
         ----------
         x, window
-            As for `fastdrop.gaussian_noise`. With a `window`, `backward` computes the gradient of
-            the part.
+            As for `fastdrop.gaussian_noise`.
 
         Returns
         -------

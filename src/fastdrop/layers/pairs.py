@@ -27,8 +27,7 @@ class _PairLayer(VariantLayer):
 class DropoutAdd(_PairLayer):
     """Dropout of a sub-layer's output, and the addition to its input, in one pass.
 
-    See `fastdrop.dropout_add`. Source: Vaswani et al., "Attention Is All You Need", NIPS 2017,
-    section 5.4.
+    See `fastdrop.dropout_add`. Source: Vaswani et al., NIPS 2017, section 5.4.
 
     Parameters
     ----------
@@ -62,8 +61,7 @@ class DropoutAdd(_PairLayer):
         Parameters
         ----------
         x, residual, window
-            As for `fastdrop.dropout_add`. With a `window`, `backward` computes the gradient of the
-            part.
+            As for `fastdrop.dropout_add`; `backward` computes the gradient of a window's part.
 
         Returns
         -------
@@ -93,8 +91,7 @@ class DropoutAdd(_PairLayer):
         Raises
         ------
         RuntimeError, TypeError, ValueError
-            There was no `forward`; `dy` has a dtype that `fastdrop.dropout` does not take, or
-            another shape than the output.
+            No `forward`; a dtype that `fastdrop.dropout` does not take; not the output's shape.
         """
         return self._gradient(dy), self._answered(dy)[0]
 
@@ -102,9 +99,8 @@ class DropoutAdd(_PairLayer):
 class Zoneout(_PairLayer):
     """Keep hidden units of the step before, instead of dropping them.
 
-    See `fastdrop.zoneout`. Source: Krueger et al., "Zoneout: Regularizing RNNs by Randomly
-    Preserving Hidden Activations", ICLR 2017 (arXiv:1606.01305), section 3. Every `forward` draws
-    anew, as the paper does at each time step; `backward` answers the last.
+    Every `forward` draws anew, as the paper does at each time step; `backward` answers the last.
+    See `fastdrop.zoneout`. Source: Krueger et al., ICLR 2017, section 3.
 
     Parameters
     ----------
@@ -138,8 +134,7 @@ class Zoneout(_PairLayer):
         Parameters
         ----------
         h_new, h_old, window
-            As for `fastdrop.zoneout`. With a `window`, `backward` computes the gradient of the
-            part.
+            As for `fastdrop.zoneout`; `backward` computes the gradient of a window's part.
 
         Returns
         -------
@@ -169,7 +164,6 @@ class Zoneout(_PairLayer):
         Raises
         ------
         RuntimeError, TypeError, ValueError
-            There was no `forward`; `dy` has a dtype that `fastdrop.dropout` does not take, or
-            another shape than the output.
+            No `forward`; a dtype that `fastdrop.dropout` does not take; not the output's shape.
         """
         return self._gradient(dy)  # type: ignore[return-value]

@@ -21,8 +21,7 @@ class SoftmaxDropout(ConfiguredLayer):
 
     `backward` computes the weights again from the scores of the last `forward`, which must not
     have changed in between: the layer keeps the caller's arrays, and no copies. See
-    `fastdrop.softmax_dropout`. Source: Vaswani et al., "Attention Is All You Need", NIPS 2017,
-    section 3.2.1.
+    `fastdrop.softmax_dropout`. Source: Vaswani et al., NIPS 2017, section 3.2.1.
 
     Parameters
     ----------

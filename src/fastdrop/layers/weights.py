@@ -12,8 +12,7 @@ __all__ = ["AttentionDropout", "DropConnect", "DropKey", "EmbeddingDropout"]
 class DropConnect(MaskedLayer):
     """DropConnect on a layer's weights: `forward` gives the weights to use in this step.
 
-    See `fastdrop.drop_connect`. Source: Wan et al., "Regularization of Neural Networks using
-    DropConnect", ICML 2013.
+    See `fastdrop.drop_connect`. Source: Wan et al., ICML 2013, section "Motivation".
 
     Parameters
     ----------
@@ -43,8 +42,7 @@ class DropConnect(MaskedLayer):
 class AttentionDropout(MaskedLayer):
     """Dropout on attention weights, after the softmax.
 
-    See `fastdrop.attention_dropout`. Source: Vaswani et al., "Attention Is All You Need", NIPS
-    2017.
+    See `fastdrop.attention_dropout`. Source: Vaswani et al., NIPS 2017, section 3.2.1.
 
     Parameters
     ----------
@@ -71,8 +69,7 @@ class AttentionDropout(MaskedLayer):
 class EmbeddingDropout(MaskedLayer):
     """Drop whole rows of an embedding table: `forward` gives the table to use in this step.
 
-    See `fastdrop.embedding_dropout`. Source: Merity, Keskar and Socher, "Regularizing and
-    Optimizing LSTM Language Models", ICLR 2018, section 4.3.
+    See `fastdrop.embedding_dropout`. Source: Merity, Keskar and Socher, ICLR 2018, section 4.3.
 
     Parameters
     ----------
@@ -103,7 +100,7 @@ class DropKey(MaskedLayer):
     """DropKey on attention's scores, before the softmax: dropped ones are -inf.
 
     See `fastdrop.drop_key`, also for what happens where all scores of a query are dropped. Source:
-    Li et al., "DropKey for Vision Transformer", CVPR 2023.
+    Li et al., CVPR 2023.
 
     Parameters
     ----------
