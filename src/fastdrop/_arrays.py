@@ -35,11 +35,7 @@ _MAX_ELEMENTS = sys.maxsize
 FLAT_AXES = 32
 
 # bfloat16 comes from ml_dtypes, which fastdrop does not import: its dtype is added when first met.
-_kind_by_dtype: dict[np.dtype[Any], str] = {
-    np.dtype(np.float32): "float32",
-    np.dtype(np.float64): "float64",
-    np.dtype(np.float16): "float16",
-}
+_kind_by_dtype: dict[np.dtype[Any], str] = {np.dtype(kind): kind for kind in KINDS[:3]}
 
 
 def _is_bfloat16(dtype: np.dtype[Any]) -> bool:
@@ -328,14 +324,12 @@ def check_noise_shape(noise_shape: object, shape: tuple[int, ...]) -> tuple[int,
         raise ValueError(
             f"noise_shape has to have at most the {len(shape)} axes of x, but got {form}"
         )
-    full = [1] * missing
-    for n, length in zip(form, shape[missing:], strict=True):
-        if n is not None and n != 1 and n != length:
-            raise ValueError(
-                f"noise_shape has to be broadcastable to x's shape {shape}, but got {form}"
-            )
-        full.append(length if n is None else n)
-    return tuple(full)
+    pairs = list(zip(form, shape[missing:], strict=True))
+    if any(n not in (None, 1, length) for n, length in pairs):
+        raise ValueError(
+            f"noise_shape has to be broadcastable to x's shape {shape}, but got {form}"
+        )
+    return (1,) * missing + tuple(length if n is None else n for n, length in pairs)
 
 
 def check_mask(mask: npt.ArrayLike, x: Array) -> tuple[Array, bool]:

@@ -12,25 +12,13 @@ from fastdrop import stream
 from fastdrop._convert import type_name
 
 if TYPE_CHECKING:
-    from fastdrop.stream import Generator, Key
+    from fastdrop.stream import Generator as Generator
+    from fastdrop.stream import Key as Key
 else:
     try:
         from fastdrop._core import Generator, Key
     except ImportError:
         from fastdrop.stream import Generator, Key
-
-__all__ = [
-    "Generator",
-    "Key",
-    "RNGLike",
-    "as_generator",
-    "check_repeatable",
-    "check_unused",
-    "default_generator",
-    "manual_seed",
-    "resolve",
-    "use_default",
-]
 
 RNGLike: TypeAlias = (
     "int | np.integer[Any] | Key | Generator | np.random.SeedSequence | np.random.Generator | None"

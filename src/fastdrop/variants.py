@@ -14,22 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from . import decisions
+from . import _rates, decisions
 from ._arrays import Array, check_noise_shape
-from ._rates import (
-    Rate,
-    affine_rate,
-    affine_slope_rate,
-    block_rate,
-    both_scales,
-    deviation_rate,
-    evaluation_scales,
-    factor_rate,
-    no_scale,
-    noise_rate,
-    plain_rate,
-    standard_rate,
-)
+from ._rates import Rate
 from .backends.call import Operation
 
 Decisions: TypeAlias = Callable[..., tuple[int, ...] | None]
@@ -58,7 +45,7 @@ class Variant:
     operation: Operation = "scale"
     operands: tuple[str, ...] = ("x",)
     """What the function calls the arrays that it reads: of one shape and dtype."""
-    rate: Callable[[Any, str], Rate] = factor_rate
+    rate: Callable[[Any, str], Rate] = _rates.factor_rate
     """From p and the dtype to the threshold of decisions and the numbers of the operation."""
     decisions: Decisions | None = None
     """The shape of shared decisions; None for a decision for each element."""
@@ -91,7 +78,7 @@ def _spatial(axes: int) -> Decisions:
 def _dropped_to(value: float) -> Callable[[Any, str], Rate]:
     """Kept elements stay as they are: to add -0.0 changes nothing, not even another -0.0."""
     numbers = 1.0, -0.0, value
-    return lambda p, kind: Rate(plain_rate(p, kind).plan, numbers)
+    return lambda p, kind: Rate(_rates.plain_rate(p, kind).plan, numbers)
 
 
 def _noise_shape(x: Array, noise_shape: object = None) -> tuple[int, ...] | None:
@@ -108,8 +95,8 @@ DROPOUT_STANDARD: Final = Variant(
     "dropout",
     "Srivastava et al. 2014",
     decisions=_noise_shape,
-    rate=standard_rate,
-    evaluation=Evaluation("scale", evaluation_scales),
+    rate=_rates.standard_rate,
+    evaluation=Evaluation("scale", _rates.evaluation_scales),
     layer="Dropout",
 )
 DROPOUT1D: Final = Variant(
@@ -151,7 +138,7 @@ def _drop_block(axes: int) -> Variant:
     return Variant(
         f"drop_block{axes}d",
         "Ghiasi, Lin and Le 2018",
-        rate=block_rate,
+        rate=_rates.block_rate,
         decisions=lambda x, size, argument="x": decisions.corner_shape(x, axes, size, argument),
         block_axes=axes,
         faces=(),
@@ -169,7 +156,7 @@ ALPHA_DROPOUT: Final = Variant(
     "alpha_dropout",
     "Klambauer et al. 2017",
     operation="affine",
-    rate=affine_rate,
+    rate=_rates.affine_rate,
     gradient="alpha_dropout_backward",
     layer="AlphaDropout",
 )
@@ -177,14 +164,14 @@ ALPHA_DROPOUT_BACKWARD: Final = Variant(
     "alpha_dropout_backward",
     "Klambauer et al. 2017",
     operands=("dy",),
-    rate=affine_slope_rate,
+    rate=_rates.affine_slope_rate,
     repeats=True,
 )
 FEATURE_ALPHA_DROPOUT: Final = Variant(
     "feature_alpha_dropout",
     "Klambauer et al. 2017",
     operation="affine",
-    rate=affine_rate,
+    rate=_rates.affine_rate,
     decisions=decisions.feature_shape,
     gradient="feature_alpha_dropout_backward",
     layer="FeatureAlphaDropout",
@@ -193,7 +180,7 @@ FEATURE_ALPHA_DROPOUT_BACKWARD: Final = Variant(
     "feature_alpha_dropout_backward",
     "Klambauer et al. 2017",
     operands=("dy",),
-    rate=affine_slope_rate,
+    rate=_rates.affine_slope_rate,
     decisions=lambda dy, argument="dy": decisions.feature_shape(dy, argument),
     repeats=True,
 )
@@ -211,7 +198,7 @@ DROP_KEY_BACKWARD: Final = Variant(
     "drop_key_backward",
     "Li et al. 2023",
     operands=("dy",),
-    rate=standard_rate,
+    rate=_rates.standard_rate,
     repeats=True,
 )
 
@@ -221,7 +208,7 @@ GAUSSIAN_DROPOUT: Final = Variant(
     "gaussian_dropout",
     "Srivastava et al. 2014",
     operation="noise_factor",
-    rate=deviation_rate,
+    rate=_rates.deviation_rate,
     positions=2,
     layer="GaussianDropout",
 )
@@ -229,7 +216,7 @@ GAUSSIAN_NOISE: Final = Variant(
     "gaussian_noise",
     "Bishop 1995",
     operation="noise_add",
-    rate=noise_rate,
+    rate=_rates.noise_rate,
     positions=2,
     gradient="identity",
     layer="GaussianNoise",
@@ -242,7 +229,7 @@ DROPOUT_ADD: Final = Variant(
     "Vaswani et al. 2017",
     operation="add",
     operands=("x", "residual"),
-    evaluation=Evaluation("add", no_scale),
+    evaluation=Evaluation("add", _rates.no_scale),
     gradient="dropout",
     layer="DropoutAdd",
 )
@@ -251,8 +238,8 @@ ZONEOUT: Final = Variant(
     "Krueger et al. 2017",
     operation="select",
     operands=("h_new", "h_old"),
-    rate=plain_rate,
-    evaluation=Evaluation("mix", both_scales),
+    rate=_rates.plain_rate,
+    evaluation=Evaluation("mix", _rates.both_scales),
     gradient="zoneout_backward",
     layer="Zoneout",
 )
@@ -261,8 +248,8 @@ ZONEOUT_BACKWARD: Final = Variant(
     "Krueger et al. 2017",
     operation="split",
     operands=("dy",),
-    rate=plain_rate,
-    evaluation=Evaluation("unmix", both_scales),
+    rate=_rates.plain_rate,
+    evaluation=Evaluation("unmix", _rates.both_scales),
     gradient="zoneout",
     results=2,
     repeats=True,
@@ -271,7 +258,7 @@ BIAS_ACT_DROPOUT: Final = Variant(
     "bias_act_dropout",
     "Hendrycks and Gimpel 2016",
     operation="act",
-    evaluation=Evaluation("act", no_scale),
+    evaluation=Evaluation("act", _rates.no_scale),
     gradient="bias_act_dropout_backward",
     layer="BiasActDropout",
 )
@@ -280,7 +267,7 @@ BIAS_ACT_DROPOUT_BACKWARD: Final = Variant(
     "Hendrycks and Gimpel 2016",
     operation="act_slope",
     operands=("x", "dy"),
-    evaluation=Evaluation("act_slope", no_scale),
+    evaluation=Evaluation("act_slope", _rates.no_scale),
     repeats=True,
 )
 

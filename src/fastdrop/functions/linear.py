@@ -106,7 +106,10 @@ def dropconnect_linear(
         target = _arrays.check_out_apart(out, array, shape, operands)
     if not training:
         check_unused(rng)
-        target[...] = _evaluated(array, weights, constant)
+        found = _widened(array) @ _widened(weights).T
+        if constant is not None:
+            found += _widened(constant)
+        target[...] = _rounded(found, array.dtype)
         return out
     samples = target.size // outputs if outputs else 0
     key = resolve(rng, samples and (1 if shared else samples) * weights.size)
@@ -185,10 +188,13 @@ def dropconnect_linear_backward(
     shared = not _arrays.check_flag(per_sample, "per_sample")
     dx, dw = np.zeros(array.shape, array.dtype), np.zeros(weights.shape, array.dtype)
     samples = gradient.size // outputs if outputs else 0
-    db = _widened(gradient).reshape(samples, outputs).sum(axis=0)
+    wide = _widened(gradient)
+    rows = wide.reshape(samples, outputs)
+    db = rows.sum(axis=0)
     if not training:
         check_unused(rng)
-        dx[...], dw[...] = _evaluated_backward(gradient, array, weights)
+        dx[...] = _rounded(wide @ _widened(weights), array.dtype)
+        dw[...] = _rounded(rows.T @ _widened(array).reshape(samples, inputs), array.dtype)
         return dx, dw, _rounded(db, array.dtype)
     check_repeatable(rng)
     key = resolve(rng, samples and (1 if shared else samples) * weights.size)
@@ -215,18 +221,3 @@ def _widened(array: Array) -> Array:
 def _rounded(array: Array, dtype: np.dtype[Any]) -> Array:
     with np.errstate(over="ignore"):
         return array.astype(dtype, copy=False)
-
-
-def _evaluated(x: Array, w: Array, bias: Array | None) -> Array:
-    y: Array = _widened(x) @ _widened(w).T
-    if bias is not None:
-        y += _widened(bias)
-    return _rounded(y, x.dtype)
-
-
-def _evaluated_backward(dy: Array, x: Array, w: Array) -> tuple[Array, Array]:
-    wide = _widened(dy)
-    outputs, inputs = w.shape
-    samples = dy.size // outputs if outputs else 0
-    dw = wide.reshape(samples, outputs).T @ _widened(x).reshape(samples, inputs)
-    return _rounded(wide @ _widened(w), x.dtype), _rounded(dw, x.dtype)

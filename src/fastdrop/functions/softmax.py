@@ -71,14 +71,13 @@ def softmax_dropout(
     Source: Vaswani et al., "Attention Is All You Need", NIPS 2017, section 3.2.1: scaled scores,
     masked with -inf, and softmax. Dropout on the weights is in the authors' code for the paper.
 
-    Decisions are numbered in C order of the scores, whatever `axis` is. Where nothing takes part, or all scores are -inf, all weights are +0.0, where PyTorch's
-    softmax gives nan. A nan or inf among the scores makes all weights nan that belong together, as
-    there; those that are dropped are +0.0.
+    Decisions are numbered in C order of the scores, whatever `axis` is. Where nothing takes part,
+    or all scores are -inf, all weights are +0.0, where PyTorch's softmax gives nan. A nan or inf
+    among the scores makes all weights nan that belong together, but those dropped, which are +0.0.
 
-    All backends give the same bits, and so does every number of threads: exp is a fixed sequence of
-    operations, and the order of a sum is fixed. A weight whose scaled score is d below the largest
-    of n is within 10 + d + min(n, 4096) / 64 units in the last place (of float32, or float64 for
-    float64 scores).
+    Backends and numbers of threads all give the same bits: exp is a fixed sequence of operations,
+    and the order of a sum is fixed. A weight whose scaled score is d below the largest of n is
+    within 10 + d + min(n, 4096) / 64 units in the last place (float32's; float64's for float64).
 
     Examples
     --------

@@ -1,7 +1,5 @@
 """Layers that drop weights: of connections, of attention, of a table of embeddings."""
 
-from __future__ import annotations
-
 from fastdrop.variants import ATTENTION_DROPOUT, DROP_CONNECT, DROP_KEY, EMBEDDING_DROPOUT
 
 from .declared import MaskedLayer
