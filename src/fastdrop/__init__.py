@@ -16,7 +16,19 @@ from . import functions as _functions
 from ._config import *
 from ._rng import Generator, Key, default_generator, manual_seed
 from .backends import backend, set_backend
-from .functions import *
+from .functions.activations import *
+from .functions.alpha import *
+from .functions.blocks import *
+from .functions.channels import *
+from .functions.linear import *
+from .functions.masks import *
+from .functions.montecarlo import *
+from .functions.noise import *
+from .functions.norms import *
+from .functions.pairs import *
+from .functions.softmax import *
+from .functions.sparsity import *
+from .functions.weights import *
 
 __version__ = "0.1.0"
 

@@ -1,7 +1,7 @@
 """Which Key and Generator are in use, the default generator, and what ``rng=`` accepts."""
 
 import copyreg
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -156,16 +156,8 @@ def _restore_generator(state: dict[str, Any]) -> Generator:
     return generator
 
 
-def _reduce_key(key: Key) -> tuple[Callable[..., Any], tuple[dict[str, int]]]:
-    return _restore_key, (key.state,)
-
-
-def _reduce_generator(generator: Generator) -> tuple[Callable[..., Any], tuple[dict[str, int]]]:
-    return _restore_generator, (generator.state,)
-
-
 # Registered here, or the classes would have to import this module, which imports them.
 for _key in _KEYS:
-    copyreg.pickle(_key, _reduce_key)
+    copyreg.pickle(_key, lambda key: (_restore_key, (key.state,)))
 for _generator in _GENERATORS:
-    copyreg.pickle(_generator, _reduce_generator)
+    copyreg.pickle(_generator, lambda generator: (_restore_generator, (generator.state,)))

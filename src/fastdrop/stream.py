@@ -111,10 +111,8 @@ class Key:
 
     Raises
     ------
-    TypeError
-        An argument is not an integer (a bool is none).
-    ValueError
-        An argument is not between 0 and 2**64 - 1.
+    TypeError, ValueError
+        An argument is not an integer (a bool is none), or not between 0 and 2**64 - 1.
 
     Examples
     --------
@@ -212,10 +210,8 @@ class Generator:
 
     Raises
     ------
-    TypeError
-        An argument is not an integer (a bool is none).
-    ValueError
-        An argument is not between 0 and 2**64 - 1.
+    TypeError, ValueError
+        An argument is not an integer (a bool is none), or not between 0 and 2**64 - 1.
 
     Examples
     --------

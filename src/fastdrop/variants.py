@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
 from . import _rates, decisions
@@ -91,13 +91,8 @@ DROPOUT: Final = Variant(
     "dropout", "Srivastava et al. 2014", decisions=_noise_shape, layer="Dropout"
 )
 # mode="standard": nothing is scaled in training, and everything by 1 - p in evaluation.
-DROPOUT_STANDARD: Final = Variant(
-    "dropout",
-    "Srivastava et al. 2014",
-    decisions=_noise_shape,
-    rate=_rates.standard_rate,
-    evaluation=Evaluation("scale", _rates.evaluation_scales),
-    layer="Dropout",
+DROPOUT_STANDARD: Final = replace(
+    DROPOUT, rate=_rates.standard_rate, evaluation=Evaluation("scale", _rates.evaluation_scales)
 )
 DROPOUT1D: Final = Variant(
     "dropout1d", "Tompson et al. 2015", decisions=_spatial(1), layer="SpatialDropout1D"

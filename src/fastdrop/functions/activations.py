@@ -35,10 +35,9 @@ def bias_act_dropout(
 
     Parameters
     ----------
-    x : array_like
-        Of shape ``(..., features)``; of any shape where there is no bias. Dtypes as for `dropout`.
-    bias : array_like, optional
-        Of shape ``(features,)`` and x's dtype.
+    x, bias : array_like
+        Of shapes (..., features) and (features,) and one dtype, as for `dropout`. The bias may be
+        None, and `x` then of any shape.
     act : {"none", "relu", "gelu", "gelu_tanh", "silu"}, default "none"
         "gelu" is x Φ(x) with the normal distribution function Φ, "gelu_tanh" its approximation
         x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2, and "silu" is x / (1 + exp(-x)).

@@ -135,10 +135,9 @@ def alpha_dropout_backward(
     ----------
     dy : array_like
         The gradient with respect to the result of `alpha_dropout`. Dtypes as for `dropout`.
-    p, training, window
-        What `alpha_dropout` was called with.
-    rng : int, Key or numpy.random.SeedSequence
-        The key of `alpha_dropout`: what gives the same mask again.
+    p, training, rng, window
+        What `alpha_dropout` was called with; `rng` an int, a `Key` or a `SeedSequence`, which gives
+        the same mask again.
     out : ndarray, optional
         Where the gradient goes, as for `dropout`.
 

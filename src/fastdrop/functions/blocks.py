@@ -33,7 +33,7 @@ def drop_block1d(
     Parameters
     ----------
     x : array_like
-        Of shape (samples, channels, length), or (channels, length). Dtypes as for `dropout`.
+        Of shape ([samples,] channels, length). Dtypes as for `dropout`.
     p, training, rng, out
         As for `drop_block2d`; a channel of a sample takes length - block_size + 1 positions.
     block_size : int, default 7
@@ -80,8 +80,7 @@ def drop_block2d(
     Parameters
     ----------
     x : array_like
-        Of shape (samples, channels, height, width), or (channels, height, width) for a single
-        sample. Dtypes as for `dropout`.
+        Of shape ([samples,] channels, height, width). Dtypes as for `dropout`.
     p : float, default 0.5
         Share of pixels to drop, from 0 to 1. It is met exactly in expectation only where blocks
         do not meet: the larger it is, the more of them do, and the less is dropped. (The paper
@@ -95,14 +94,12 @@ def drop_block2d(
     Returns
     -------
     ndarray
-        `out`, or an array of x's shape and dtype, all +0.0 if nothing is kept; evaluation returns
-        `x` itself.
+        `out`, or an array of x's shape and dtype (+0.0 if none is kept); evaluation returns `x`.
 
     Raises
     ------
     TypeError, ValueError, OverflowError
-        As for `dropout`; TypeError if `block_size` is not an integer, ValueError if it is less than
-        1 or `x` has not 3 or 4 axes.
+        As for `dropout`; also if `block_size` is no integer or below 1, or `x` has not 3 or 4 axes.
 
     Notes
     -----
@@ -112,13 +109,11 @@ def drop_block2d(
 
     .. math:: \gamma = \frac{p}{b^2} \cdot \frac{h w}{(h - b + 1) (w - b + 1)}
 
-    for blocks of size b in images of size h times w, rounded once to binary64; that is never
-    above p. The paper's blocks are centred on their seeds; here, a seed is its block's pixel of
-    lowest indices, which moves the seeds and leaves the blocks as they are, and lets b be even.
-    The last step of the algorithm, count(M) / count_ones(M), is taken over the whole call.
-
-    ``x.size / kept`` is computed in binary64 and rounded to float32 (float64 for float64 arrays).
-    With blocks of size 1 the mask is that of `dropout`, with the same key.
+    for blocks of size b in images of size h times w, rounded once to binary64; that is never above
+    p. The paper's blocks are centred on their seeds; here, a seed is its block's pixel of lowest
+    indices, which moves the seeds and leaves the blocks as they are, and lets b be even. The last
+    step of the algorithm, count(M) / count_ones(M), is taken over the whole call, in binary64, and
+    rounded to float32 (float64 for float64 arrays). Blocks of size 1 are dropped as by `dropout`.
 
     Examples
     --------
@@ -158,8 +153,7 @@ def drop_block3d(
     Parameters
     ----------
     x : array_like
-        Of shape (samples, channels, depth, height, width), or without samples. Dtypes as for
-        `dropout`.
+        Of shape ([samples,] channels, depth, height, width). Dtypes as for `dropout`.
     p, training, rng, out
         As for `drop_block2d`; a place for a block's voxel of lowest indices takes one position.
     block_size : int, default 7

@@ -36,8 +36,8 @@ def dropout1d(
     Parameters
     ----------
     x : array_like
-        Of shape (samples, channels, length), or (channels, length) for a single sample; with
-        "channels_last", (samples, length, channels) or (length, channels). Dtypes as for `dropout`.
+        Of shape ([samples,] channels, length); with "channels_last", ([samples,] length, channels).
+        Dtypes as for `dropout`.
     p, training, rng, out, window
         As for `dropout`; the mask takes one position for each sample and channel.
     data_format : {"channels_first", "channels_last"}, default "channels_first"
@@ -84,9 +84,8 @@ def dropout2d(
     Parameters
     ----------
     x : array_like
-        Of shape (samples, channels, height, width), or (channels, height, width) for a single
-        sample; with "channels_last", (samples, height, width, channels) or (height, width,
-        channels). Dtypes as for `dropout`.
+        Of shape ([samples,] channels, height, width); with "channels_last", ([samples,] height,
+        width, channels). Dtypes as for `dropout`.
     p, training, rng, out, data_format, window
         As for `dropout1d`.
 
@@ -128,8 +127,8 @@ def dropout3d(
     Parameters
     ----------
     x : array_like
-        Of shape (samples, channels, depth, height, width), or without the first axis for a single
-        sample; with "channels_last" the channels' axis comes last. Dtypes as for `dropout`.
+        Of shape ([samples,] channels, depth, height, width); with "channels_last" the channels'
+        axis comes last. Dtypes as for `dropout`.
     p, training, rng, out, data_format, window
         As for `dropout1d`.
 

@@ -141,8 +141,8 @@ def mc_dropout(
     rng
         As for `dropout`. A `Generator` moves on by 2**36 positions on each sample's stream.
     probabilities : bool, default False
-        Whether `fn` returns probabilities of classes, along its last axis: the result then
-        says how uncertain the classes are.
+        Whether `fn` returns probabilities of classes, along its last axis: then the result says how
+        uncertain they are.
 
     Returns
     -------

@@ -27,10 +27,9 @@ def max_norm_(w: Array, c: float, axis: int | tuple[int, ...] | None = 1) -> Arr
     c : float
         The largest norm, at least 0; inf is no limit.
     axis : int, tuple of ints or None, default 1
-        The axis or axes that are summed over, as in `numpy.linalg.norm`: 1 limits the weights
-        that come into each unit of a layer with a matrix of (outputs, inputs), 0 those that leave
-        each input, and (1, 2, 3) the filters of a convolution with an array of (outputs, inputs,
-        height, width). None is all axes: one norm.
+        The axes that are summed over, as in `numpy.linalg.norm`: of (outputs, inputs), 1 limits the
+        weights that come into each output, and 0 those that leave each input; of (outputs, inputs,
+        height, width), (1, 2, 3) limits filters of convolutions. None is all axes: one norm.
 
     Returns
     -------
