@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import operator
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -173,15 +173,11 @@ def check_overlap(out: Array, x: Array, argument: str) -> None:
 
 
 def check_out_apart(
-    out: object,
-    x: Array,
-    shape: tuple[int, ...],
-    operands: Mapping[str, Array],
-    words: str = "the shape",
+    out: object, x: Array, shape: tuple[int, ...], apart: dict[str, Array], words: str = "the shape"
 ) -> Array:
     """`out` as an array of x's dtype for a result of `shape`, apart from what is read for it."""
     array = _check_form(out, x.dtype, shape, "x", words)
-    for argument, operand in operands.items():
+    for argument, operand in apart.items():
         if overlap(array, operand):
             raise ValueError(
                 f"out has to share no memory with {argument}, but got an array that overlaps it"

@@ -190,11 +190,7 @@ DROP_KEY: Final = Variant(
     layer="DropKey",
 )
 DROP_KEY_BACKWARD: Final = Variant(
-    "drop_key_backward",
-    "Li et al. 2023",
-    operands=("dy",),
-    rate=_rates.standard_rate,
-    repeats=True,
+    "drop_key_backward", "Li et al. 2023", operands=("dy",), rate=_rates.standard_rate, repeats=True
 )
 
 # --- x (1 + sigma z), x + sigma z: nothing is dropped ---------------------------------------------

@@ -153,11 +153,10 @@ def alpha_dropout_backward(
 
     Examples
     --------
-    >>> import numpy as np
     >>> import fastdrop
     >>> key = fastdrop.Generator(1).reserve(6)
-    >>> y = fastdrop.alpha_dropout(np.zeros(6), 0.5, rng=key)
-    >>> fastdrop.alpha_dropout_backward(np.ones(6), 0.5, rng=key).round(3)
+    >>> y = fastdrop.alpha_dropout([0.0] * 6, 0.5, rng=key)
+    >>> fastdrop.alpha_dropout_backward([1.0] * 6, 0.5, rng=key).round(3)
     array([0.   , 0.   , 0.886, 0.   , 0.   , 0.886])
     """
     return run(ALPHA_DROPOUT_BACKWARD, (dy,), p, training, rng, out, window)

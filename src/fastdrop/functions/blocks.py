@@ -51,9 +51,8 @@ def drop_block1d(
 
     Examples
     --------
-    >>> import numpy as np
     >>> import fastdrop
-    >>> fastdrop.drop_block1d(np.ones((2, 8)), 0.4, 3, rng=1)
+    >>> fastdrop.drop_block1d([[1.0] * 8] * 2, 0.4, 3, rng=1)
     array([[1.6, 1.6, 1.6, 0. , 0. , 0. , 1.6, 1.6],
            [1.6, 1.6, 0. , 0. , 0. , 1.6, 1.6, 1.6]])
     """

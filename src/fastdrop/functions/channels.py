@@ -55,9 +55,8 @@ def dropout1d(
 
     Examples
     --------
-    >>> import numpy as np
     >>> import fastdrop
-    >>> fastdrop.dropout1d(np.ones((4, 3)), 0.5, rng=3)
+    >>> fastdrop.dropout1d([[1.0] * 3] * 4, 0.5, rng=3)
     array([[0., 0., 0.],
            [2., 2., 2.],
            [2., 2., 2.],
@@ -243,9 +242,8 @@ def drop_path(
 
     Examples
     --------
-    >>> import numpy as np
     >>> import fastdrop
-    >>> fastdrop.drop_path(np.ones((4, 3)), 0.5, rng=3)
+    >>> fastdrop.drop_path([[1.0] * 3] * 4, 0.5, rng=3)
     array([[0., 0., 0.],
            [2., 2., 2.],
            [2., 2., 2.],

@@ -55,9 +55,8 @@ def dropout_samples(
 
     Examples
     --------
-    >>> import numpy as np
     >>> import fastdrop
-    >>> fastdrop.dropout_samples(np.ones(6), 0.5, 3, rng=1)
+    >>> fastdrop.dropout_samples([1.0] * 6, 0.5, 3, rng=1)
     array([[0., 0., 2., 0., 0., 2.],
            [2., 2., 0., 2., 0., 2.],
            [2., 0., 2., 0., 2., 2.]])
@@ -100,9 +99,8 @@ class MonteCarloResult(Result[Array]):
 
     Examples
     --------
-    >>> import numpy as np
     >>> import fastdrop
-    >>> result = fastdrop.mc_dropout(fastdrop.dropout, np.ones(3), 10, rng=1)
+    >>> result = fastdrop.mc_dropout(fastdrop.dropout, [1.0] * 3, 10, rng=1)
     >>> result.samples, result.mean.shape, result.entropy
     (10, (3,), None)
     """

@@ -105,9 +105,8 @@ def gaussian_noise(
 
     Examples
     --------
-    >>> import numpy as np
     >>> import fastdrop
-    >>> fastdrop.gaussian_noise(np.zeros(4), 1, rng=1).round(3)
+    >>> fastdrop.gaussian_noise([0.0] * 4, 1, rng=1).round(3)
     array([-0.762, -0.038,  0.714, -0.709])
     """
     return run(GAUSSIAN_NOISE, (x,), std, training, rng, out, window)

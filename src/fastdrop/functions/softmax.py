@@ -157,9 +157,8 @@ def softmax_dropout_backward(
 
     Examples
     --------
-    >>> import numpy as np
     >>> import fastdrop
-    >>> scores, key = np.zeros((1, 4)), fastdrop.Key(3)
+    >>> scores, key = [[0.0] * 4], fastdrop.Key(3)
     >>> fastdrop.softmax_dropout(scores, 0.5, rng=key)
     array([[0. , 0.5, 0.5, 0. ]])
     >>> fastdrop.softmax_dropout_backward([[1.0, 2.0, 4.0, 8.0]], scores, 0.5, rng=key)

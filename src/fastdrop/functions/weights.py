@@ -65,9 +65,8 @@ def drop_connect(
 
     Examples
     --------
-    >>> import numpy as np
     >>> import fastdrop
-    >>> fastdrop.drop_connect(np.ones((2, 4)), 0.5, rng=1)
+    >>> fastdrop.drop_connect([[1.0] * 4] * 2, 0.5, rng=1)
     array([[0., 0., 2., 0.],
            [0., 2., 0., 0.]])
     """
@@ -109,9 +108,8 @@ def embedding_dropout(
 
     Examples
     --------
-    >>> import numpy as np
     >>> import fastdrop
-    >>> fastdrop.embedding_dropout(np.ones((4, 3)), 0.5, rng=3)
+    >>> fastdrop.embedding_dropout([[1.0] * 3] * 4, 0.5, rng=3)
     array([[0., 0., 0.],
            [2., 2., 2.],
            [2., 2., 2.],
@@ -152,9 +150,8 @@ def attention_dropout(
 
     Examples
     --------
-    >>> import numpy as np
     >>> import fastdrop
-    >>> fastdrop.attention_dropout(np.full((2, 4), 0.25), 0.5, rng=1)
+    >>> fastdrop.attention_dropout([[0.25] * 4] * 2, 0.5, rng=1)
     array([[0. , 0. , 0.5, 0. ],
            [0. , 0.5, 0. , 0. ]])
     """
@@ -251,9 +248,8 @@ def drop_key_backward(
 
     Examples
     --------
-    >>> import numpy as np
     >>> import fastdrop
-    >>> fastdrop.drop_key_backward(np.full((2, 4), 3.0), 0.5, rng=1)
+    >>> fastdrop.drop_key_backward([[3.0] * 4] * 2, 0.5, rng=1)
     array([[0., 0., 3., 0.],
            [0., 3., 0., 0.]])
     """

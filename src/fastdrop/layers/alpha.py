@@ -24,12 +24,11 @@ class AlphaDropout(MaskedLayer):
 
     Examples
     --------
-    >>> import numpy as np
     >>> import fastdrop
     >>> layer = fastdrop.layers.AlphaDropout(0.5, rng=1)
-    >>> layer(np.zeros(4)).round(3)
+    >>> layer([0.0] * 4).round(3)
     array([-0.779, -0.779,  0.779, -0.779])
-    >>> layer.backward(np.ones(4)).round(3)
+    >>> layer.backward([1.0] * 4).round(3)
     array([0.   , 0.   , 0.886, 0.   ])
     """
 
@@ -53,9 +52,8 @@ class FeatureAlphaDropout(MaskedLayer):
 
     Examples
     --------
-    >>> import numpy as np
     >>> import fastdrop
-    >>> fastdrop.layers.FeatureAlphaDropout(0.5, rng=3)(np.zeros((1, 3, 2))).round(3)
+    >>> fastdrop.layers.FeatureAlphaDropout(0.5, rng=3)([[[0.0] * 2] * 3]).round(3)
     array([[[-0.779, -0.779],
             [ 0.779,  0.779],
             [ 0.779,  0.779]]])

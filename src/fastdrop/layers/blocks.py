@@ -39,9 +39,8 @@ class DropBlock1D(_DropBlock):
 
     Examples
     --------
-    >>> import numpy as np
     >>> import fastdrop
-    >>> fastdrop.layers.DropBlock1D(0.4, 3, rng=1)(np.ones((2, 8)))
+    >>> fastdrop.layers.DropBlock1D(0.4, 3, rng=1)([[1.0] * 8] * 2)
     array([[1.6, 1.6, 1.6, 0. , 0. , 0. , 1.6, 1.6],
            [1.6, 1.6, 0. , 0. , 0. , 1.6, 1.6, 1.6]])
     """

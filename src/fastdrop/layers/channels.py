@@ -64,9 +64,8 @@ class SpatialDropout1D(_SpatialDropout):
 
     Examples
     --------
-    >>> import numpy as np
     >>> import fastdrop
-    >>> fastdrop.layers.SpatialDropout1D(0.5, rng=3)(np.ones((1, 2, 3)))
+    >>> fastdrop.layers.SpatialDropout1D(0.5, rng=3)([[[1.0] * 3] * 2])
     array([[[0., 0., 0.],
             [2., 2., 2.]]])
     """

@@ -36,12 +36,11 @@ class GaussianDropout(MaskedLayer):
 
     Examples
     --------
-    >>> import numpy as np
     >>> import fastdrop
     >>> layer = fastdrop.layers.GaussianDropout(0.2, rng=1)
-    >>> layer(np.full(4, 2.0)).round(3)
+    >>> layer([2.0] * 4).round(3)
     array([1.238, 1.962, 2.714, 1.291])
-    >>> layer.backward(np.ones(4)).round(3)
+    >>> layer.backward([1.0] * 4).round(3)
     array([0.619, 0.981, 1.357, 0.646])
     """
 
@@ -69,12 +68,11 @@ class GaussianNoise(WholeLayer):
 
     Examples
     --------
-    >>> import numpy as np
     >>> import fastdrop
     >>> layer = fastdrop.layers.GaussianNoise(0.5, rng=1)
-    >>> layer(np.full(4, 2.0)).round(3)
+    >>> layer([2.0] * 4).round(3)
     array([1.619, 1.981, 2.357, 1.646])
-    >>> layer.backward(np.ones(4))
+    >>> layer.backward([1.0] * 4)
     array([1., 1., 1., 1.])
     """
 

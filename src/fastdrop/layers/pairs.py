@@ -41,12 +41,11 @@ class DropoutAdd(_PairLayer):
 
     Examples
     --------
-    >>> import numpy as np
     >>> import fastdrop
     >>> layer = fastdrop.layers.DropoutAdd(0.5, rng=1)
-    >>> layer(np.ones(6), np.full(6, 10.0))
+    >>> layer([1.0] * 6, [10.0] * 6)
     array([10., 10., 12., 10., 10., 12.])
-    >>> dx, d_residual = layer.backward(np.ones(6))
+    >>> dx, d_residual = layer.backward([1.0] * 6)
     >>> dx
     array([0., 0., 2., 0., 0., 2.])
     """
@@ -114,12 +113,11 @@ class Zoneout(_PairLayer):
 
     Examples
     --------
-    >>> import numpy as np
     >>> import fastdrop
     >>> layer = fastdrop.layers.Zoneout(0.5, rng=1)
-    >>> layer(np.ones(6), np.zeros(6))
+    >>> layer([1.0] * 6, [0.0] * 6)
     array([0., 0., 1., 0., 0., 1.])
-    >>> d_new, d_old = layer.backward(np.ones(6))
+    >>> d_new, d_old = layer.backward([1.0] * 6)
     >>> d_old
     array([1., 1., 0., 1., 1., 0.])
     """

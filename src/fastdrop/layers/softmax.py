@@ -39,10 +39,9 @@ class SoftmaxDropout(ConfiguredLayer):
 
     Examples
     --------
-    >>> import numpy as np
     >>> import fastdrop
     >>> layer = fastdrop.layers.SoftmaxDropout(0.5, rng=3)
-    >>> layer(np.zeros((1, 4)))
+    >>> layer([[0.0] * 4])
     array([[0. , 0.5, 0.5, 0. ]])
     >>> layer.backward([[1.0, 2.0, 4.0, 8.0]])
     array([[-0.75,  0.25,  1.25, -0.75]])

@@ -54,9 +54,8 @@ class AttentionDropout(MaskedLayer):
 
     Examples
     --------
-    >>> import numpy as np
     >>> import fastdrop
-    >>> fastdrop.layers.AttentionDropout(0.5, rng=1)(np.full((2, 4), 0.25))
+    >>> fastdrop.layers.AttentionDropout(0.5, rng=1)([[0.25] * 4] * 2)
     array([[0. , 0. , 0.5, 0. ],
            [0. , 0.5, 0. , 0. ]])
     """
@@ -81,11 +80,9 @@ class EmbeddingDropout(MaskedLayer):
 
     Examples
     --------
-    >>> import numpy as np
     >>> import fastdrop
     >>> layer = fastdrop.layers.EmbeddingDropout(0.5, rng=3)
-    >>> words = [1, 3, 1]
-    >>> layer(np.ones((4, 2)))[words]
+    >>> layer([[1.0] * 2] * 4)[[1, 3, 1]]
     array([[2., 2.],
            [0., 0.],
            [2., 2.]])
@@ -112,13 +109,12 @@ class DropKey(MaskedLayer):
 
     Examples
     --------
-    >>> import numpy as np
     >>> import fastdrop
     >>> layer = fastdrop.layers.DropKey(0.5, rng=1)
-    >>> layer(np.ones((2, 4)))
+    >>> layer([[1.0] * 4] * 2)
     array([[-inf, -inf,   1., -inf],
            [-inf,   1., -inf, -inf]])
-    >>> layer.backward(np.ones((2, 4)))
+    >>> layer.backward([[1.0] * 4] * 2)
     array([[0., 0., 1., 0.],
            [0., 1., 0., 0.]])
     """
