@@ -72,13 +72,13 @@ def check_limit(value: object, argument: str) -> float:
     return float(number) if number <= _LARGEST_BINARY64 else math.inf
 
 
-def check_choice(value: object, argument: str, choices: tuple[Choice, Choice]) -> Choice:
-    """``value``, if it is one of the two names."""
+def check_choice(value: object, argument: str, choices: tuple[Choice, ...]) -> Choice:
+    """``value``, if it is one of the names."""
     for choice in choices:
         if isinstance(value, str) and value == choice:
             return choice
-    first, second = choices
-    raise ValueError(f'{argument} has to be "{first}" or "{second}", but got {value!r}')
+    names = ", ".join(f'"{name}"' for name in choices[:-1])
+    raise ValueError(f'{argument} has to be {names} or "{choices[-1]}", but got {value!r}')
 
 
 def check_mode(mode: object) -> Literal["inverted", "standard"]:

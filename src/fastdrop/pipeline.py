@@ -77,14 +77,14 @@ def run(
         check_repeatable(rng)
     draws = training and (x if part is None else part.whole).size > 0
     place = None
-    if draws and part is not None:
-        place = place_of(decisions or part.shape, x.shape, part.start)
     if not draws:
         check_unused(rng)
-    elif place is not None and not x.size:
-        # There is nothing to compute, but whoever has the other parts reserves as much.
-        place.key(rng, variant.positions)
-        draws = False
+    elif part is not None:
+        place = place_of(decisions or part.shape, x.shape, part.start)
+        if not x.size:
+            # There is nothing to compute, but whoever has the other parts reserves as much.
+            place.key(rng, variant.positions)
+            draws = False
     unchanged = variant.evaluation is None or (not x.size and variant.operation == "scale")
     if unchanged and not draws:
         if target is not None and target is not x:

@@ -135,11 +135,9 @@ def alpha_dropout_backward(
     ----------
     dy : array_like
         The gradient with respect to the result of `alpha_dropout`. Dtypes as for `dropout`.
-    p, training, rng, window
-        What `alpha_dropout` was called with; `rng` an int, a `Key` or a `SeedSequence`, which gives
-        the same mask again.
-    out : ndarray, optional
-        Where the gradient goes, as for `dropout`.
+    p, training, rng, out, window
+        What `alpha_dropout` was called with, its key as `rng` (an int, a `Key`, a `SeedSequence`);
+        but `out` is where the gradient goes, as for `dropout`.
 
     Returns
     -------

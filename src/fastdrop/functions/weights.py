@@ -234,7 +234,7 @@ def drop_key_backward(
     dy : array_like
         The gradient with respect to the result of `drop_key`. Dtypes as for `dropout`.
     p, training, rng, out, window
-        As for `alpha_dropout_backward`: those of `drop_key`, and where the gradient goes.
+        As for `alpha_dropout_backward`, but those of `drop_key`.
 
     Returns
     -------

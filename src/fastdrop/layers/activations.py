@@ -73,18 +73,13 @@ class BiasActDropout(VariantLayer):
         Parameters
         ----------
         x, bias, window
-            As for `fastdrop.bias_act_dropout`; of a part of an array the part's features. With a
-            `window`, `backward` computes the gradient of the part.
+            As for `fastdrop.bias_act_dropout`, with the same errors; of a part of an array the
+            part's features, and `backward` computes its gradient.
 
         Returns
         -------
         ndarray
             A new array of x's shape and dtype.
-
-        Raises
-        ------
-        TypeError, ValueError
-            As for `fastdrop.bias_act_dropout`.
         """
         array = _arrays.as_operand(x)
         values = None if bias is None else as_bias(bias, array)

@@ -15,12 +15,7 @@ class AlphaDropout(MaskedLayer):
     Parameters
     ----------
     p, rng
-        As for `Dropout`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As for `Dropout`.
+        As for `Dropout`, with the same errors.
 
     Examples
     --------
@@ -43,12 +38,7 @@ class FeatureAlphaDropout(MaskedLayer):
     Parameters
     ----------
     p, rng
-        As for `Dropout`; `p` is the probability of dropping a channel of a sample.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As for `Dropout`.
+        As for `Dropout`, with the same errors; `p` is the probability of dropping a channel.
 
     Examples
     --------

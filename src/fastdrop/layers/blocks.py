@@ -28,14 +28,9 @@ class DropBlock1D(_DropBlock):
     Parameters
     ----------
     p, rng
-        As for `DropBlock2D`; `p` is the share of elements to drop.
+        As for `DropBlock2D`, with the same errors; `p` is the share of elements to drop.
     block_size : int, default 7
         Length of a block, at least 1; where the input is shorter, its length.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As for `DropBlock2D`.
 
     Examples
     --------
@@ -88,12 +83,7 @@ class DropBlock3D(_DropBlock):
     Parameters
     ----------
     p, block_size, rng
-        As for `DropBlock2D`; `p` is the share of voxels to drop, `block_size` is along each axis.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As for `DropBlock2D`.
+        As for `DropBlock2D`, with the same errors; `p` is the share of voxels to drop.
 
     Examples
     --------

@@ -81,12 +81,7 @@ class SpatialDropout2D(_SpatialDropout):
     Parameters
     ----------
     p, data_format, rng
-        As for `SpatialDropout1D`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As for `SpatialDropout1D`.
+        As for `SpatialDropout1D`, with the same errors.
 
     Examples
     --------
@@ -111,12 +106,7 @@ class SpatialDropout3D(_SpatialDropout):
     Parameters
     ----------
     p, data_format, rng
-        As for `SpatialDropout1D`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As for `SpatialDropout1D`.
+        As for `SpatialDropout1D`, with the same errors.
 
     Examples
     --------
@@ -141,15 +131,10 @@ class VariationalDropout(MaskedLayer):
     Parameters
     ----------
     p, rng
-        As for `Dropout`; `p` is the probability of dropping a feature of a sample, and a mask that
-        is held keeps the one it was drawn with.
+        As for `Dropout`, with the same errors; `p` is the probability of dropping a feature of a
+        sample, and a mask that is held keeps the one it was drawn with.
     time_axis : int, default 1
         The axis of the time steps in what `forward` takes; negative numbers count from the end.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As for `Dropout`.
 
     Examples
     --------

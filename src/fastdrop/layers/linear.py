@@ -100,17 +100,12 @@ class DropConnectLinear(ConfiguredLayer):
         Parameters
         ----------
         x : array_like
-            Of shape (..., inputs) and w's dtype.
+            Of shape (..., inputs) and w's dtype; errors as for `fastdrop.dropconnect_linear`.
 
         Returns
         -------
         ndarray
             A new array of shape (..., outputs).
-
-        Raises
-        ------
-        TypeError, ValueError
-            As for `fastdrop.dropconnect_linear`.
         """
         array = _arrays.as_operand(x)
         weights = _arrays.as_weights(self.w, array)

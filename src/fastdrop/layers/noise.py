@@ -92,17 +92,12 @@ class GaussianNoise(WholeLayer):
         Parameters
         ----------
         x, window
-            As for `fastdrop.gaussian_noise`.
+            As for `fastdrop.gaussian_noise`, with the same errors.
 
         Returns
         -------
         ndarray
             A new array of x's shape and dtype; evaluation returns `x` itself.
-
-        Raises
-        ------
-        TypeError, ValueError
-            As for `fastdrop.gaussian_noise`.
         """
         array = _arrays.as_operand(x)
         check_deviation(self.std, "std", _arrays.kind_of(array.dtype))

@@ -32,12 +32,7 @@ class DropoutAdd(_PairLayer):
     Parameters
     ----------
     p, rng
-        As for `Dropout`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As for `Dropout`.
+        As for `Dropout`, with the same errors.
 
     Examples
     --------
@@ -60,17 +55,12 @@ class DropoutAdd(_PairLayer):
         Parameters
         ----------
         x, residual, window
-            As for `fastdrop.dropout_add`; `backward` computes the gradient of a window's part.
+            As for `fastdrop.dropout_add`, with the same errors; `backward` follows the `window`.
 
         Returns
         -------
         ndarray
             A new array of their shape and dtype.
-
-        Raises
-        ------
-        TypeError, ValueError
-            As for `fastdrop.dropout_add`.
         """
         return self._compute(self._declared, x, residual, window=window)
 
@@ -104,12 +94,7 @@ class Zoneout(_PairLayer):
     Parameters
     ----------
     p, rng
-        As for `Dropout`; `p` is the probability that a unit stays as it was.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As for `Dropout`.
+        As for `Dropout`, with the same errors; `p` is the probability that a unit stays as it was.
 
     Examples
     --------
@@ -132,17 +117,12 @@ class Zoneout(_PairLayer):
         Parameters
         ----------
         h_new, h_old, window
-            As for `fastdrop.zoneout`; `backward` computes the gradient of a window's part.
+            As for `fastdrop.zoneout`, with the same errors; `backward` follows the `window`.
 
         Returns
         -------
         ndarray
             A new array of their shape and dtype.
-
-        Raises
-        ------
-        TypeError, ValueError
-            As for `fastdrop.zoneout`.
         """
         return self._compute(self._declared, h_new, h_old, window=window)
 

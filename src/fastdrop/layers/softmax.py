@@ -70,17 +70,12 @@ class SoftmaxDropout(ConfiguredLayer):
         Parameters
         ----------
         scores, mask : array_like
-            As for `fastdrop.softmax_dropout`.
+            As for `fastdrop.softmax_dropout`, with the same errors.
 
         Returns
         -------
         ndarray
             A new array of the scores' shape and dtype.
-
-        Raises
-        ------
-        TypeError, ValueError
-            As for `fastdrop.softmax_dropout`.
         """
         array = _arrays.as_operand(scores, "scores")
         seen = None if mask is None else _arrays.score_mask(mask, array)

@@ -15,12 +15,7 @@ class DropConnect(MaskedLayer):
     Parameters
     ----------
     p, rng
-        As for `Dropout`; `p` is the probability of dropping a weight.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As for `Dropout`.
+        As for `Dropout`, with the same errors; `p` is the probability of dropping a weight.
 
     Examples
     --------
@@ -45,12 +40,7 @@ class AttentionDropout(MaskedLayer):
     Parameters
     ----------
     p, rng
-        As for `Dropout`; `p` is the probability of dropping a weight.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As for `Dropout`.
+        As for `Dropout`, with the same errors; `p` is the probability of dropping a weight.
 
     Examples
     --------
@@ -71,12 +61,7 @@ class EmbeddingDropout(MaskedLayer):
     Parameters
     ----------
     p, rng
-        As for `Dropout`; `p` is the probability of dropping a row.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As for `Dropout`.
+        As for `Dropout`, with the same errors; `p` is the probability of dropping a row.
 
     Examples
     --------
@@ -100,12 +85,7 @@ class DropKey(MaskedLayer):
     Parameters
     ----------
     p, rng
-        As for `Dropout`; `p` is the probability of dropping a score.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As for `Dropout`.
+        As for `Dropout`, with the same errors; `p` is the probability of dropping a score.
 
     Examples
     --------
