@@ -68,9 +68,8 @@ def bias_act_dropout(
 
     Examples
     --------
-    >>> import numpy as np
     >>> import fastdrop
-    >>> x, bias = np.array([[-1.0, 0, 1], [2, 3, 4]]), np.array([1.0, 1, -1])
+    >>> x, bias = [[-1.0, 0, 1], [2, 3, 4]], [1.0, 1, -1]
     >>> fastdrop.bias_act_dropout(x, bias, "relu", 0.5, rng=1)
     array([[0., 0., 0.],
            [0., 0., 6.]])
@@ -126,10 +125,9 @@ def bias_act_dropout_backward(
 
     Examples
     --------
-    >>> import numpy as np
     >>> import fastdrop
-    >>> x = dy = np.ones((2, 3))
-    >>> fastdrop.bias_act_dropout_backward(dy, x, np.array([1.0, -2, 1]), "relu", 0.5, rng=1)
+    >>> x = dy = [[1.0] * 3] * 2
+    >>> fastdrop.bias_act_dropout_backward(dy, x, [1.0, -2, 1], "relu", 0.5, rng=1)
     (array([[0., 0., 2.],
            [0., 0., 2.]]), array([0., 0., 4.]))
     """

@@ -81,9 +81,8 @@ def drop_block2d(
     x : array_like
         Of shape ([samples,] channels, height, width). Dtypes as for `dropout`.
     p : float, default 0.5
-        Share of pixels to drop, from 0 to 1. It is met exactly in expectation only where blocks
-        do not meet: the larger it is, the more of them do, and the less is dropped. (The paper
-        gives the share to keep, keep_prob.)
+        Share of pixels to drop, from 0 to 1 (the paper: to keep). It is met in expectation only
+        where blocks do not meet: the larger it is, the more of them do, and the less is dropped.
     block_size : int, default 7
         Height and width of a block, at least 1, or the least length of x if that is less.
     training, rng, out

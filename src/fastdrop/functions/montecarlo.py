@@ -150,12 +150,10 @@ def mc_dropout(
 
     Raises
     ------
-    TypeError, OverflowError
-        As for `dropout_samples`; TypeError if `fn` cannot be called, or returns something other
-        than real numbers, or `probabilities` is no bool.
-    ValueError
-        `samples` less than 1; `fn` returns different shapes; `probabilities` is True, and `fn`
-        returns something negative, or that does not sum to 1 along the last axis.
+    TypeError, ValueError, OverflowError
+        As for `dropout_samples`; TypeError if `fn` cannot be called or returns no real numbers, or
+        `probabilities` is no bool, ValueError if `fn` returns different shapes or, where they are
+        probabilities, something negative, or that does not sum to 1 along the last axis.
 
     Examples
     --------

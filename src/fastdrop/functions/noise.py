@@ -61,11 +61,9 @@ def gaussian_dropout(
     --------
     >>> import numpy as np
     >>> import fastdrop
-    >>> fastdrop.gaussian_dropout(np.ones(4), 0.2, rng=1).round(3)
-    array([0.619, 0.981, 1.357, 0.646])
     >>> y = fastdrop.gaussian_dropout(np.ones(1_000_000), 0.2, rng=1)
-    >>> print(f"{y.mean():.3f} {y.var():.2f}")
-    1.000 0.25
+    >>> print(y[:4].round(3), f"{y.mean():.3f} {y.var():.2f}")
+    [0.619 0.981 1.357 0.646] 1.000 0.25
     """
     return run(GAUSSIAN_DROPOUT, (x,), p, training, rng, out, window)
 

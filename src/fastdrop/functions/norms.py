@@ -38,10 +38,9 @@ def max_norm_(w: Array, c: float, axis: int | tuple[int, ...] | None = 1) -> Arr
 
     Raises
     ------
-    TypeError
-        `w` is no array, or has another dtype; `c` or `axis` is none of what it may be.
-    ValueError
-        `c` below 0 or nan; an axis not of `w`, or twice, or none; `w` read-only or overlapping.
+    TypeError, ValueError
+        As for `dropout_`, of `w`; `c` is no number, or below 0 or nan; `axis` is no axis of `w`, or
+        names one twice, or none.
 
     Notes
     -----
@@ -68,14 +67,12 @@ def max_norm_(w: Array, c: float, axis: int | tuple[int, ...] | None = 1) -> Arr
     --------
     >>> import numpy as np
     >>> import fastdrop
-    >>> w = np.array([[3, 4], [0.3, 0.4], [0, 0]], np.float32)
-    >>> fastdrop.max_norm_(w, 2)
+    >>> fastdrop.max_norm_(np.array([[3, 4], [0.3, 0.4], [0, 0]]), 2)
     array([[1.2, 1.6],
            [0.3, 0.4],
-           [0. , 0. ]], dtype=float32)
-    >>> filters = np.ones((8, 4, 3, 3), np.float32)
-    >>> fastdrop.max_norm_(filters, 3, axis=(1, 2, 3))[0, 0, 0]
-    array([0.5, 0.5, 0.5], dtype=float32)
+           [0. , 0. ]])
+    >>> fastdrop.max_norm_(np.ones((8, 4, 3, 3)), 3, axis=(1, 2, 3))[0, 0, 0]
+    array([0.5, 0.5, 0.5])
     """
     array = _arrays.check_inplace(w, "w")
     kind = _arrays.kind_of(array.dtype, "w")

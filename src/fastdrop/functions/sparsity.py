@@ -81,14 +81,10 @@ def sparsity(
 
     Examples
     --------
-    >>> import numpy as np
     >>> import fastdrop
-    >>> hidden = np.array([[0, 0.5, 0, 2], [0, 1.5, 1e-3, 0]])
-    >>> found = fastdrop.sparsity(hidden, tol=0.01, bins=4)
-    >>> found.fraction, found.counts
-    (0.625, array([5, 1, 0, 2]))
-    >>> found.edges
-    array([0. , 0.5, 1. , 1.5, 2. ])
+    >>> hidden = [[0, 0.5, 0, 2], [0, 1.5, 1e-3, 0]]
+    >>> fastdrop.sparsity(hidden, tol=0.01, bins=4)
+    Sparsity(fraction=0.625, counts=array([5, 1, 0, 2]), edges=array([0. , 0.5, 1. , 1.5, 2. ]))
     """
     array = _arrays.as_operand(a, "a")
     limit = check_limit(tol, "tol")
