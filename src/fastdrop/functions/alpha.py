@@ -92,10 +92,9 @@ def feature_alpha_dropout(
 
     Parameters
     ----------
-    x : array_like
-        Of shape (samples, channels, ...), with at least these two axes. Dtypes as for `dropout`.
-    p, training, rng, out, window
-        As for `dropout`; the mask takes one position for each sample and channel.
+    x, p, training, rng, out, window
+        As for `dropout`, with an `x` of (samples, channels, ...); the mask takes one position for
+        each sample and channel.
 
     Returns
     -------
@@ -152,9 +151,7 @@ def alpha_dropout_backward(
     Examples
     --------
     >>> import fastdrop
-    >>> key = fastdrop.Generator(1).reserve(6)
-    >>> y = fastdrop.alpha_dropout([0.0] * 6, 0.5, rng=key)
-    >>> fastdrop.alpha_dropout_backward([1.0] * 6, 0.5, rng=key).round(3)
+    >>> fastdrop.alpha_dropout_backward([1.0] * 6, 0.5, rng=1).round(3)
     array([0.   , 0.   , 0.886, 0.   , 0.   , 0.886])
     """
     return run(ALPHA_DROPOUT_BACKWARD, (dy,), p, training, rng, out, window)
@@ -175,10 +172,8 @@ def feature_alpha_dropout_backward(
 
     Parameters
     ----------
-    dy : array_like
-        The gradient with respect to the result of `feature_alpha_dropout`. Dtypes as for `dropout`.
-    p, training, rng, out, window
-        As for `alpha_dropout_backward`.
+    dy, p, training, rng, out, window
+        As for `alpha_dropout_backward`, but of `feature_alpha_dropout`.
 
     Returns
     -------

@@ -32,12 +32,9 @@ def drop_block1d(
 
     Parameters
     ----------
-    x : array_like
-        Of shape ([samples,] channels, length). Dtypes as for `dropout`.
-    p, training, rng, out
-        As for `drop_block2d`; a channel of a sample takes length - block_size + 1 positions.
-    block_size : int, default 7
-        Length of a block, at least 1; where x's length is less, it takes its place.
+    x, p, block_size, training, rng, out
+        As for `drop_block2d`, with an axis of length for those of height and width; a channel of a
+        sample takes length - block_size + 1 positions.
 
     Returns
     -------
@@ -125,11 +122,7 @@ def drop_block2d(
            [0, 0, 0, 0, 0, 1],
            [0, 0, 0, 0, 0, 1],
            [0, 0, 0, 1, 1, 1]])
-
-    The gradient, with the same key and no stored mask:
-
-    >>> dx = fastdrop.drop_block2d(np.ones_like(y), 0.3, 3, rng=key)
-    >>> bool(np.all(dx == y))
+    >>> bool(np.all(fastdrop.drop_block2d(np.ones_like(y), 0.3, 3, rng=key) == y))
     True
     """
     return run(DROP_BLOCK2D, (x,), p, training, rng, out, None, block_size)
@@ -150,12 +143,9 @@ def drop_block3d(
 
     Parameters
     ----------
-    x : array_like
-        Of shape ([samples,] channels, depth, height, width). Dtypes as for `dropout`.
-    p, training, rng, out
-        As for `drop_block2d`; a place for a block's voxel of lowest indices takes one position.
-    block_size : int, default 7
-        Length of a block along each axis, at least 1, or the least length of x if that is less.
+    x, p, block_size, training, rng, out
+        As for `drop_block2d`, with axes of depth, height and width; a place for a block's voxel of
+        lowest indices takes one position.
 
     Returns
     -------

@@ -82,11 +82,8 @@ def dropout2d(
 
     Parameters
     ----------
-    x : array_like
-        Of shape ([samples,] channels, height, width); with "channels_last", ([samples,] height,
-        width, channels). Dtypes as for `dropout`.
-    p, training, rng, out, data_format, window
-        As for `dropout1d`.
+    x, p, training, rng, out, data_format, window
+        As for `dropout1d`, with axes of height and width for that of length.
 
     Returns
     -------
@@ -125,11 +122,8 @@ def dropout3d(
 
     Parameters
     ----------
-    x : array_like
-        Of shape ([samples,] channels, depth, height, width); with "channels_last" the channels'
-        axis comes last. Dtypes as for `dropout`.
-    p, training, rng, out, data_format, window
-        As for `dropout1d`.
+    x, p, training, rng, out, data_format, window
+        As for `dropout1d`, with axes of depth, height and width for that of length.
 
     Returns
     -------
@@ -172,10 +166,9 @@ def variational_dropout(
 
     Parameters
     ----------
-    x : array_like
-        Of any shape with a time axis, such as (samples, time, features). Dtypes as for `dropout`.
-    p, training, rng, out, window
-        As for `dropout`; the mask takes one position for each element of a time step.
+    x, p, training, rng, out, window
+        As for `dropout`, with an `x` that has a time axis, such as (samples, time, features); the
+        mask takes one position for each element of a time step.
     time_axis : int, default 1
         The axis of x's time steps; negative numbers count from the end.
 
@@ -222,11 +215,9 @@ def drop_path(
 
     Parameters
     ----------
-    x : array_like
-        The branch's output, of any shape, samples along the first axis. Dtypes as for `dropout`.
-    p, training, rng, out, window
-        As for `dropout`; the mask takes one position for each sample, or one in all. `p` is one
-        minus the survival probability of the paper.
+    x, p, training, rng, out, window
+        As for `dropout`, with samples along the first axis of `x`; the mask takes one position for
+        each sample, or one in all. `p` is one minus the survival probability of the paper.
     mode : {"row", "batch"}, default "row"
         "row" decides for each sample, "batch" once.
 

@@ -39,12 +39,11 @@ def dropconnect_linear(
         Of shape (..., inputs): all axes but the last count samples. Dtypes as for `dropout`.
     w, bias : array_like
         Of shapes (outputs, inputs) and (outputs,), and of x's dtype. The bias may be None.
-    p, training, rng
-        As for `dropout`. (The paper writes p for keeping.)
+    p, training, rng, out
+        As for `dropout`; `out` has the shape (..., outputs) and memory of its own. (The paper
+        writes p for keeping.)
     per_sample : bool, default True
         False draws one mask for all samples of the call, as ``drop_connect(w)`` would.
-    out : ndarray, optional
-        Where the result goes: of shape (..., outputs) and x's dtype, in memory of its own.
 
     Returns
     -------
@@ -172,8 +171,7 @@ def dropconnect_linear_backward(
     >>> import numpy as np
     >>> import fastdrop
     >>> x, w = np.ones((3, 4)), np.ones((2, 4))
-    >>> y = fastdrop.dropconnect_linear(x, w, p=0.5, rng=1)
-    >>> dx, dw, db = fastdrop.dropconnect_linear_backward(np.ones_like(y), x, w, 0.5, rng=1)
+    >>> dx, dw, db = fastdrop.dropconnect_linear_backward(np.ones((3, 2)), x, w, 0.5, rng=1)
     >>> dw, db
     (array([[0., 0., 6., 4.],
            [4., 4., 0., 2.]]), array([3., 3.]))

@@ -68,10 +68,9 @@ def dropout(
         ``x * m`` in training and ``x * (1 - p)`` in evaluation.
     window : pair of tuple of int, optional
         ``(shape, start)``, each with a number for each axis: `x` is the part of an array of that
-        shape that begins at the index `start`, and is computed as that part is where the whole
-        array is: ``dropout(a[cut], p, rng=key, window=(a.shape, start))`` is
-        ``dropout(a, p, rng=key)[cut]``. Decisions that `noise_shape` shares are those of the whole
-        array, and a `Generator` moves on as far as for the whole array.
+        shape that begins at the index `start`. What ``dropout(a, p, rng=key)[cut]`` is, is also
+        ``dropout(a[cut], p, rng=key, window=(a.shape, start))``. Decisions that `noise_shape`
+        shares are the whole array's, and a `Generator` moves on as far as for it.
 
     Returns
     -------

@@ -130,10 +130,8 @@ def mc_dropout(
 
     Parameters
     ----------
-    fn : callable
+    fn, x : callable, object
         Called as ``fn(x)`` or ``fn(x, rng=generator)``; gives real numbers, always of one shape.
-    x : object
-        What `fn` is given, as it is.
     samples : int, default 50
         How often `fn` is called, at least once.
     rng

@@ -32,10 +32,8 @@ def dropout_add(
     ----------
     x, residual : array_like
         Of any shape, and both of one shape and dtype. Dtypes as for `dropout`.
-    p, training, rng, window
-        As for `dropout`; with a `window` both operands are a part of larger ones.
-    out : ndarray, optional
-        Where the result goes, as for `dropout`; it may be `x` or `residual` itself.
+    p, training, rng, out, window
+        As for `dropout`; `out` may be `x` or `residual` itself, a `window` is one of both operands.
 
     Returns
     -------

@@ -11,7 +11,7 @@ from fastdrop import _arrays, backends
 from fastdrop._arrays import Array
 from fastdrop._rates import Plan, check_factor, make_plan
 from fastdrop._rng import Key, RNGLike, check_repeatable, check_unused, resolve
-from fastdrop._score_rows import plain_rows
+from fastdrop._score_rows import Rows
 from fastdrop.pipeline import compiled
 from fastdrop.variants import DROPOUT
 
@@ -158,10 +158,7 @@ def softmax_dropout_backward(
     Examples
     --------
     >>> import fastdrop
-    >>> scores, key = [[0.0] * 4], fastdrop.Key(3)
-    >>> fastdrop.softmax_dropout(scores, 0.5, rng=key)
-    array([[0. , 0.5, 0.5, 0. ]])
-    >>> fastdrop.softmax_dropout_backward([[1.0, 2.0, 4.0, 8.0]], scores, 0.5, rng=key)
+    >>> fastdrop.softmax_dropout_backward([[1.0, 2, 4, 8]], [[0.0] * 4], 0.5, rng=3)
     array([[-0.75,  0.25,  1.25, -0.75]])
     """
     call = _check(_arrays.as_operand(scores, "scores"), p, axis, mask, scale)
@@ -238,7 +235,8 @@ class SoftmaxCall(NamedTuple):
         if key is None or not self.is_last:
             plan, key = make_plan(0, self.kind), Key(0)
         x, y = self._storage(scores), self._storage(result)
-        rows = plain_rows(x, self.scale, self._mask_of_rows())
+        n = x.shape[1]
+        rows = Rows(self.scale, self._mask_of_rows(), max(len(x), 1), x.size, n, n)
         backend = backends.active()
         if dy is None:
             backend.softmax_dropout(x, y, self.kind, rows, key, plan)

@@ -23,10 +23,8 @@ class Sparsity:
     ----------
     fraction : float
         The share of the elements that are at most `tol` away from 0, from 0 to 1.
-    counts : ndarray
-        How many elements fall into each bin, as integers.
-    edges : ndarray
-        The edges of the bins: one more than there are bins.
+    counts, edges : ndarray
+        How many elements fall into each bin, as integers; the bins' edges, one more than bins.
 
     Examples
     --------

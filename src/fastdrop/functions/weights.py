@@ -91,10 +91,8 @@ def embedding_dropout(
 
     Parameters
     ----------
-    table : array_like
-        Of shape (words, width). Dtypes as for `dropout`.
-    p, training, rng, out, window
-        As for `dropout`; the mask takes one position for each row.
+    table, p, training, rng, out, window
+        As for `dropout`, with a table of (words, width) for `x`; a row takes one position.
 
     Returns
     -------
@@ -182,11 +180,9 @@ def drop_key(
 
     Parameters
     ----------
-    scores : array_like
-        Attention's scores, of any shape, such as (samples, heads, queries, keys); -inf where a
-        mask has been added. Dtypes as for `dropout`.
-    p, training, rng, out, window
-        As for `dropout`: with one `rng` and `p` both drop the same elements.
+    scores, p, training, rng, out, window
+        As for `dropout`, with scores, such as (samples, heads, queries, keys), for `x`, -inf where
+        a mask has been added: with one `rng` and `p` both drop the same elements.
 
     Returns
     -------
@@ -206,9 +202,6 @@ def drop_key(
     >>> scores
     array([[-inf,   0.,   0., -inf],
            [-inf, -inf,   0., -inf]])
-
-    The softmax's rows sum to 1, whatever was dropped:
-
     >>> np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
     array([[0. , 0.5, 0.5, 0. ],
            [0. , 0. , 1. , 0. ]])
@@ -231,10 +224,8 @@ def drop_key_backward(
 
     Parameters
     ----------
-    dy : array_like
-        The gradient with respect to the result of `drop_key`. Dtypes as for `dropout`.
-    p, training, rng, out, window
-        As for `alpha_dropout_backward`, but those of `drop_key`.
+    dy, p, training, rng, out, window
+        As for `alpha_dropout_backward`, but of `drop_key`.
 
     Returns
     -------
