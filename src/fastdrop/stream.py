@@ -103,11 +103,9 @@ class Key:
     Parameters
     ----------
     seed : int
-        From 0 to 2**64 - 1.
-    stream : int, default 0
-        Separates independent users of one seed, from 0 to 2**64 - 1.
-    offset : int, default 0
-        The position of the first element, from 0 to 2**64 - 1.
+        From 0 to 2**64 - 1, as all three.
+    stream, offset : int, default 0
+        What separates independent users of one seed, and the position of the first element.
 
     Raises
     ------
@@ -120,10 +118,6 @@ class Key:
     >>> key = fastdrop.Key(1, offset=4096)
     >>> key
     Key(seed=1, stream=0, offset=4096)
-    >>> a = fastdrop.dropout_mask(1000, 0.5, rng=key)
-    >>> b = fastdrop.dropout_mask(1000, 0.5, rng=key)
-    >>> bool((a == b).all())
-    True
     >>> fastdrop.Key.from_state(key.state) == key
     True
     """
@@ -202,16 +196,14 @@ class Generator:
     Parameters
     ----------
     seed : int, optional
-        From 0 to 2**64 - 1. By default 64 bits of the system's randomness.
-    stream : int, default 0
-        Separates independent users of one seed, from 0 to 2**64 - 1.
-    offset : int, default 0
-        Where the first range begins, from 0 to 2**64 - 1.
+        By default 64 bits of the system's randomness.
+    stream, offset : int, default 0
+        As for `Key`; the first range begins at the offset.
 
     Raises
     ------
     TypeError, ValueError
-        An argument is not an integer (a bool is none), or not between 0 and 2**64 - 1.
+        As for `Key`.
 
     Examples
     --------

@@ -162,22 +162,17 @@ ALPHA_DROPOUT_BACKWARD: Final = Variant(
     rate=_rates.affine_slope_rate,
     repeats=True,
 )
-FEATURE_ALPHA_DROPOUT: Final = Variant(
-    "feature_alpha_dropout",
-    "Klambauer et al. 2017",
-    operation="affine",
-    rate=_rates.affine_rate,
+FEATURE_ALPHA_DROPOUT: Final = replace(
+    ALPHA_DROPOUT,
+    function="feature_alpha_dropout",
     decisions=decisions.feature_shape,
     gradient="feature_alpha_dropout_backward",
     layer="FeatureAlphaDropout",
 )
-FEATURE_ALPHA_DROPOUT_BACKWARD: Final = Variant(
-    "feature_alpha_dropout_backward",
-    "Klambauer et al. 2017",
-    operands=("dy",),
-    rate=_rates.affine_slope_rate,
+FEATURE_ALPHA_DROPOUT_BACKWARD: Final = replace(
+    ALPHA_DROPOUT_BACKWARD,
+    function="feature_alpha_dropout_backward",
     decisions=lambda dy, argument="dy": decisions.feature_shape(dy, argument),
-    repeats=True,
 )
 
 DROP_KEY: Final = Variant(

@@ -181,7 +181,10 @@ def mc_dropout(
         generator = Generator(key.seed, (key.stream + k) % 2**64, key.offset)
         with use_default(generator), sampling(generator):
             y = fn(x, rng=generator) if takes_rng else fn(x)
-        found.add(_as_float64(y))
+        array = _arrays.as_input(y, "fn's result")
+        if array.dtype.kind not in "biuf":
+            _arrays.kind_of(array.dtype, "fn's result")  # bfloat16, or an error
+        found.add(array.astype(np.float64))
     return MonteCarloResult(*found.result())
 
 
@@ -193,14 +196,6 @@ def _takes_rng(fn: Callable[..., object]) -> bool:
         return False
     kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return parameter is not None and parameter.kind in kinds
-
-
-def _as_float64(value: npt.ArrayLike) -> Array:
-    """What the function returned, if it is real numbers."""
-    array = _arrays.as_input(value, "fn's result")
-    if array.dtype.kind not in "biuf":
-        _arrays.kind_of(array.dtype, "fn's result")
-    return array.astype(np.float64)
 
 
 def _entropy(probabilities: Array) -> Array:
