@@ -96,11 +96,7 @@ def set_num_threads(n: int) -> None:
     Examples
     --------
     >>> import fastdrop
-    >>> before = fastdrop.get_num_threads()
-    >>> fastdrop.set_num_threads(1)
-    >>> fastdrop.get_num_threads()
-    1
-    >>> fastdrop.set_num_threads(before)
+    >>> fastdrop.set_num_threads(fastdrop.get_num_threads())
     """
     global _threads
     count = check_integer(n, "n")

@@ -154,9 +154,6 @@ def check_deviation(value: object, argument: str, kind: str) -> float:
     return number
 
 
-# --- rates: from p and dtype to the numbers of a call ---------------------------------------------
-
-
 class Rate(NamedTuple):
     """A variant's numbers for one p and dtype: the threshold, and those of the operation."""
 
@@ -272,8 +269,6 @@ def _nearest(numerator: int, denominator: int, digits: int) -> float:
         kept += 1
     return math.ldexp(kept, excess - shift)
 
-
-# --- alpha dropout, and noise with dropout's variance ---------------------------------------------
 
 # -scale * alpha of SELU, in binary64: what its output tends to for large negative input.
 _SATURATION: Final = Fraction(1.7580993408473766)

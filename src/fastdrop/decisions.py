@@ -1,6 +1,6 @@
 """Shared decisions: the shape of the decisions for an array, 1 along axes that share them.
 
-The decisions, in C order, are the positions in the stream.
+The decisions, in C order, are the positions in the stream. Errors call the array `argument`.
 """
 
 from __future__ import annotations
@@ -37,9 +37,6 @@ def check_block_size(block_size: object) -> int:
 def without_memory(shape: tuple[int, ...]) -> Array:
     """An array of that shape that takes no memory, for what looks at shapes alone."""
     return np.broadcast_to(np.False_, shape)
-
-
-# Errors call the array as its caller does: `argument`.
 
 
 def spatial_shape(x: Array, axes: int, data_format: object, argument: str = "x") -> tuple[int, ...]:

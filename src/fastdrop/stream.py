@@ -224,11 +224,6 @@ class Generator:
 
     __slots__ = ("__weakref__", "_offset", "_seed", "_spawned", "_stream")
 
-    _seed: int
-    _stream: int
-    _offset: int
-    _spawned: int
-
     def __init__(self, seed: int | None = None, stream: int = 0, offset: int = 0) -> None:
         self._seed = secrets.randbits(64) if seed is None else _word("seed", seed)
         self._stream = _word("stream", stream)

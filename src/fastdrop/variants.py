@@ -85,8 +85,7 @@ def _noise_shape(x: Array, noise_shape: object = None) -> tuple[int, ...] | None
     return None if noise_shape is None else check_noise_shape(noise_shape, x.shape)
 
 
-# --- x / (1 - p) where kept, else +0.0 ------------------------------------------------------------
-
+# Where kept x / (1 - p), else +0.0.
 DROPOUT: Final = Variant(
     "dropout", "Srivastava et al. 2014", decisions=_noise_shape, layer="Dropout"
 )
@@ -126,9 +125,8 @@ ATTENTION_DROPOUT: Final = Variant(
     "attention_dropout", "Vaswani et al. 2017", operands=("weights",), layer="AttentionDropout"
 )
 
-# --- the same by blocks: kept elements are scaled by the number of all over that of kept ones -----
 
-
+# The same by blocks: kept elements are scaled by the number of all over that of kept ones.
 def _drop_block(axes: int) -> Variant:
     return Variant(
         f"drop_block{axes}d",
@@ -145,8 +143,7 @@ DROP_BLOCK1D: Final = _drop_block(1)
 DROP_BLOCK2D: Final = _drop_block(2)
 DROP_BLOCK3D: Final = _drop_block(3)
 
-# --- a x + b where kept, else a constant ----------------------------------------------------------
-
+# Where kept a x + b, else a constant.
 ALPHA_DROPOUT: Final = Variant(
     "alpha_dropout",
     "Klambauer et al. 2017",
@@ -188,8 +185,7 @@ DROP_KEY_BACKWARD: Final = Variant(
     "drop_key_backward", "Li et al. 2023", operands=("dy",), rate=_rates.standard_rate, repeats=True
 )
 
-# --- x (1 + sigma z), x + sigma z: nothing is dropped ---------------------------------------------
-
+# Nothing is dropped: x (1 + sigma z), x + sigma z.
 GAUSSIAN_DROPOUT: Final = Variant(
     "gaussian_dropout",
     "Srivastava et al. 2014",
@@ -208,8 +204,7 @@ GAUSSIAN_NOISE: Final = Variant(
     layer="GaussianNoise",
 )
 
-# --- in one pass with another operand, or an activation -------------------------------------------
-
+# In one pass with another operand, or an activation.
 DROPOUT_ADD: Final = Variant(
     "dropout_add",
     "Vaswani et al. 2017",
