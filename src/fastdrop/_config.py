@@ -196,9 +196,7 @@ def show_config(mode: None = None) -> None: ...
 @overload
 def show_config(mode: Literal["dicts"]) -> dict[str, Any]: ...
 def show_config(mode: Literal["dicts"] | None = None) -> dict[str, Any] | None:
-    """Print what runs, what could, and why the rest could not.
-
-    Every backend is loaded to find out, Numba included.
+    """Print what runs, what could, and why the rest could not: every backend is loaded to see.
 
     Parameters
     ----------

@@ -1,9 +1,4 @@
-"""Dropout of contiguous blocks: DropBlock.
-
-Seeds are drawn, one decision for each place where the lowest corner of a block can lie, and each
-drops the block at it. Kept elements are scaled by the number of all elements over the number of
-kept ones, which depends on the mask alone.
-"""
+"""Dropout of contiguous blocks: DropBlock, a decision for each place of a block's lowest corner."""
 
 from __future__ import annotations
 

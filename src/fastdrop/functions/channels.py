@@ -1,7 +1,4 @@
-"""Dropout with decisions that are shared along axes.
-
-Each function is `dropout` with a smaller mask; `decisions` computes its shape.
-"""
+"""Dropout with decisions that are shared along axes: a smaller mask, shaped by `decisions`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Monte Carlo dropout: samples of an array, and statistics of a network's samples.
-
-Sample k draws from stream + k, so that it is the same whatever the number of samples.
-"""
+"""Monte Carlo dropout: samples of an array, and statistics of a network's samples."""
 
 from __future__ import annotations
 

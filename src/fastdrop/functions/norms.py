@@ -44,9 +44,8 @@ def max_norm_(w: Array, c: float, axis: int | tuple[int, ...] | None = 1) -> Arr
 
     Notes
     -----
-    Source: Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov, "Dropout: A Simple Way to
-    Prevent Neural Networks from Overfitting", JMLR 15 (2014), section 5.1: "constraining the norm
-    of the incoming weight vector at each hidden unit to be upper bounded by a fixed constant c" by
+    Source: Srivastava et al., "Dropout", JMLR 15 (2014), section 5.1: "constraining the norm of the
+    incoming weight vector at each hidden unit to be upper bounded by a fixed constant c" by
     "projecting w onto the surface of a ball of radius c, whenever w went out of it."
 
     Squares are summed in float32 (float64 for float64), 256 of them, and these sums in float64;

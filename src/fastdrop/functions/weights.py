@@ -1,8 +1,4 @@
-"""Dropout on weights: of connections, of an embedding table, of attention.
-
-Each function is `dropout`, named after its operand, with the mask that suits it; `drop_key`, before
-the softmax, drops to -inf.
-"""
+"""Dropout on weights: of connections, of an embedding table, of attention."""
 
 from __future__ import annotations
 
