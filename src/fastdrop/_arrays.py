@@ -46,8 +46,7 @@ def _is_bfloat16(dtype: np.dtype[Any]) -> bool:
 
 def kind_of(dtype: np.dtype[Any], argument: str = "x") -> str:
     """Name of the element type, one of `KINDS`; TypeError for every other dtype."""
-    kind = _kind_by_dtype.get(dtype)
-    if kind is not None:
+    if (kind := _kind_by_dtype.get(dtype)) is not None:
         return kind
     if _is_bfloat16(dtype) and dtype.isnative:
         _kind_by_dtype[dtype] = "bfloat16"

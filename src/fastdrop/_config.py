@@ -232,9 +232,7 @@ def show_config(mode: Literal["dicts"] | None = None) -> dict[str, Any] | None:
 
 
 def get_include() -> str:
-    """Return the folder of ``fastdrop.h``, for compilers.
-
-    `fastdrop.capi` says how code in C, Cython and Numba gets at the functions.
+    """Return the folder of ``fastdrop.h``, for compilers: `fastdrop.capi` says how it is used.
 
     Returns
     -------

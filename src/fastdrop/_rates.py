@@ -196,6 +196,12 @@ def plain_rate(p: float, kind: str) -> Rate:
 
 
 @_remembered
+def lowest_rate(p: float, kind: str) -> Rate:
+    """Dropped to -inf; kept as they are: to add -0.0 changes nothing, not even another -0.0."""
+    return Rate(make_plan(p, kind), (1.0, -0.0, -math.inf))
+
+
+@_remembered
 def affine_rate(p: float, kind: str) -> Rate:
     """The coefficients of alpha dropout."""
     return Rate(make_plan(p, kind), tuple(make_affine(p, kind)))

@@ -107,9 +107,9 @@ def resolve(rng: RNGLike, n: int) -> Key:
             raise ValueError(f"rng has to be between 0 and 2**64 - 1 as a seed, but got {rng}")
         return Key(int(rng))
     if isinstance(rng, np.random.SeedSequence):
-        return _key_of_words(rng.generate_state(2, np.uint64))
+        return Key(*rng.generate_state(2, np.uint64).tolist())
     if isinstance(rng, np.random.Generator):
-        return _key_of_words(rng.integers(0, 2**64, size=2, dtype=np.uint64))
+        return Key(*rng.integers(0, 2**64, size=2, dtype=np.uint64).tolist())
     raise TypeError(
         "rng has to be None, an integer seed, a fastdrop Key or Generator, or a NumPy "
         f"SeedSequence or Generator, but got {type_name(rng)}"
@@ -139,10 +139,6 @@ def as_generator(rng: RNGLike) -> Generator:
         return rng
     key = resolve(rng, 0)
     return Generator(key.seed, key.stream, key.offset)
-
-
-def _key_of_words(words: np.typing.NDArray[np.unsignedinteger[Any]]) -> Key:
-    return Key(*words.tolist())
 
 
 # Pickles name these two functions, not a class: they can be read where _core is absent.

@@ -41,11 +41,9 @@ class Implementation(NamedTuple):
 def implementations() -> list[Implementation]:
     """All that can run here, the best first."""
     config = show_config(mode="dicts")
-    found = []
-    for name in config["backend"]["available"]:
-        isas = config["instruction_sets"]["available"] if name == "c" else [None]
-        found += [Implementation(name, isa) for isa in isas]
-    return found
+    isas = {"c": config["instruction_sets"]["available"]}
+    names = config["backend"]["available"]
+    return [Implementation(name, isa) for name in names for isa in isas.get(name, [None])]
 
 
 @contextmanager

@@ -9,7 +9,6 @@ products with a mask for each sample, norms and Monte Carlo are algorithms of th
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
@@ -73,12 +72,6 @@ class Variant:
 
 def _spatial(axes: int) -> Decisions:
     return lambda x, form, argument="x": decisions.spatial_shape(x, axes, form, argument)
-
-
-def _dropped_to(value: float) -> Callable[[Any, str], Rate]:
-    """Kept elements stay as they are: to add -0.0 changes nothing, not even another -0.0."""
-    numbers = 1.0, -0.0, value
-    return lambda p, kind: Rate(_rates.plain_rate(p, kind).plan, numbers)
 
 
 def _noise_shape(x: Array, noise_shape: object = None) -> tuple[int, ...] | None:
@@ -177,7 +170,7 @@ DROP_KEY: Final = Variant(
     "Li et al. 2023",
     operation="affine",
     operands=("scores",),
-    rate=_dropped_to(-math.inf),
+    rate=_rates.lowest_rate,
     gradient="drop_key_backward",
     layer="DropKey",
 )

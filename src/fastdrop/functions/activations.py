@@ -61,7 +61,6 @@ def bias_act_dropout(
     sequence of operations that gives the same bits everywhere, and rounded to the dtype at the
     end. In float32 "gelu" is within 6.5 units in the last place of the exact value, "silu" within
     3, both also for large negative numbers, where 1 + tanh or 1 + erf would cancel.
-
     Source: Hendrycks and Gimpel, "Gaussian Error Linear Units (GELUs)", arXiv:1606.08415 (2016),
     section 2, also for silu; dropout after the activation is in Srivastava et al., "Dropout", JMLR
     15 (2014), section 4.
@@ -98,10 +97,9 @@ def bias_act_dropout_backward(
     ----------
     dy : array_like
         The gradient with respect to the result, of x's shape and dtype.
-    x, bias, act, p, training, rng, window
-        What `bias_act_dropout` was called with; a `Key` as `rng` gives the same decisions.
-    out : ndarray, optional
-        Where the gradient with respect to `x` goes, as for `dropout`; it may be `dy` or `x` itself.
+    x, bias, act, p, training, rng, out, window
+        What `bias_act_dropout` was called with, a `Key` as `rng` for the same decisions; but `out`
+        is where the gradient with respect to `x` goes, also `dy` itself.
 
     Returns
     -------

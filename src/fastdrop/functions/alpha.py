@@ -59,7 +59,6 @@ def alpha_dropout(
     -----
     Source: Klambauer, Unterthiner, Mayr and Hochreiter, "Self-Normalizing Neural Networks", NIPS
     2017, section "Alpha dropout". The paper writes q for the probability of keeping, 1 - p.
-
     The constants are computed in float64, each operation rounded. For float32 and 16-bit arrays a
     and b are rounded to float32; then product and sum are rounded each, and, for 16-bit floats, the
     sum once more to the dtype. ``a alpha' + b`` is computed in float64 and rounded to the dtype.

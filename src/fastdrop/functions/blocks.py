@@ -65,7 +65,6 @@ def drop_block2d(
     In each channel of each sample on its own, blocks of `block_size` times `block_size` pixels
     are dropped at random places, so that about a share `p` of all pixels is dropped. The others
     are multiplied with ``x.size / kept``, where ``kept`` is their number in this call.
-
     The gradient is the same call on ``dy`` with the same `Key`: the scale is the mask's alone.
 
     Parameters

@@ -61,7 +61,6 @@ def dropconnect_linear(
     -----
     ``dropout_mask((samples, outputs, inputs), p, rng=key)`` is the mask of a call with that key, or
     with (outputs, inputs) where samples share it: decisions are numbered in C order.
-
     In training, products and sums are rounded in float32 (float64 for float64 arrays), in one
     order, so that backends, instruction sets and numbers of threads all give the same bits; the
     result is rounded once more to 16-bit floats. With u = 2**-24 (2**-53), a sum of n terms is

@@ -38,9 +38,8 @@ def dropout(
     Each element is dropped with probability `p`, on its own. Dropped elements are +0.0, also
     where `x` is infinite or nan. Which elements are dropped depends on the key (seed, stream,
     offset), on `p` and on the element's place in C order, and on nothing else: not on the
-    dtype, the memory layout, the number of threads or the instruction set.
-
-    The gradient with respect to `x` is the same call on the gradient with the same `Key`.
+    dtype, the memory layout, the number of threads or the instruction set. The gradient with
+    respect to `x` is the same call on the gradient with the same `Key`.
 
     Parameters
     ----------

@@ -50,7 +50,6 @@ def gaussian_dropout(
     -----
     Source: Srivastava et al., "Dropout", JMLR 15 (2014), section 10. Its p is the probability of
     keeping; with p that of dropping, its sigma**2 = (1 - p) / p is p / (1 - p).
-
     z is within 3.6e-6 of the normal distribution's quantile of 32 random bits, ``|z| <= 6.23``, and
     a float32 for every dtype of `x`. sigma is computed in float64. sigma and z, their product, the
     sum and the product with `x` are each rounded in float32 (for float64 arrays in float64, where

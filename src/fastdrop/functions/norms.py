@@ -57,7 +57,6 @@ def max_norm_(w: Array, c: float, axis: int | tuple[int, ...] | None = 1) -> Arr
 
     A group of zeros stays as it is, and so does one with an inf or a nan, which no factor brings
     within `c`. With c = 0 all else becomes zeros with the signs of the numbers.
-
     The sums have one order, that of the numbers in C order of the axes: the bits are the same in
     all backends, for every number of threads, and for every layout in memory. What is contiguous
     along `axis`, or beside it (a matrix with axis 0), is changed where it lies, else by a copy.

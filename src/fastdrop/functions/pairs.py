@@ -49,10 +49,8 @@ def dropout_add(
     Notes
     -----
     Product and sum are each rounded in float32 (float64 for float64 arrays), and the sum, for
-    16-bit floats, once more to the dtype.
-
-    Source: Vaswani et al., "Attention Is All You Need", NIPS 2017, section 5.4: dropout on the
-    output of each sub-layer, before it is added to its input.
+    16-bit floats, once more to the dtype. Source: Vaswani et al., "Attention Is All You Need", NIPS
+    2017, section 5.4: dropout on the output of each sub-layer, before it is added to its input.
 
     Examples
     --------
@@ -101,7 +99,6 @@ def zoneout(
     -----
     Source: Krueger et al., "Zoneout: Regularizing RNNs by Randomly Preserving Hidden
     Activations", ICLR 2017 (arXiv:1606.01305), section 3.
-
     In evaluation 1 - p and p, the products and their sum are each rounded in float32 (float64 for
     float64 arrays), and the sum, for 16-bit floats, once more to the dtype.
 

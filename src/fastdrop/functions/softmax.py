@@ -132,10 +132,9 @@ def softmax_dropout_backward(
     ----------
     dy : array_like
         The gradient with respect to the result, of the scores' shape and dtype.
-    scores, p, training, axis, mask, scale, rng
-        What `softmax_dropout` was called with; a `Key` as `rng` gives the same decisions.
-    out : ndarray, optional
-        As for `softmax_dropout`; it may be `dy` or `scores` itself.
+    scores, p, training, axis, mask, scale, rng, out
+        What `softmax_dropout` was called with, a `Key` as `rng` for the same decisions; but `out`
+        is where the gradient goes, also `dy` itself.
 
     Returns
     -------

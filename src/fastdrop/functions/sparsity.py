@@ -73,7 +73,6 @@ def sparsity(
     Source: Srivastava et al., "Dropout", JMLR 15 (2014), section 7.2 and its figure: with dropout,
     histograms of hidden units' activations have a sharp peak at 0, and those of the units' mean
     activations, ``sparsity(a.mean(axis=0))`` for activations of (samples, units), lie closer to 0.
-
     A nan is no 0, and neither is an inf: they count among the elements whose share is given, and
     stand in no bin. The bins are in float32 for 16-bit floats, else in a's dtype.
 

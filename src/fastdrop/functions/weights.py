@@ -166,7 +166,6 @@ def drop_key(
     Each score is set to -inf with probability `p`, on its own; the others stay as they are, bit for
     bit. The softmax after it gives dropped keys the weight 0, and a query's other weights still sum
     to 1, which they do not after `attention_dropout`. The gradient is that of `drop_key_backward`.
-
     Where all scores of a query are -inf, its softmax is nan: with n keys a share of ``p ** n`` of
     the queries. With few keys keep `p` small, or put back a score of each query, as with its key.
 
