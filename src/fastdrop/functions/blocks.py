@@ -27,9 +27,10 @@ def drop_block1d(
 
     Parameters
     ----------
-    x, p, block_size, training, rng, out
-        As for `drop_block2d`, with an axis of length for those of height and width; a channel of a
-        sample takes length - block_size + 1 positions.
+    x : array_like
+        Of shape ([samples,] channels, length). Dtypes as for `dropout`.
+    p, block_size, training, rng, out
+        As for `drop_block2d`; a channel of a sample takes length - block_size + 1 positions.
 
     Returns
     -------
@@ -137,9 +138,10 @@ def drop_block3d(
 
     Parameters
     ----------
-    x, p, block_size, training, rng, out
-        As for `drop_block2d`, with axes of depth, height and width; a place for a block's voxel of
-        lowest indices takes one position.
+    x : array_like
+        Of shape ([samples,] channels, depth, height, width). Dtypes as for `dropout`.
+    p, block_size, training, rng, out
+        As for `drop_block2d`; a place for a block's voxel of lowest indices takes one position.
 
     Returns
     -------

@@ -79,8 +79,11 @@ def dropout2d(
 
     Parameters
     ----------
-    x, p, training, rng, out, data_format, window
-        As for `dropout1d`, with axes of height and width for that of length.
+    x : array_like
+        Of shape ([samples,] channels, height, width); with "channels_last", ([samples,] height,
+        width, channels). Dtypes as for `dropout`.
+    p, training, rng, out, data_format, window
+        As for `dropout1d`.
 
     Returns
     -------
@@ -119,8 +122,11 @@ def dropout3d(
 
     Parameters
     ----------
-    x, p, training, rng, out, data_format, window
-        As for `dropout1d`, with axes of depth, height and width for that of length.
+    x : array_like
+        Of shape ([samples,] channels, depth, height, width); with "channels_last", ([samples,]
+        depth, height, width, channels). Dtypes as for `dropout`.
+    p, training, rng, out, data_format, window
+        As for `dropout1d`.
 
     Returns
     -------
