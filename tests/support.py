@@ -205,3 +205,8 @@ def general(function: Callable[..., Any]) -> Callable[..., Any]:
             core.enable(backends.name_of(backends.active()) == "c")
 
     return without_fronts
+
+
+def check_bits(got: np.ndarray, wanted: np.ndarray, kind: str, *case: object) -> None:
+    """Bit for bit the same, but for the payloads of nans."""
+    assert same_bits(got, wanted, kind), f"{case}: {difference(got, wanted)}"
