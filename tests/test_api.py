@@ -135,6 +135,13 @@ def test_masks_of_every_kind(p: float) -> None:
 
 
 @pytest.mark.usefixtures("impl")
+def test_masks_nest() -> None:
+    rates = sorted((0.0, 2.0**-60, 1e-9, 1e-3, 1 - 1e-9, 1.0, *np.linspace(0.01, 0.99, 40)))
+    masks = [fastdrop.dropout_mask(12_345, p, rng=1) for p in rates]
+    assert not any((more & ~fewer).any() for fewer, more in itertools.pairwise(masks))
+
+
+@pytest.mark.usefixtures("impl")
 def test_apply_mask_at_one_is_zero_everywhere() -> None:
     x = np.array([-1, np.inf, np.nan, -0.0], np.float32)
     for mask, p in itertools.product((np.ones(4, bool), np.array([15], np.uint8)), (1, NEARLY_1)):

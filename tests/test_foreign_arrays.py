@@ -266,6 +266,7 @@ NAMED: list[Any] = [
     pytest.param(lambda: [1.0, None], TypeError, "list of NoneType", id="list-of-none"),
     pytest.param(lambda: [[Decimal(1)]], TypeError, "list of decimal.Decimal", id="decimals"),
     pytest.param(lambda: {"a": 1.0}, TypeError, "dict", id="dict"),
+    pytest.param(lambda: [[1.0], [1.0, 2.0]], ValueError, "list", id="ragged"),
     pytest.param(lambda: Path(), TypeError, r"pathlib\.\w+", id="path"),
     pytest.param(lambda: Broken(RuntimeError("no")), TypeError, BROKEN, id="__array__"),
     pytest.param(lambda: Broken(ValueError("no")), ValueError, BROKEN, id="value"),
