@@ -9,10 +9,12 @@ import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
 from fresh import loaded, output
+from support import DTYPES
 from test_docs import run_examples
 
 import fastdrop
@@ -41,38 +43,28 @@ def place(key: Key) -> tuple[int, int, int]:
     return key.seed, key.stream, key.offset
 
 
-def relu_of_noise(n: int) -> np.ndarray:
-    return np.random.default_rng(n).standard_normal(n, np.float32)
-
-
 # --- by ctypes ------------------------------------------------------------------------------------
 
+EACH_KEY = pytest.mark.parametrize("key", KEYS)
+RATES = pytest.mark.parametrize("p", [0.0, 0.1, 1.0])
 
-@pytest.mark.parametrize("key", KEYS)
-@pytest.mark.parametrize("p", [0.0, 0.1, 1.0])
-@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
-def test_dropout(dtype: str, p: float, key: Key) -> None:
+
+@EACH_KEY
+@RATES
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_dropout(dtype: np.dtype[Any], p: float, key: Key) -> None:
     for n in (0, 1, 63, 4097, 9999):
         x = np.random.default_rng(n).standard_normal(n).astype(dtype)
         y = np.full_like(x, 7)
         expected = fastdrop.dropout(x, p, rng=key)
-        number = capi.DTYPES[dtype]
-        assert dropout_at(number, address(x), address(y), n, p, *place(key)) == 0
-        np.testing.assert_array_equal(y, expected)
-        assert dropout_at(number, address(x), address(x), n, p, *place(key)) == 0
-        np.testing.assert_array_equal(x, expected)
+        for target in (y, x):
+            arguments = address(x), address(target), n, p, *place(key)
+            assert dropout_at(capi.DTYPES[dtype.name], *arguments) == 0
+            np.testing.assert_array_equal(target, expected)
 
 
-def test_dropout_of_bfloat16() -> None:
-    bfloat16 = pytest.importorskip("ml_dtypes").bfloat16
-    x = np.linspace(-3, 3, 5000).astype(bfloat16)
-    y = np.empty_like(x)
-    assert dropout_at(capi.DTYPES["bfloat16"], address(x), address(y), x.size, 0.3, 1, 2, 3) == 0
-    np.testing.assert_array_equal(y, fastdrop.dropout(x, 0.3, rng=Key(1, 2, 3)))
-
-
-@pytest.mark.parametrize("key", KEYS)
-@pytest.mark.parametrize("p", [0.0, 0.1, 1.0])
+@EACH_KEY
+@RATES
 def test_masks(p: float, key: Key) -> None:
     for n in (0, 1, 8, 63, 4097, 9999):
         bits = np.full((n + 7) // 8, 0xAA, np.uint8)
@@ -83,17 +75,15 @@ def test_masks(p: float, key: Key) -> None:
         np.testing.assert_array_equal(mask, fastdrop.dropout_mask(n, p, rng=key))
 
 
-@pytest.mark.parametrize("key", KEYS)
+@EACH_KEY
 def test_fields_decide_the_mask(key: Key) -> None:
     # With p = 1/4 the threshold is whole: no block has another.
     for n in (0, 1, 63, 64, 65, 4096, 9999):
         guarded = np.full(n + 2, 12345, np.int16)
-        fields = guarded[1:-1]
-        assert fields_at(address(fields), n, *place(key)) == 0
+        assert fields_at(address(guarded[1:]), n, *place(key)) == 0
         assert guarded[0] == guarded[-1] == 12345
-        np.testing.assert_array_equal(
-            fields >= 65536 // 4 - 32768, fastdrop.dropout_mask(n, 0.25, rng=key)
-        )
+        keep = guarded[1:-1] >= 65536 // 4 - 32768
+        np.testing.assert_array_equal(keep, fastdrop.dropout_mask(n, 0.25, rng=key))
 
 
 def test_the_end_of_the_stream() -> None:
@@ -189,7 +179,7 @@ def test_without_the_core_errors_say_so() -> None:
 
 def check_relu_dropout(relu_dropout: Callable[..., None]) -> None:
     for n in (1, 4096, 4097, 100_003):
-        x = relu_of_noise(n)
+        x = np.random.default_rng(n).standard_normal(n, np.float32)
         expected = fastdrop.dropout(np.maximum(x, 0), 0.1, rng=Key(2**63 + 1, offset=2**60 + 1))
         relu_dropout(x, 0.1, 2**63 + 1, 2**60 + 1)
         np.testing.assert_array_equal(x, expected)
@@ -204,7 +194,7 @@ def example(name: str) -> Path:
 
 
 def compile_and_import(source: Path, folder: Path, *options: str) -> ModuleType:
-    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    compiler = next(filter(shutil.which, ("cc", "gcc", "clang")), None)
     include = Path(sysconfig.get_path("include"))
     if compiler is None or sys.platform == "win32":
         pytest.skip("there is no C compiler with a Unix command line")
@@ -230,34 +220,32 @@ def test_c(tmp_path: Path) -> None:
     check_relu_dropout(module.relu_dropout)
 
 
-def transpile(source: Path, folder: Path) -> Path:
-    """The extension in C, without warnings that Cython's own code gives rise to."""
+def transpiled(source: Path, folder: Path, include: Path) -> Path:
+    """The extension in C."""
     pytest.importorskip("Cython", reason="Cython is not installed")
     target = folder / f"{source.stem}.c"
-    packages = str(Path(capi.__file__).parents[1])  # an editable install is not on Cython's path
-    run([sys.executable, "-m", "cython", "-3", "-I", packages, str(source), "-o", str(target)])
+    command = [sys.executable, "-m", "cython", "-3", "-I", str(include)]
+    run([*command, str(source), "-o", str(target)])
     return target
 
 
 @pytest.mark.heavy
 def test_cython(tmp_path: Path) -> None:
-    source = transpile(example("cython_extension.pyx"), tmp_path)
-    module = compile_and_import(source, tmp_path, "-Wno-error")
-    check_relu_dropout(module.relu_dropout)
+    packages = Path(capi.__file__).parents[1]  # an editable install is not on Cython's path
+    source = transpiled(example("cython_extension.pyx"), tmp_path, packages)
+    # Cython's own code gives rise to warnings.
+    check_relu_dropout(compile_and_import(source, tmp_path, "-Wno-error").relu_dropout)
 
 
 @pytest.mark.heavy
 def test_cython_refuses_another_type(tmp_path: Path) -> None:
     """What an extension was compiled for is compared with what is there, when it is imported."""
-    pytest.importorskip("Cython", reason="Cython is not installed")
-    package = tmp_path / "fastdrop"
+    package, source = tmp_path / "fastdrop", tmp_path / "stale.pyx"
     package.mkdir()
     (package / "__init__.py").touch()
     (package / "capi.pxd").write_text("cdef int fd_fields_at(int *) noexcept nogil\n")
-    source = tmp_path / "stale.pyx"
     source.write_text("from fastdrop.capi cimport fd_fields_at\ndef f():\n    fd_fields_at(NULL)\n")
-    target = tmp_path / "stale.c"
-    run([sys.executable, "-m", "cython", "-3", "-I", str(tmp_path), str(source), "-o", str(target)])
+    target = transpiled(source, tmp_path, tmp_path)
     with pytest.raises(TypeError, match="wrong signature"):
         compile_and_import(target, tmp_path, "-Wno-error")
 
