@@ -84,7 +84,7 @@ def test_threads_that_share_a_generator_never_share_a_mask(case: LayerCase) -> N
 
 
 HOOK = """
-import os, secrets, sys
+import os, secrets
 import fastdrop
 os.register_at_fork(after_in_child=lambda: fastdrop.manual_seed(secrets.randbits(64)))
 print(fastdrop.default_generator().seed, flush=True)

@@ -14,8 +14,6 @@ import fastdrop
 from fastdrop import Generator, Key, _config, backends, pipeline
 from fastdrop.functions import activations
 
-without_front: Any = general(fastdrop.dropout)
-
 needs_fronts = pytest.mark.skipif(
     _config._instruction_sets()["active"] is None or backends.name_of(backends.active()) != "c",
     reason="the c backend is not the active one",
@@ -24,15 +22,21 @@ needs_fronts = pytest.mark.skipif(
 X = np.random.default_rng(3).standard_normal((5, 12)).astype(np.float32)
 
 
-def test_compiled_and_python_fronts_agree() -> None:
-    makers: Any = (lambda: 1, lambda: Key(1, 2, 3), lambda: Generator(4))
-    for x in (X, X.T, X.astype(np.float16), X.astype(float), X[:0]):
-        for p in (0, 0.0, 0.3, np.float32(0.3), 1):
-            for make_rng in makers:
-                a = fastdrop.dropout(x, p, rng=make_rng())
-                b = without_front(x, p, rng=make_rng())
-                assert a.dtype == b.dtype
-                assert a.tobytes() == b.tobytes()
+def told(call: Any, *arguments: Any, rng: Any, out: Any = None, **options: Any) -> list[Any]:
+    """What a call gives or raises, and where its generator is afterwards."""
+    more = options if out is None else {**options, "out": out}
+    try:
+        found = results(call(*arguments, rng=rng, **more))
+    except (TypeError, ValueError, OverflowError) as error:
+        return [repr(error), repr(rng)]
+    assert out is None or found[0] is out
+    parts = [(y.dtype, y.shape, y.tobytes()) for y in found if y is not None]
+    return [*parts, repr(rng)]
+
+
+def agree(answers: Any, *functions: Any) -> None:
+    """With the fronts, and by the way in Python."""
+    assert list(answers(*functions)) == list(answers(*map(general, functions)))
 
 
 @pytest.mark.parametrize(
@@ -44,48 +48,38 @@ def test_compiled_and_python_fronts_agree() -> None:
         ((5000, 2), (5000, 1)), ((2, 3, 4, 5, 6), (2, 1, 4, 1, 6)),
     ],
 )  # fmt: skip
-def test_compiled_and_python_fronts_agree_on_shared_decisions(
-    shape: tuple[int, ...], noise_shape: Any
-) -> None:
-    for dtype in (np.float32, np.float64, np.float16):
-        x = np.random.default_rng(1).standard_normal(shape).astype(dtype)
-        ours, theirs = Generator(4, 5, 100), Generator(4, 5, 100)
-        for p in (0.0, 0.3, 0.999):
-            a = fastdrop.dropout(x, p, rng=ours, noise_shape=noise_shape)
-            b = without_front(x, p, rng=theirs, noise_shape=noise_shape)
-            assert a.tobytes() == b.tobytes()
-            assert ours.state == theirs.state
-            for out in (np.empty_like(x), x.copy()):
-                source = x if p < 0.5 else out
-                source[...] = x
-                fastdrop.dropout(source, p, rng=Key(1, 2, 3), noise_shape=noise_shape, out=out)
-                wanted = without_front(x, p, rng=Key(1, 2, 3), noise_shape=noise_shape)
-                assert out.tobytes() == wanted.tobytes()
+def test_the_fronts_of_shared_decisions_agree(shape: tuple[int, ...], noise_shape: Any) -> None:
+    more = {"noise_shape": noise_shape}
+
+    def answers(call: Any) -> Iterator[Any]:
+        for dtype, p in itertools.product((np.float32, np.float64, np.float16), (0.0, 0.3, 0.999)):
+            x = np.random.default_rng(1).standard_normal(shape).astype(dtype)
+            yield told(call, x, p, rng=Generator(4, 5, 100), **more)
+            for out in (np.empty_like(x), x):
+                yield told(call, x, p, rng=Key(1, 2, 3), out=out, **more)
+
+    agree(answers, fastdrop.dropout)
 
 
 @parametrize()
 def test_the_fronts_of_all_variants_agree_with_python(case: Case) -> None:
-    first = case.variant.operands[0]
+    first, rates = case.variant.operands[0], (0, np.float32(0.3), 0.5, 1)
 
-    def answers(call: Any) -> Iterator[bytes]:
+    def answers(call: Any) -> Iterator[Any]:
         for dtype, order in itertools.product((np.float16, np.float32, np.float64), "CF"):
             x = {name: v.astype(dtype, order) for name, v in case.operands().items()}
-            for p, training in itertools.product((0.1, 0.5), (True, False)):
+            empty = {n: v if n == "bias" or not v.ndim else v[:0] for n, v in x.items()}
+            for p, training in itertools.product(rates, (True, False)):
                 more = {case.rate: p, "training": training, **case.options}
-                yield from (
-                    part.tobytes() for part in results(call(**x, **more, rng=Key(1, 2, 4090)))
-                )
-                if not case.takes("out"):
-                    continue
-                out = np.empty_like(x[first])
-                rng = Key(3, 4, 5) if case.repeats else Generator(3, 4, 5)
-                assert results(call(**x, **more, rng=rng, out=out))[0] is out
-                yield out.tobytes() + str(rng).encode()
-                out[...] = x[first]
-                call(**{**x, first: out}, **more, rng=Key(9), out=out)
-                yield out.tobytes()
+                for rng, operands in ((Key(1, 2, 4090), x), (7, x), (Key(1), empty)):
+                    yield told(call, rng=rng, **operands, **more)
+                if case.takes("out"):
+                    rng = Key(3, 4, 5) if case.repeats else Generator(3, 4, 5)
+                    yield told(call, rng=rng, out=np.empty_like(x[first]), **x, **more)
+                    out = x[first].copy(order)
+                    yield told(call, rng=Key(9), out=out, **{**x, first: out}, **more)
 
-    assert list(answers(case.function)) == list(answers(general(case.function)))
+    agree(answers, case.function)
 
 
 def refuse(*_: Any, **__: Any) -> None:
@@ -137,7 +131,7 @@ def test_the_fronts_of_parts_agree_with_python(case: Case) -> None:
     start = tuple(n // 3 for n in case.shape)
     cut = tuple(slice(first, n - n // 4) for first, n in zip(start, case.shape, strict=True))
 
-    def answers(call: Any) -> Iterator[bytes]:
+    def answers(call: Any) -> Iterator[Any]:
         for dtype, training in itertools.product((np.float32, np.float64), (True, False)):
             x = {
                 name: np.array(v[cut[-v.ndim :] if v.ndim else ()], dtype)
@@ -145,11 +139,9 @@ def test_the_fronts_of_parts_agree_with_python(case: Case) -> None:
             }
             rng = Key(3, 4, 5) if case.repeats else Generator(3, 4, 5)
             more = {case.rate: 0.4, "training": training, **case.options}
-            found = results(call(**x, **more, rng=rng, window=(case.shape, start)))
-            yield from (part.tobytes() for part in found)
-            yield str(rng).encode()
+            yield told(call, rng=rng, window=(case.shape, start), **x, **more)
 
-    assert list(answers(case.function)) == list(answers(general(case.function)))
+    agree(answers, case.function)
 
 
 @parametrize([case for case in CASES if case.takes("window") and case.decisions is None])
@@ -162,14 +154,9 @@ def test_the_fronts_of_windows_agree_with_python(case: Case) -> None:
             rngs: Any = (key,) if case.repeats else (key, Generator(1, 2, 4090))
             for rng, training in itertools.product(rngs, (True, False)):
                 more = {case.rate: 0.4, "training": training, **case.options}
-                try:
-                    parts = results(call(**x, **more, rng=rng, window=window))
-                    yield [part.tobytes() for part in parts if part is not None]
-                except (TypeError, ValueError, OverflowError) as error:
-                    yield repr(error)
-                yield repr(rng)
+                yield told(call, rng=rng, window=window, **x, **more)
 
-    assert list(answers(case.function)) == list(answers(general(case.function)))
+    agree(answers, case.function)
 
 
 ROWS = ((1, 3), (2, 2), (5, 1), (50, 1), (127, 5), (128, 63), (129, 5), (300, 40), (3, 0, 4))
@@ -211,26 +198,21 @@ def test_the_front_of_sums_takes_few_rows(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_the_fronts_of_softmax_agree() -> None:
-    def answers(softmax: Any, gradient: Any) -> Iterator[bytes]:
-        for axis, dtype in itertools.product((0, 1), (np.float16, np.float32, np.float64)):
-            for p, training in itertools.product((0.1, 0.5), (True, False)):
-                for out_is in ("new", "scores", "dy", "apart", "transposed"):
-                    x, dy = X.astype(dtype), X[::-1].astype(dtype)
-                    apart = np.empty_like(x, order="F" if out_is == "transposed" else "C")
-                    out = {"new": None, "scores": x, "dy": dy}.get(out_is, apart)
-                    rng = Generator(1, 2, 4090) if training else None
-                    more: Any = {"training": training, "axis": axis}
-                    result = gradient(dy, x, p, rng=Key(1, 2, 3), out=out, **more)
-                    assert out is None or result is out
-                    yield result.tobytes()
-                    x, out = X.astype(dtype), None if out_is == "dy" else out
-                    out = x if out_is == "scores" else out
-                    result = softmax(x, p, rng=rng, out=out, **more)
-                    assert out is None or result is out
-                    yield result.tobytes() + str(rng).encode()
+    def answers(softmax: Any, gradient: Any) -> Iterator[Any]:
+        for axis, dtype, p, training in itertools.product(
+            (0, 1), (np.float16, np.float32, np.float64), (0.1, 0.5), (True, False)
+        ):
+            more: Any = {"training": training, "axis": axis}
+            for out_is in ("new", "scores", "dy", "apart", "transposed"):
+                x, dy = X.astype(dtype), X[::-1].astype(dtype)
+                apart = np.empty_like(x, order="F" if out_is == "transposed" else "C")
+                out = {"new": None, "scores": x, "dy": dy}.get(out_is, apart)
+                yield told(gradient, dy, x, p, rng=Key(1, 2, 3), out=out, **more)
+                x, rng = X.astype(dtype), Generator(1, 2, 4090) if training else None
+                out = {"new": None, "scores": x, "dy": None}.get(out_is, apart)
+                yield told(softmax, x, p, rng=rng, out=out, **more)
 
-    functions = (fastdrop.softmax_dropout, fastdrop.softmax_dropout_backward)
-    assert list(answers(*functions)) == list(answers(*map(general, functions)))
+    agree(answers, fastdrop.softmax_dropout, fastdrop.softmax_dropout_backward)
 
 
 @pytest.mark.parametrize("out_is", ["dy", "scores", "apart"])
