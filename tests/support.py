@@ -118,14 +118,11 @@ def same_bits(got: np.ndarray, wanted: np.ndarray, kind: str) -> bool:
 
 def alike(got: Any, wanted: Any) -> bool:
     """Bit for bit, with the shape and the dtype; a nan is a nan."""
-    got, wanted = np.asarray(got, order="C"), np.asarray(wanted, order="C")
+    got, wanted = np.asarray(got), np.asarray(wanted)
     if got.dtype != wanted.dtype or got.shape != wanted.shape:
         return False
-    if got.dtype == np.bool_:
-        return bool((got == wanted).all())
-    nan, raw = np.isnan(got), f"u{got.dtype.itemsize}"
-    equal = nan | (got.view(raw) == wanted.view(raw))
-    return bool((nan == np.isnan(wanted)).all() and equal.all())
+    both = np.isnan(got) & np.isnan(wanted)
+    return bool(np.all((bits(got) == bits(wanted)) | both.reshape(-1)))
 
 
 def difference(got: np.ndarray, wanted: np.ndarray) -> str:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 from cases import FIRST, Case
+from forms import layer_class, small
 
 import fastdrop
 from fastdrop import layers
@@ -70,20 +71,13 @@ def _network(x: Any, rng: Any) -> Any:
     return fastdrop.dropout(x, 0.5, rng=rng)
 
 
-def small(case: Case) -> dict[str, Shape]:
-    """The operands of a case, with few elements."""
-    return {
-        name: tuple(min(n, 3 + i) for i, n in enumerate(reversed(shape)))[::-1]
-        for name, shape in case.shapes.items()
-    }
+def _options(case: Case) -> dict[str, Any]:
+    return {**case.options, "std": 0.5} if case.rate == "std" else dict(case.options)
 
 
 def of_declared(case: Case) -> Operation:
     returned = case.variant.operands[0] if case.evaluated is None else None
-    options = dict(case.options)
-    if case.rate == "std":
-        options["std"] = 0.5
-    return Operation(case.function, small(case), options, returned)
+    return Operation(case.function, small(case).shapes, _options(case), returned)
 
 
 ROWS = {"x": (4, 6)}
@@ -134,20 +128,14 @@ class LayerCase(NamedTuple):
 
 
 def layer_of(case: Case) -> LayerCase:
-    cls = getattr(layers, str(case.variant.layer))
-    options = {**case.options, **({"std": 0.5} if case.rate == "std" else {})}
-    return LayerCase(cls, small(case), options, returned=case.evaluated is None)
+    shapes = small(case).shapes
+    return LayerCase(layer_class(case), shapes, _options(case), returned=case.evaluated is None)
 
 
+LINEAR = {"w": np.ones((3, 6)), "bias": np.ones(3)}
 LAYERS = [
     *(layer_of(case) for case in FIRST if case.variant.layer),
-    LayerCase(
-        layers.DropConnectLinear,
-        ROWS,
-        {"w": np.ones((3, 6)), "bias": np.ones(3)},
-        result=(4, 3),
-        returned=False,
-    ),
+    LayerCase(layers.DropConnectLinear, ROWS, LINEAR, result=(4, 3), returned=False),
     LayerCase(layers.SoftmaxDropout, {"scores": (4, 6), "mask": (4, 6)}, returned=False),
 ]
 

@@ -9,7 +9,6 @@ import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 import pytest
@@ -39,84 +38,30 @@ def address(array: np.ndarray) -> int:
     return array.ctypes.data
 
 
-def place(key: Key) -> tuple[int, int, int]:
-    return key.seed, key.stream, key.offset
-
-
-# --- by ctypes ------------------------------------------------------------------------------------
-
-EACH_KEY = pytest.mark.parametrize("key", KEYS)
-RATES = pytest.mark.parametrize("p", [0.0, 0.1, 1.0])
-
-
-@EACH_KEY
-@RATES
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_dropout(dtype: np.dtype[Any], p: float, key: Key) -> None:
-    for n in (0, 1, 63, 4097, 9999):
-        x = np.random.default_rng(n).standard_normal(n).astype(dtype)
-        y = np.full_like(x, 7)
-        expected = fastdrop.dropout(x, p, rng=key)
-        for target in (y, x):
-            arguments = address(x), address(target), n, p, *place(key)
-            assert dropout_at(capi.DTYPES[dtype.name], *arguments) == 0
-            np.testing.assert_array_equal(target, expected)
-
-
-@EACH_KEY
-@RATES
-def test_masks(p: float, key: Key) -> None:
-    for n in (0, 1, 8, 63, 4097, 9999):
-        bits = np.full((n + 7) // 8, 0xAA, np.uint8)
-        assert mask_bits_at(address(bits), n, p, *place(key)) == 0
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("n", [0, 1, 8, 63, 64, 65, 4096, 4097, 9999])
+def test_by_ctypes(n: int, key: Key) -> None:
+    """The bits of the public functions. What is refused: tests/c/test_api.c."""
+    place = key.seed, key.stream, key.offset
+    for p in (0.0, 0.1, 1.0):
+        for dtype in DTYPES:
+            x = np.random.default_rng(n).standard_normal(n).astype(dtype)
+            expected = fastdrop.dropout(x, p, rng=key)
+            for y in (np.full_like(x, 7), x):
+                arguments = address(x), address(y), n, p, *place
+                assert dropout_at(capi.DTYPES[dtype.name], *arguments) == 0
+                np.testing.assert_array_equal(y, expected)
+        bits, mask = np.full((n + 7) // 8, 0xAA, np.uint8), np.full(n, 7, np.uint8)
+        assert mask_bits_at(address(bits), n, p, *place) == 0
+        assert mask_bool_at(address(mask), n, p, *place) == 0
         np.testing.assert_array_equal(bits, fastdrop.dropout_mask(n, p, rng=key, packed=True))
-        mask = np.full(n, 7, np.uint8)
-        assert mask_bool_at(address(mask), n, p, *place(key)) == 0
         np.testing.assert_array_equal(mask, fastdrop.dropout_mask(n, p, rng=key))
-
-
-@EACH_KEY
-def test_fields_decide_the_mask(key: Key) -> None:
+    guarded = np.full(n + 2, 12345, np.int16)
+    assert fields_at(address(guarded[1:]), n, *place) == 0
+    assert guarded[0] == guarded[-1] == 12345
     # With p = 1/4 the threshold is whole: no block has another.
-    for n in (0, 1, 63, 64, 65, 4096, 9999):
-        guarded = np.full(n + 2, 12345, np.int16)
-        assert fields_at(address(guarded[1:]), n, *place(key)) == 0
-        assert guarded[0] == guarded[-1] == 12345
-        keep = guarded[1:-1] >= 65536 // 4 - 32768
-        np.testing.assert_array_equal(keep, fastdrop.dropout_mask(n, 0.25, rng=key))
-
-
-def test_the_end_of_the_stream() -> None:
-    fields = np.zeros(4, np.int16)
-    assert fields_at(address(fields), 2, 1, 0, TOP - 1) == 0
-    assert np.any(fields[:2])
-    assert not np.any(fields[2:])
-
-
-BAD = {
-    "a dtype above": (4, 0.5, 0),
-    "a dtype below": (-1, 0.5, 0),
-    "p above 1": (0, np.nextafter(1, 2), 0),
-    "p below 0": (0, -5e-324, 0),
-    "p is no number": (0, np.nan, 0),
-    "positions pass the end": (0, 0.5, TOP - 14),
-}
-
-
-@pytest.mark.parametrize("what", BAD)
-def test_what_is_refused_writes_nothing(what: str) -> None:
-    dtype, p, offset = BAD[what]
-    x = np.full(16, 3, np.float32)
-    assert dropout_at(dtype, address(x), address(x), x.size, p, 1, 0, offset) == -1
-    assert np.all(x == 3)
-    if "dtype" in what:
-        return
-    mask = np.full(16, 0xAA, np.uint8)
-    assert mask_bits_at(address(mask), 16, p, 1, 0, offset) == -1
-    assert mask_bool_at(address(mask), 16, p, 1, 0, offset) == -1
-    if "p" not in what.split():
-        assert fields_at(address(mask), 16, 1, 0, offset) == -1
-    assert np.all(mask == 0xAA)
+    keep = guarded[1:-1] >= 65536 // 4 - 32768
+    np.testing.assert_array_equal(keep, fastdrop.dropout_mask(n, 0.25, rng=key))
 
 
 # --- what is published ----------------------------------------------------------------------------
@@ -145,17 +90,13 @@ def test_the_header_the_pxd_and_the_module_agree() -> None:
     assert set(capi.DTYPES) == set(_arrays.KINDS)
     for name, function in capi.functions.items():
         assert len(function.argtypes) == len(declared(header)[name].split(","))
+    assert f"#define FD_STREAM_VERSION {stream.VERSION}\n" in header
 
 
 def test_the_docstring() -> None:
     assert run_examples(capi.__doc__, "fastdrop.capi")
     for name in capi.functions:
         assert f"\n{name} " in capi.__doc__
-
-
-def test_the_version_of_the_stream() -> None:
-    (version,) = re.findall(r"#define FD_STREAM_VERSION (\d+)", HEADER.read_text(encoding="utf-8"))
-    assert int(version) == stream.VERSION
 
 
 def test_without_the_core_errors_say_so() -> None:

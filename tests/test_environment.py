@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from fresh import output
 from modes import ROUNDINGS, in_force, odd, unavailable
-from support import DTYPES, core_or_skip
+from support import DTYPES, core_or_skip, is_nan
 
 import fastdrop
 from fastdrop import Key
@@ -27,7 +27,7 @@ def values(dtype: np.dtype[Any], n: int = 10_000) -> np.ndarray:
     digits = {"float32": 23, "float64": 52, "float16": 10, "bfloat16": 7}[kind]
     stored = np.frombuffer(np.random.default_rng(1).bytes(n * size), f"u{size}").copy()
     stored[::2] &= (1 << digits) - 1
-    stored[np.isnan(stored.view(dtype))] = 0
+    stored[is_nan(stored if size == 2 else stored.view(dtype), kind)] = 0
     return stored.view(dtype)
 
 
