@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from cases import CASES, Case, parametrize, results
+from forms import inner, part, window_of
 from support import general
 
 import fastdrop
@@ -63,18 +64,22 @@ def test_the_fronts_of_shared_decisions_agree(shape: tuple[int, ...], noise_shap
 
 @parametrize()
 def test_the_fronts_of_all_variants_agree_with_python(case: Case) -> None:
-    first, rates = case.variant.operands[0], (0, np.float32(0.3), 0.5, 1)
+    first, cut = case.variant.operands[0], inner(case.shape)
 
     def answers(call: Any) -> Iterator[Any]:
         for dtype, order in itertools.product((np.float16, np.float32, np.float64), "CF"):
             x = {name: v.astype(dtype, order) for name, v in case.operands().items()}
             empty = {n: v if n == "bias" or not v.ndim else v[:0] for n, v in x.items()}
-            for p, training in itertools.product(rates, (True, False)):
+            inside = {name: v.copy() for name, v in part(x, cut).items()}
+            for p, training in itertools.product((0, np.float32(0.3), 0.5, 1), (True, False)):
                 more = {case.rate: p, "training": training, **case.options}
                 for rng, operands in ((Key(1, 2, 4090), x), (7, x), (Key(1), empty)):
                     yield told(call, rng=rng, **operands, **more)
+                rng: Any = Key(3, 4, 5) if case.repeats else Generator(3, 4, 5)
+                if case.takes("window"):
+                    window = window_of(case.shape, cut)
+                    yield told(call, rng=rng, window=window, **inside, **more)
                 if case.takes("out"):
-                    rng = Key(3, 4, 5) if case.repeats else Generator(3, 4, 5)
                     yield told(call, rng=rng, out=np.empty_like(x[first]), **x, **more)
                     out = x[first].copy(order)
                     yield told(call, rng=Key(9), out=out, **{**x, first: out}, **more)
@@ -124,24 +129,6 @@ WHOLES: Any = (
     ((5, 12), (0,)), ((5,), (0, 0)), (5, 12), ((5, 12), (0, 0), ()), ((5, 12), None), ("ab", "cd"),
     [[6, 12], [1, 0]], ((np.int64(6), 12), (1, 0)), ((True, 12), (0, 0)), ((6, 12), (1.0, 0)),
 )  # fmt: skip
-
-
-@parametrize([case for case in CASES if case.takes("window")])
-def test_the_fronts_of_parts_agree_with_python(case: Case) -> None:
-    start = tuple(n // 3 for n in case.shape)
-    cut = tuple(slice(first, n - n // 4) for first, n in zip(start, case.shape, strict=True))
-
-    def answers(call: Any) -> Iterator[Any]:
-        for dtype, training in itertools.product((np.float32, np.float64), (True, False)):
-            x = {
-                name: np.array(v[cut[-v.ndim :] if v.ndim else ()], dtype)
-                for name, v in case.operands().items()
-            }
-            rng = Key(3, 4, 5) if case.repeats else Generator(3, 4, 5)
-            more = {case.rate: 0.4, "training": training, **case.options}
-            yield told(call, rng=rng, window=(case.shape, start), **x, **more)
-
-    agree(answers, case.function)
 
 
 @parametrize([case for case in CASES if case.takes("window") and case.decisions is None])
