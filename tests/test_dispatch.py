@@ -145,15 +145,10 @@ def test_show_config(capsys: pytest.CaptureFixture[str]) -> None:
     assert config["instruction_sets"] == sets()
 
 
-@pytest.mark.parametrize("on", ["0", "1"])
-def test_the_environment_chooses_to_prefetch(on: str) -> None:
-    core_or_skip()
-    show = "import fastdrop; print(fastdrop.show_config('dicts')['prefetch'])"
-    assert output(show, FASTDROP_PREFETCH=on) == str(on == "1")
-
-
 def test_prefetching_changes_no_bit() -> None:
     core = core_or_skip()
+    show = "import fastdrop; print(fastdrop.show_config('dicts')['prefetch'])"
+    assert [output(show, FASTDROP_PREFETCH=on) for on in "01"] == ["False", "True"]
     before, results = core.get_prefetch(), []
     x = np.arange(1.0, 100_001, dtype=np.float32)
     mask = fastdrop.dropout_mask(x.size, 0.3, rng=1)
@@ -173,23 +168,19 @@ def test_prefetching_changes_no_bit() -> None:
     assert results[0] == results[1]
 
 
-def test_show_config_names_the_variables_that_are_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FASTDROP_NUM_THREADS", "3")
-    monkeypatch.delenv("FASTDROP_ISA", raising=False)
-    monkeypatch.delenv("FASTDROP_BACKEND", raising=False)
-    config = fastdrop.show_config(mode="dicts")
-    assert config["environment"] == {"FASTDROP_NUM_THREADS": "3"}
-    assert "FASTDROP_NUM_THREADS=3" in _config._text(config)
-
-
-def test_show_config_without_numba(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_show_config_of_another_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> str:
         raise _config.importlib.metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(_config.importlib.metadata, "version", missing)
+    monkeypatch.setenv("FASTDROP_NUM_THREADS", "3")
+    for variable in ("ISA", "BACKEND", "PREFETCH"):
+        monkeypatch.delenv(f"FASTDROP_{variable}", raising=False)
     config = fastdrop.show_config(mode="dicts")
     assert config["numba"] is None
+    assert config["environment"] == {"FASTDROP_NUM_THREADS": "3"}
     assert "Numba not installed" in _config._text(config)
+    assert "FASTDROP_NUM_THREADS=3" in _config._text(config)
 
 
 @pytest.mark.parametrize("mode", ["dict", "text", 1, True])

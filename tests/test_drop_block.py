@@ -1,6 +1,7 @@
 """DropBlock: its rates and scale, the backends' masks of blocks, and memory.
 
-That it is the paper's algorithm is seen over the table of cases, where that is written out.
+That it is the paper's algorithm is seen over the table of cases, where that is written out. Every
+number of threads: test_drive.c.
 """
 
 import itertools
@@ -9,9 +10,7 @@ from typing import Any
 
 import numpy as np
 import oracle
-import pytest
-from cases import KEY
-from support import Guarded, by_threads, core_or_skip, double, number, peak_of, records
+from support import Guarded, core_or_skip, double, number, peak_of, records
 
 import fastdrop
 from fastdrop import Key, backends
@@ -108,14 +107,6 @@ def test_known_blocks(impl: Any) -> None:
         key = Key(number(seed), number(stream), number(offset))
         assert impl.drop_block_packed(bits, shape, block, key, plan) == number(kept)
         assert bits.tobytes().hex() == mask
-
-
-@pytest.mark.parametrize("shape", [(900, 28, 28), (1001, 27, 27), (53, 11, 9, 133), (35, 20_001)])
-def test_the_same_blocks_for_every_number_of_threads(impl: Any, shape: tuple[int, ...]) -> None:
-    if impl.name in ("numpy", "numba"):
-        pytest.skip(f"the {impl.name} backend computes on one thread")
-    first, *others = by_threads(lambda: masks_of(impl, shape, 3, 0.2, KEY).array, (1, 2, 3, 16))
-    assert all(np.array_equal(other, first) for other in others)
 
 
 # --- memory ---------------------------------------------------------------------------------------

@@ -1,15 +1,16 @@
-"""The same bits whatever the calling thread has set: flushed subnormals, another rounding mode."""
+"""The same bits whatever the calling thread has set: flushed subnormals, another rounding mode.
+
+Helpers that are started with such modes: test_environment.c.
+"""
 
 import itertools
 import random
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from fresh import output
 from modes import ROUNDINGS, in_force, odd, unavailable
-from support import DTYPES, core_or_skip, is_nan
+from support import DTYPES, is_nan
 
 import fastdrop
 from fastdrop import Key
@@ -89,28 +90,3 @@ def test_plans() -> None:
             number = np.float64 if kind == "float64" else np.float32
             assert plan.scale == number(1 / (1 - p)), (rounding, p)
             assert scale == number(1 - p), (rounding, p)
-
-
-# In a fresh interpreter, so that the helpers inherit odd modes from the thread that starts them.
-HELPERS = """
-import sys
-sys.path.insert(0, {tests!r})
-import numpy as np
-import fastdrop
-from modes import odd
-
-bits = np.random.default_rng(1).integers(0, 2**23, 2_000_000, np.uint32)
-x = bits.view(np.float32)
-fastdrop.set_num_threads(4)
-with odd():
-    got = fastdrop.dropout(x, 0.3, rng=1), fastdrop.dropout(x[::-1], 0.3, rng=1)
-fastdrop.set_num_threads(1)
-want = fastdrop.dropout(x, 0.3, rng=1), fastdrop.dropout(x[::-1], 0.3, rng=1)
-print([a.tobytes() == b.tobytes() for a, b in zip(got, want, strict=True)])
-"""
-
-
-def test_helpers_that_inherit_the_modes() -> None:
-    core_or_skip()
-    code = HELPERS.format(tests=str(Path(__file__).parent))
-    assert output(code, FASTDROP_BACKEND="c") == "[True, True]"
