@@ -121,6 +121,8 @@ def test_without_the_core_everything_else_works() -> None:
     assert lines[0] == reference()
     assert lines[1] == "numpy None"
     assert any(line.startswith("instruction set:  none: ") for line in lines)
+    message = last_error(WITHOUT_CORE + "import fastdrop", FASTDROP_ISA="avx2")
+    assert message.startswith("RuntimeError: FASTDROP_ISA=avx2, but the compiled core is not")
 
 
 # show_config

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import support
 from bad_input import (
     APART,
     DTYPES,
@@ -23,7 +24,6 @@ from bad_input import (
     parametrize,
     values,
 )
-from support import DTYPES as FLOATS
 from support import general
 
 import fastdrop
@@ -43,24 +43,26 @@ def arrays(*dtypes: Any) -> list[np.ndarray]:
     return [np.zeros((3, 4), dtype) for dtype in dtypes]
 
 
+def refused(*found: np.ndarray) -> list[tuple[np.ndarray, type[Exception], str]]:
+    return [(x, T, f"x {DTYPES}{x.dtype}") for x in found]
+
+
+SWAPPED_FLOATS = [(x, T, f"x {NATIVE} {x.dtype}") for x in map(swapped, arrays(*support.DTYPES))]
 ARRAYS = [
     *values(
         "dtype",
         lambda s, v: dropout(v, rng=s.rng),
-        *((x, T, f"x {DTYPES}{x.dtype}") for x in arrays("i4", "u1", "?", "c8", "O", "g", "U3")),
-        *(
-            (x, T, f"x {DTYPES}{x.dtype}")
-            for x in [*arrays("V2", "S2", "M8[s]"), swapped(MASK.astype("i4"))]
-        ),
-        *((x, T, f"x {NATIVE} {x.dtype}") for x in map(swapped, arrays(*FLOATS))),
+        *refused(*arrays("i4", "u1", "?", "c8", "O", "g", "U3", "V2", "S2", "M8[s]")),
+        *refused(swapped(MASK.astype("i4"))),
+        *SWAPPED_FLOATS,
         ([1, 2], T, f"x {DTYPES}int64"),
         ("abc", T, f"x {DTYPES}<U3"),
     ),
     *values(
         "in-place",
         lambda s, v: dropout_(v, rng=s.rng),
-        *((x, T, f"x {DTYPES}{x.dtype}") for x in arrays("i8", "c8")),
-        *((x, T, f"x {NATIVE} {x.dtype}") for x in map(swapped, arrays(*FLOATS))),
+        *refused(*arrays("i8", "c8")),
+        *SWAPPED_FLOATS,
         ([1.0], T, "x has to be a NumPy array to be changed in place, but got list"),
         (F32(1), T, "x has to be a NumPy array to be changed in place, but got numpy.float32"),
         (Scene.read_only, V, f"x {READ_ONLY}"),
@@ -68,15 +70,9 @@ ARRAYS = [
         (Scene.sliding, V, f"x {OWN_PLACES}"),
     ),
     *values(
-        "apply",
-        lambda s, v: apply_mask(v, MASK, 0.5, out=s.out),
-        *((x, T, f"x {DTYPES}{x.dtype}") for x in arrays("i8", "O")),
+        "apply", lambda s, v: apply_mask(v, MASK, 0.5, out=s.out), *refused(*arrays("i8", "O"))
     ),
-    *values(
-        "evaluation",
-        lambda s, v: dropout(v, 0.5, False, rng=s.rng),
-        *((x, T, f"x {DTYPES}{x.dtype}") for x in arrays("i8")),
-    ),
+    *values("evaluation", lambda s, v: dropout(v, 0.5, False, rng=s.rng), *refused(*arrays("i8"))),
     Bad("evaluation-in-place", lambda s: dropout_(s.read_only(), 0.5, False), V, f"x {READ_ONLY}"),
 ]
 REPEATED = f"out {OWN_PLACES} overlaps itself (shape (3, 4), strides (0, 4))"
