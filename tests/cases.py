@@ -256,18 +256,6 @@ CASES = [
 FIRST = [next(rows) for _, rows in itertools.groupby(CASES, key=lambda case: case.name)]
 """One case of each function."""
 
-PLAIN = [
-    case.variant
-    for case in FIRST
-    if case.variant.layer
-    and case.variant.decisions is None
-    and len(case.shapes) == 1
-    and not case.options
-    and case.rate == "p"
-]
-"""Variants of one array of any shape, with no argument of their own: their rows in the tables of
-other tests are alike."""
-
 
 def parametrize(cases: list[Case] = CASES) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("case", cases, ids=[str(case) for case in cases])
