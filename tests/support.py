@@ -190,16 +190,15 @@ def peak_of(call: Callable[[], Any]) -> int:
 def general(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function by the way that every case can take, in Python, without its compiled front."""
 
+    enable = getattr(sys.modules.get("fastdrop._core"), "enable", bool)
+
     @functools.wraps(function)
     def without_fronts(*args: Any, **kwargs: Any) -> Any:
-        core = sys.modules.get("fastdrop._core")
-        if core is None:
-            return function(*args, **kwargs)
-        core.enable(False)
+        enable(False)
         try:
             return function(*args, **kwargs)
         finally:
-            core.enable(backends.name_of(backends.active()) == "c")
+            enable(backends.name_of(backends.active()) == "c")
 
     return without_fronts
 

@@ -30,45 +30,34 @@ def test_names() -> None:
     assert public - modules == set(fastdrop.__all__) - {"layers"}
 
 
-DEFAULTS = {
-    "noise_shape": None,
-    "mode": {"dropout": "inverted", "drop_path": "row"},
-    "data_format": "channels_first",
-    "time_axis": 1,
-    "act": "none",
-}
-"""Of the options that a variant has; `block_size` comes after p."""
+def signature_of(function: Any) -> str:
+    found = inspect.signature(function, follow_wrapped=False)
+    bare = [p.replace(annotation=NO) for p in found.parameters.values()]
+    return str(found.replace(parameters=bare, return_annotation=NO))
 
 
 @parametrize(FIRST)
 def test_signatures_of_the_family(case: Case) -> None:
     """Arrays, the rate, the switch; then by name the generator, the result, options, the window."""
-    first = dict.fromkeys(case.shapes, NO)
-    given: dict[str, Any] = {**first, case.rate: NO if case.rate == "std" else 0.5}
-    if case.axes:
-        given["block_size"] = 7
-    own = {o.name: o for c in CASES if c.name == case.name for o in option_parameters(c)}
-    for name, option in own.items():
-        default = DEFAULTS.get(name)
-        assert option.default == (default[case.name] if isinstance(default, dict) else default)
-    if "bias" in case.shapes:
-        first["bias"] = None
-        given = {**first, "act": "none", case.rate: 0.5}
-        own.pop("act")
-    by_name = {"rng": NO if case.repeats and case.evaluated is None else None}
-    by_name |= {"out": None} if case.takes("out") else {}
-    by_name |= {name: option.default for name, option in own.items()}
-    by_name |= {} if case.axes else {"window": None}
-    found = inspect.signature(case.function, follow_wrapped=False).parameters.values()
-    positional = [(p.name, p.default) for p in found if p.kind is not p.KEYWORD_ONLY]
-    assert positional == [*given.items(), ("training", True)]
-    assert {p.name: p.default for p in found if p.kind is p.KEYWORD_ONLY} == by_name
-
-
-def option_parameters(case: Case) -> list[inspect.Parameter]:
-    """Of the options in the table, those that are given by name."""
-    found = inspect.signature(case.function, follow_wrapped=False).parameters
-    return [found[name] for name in case.options if name != "block_size"]
+    own = {name for c in CASES if c.name == case.name for name in c.options}
+    options = {
+        "noise_shape": "None",
+        "mode": "'row'" if case.name == "drop_path" else "'inverted'",
+        "data_format": "'channels_first'",
+        "time_axis": "1",
+    }
+    wanted = [
+        *("bias=None" if name == "bias" else name for name in case.shapes),
+        *["act='none'"] * ("act" in own),
+        case.rate if case.rate == "std" else "p=0.5",
+        *["block_size=7"] * ("block_size" in own),
+        *("training=True", "*"),
+        "rng" if case.repeats and case.evaluated is None else "rng=None",
+        *["out=None"] * case.takes("out"),
+        *(f"{name}={default}" for name, default in options.items() if name in own),
+        *["window=None"] * (not case.axes),
+    ]
+    assert signature_of(case.function) == f"({', '.join(wanted)})"
 
 
 SIGNATURES = {
@@ -95,10 +84,8 @@ SIGNATURES = {
 @pytest.mark.parametrize("name", SIGNATURES)
 def test_signatures(name: str) -> None:
     """As the function is exported, and in Python where that is another one."""
-    for function in (getattr(fastdrop, name), inspect.unwrap(getattr(fastdrop, name))):
-        found = inspect.signature(function, follow_wrapped=False)
-        bare = [p.replace(annotation=NO) for p in found.parameters.values()]
-        assert str(found.replace(parameters=bare, return_annotation=NO)) == SIGNATURES[name]
+    function = getattr(fastdrop, name)
+    assert signature_of(function) == signature_of(inspect.unwrap(function)) == SIGNATURES[name]
 
 
 def test_the_version_is_the_distributions() -> None:
