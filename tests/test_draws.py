@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import CASES, FIRST, Case, equal, parametrize, results
+from cases import CASES, FIRST, Arrays, Case, equal, parametrize, results
+from forms import reshaped
 from formulas import BLOCK
 
 import fastdrop
@@ -15,14 +16,11 @@ from fastdrop import Generator, Key
 DRAWING = [case for case in CASES if not case.repeats]
 
 
-def empty(case: Case) -> list[dict[str, np.ndarray]]:
+def empty(case: Case) -> list[Arrays]:
     """Operands without elements, along each axis (or the first, where lengths are an option)."""
-    found = []
-    for axis in range(1 if "noise_shape" in case.options else len(case.shape)):
-        shape = tuple(0 if i == axis else n for i, n in enumerate(case.shape))
-        bias = {"bias": np.ones(shape[-1:], np.float32)} if "bias" in case.shapes else {}
-        found.append({name: np.ones(shape, np.float32) for name in case.variant.operands} | bias)
-    return found
+    axes = range(1 if "noise_shape" in case.options else len(case.shape))
+    shapes = [tuple(0 if i == axis else n for i, n in enumerate(case.shape)) for axis in axes]
+    return [reshaped(case, shape).operands() for shape in shapes]
 
 
 @parametrize()
