@@ -135,13 +135,11 @@ class Case(NamedTuple):
             found = results((formula or (lambda _, x: x))(given, *wide))
             return [np.asarray(y).astype(dtype) for y in found]
 
-    def __call__(
-        self, operands: Mapping[str, Any], p: float = 0.4, *args: Any, **options: Any
-    ) -> Any:
+    def __call__(self, operands: Mapping[str, Any], p: float = 0.4, **options: Any) -> Any:
         options = {**operands, self.rate: p, **self.options, **options}
         if self.repeats:
             options.setdefault("rng", KEY)
-        return self.function(*args, **options)
+        return self.function(**options)
 
     def gradients(self, operands: Arrays, dy: np.ndarray, p: float, **more: Any) -> list[Any]:
         """The gradient with respect to each operand, as the declaration says it is computed."""

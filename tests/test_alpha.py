@@ -39,12 +39,3 @@ def test_networks_of_selus_stay_normalised(p):
         assert abs(x.mean()) < 0.06
         assert abs(x.var() - 1) < 0.1
     assert abs(dropped.var() - 1) > 0.1
-
-
-def test_mean_and_variance_are_kept():
-    """Of a million: the standard errors are 0.001 and, by the fourth moment, below 0.002."""
-    x = np.random.default_rng(6).standard_normal(1_000_000)
-    for p in (0.1, 0.5, 0.9):
-        y = fastdrop.alpha_dropout(x, p, rng=7)
-        assert abs(y.mean()) < 0.006
-        assert abs(y.var() - 1) < 0.012

@@ -137,17 +137,6 @@ def test_any_layout_equals_a_contiguous_copy(dtype, case, key, p, mode) -> None:
 
 
 @pytest.mark.usefixtures("impl")
-def test_a_field_of_a_structured_array() -> None:
-    table = np.zeros(1000, np.dtype([("flag", "u1"), ("value", "f4"), ("more", "f8")]))
-    table["value"] = np.linspace(1, 2, 1000)
-    want = fastdrop.dropout(table["value"].copy(), 0.3, rng=5)
-    fastdrop.dropout_(table["value"], 0.3, rng=5)
-    assert np.array_equal(table["value"], want)
-    assert not table["flag"].any()
-    assert not table["more"].any()
-
-
-@pytest.mark.usefixtures("impl")
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_a_broadcast_input(order: Any, dtype: Any) -> None:

@@ -12,7 +12,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from fresh import loaded, output
+from fresh import EXAMPLES, loaded, output
 from support import DTYPES
 from test_docs import run_examples
 
@@ -21,7 +21,6 @@ from fastdrop import Key, _arrays, stream
 
 capi = pytest.importorskip("fastdrop.capi", reason="no compiled module", exc_type=ImportError)
 
-EXAMPLES = Path(__file__).parents[1] / "examples" / "c_api"
 HEADER = Path(fastdrop.get_include()) / "fastdrop.h"
 TOP = 2**64 - 1
 
@@ -34,10 +33,6 @@ dropout_at, mask_bits_at, mask_bool_at, fields_at = (
 )
 
 
-def address(array: np.ndarray) -> int:
-    return array.ctypes.data
-
-
 @pytest.mark.parametrize("key", KEYS)
 @pytest.mark.parametrize("n", [0, 1, 8, 63, 64, 65, 4096, 4097, 9999])
 def test_by_ctypes(n: int, key: Key) -> None:
@@ -48,16 +43,16 @@ def test_by_ctypes(n: int, key: Key) -> None:
             x = np.random.default_rng(n).standard_normal(n).astype(dtype)
             expected = fastdrop.dropout(x, p, rng=key)
             for y in (np.full_like(x, 7), x):
-                arguments = address(x), address(y), n, p, *place
+                arguments = x.ctypes.data, y.ctypes.data, n, p, *place
                 assert dropout_at(capi.DTYPES[dtype.name], *arguments) == 0
                 np.testing.assert_array_equal(y, expected)
         bits, mask = np.full((n + 7) // 8, 0xAA, np.uint8), np.full(n, 7, np.uint8)
-        assert mask_bits_at(address(bits), n, p, *place) == 0
-        assert mask_bool_at(address(mask), n, p, *place) == 0
+        assert mask_bits_at(bits.ctypes.data, n, p, *place) == 0
+        assert mask_bool_at(mask.ctypes.data, n, p, *place) == 0
         np.testing.assert_array_equal(bits, fastdrop.dropout_mask(n, p, rng=key, packed=True))
         np.testing.assert_array_equal(mask, fastdrop.dropout_mask(n, p, rng=key))
     guarded = np.full(n + 2, 12345, np.int16)
-    assert fields_at(address(guarded[1:]), n, *place) == 0
+    assert fields_at(guarded[1:].ctypes.data, n, *place) == 0
     assert guarded[0] == guarded[-1] == 12345
     # With p = 1/4 the threshold is whole: no block has another.
     keep = guarded[1:-1] >= 65536 // 4 - 32768
@@ -131,7 +126,7 @@ def check_relu_dropout(relu_dropout: Callable[..., None]) -> None:
 def example(name: str) -> Path:
     if not EXAMPLES.exists():
         pytest.skip("an installed fastdrop is tested apart from its repository")
-    return EXAMPLES / name
+    return EXAMPLES / "c_api" / name
 
 
 def compile_and_import(source: Path, folder: Path, *options: str) -> ModuleType:

@@ -4,7 +4,6 @@ import copy
 import itertools
 import os
 import pickle
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -23,9 +22,7 @@ def pickled(layer: Any) -> Any:
 
 @pytest.mark.parametrize("twin", [copy.deepcopy, pickled])
 @pytest.mark.parametrize("case", ALL_LAYERS)
-def test_a_copied_layer_draws_the_same_until_it_gets_a_stream(
-    case: LayerCase, twin: Callable[[Any], Any]
-) -> None:
+def test_a_copied_layer_draws_the_same_until_it_gets_a_stream(case: LayerCase, twin: Any) -> None:
     layer = case.make()
     operands, dy = case.operands().values(), case.gradient()
     layer(*operands)

@@ -77,18 +77,14 @@ def test_an_unknown_value_is_an_error_at_import(variable: str, words: str) -> No
     assert message == f"ValueError: {name} has to be {words}"
 
 
-def test_scalar_can_always_be_chosen_and_the_best_is_the_default() -> None:
+def test_the_best_instruction_set_is_the_default_and_the_fixture_impl_has_all() -> None:
     core_or_skip()
     available = sets()["available"]
     assert available[-1] == "scalar"
     assert available == [isa for isa in ISAS if isa in available]
+    assert set(available) <= set(TESTED)
     for variables in ({}, {"FASTDROP_ISA": ""}):
         assert output(SHOW, FASTDROP_BACKEND="c", **variables) == f"c {available[0]}"
-
-
-def test_the_fixture_impl_leaves_out_nothing_that_runs() -> None:
-    core_or_skip()
-    assert set(sets()["available"]) <= set(TESTED)
 
 
 def test_the_check_for_a_missing_core(monkeypatch: pytest.MonkeyPatch) -> None:

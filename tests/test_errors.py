@@ -176,10 +176,8 @@ def test_is_refused_without_effect(case: Bad) -> None:
 
 
 def test_an_exhausted_generator_stays_where_it_is() -> None:
-    generator = fastdrop.Generator(1, 0, 2**64 - 8)
-    x = np.ones(12, F32)
-    before = generator.state
-    key = fastdrop.Key(1, 0, 2**64 - 8)
+    generator, key = fastdrop.Generator(1, 0, 2**64 - 8), fastdrop.Key(1, 0, 2**64 - 8)
+    x, before = np.ones(12, F32), generator.state
     for call in (
         lambda: dropout_(x, rng=generator),
         lambda: general(dropout_)(x, rng=generator),
@@ -209,7 +207,7 @@ def test_too_many_or_unknown_arguments(front: Any) -> None:
         lambda: new(x, seed=1),
         lambda: in_place(x, out=x),
         lambda: new(x, p=0.5, x=x),
-        lambda: dropout_mask(4, 0.5, 1),  # type: ignore[misc]
+        lambda: dropout_mask(4, 0.5, 1),
         lambda: apply_mask(x, MASK[0]),
     ):
         with pytest.raises(TypeError):
@@ -223,7 +221,7 @@ def test_numpy_generators_are_not_drawn_from_when_a_check_fails() -> None:
     x = np.ones((3, 4), F32)
     for kwargs in ({"p": 2.0}, {"noise_shape": (2, 4)}, {"mode": "x"}, {"out": x.T}):
         with pytest.raises(ValueError, match="has to"):
-            dropout(x, rng=rng, **kwargs)  # type: ignore[call-overload]
+            dropout(x, rng=rng, **kwargs)
     dropout(x, 0.5, False, rng=rng)
     dropout(x[:0], 0.5, rng=rng)
     assert rng.bit_generator.state == before

@@ -70,7 +70,7 @@ def test_the_fronts_of_all_variants_agree_with_python(case: Case) -> None:
         for dtype, order in itertools.product((np.float16, np.float32, np.float64), "CF"):
             x = {name: v.astype(dtype, order) for name, v in case.operands().items()}
             empty = {n: v if n == "bias" or not v.ndim else v[:0] for n, v in x.items()}
-            inside = {name: v.copy() for name, v in part(x, cut).items()}
+            inside = {name: np.array(v, order="C") for name, v in part(x, cut).items()}
             for p, training in itertools.product((0, np.float32(0.3), 0.5, 1), (True, False)):
                 more = {case.rate: p, "training": training, **case.options}
                 for rng, operands in ((Key(1, 2, 4090), x), (7, x), (Key(1), empty)):
@@ -94,32 +94,29 @@ def refuse(*_: Any, **__: Any) -> None:
 @needs_fronts
 @parametrize()
 def test_the_fronts_take_the_common_case(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    operands = case.operands()
+    operands, cut = case.operands(), inner(case.shape)
     monkeypatch.setattr(pipeline, "checked", refuse)
     case(operands, 0.4, rng=Key(1))
     if case.takes("out"):
         case(operands, 0.4, rng=Key(1), out=np.empty_like(operands[case.variant.operands[0]]))
     if case.takes("window"):
-        case(operands, 0.4, rng=Key(1), window=(case.shape, (0,) * len(case.shape)))
+        inside = {name: np.array(x) for name, x in part(operands, cut).items()}
+        case(inside, 0.4, rng=Key(1), window=window_of(case.shape, cut))
     with pytest.raises(AssertionError, match="general path"):
         case({name: x.astype(">f4") for name, x in operands.items()}, 0.4, rng=Key(1))
 
 
 @needs_fronts
 @pytest.mark.parametrize("noise_shape", [None, (1, None), (4, 1)])
-def test_the_fronts_take_windows(noise_shape: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_fronts_take_windows_of_ints(noise_shape: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline, "checked", refuse)
-    whole = np.ones((4, 7), np.float32)
-    wanted = fastdrop.dropout(whole, rng=Key(1), noise_shape=noise_shape)
-    part, window = whole[1:3, 2:].copy(), ((4, 7), (1, 2))
-    y = fastdrop.dropout(part, rng=Key(1), noise_shape=noise_shape, window=window)
-    assert y.tobytes() == wanted[1:3, 2:].tobytes()
-    fastdrop.dropout_(part, rng=Key(1), noise_shape=noise_shape, window=window)
-    assert part.tobytes() == y.tobytes()
+    x, more = np.ones((2, 5), np.float32), {"rng": Key(1), "noise_shape": noise_shape}
+    y = fastdrop.dropout(x, window=((4, 7), (1, 2)), **more)
+    assert fastdrop.dropout_(x, window=((4, 7), (1, 2)), **more).tobytes() == y.tobytes()
     # What is equal to these numbers and no int is for the general path to refuse.
     for other in (((4, 7), (True, 2)), ((4.0, 7), (1, 2)), [(4, 7), (1, 2)], ((2, 7), (1, 2))):
         with pytest.raises(AssertionError, match="general path"):
-            fastdrop.dropout(part, rng=Key(1), noise_shape=noise_shape, window=other)  # type: ignore[arg-type]
+            fastdrop.dropout(x, window=other, **more)
 
 
 WHOLES: Any = (
@@ -178,7 +175,6 @@ def test_the_front_of_sums_takes_few_rows(monkeypatch: pytest.MonkeyPatch) -> No
     for dtype in (np.float32, np.float64):
         x = np.ones((3, 4), dtype)
         _, dbias = fastdrop.bias_act_dropout_backward(x, x, x[0], "relu", 0.0, rng=1)
-        assert dbias is not None
         assert dbias.tolist() == [3, 3, 3, 3]
 
 
