@@ -252,11 +252,14 @@ SOFTMAX = [
     ),
     *values(
         "slope-of",
-        lambda s, v: softmax_backward(*v, rng=1, out=s.part(1)),
+        lambda s, v: softmax_backward(*v[:2], rng=1, out=v[2] if v[2:] else s.part(1)),
         (lambda s: (s.full(float), s.x), T, "dy has to have scores' dtype float32, but got float6"),
         (lambda s: (s.full(F32, (4,)), s.x), V, "dy has to have scores' shape (3, 4), but got (4,"),
         (lambda s: (s.x, s.part(0)), V, f"out has to be scores {OVERLAPS}"),
         (lambda s: (s.part(0), s.x), V, f"out has to be dy {OVERLAPS}"),
+        (lambda s: (s.part(0), s.part(4), s.part(2)), V, f"out has to be dy {OVERLAPS}"),
+        (lambda s: (out := s.part(0), s.part(4), out), V, f"out has to be scores {OVERLAPS}"),
+        (lambda s: (s.part(4), out := s.part(0), out), V, f"out has to be dy {OVERLAPS}"),
     ),
 ]
 
