@@ -1,10 +1,12 @@
 """Cases of bad input, and what holds for each: the exact exception, its words, no effect."""
 
+import functools
 import math
 import re
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from fractions import Fraction
+from types import FunctionType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,7 +41,7 @@ class Scene:
         return self.buffer[start : start + int(np.prod(shape))].reshape(shape)
 
     def read_only(self) -> np.ndarray:
-        array = self.keep(np.ones((3, 4), np.float32))
+        array = self.full(np.float32)
         array.flags.writeable = False
         return array
 
@@ -59,37 +61,20 @@ class Scene:
 UNKNOWN = "has to be an array or something that numpy.asarray makes one of, but got "
 DTYPES = "has to have dtype float16, bfloat16, float32 or float64, but got "
 PROBABILITY = "dropout probability has to be between 0 and 1, but got "
+_NO_NUMBERS = (
+    (np.array(0.25), "ndarray"), (np.array([0.25]), "ndarray"), ([0.25], "list"),
+    (Decimal("0.25"), "Decimal"), (True, "bool"), (np.True_, "bool"), ("0.25", "str"),
+    (0.25 + 0j, "complex"), (np.complex64(0.25), "complex64"), (None, "NoneType"),
+)  # fmt: skip
+_NO_PROBABILITIES = (
+    (-0.25, "-0.25"), (-5e-324, "-5e-324"), (2, "2"), (10**400, "1" + 400 * "0"),
+    (math.nextafter(1, 2), "1.0000000000000002"), (np.float32(1.5), "1.5"),
+    (Fraction(5, 4), "5/4"), (np.float32("inf"), "inf"), (float("nan"), "nan"),
+    (np.float64("nan"), "nan"),
+)  # fmt: skip
 BAD_P: list[tuple[Any, type[Exception], str]] = [
-    *(
-        (p, TypeError, f"p has to be a real number, but got {came}")
-        for p, came in (
-            (np.array(0.25), "ndarray"),
-            (np.array([0.25]), "ndarray"),
-            ([0.25], "list"),
-            (Decimal("0.25"), "Decimal"),
-            (True, "bool"),
-            (np.True_, "bool"),
-            ("0.25", "str"),
-            (0.25 + 0j, "complex"),
-            (np.complex64(0.25), "complex64"),
-            (None, "NoneType"),
-        )
-    ),
-    *(
-        (p, ValueError, f"{PROBABILITY}{came}")
-        for p, came in (
-            (-0.25, "-0.25"),
-            (-5e-324, "-5e-324"),
-            (2, "2"),
-            (10**400, "1" + 400 * "0"),
-            (math.nextafter(1, 2), "1.0000000000000002"),
-            (np.float32(1.5), "1.5"),
-            (Fraction(5, 4), "5/4"),
-            (np.float32("inf"), "inf"),
-            (float("nan"), "nan"),
-            (np.float64("nan"), "nan"),
-        )
-    ),
+    *((p, TypeError, f"p has to be a real number, but got {came}") for p, came in _NO_NUMBERS),
+    *((p, ValueError, f"{PROBABILITY}{came}") for p, came in _NO_PROBABILITIES),
 ]
 """What is no p, with the error and its words."""
 RNG = "rng has to be None, an integer seed, a fastdrop Key or Generator"
@@ -124,9 +109,17 @@ class Bad(NamedTuple):
 def values(
     name: str, call: Callable[[Scene, Any], object], *rows: tuple[Any, type[Exception], str]
 ) -> list[Bad]:
-    """One argument with bad values: each with its error and its words."""
+    """One argument with bad values, or what makes them of the scene: the error and its words."""
+
+    def called(s: Scene, value: Any) -> object:
+        if isinstance(value, FunctionType):
+            value = value(s)
+        if isinstance(value, np.ndarray):
+            s.keep(value)
+        return call(s, value)
+
     return [
-        Bad(f"{name}-{i}", lambda s, value=value: call(s, value), error, words)
+        Bad(f"{name}-{i}", functools.partial(called, value=value), error, words)
         for i, (value, error, words) in enumerate(rows)
     ]
 
@@ -145,9 +138,6 @@ def check(case: Bad) -> None:
     scene.check()
 
 
-_Row = tuple[str, Callable[[Scene], object], type[Exception], str]
-
-
 def refusals(name: str, f: Any, x: str, shape: tuple[int, ...], out: bool = True) -> list[Bad]:
     """What every function of an array `x` refuses; with `out`, if it has one.
 
@@ -155,43 +145,35 @@ def refusals(name: str, f: Any, x: str, shape: tuple[int, ...], out: bool = True
     """
     n = int(np.prod(shape))
     whose = f"{x}'" if x.endswith("s") else f"{x}'s"
-    frozen = np.broadcast_to(np.float32(1), shape)
-    end = fastdrop.Key(1, 0, 2**64 - 1)
+    end, frozen = fastdrop.Key(1, 0, 2**64 - 1), np.broadcast_to(np.float32(1), shape)
 
     def good(s: Scene) -> np.ndarray:
         return s.full(np.float32, shape)
 
-    ragged = [[1.0], [1.0, 2.0]]
-    rows: list[_Row] = [
-        ("dtype", lambda s: f(s.full(int, shape), rng=s.rng), TypeError, f"{x} {DTYPES}int64"),
-        ("order", lambda s: f(s.full(SWAPPED, shape), rng=s.rng), TypeError, f"{x} {NATIVE}"),
-        ("ragged", lambda s: f(ragged, rng=s.rng), ValueError, f"{x} {UNKNOWN}list"),
-        ("end", lambda s: f(good(s), rng=end), OverflowError, "2**64"),
-    ]
-    outs: list[_Row] = [
-        (
-            "out-dtype",
-            lambda s: f(good(s), rng=s.rng, out=s.full(float, shape)),
-            TypeError,
-            f"out has to have {whose} dtype float32, but got float64",
+    found = values(
+        name,
+        lambda s, v: f(v, rng=s.rng),
+        (np.ones(shape, int), TypeError, f"{x} {DTYPES}int64"),
+        (np.ones(shape, SWAPPED), TypeError, f"{x} {NATIVE}"),
+    )
+    found.append(Bad(f"{name}-end", lambda s: f(good(s), rng=end), OverflowError, "2**64"))
+    if not out:
+        return found
+    dtype = f"out has to have {whose} dtype float32, but got float64"
+    other_shape = f"out has to have {whose} shape {shape}, but got ({n},)"
+    return [
+        *found,
+        *values(
+            f"{name}-out",
+            lambda s, v: f(good(s), rng=s.rng, out=v),
+            (np.ones(shape), TypeError, dtype),
+            (np.ones(n, np.float32), ValueError, other_shape),
+            (frozen, ValueError, f"out {READ_ONLY}"),
         ),
-        (
-            "out-shape",
-            lambda s: f(good(s), rng=s.rng, out=s.full(np.float32, (n,))),
-            ValueError,
-            f"out has to have {whose} shape {shape}, but got ({n},)",
-        ),
-        (
-            "out-read-only",
-            lambda s: f(good(s), rng=s.rng, out=frozen),
-            ValueError,
-            f"out {READ_ONLY}",
-        ),
-        (
-            "out-overlaps",
+        Bad(
+            f"{name}-out-overlaps",
             lambda s: f(s.part(0, shape), rng=s.rng, out=s.part(1, shape)),
             ValueError,
             f"out has to be {x} {OVERLAPS}",
         ),
     ]
-    return [Bad(f"{name}-{row[0]}", *row[1:]) for row in rows + (outs if out else [])]

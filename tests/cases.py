@@ -15,34 +15,10 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+import formulas as f
 import numpy as np
 import pytest
-from formulas import (
-    Given,
-    Shape,
-    added,
-    added_all,
-    alpha,
-    alpha_slope,
-    block_mask,
-    by_blocks,
-    corners,
-    mean,
-    mixed,
-    noise_factor,
-    noise_term,
-    relu,
-    relu_all,
-    relu_slope,
-    relu_slope_all,
-    scaled,
-    selected,
-    shares,
-    split,
-    to_infinity,
-    unscaled,
-    variates,
-)
+from formulas import Given, Shape, block_mask, corners, variates
 from support import COMPUTE
 
 import fastdrop
@@ -93,7 +69,7 @@ class Case(NamedTuple):
     @property
     def rates(self) -> tuple[float, ...]:
         """Some that it takes, with the ends."""
-        return (0.0, 0.3, 0.75) if self.formula is noise_factor else (0.0, 0.3, 0.75, 1.0)
+        return (0.0, 0.3, 0.75) if self.formula is f.noise_factor else (0.0, 0.3, 0.75, 1.0)
 
     @property
     def repeats(self) -> bool:
@@ -159,13 +135,11 @@ class Case(NamedTuple):
             found = results((formula or (lambda _, x: x))(given, *wide))
             return [np.asarray(y).astype(dtype) for y in found]
 
-    def __call__(
-        self, operands: Mapping[str, Any], p: float = 0.4, *args: Any, **options: Any
-    ) -> Any:
+    def __call__(self, operands: Mapping[str, Any], p: float = 0.4, **options: Any) -> Any:
         options = {**operands, self.rate: p, **self.options, **options}
         if self.repeats:
             options.setdefault("rng", KEY)
-        return self.function(*args, **options)
+        return self.function(**options)
 
     def gradients(self, operands: Arrays, dy: np.ndarray, p: float, **more: Any) -> list[Any]:
         """The gradient with respect to each operand, as the declaration says it is computed."""
@@ -198,31 +172,24 @@ def equal(got: Any, wanted: Any) -> bool:
 
 BIG: Shape = (37, 11, 13)  # more elements than a block of the stream has
 LAST = {"data_format": "channels_last"}
-RELU = {"act": "relu"}
+RELU, STANDARD, SHARED = {"act": "relu"}, {"mode": "standard"}, {"noise_shape": (None, 1, 13)}
 
 
 def _of(name: str, shape: Shape, decisions: Shape | None = None, **options: Any) -> Case:
     operand = {"drop_connect": "w", "embedding_dropout": "table", "attention_dropout": "weights"}
-    return Case(name, {operand.get(name, "x"): shape}, scaled, decisions, options)
+    return Case(name, {operand.get(name, "x"): shape}, f.scaled, decisions, options)
 
 
 def _blocks(shape: Shape, axes: int, size: int) -> Case:
-    return Case(f"drop_block{axes}d", {"x": shape}, by_blocks, None, {"block_size": size})
+    return Case(f"drop_block{axes}d", {"x": shape}, f.by_blocks, None, {"block_size": size})
 
 
 CASES = [
     _of("dropout", BIG),
-    _of("dropout", BIG, (37, 1, 13), noise_shape=(None, 1, 13)),
+    _of("dropout", BIG, (37, 1, 13), **SHARED),
     _of("dropout", BIG, (1, 11, 13), noise_shape=(11, 13)),
-    Case("dropout", {"x": BIG}, unscaled, None, {"mode": "standard"}, mean),
-    Case(
-        "dropout",
-        {"x": BIG},
-        unscaled,
-        (37, 1, 13),
-        {"mode": "standard", "noise_shape": (None, 1, 13)},
-        mean,
-    ),
+    Case("dropout", {"x": BIG}, f.unscaled, None, STANDARD, f.mean),
+    Case("dropout", {"x": BIG}, f.unscaled, (37, 1, 13), STANDARD | SHARED, f.mean),
     _of("dropout1d", (30, 19, 11), (30, 19, 1)),
     _of("dropout1d", (19, 300), (19, 1)),
     _of("dropout1d", (30, 11, 19), (30, 1, 19), **LAST),
@@ -260,44 +227,32 @@ CASES = [
     _blocks((2, 2, 5, 4, 6), 3, 2),
     _blocks((3, 4, 5, 3), 3, 3),
     _blocks((2, 1, 3, 4, 66), 3, 7),
-    Case("alpha_dropout", {"x": BIG}, alpha),
-    Case("alpha_dropout_backward", {"dy": BIG}, alpha_slope),
+    Case("alpha_dropout", {"x": BIG}, f.alpha),
+    Case("alpha_dropout_backward", {"dy": BIG}, f.alpha_slope),
     *(
         Case(f"feature_alpha_dropout{back}", {x: shape}, formula, decisions)
-        for back, x, formula in (("", "x", alpha), ("_backward", "dy", alpha_slope))
+        for back, x, formula in (("", "x", f.alpha), ("_backward", "dy", f.alpha_slope))
         for shape, decisions in (((11, 7, 5, 13), (11, 7, 1, 1)), ((60, 90), (60, 90)))
     ),
-    Case("drop_key", {"scores": (2, 3, 30, 29)}, to_infinity),
-    Case("drop_key_backward", {"dy": (2, 3, 30, 29)}, unscaled),
-    Case("gaussian_dropout", {"x": BIG}, noise_factor),
-    Case("gaussian_noise", {"x": BIG}, noise_term),
-    Case("dropout_add", {"x": BIG, "residual": BIG}, added, evaluated=added_all),
-    Case("zoneout", {"h_new": BIG, "h_old": BIG}, selected, evaluated=mixed),
-    Case("zoneout_backward", {"dy": BIG}, split, evaluated=shares),
-    Case("bias_act_dropout", {"x": BIG, "bias": (13,)}, relu, None, RELU, relu_all),
+    Case("drop_key", {"scores": (2, 3, 30, 29)}, f.to_infinity),
+    Case("drop_key_backward", {"dy": (2, 3, 30, 29)}, f.unscaled),
+    Case("gaussian_dropout", {"x": BIG}, f.noise_factor),
+    Case("gaussian_noise", {"x": BIG}, f.noise_term),
+    Case("dropout_add", {"x": BIG, "residual": BIG}, f.added, evaluated=f.added_all),
+    Case("zoneout", {"h_new": BIG, "h_old": BIG}, f.selected, evaluated=f.mixed),
+    Case("zoneout_backward", {"dy": BIG}, f.split, evaluated=f.shares),
+    Case("bias_act_dropout", {"x": BIG, "bias": (13,)}, f.relu, None, RELU, f.relu_all),
     Case(
         "bias_act_dropout_backward",
         {"dy": BIG, "x": BIG, "bias": (13,)},
-        relu_slope,
+        f.relu_slope,
         None,
         RELU,
-        relu_slope_all,
+        f.relu_slope_all,
     ),
 ]
 FIRST = [next(rows) for _, rows in itertools.groupby(CASES, key=lambda case: case.name)]
 """One case of each function."""
-
-PLAIN = [
-    case.variant
-    for case in FIRST
-    if case.variant.layer
-    and case.variant.decisions is None
-    and len(case.shapes) == 1
-    and not case.options
-    and case.rate == "p"
-]
-"""Variants of one array of any shape, with no argument of their own: their rows in the tables of
-other tests are alike."""
 
 
 def parametrize(cases: list[Case] = CASES) -> pytest.MarkDecorator:

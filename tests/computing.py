@@ -1,7 +1,6 @@
 """What backends compute: each declared operation; numbers, and memory, of every kind."""
 
 import functools
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,9 +33,7 @@ def numbers(kind: str, which: int) -> np.ndarray:
     return stored
 
 
-def check_slopes(
-    call: Callable[..., np.ndarray], operands: Any, gradients: Any, dy: np.ndarray
-) -> None:
+def check_slopes(call: Any, operands: Any, gradients: Any, dy: np.ndarray) -> None:
     """The gradients of sum(dy * call(*operands)) by differences in random directions, along which
     an error in any element shows."""
     source, step = np.random.default_rng(3), 1e-6
@@ -45,33 +42,27 @@ def check_slopes(
         for _ in range(3):
             direction = np.asarray(source.standard_normal(x.shape))
             # What is dropped to -inf does not move, and has no difference.
-            ends = [
-                np.nan_to_num(
-                    call(*operands[:i], x + h * direction, *operands[i + 1 :]), neginf=0.0
-                )
-                for h in (step, -step)
-            ]
-            slope = (dy * (ends[0] - ends[1])).sum() / (2 * step)
+            ends = (x + step * direction, x - step * direction)
+            moved = (call(*operands[:i], end, *operands[i + 1 :]) for end in ends)
+            up, down = (np.nan_to_num(y, neginf=0.0) for y in moved)
+            slope = (dy * (up - down)).sum() / (2 * step)
             size = np.linalg.norm(gradient) * np.linalg.norm(direction)
             assert abs(slope - (gradient * direction).sum()) <= 1e-7 * size + 1e-7, i
 
 
 def layouts(x: np.ndarray) -> dict[str, np.ndarray]:
     """The same numbers in memory of many kinds: each a copy of its own."""
-    reversed_ = np.empty_like(x)[::-1]
-    reversed_[...] = x
-    padded = np.empty((*x.shape[:-1], x.shape[-1] + 3), x.dtype)[..., 1:-2]
-    padded[...] = x
-    every_other = np.empty((*x.shape[:-1], 2 * x.shape[-1]), x.dtype)[..., ::2]
-    every_other[...] = x
-    return {
-        "contiguous": x.copy(),
-        "fortran": x.copy("F"),
-        "rotated": np.moveaxis(np.moveaxis(x, 0, -1).copy(), -1, 0),
-        "reversed": reversed_,
-        "padded": padded,
-        "every other": every_other,
+    found = {
+        "contiguous": np.empty(x.shape, x.dtype),
+        "fortran": np.empty(x.shape, x.dtype, order="F"),
+        "rotated": np.moveaxis(np.empty((*x.shape[1:], x.shape[0]), x.dtype), -1, 0),
+        "reversed": np.empty_like(x)[::-1],
+        "padded": np.empty((*x.shape[:-1], x.shape[-1] + 3), x.dtype)[..., 1:-2],
+        "every other": np.empty((*x.shape[:-1], 2 * x.shape[-1]), x.dtype)[..., ::2],
     }
+    for array in found.values():
+        array[...] = x
+    return found
 
 
 # --- Operations -----------------------------------------------------------------------------------
@@ -110,11 +101,10 @@ class Operation(NamedTuple):
             which = KINDS.index(kind) + ACTIVATIONS.index(self.act)
             bias = bias_of(kind, WIDTHS[which % len(WIDTHS)])
         if self.evaluates:
-            assert self.variant.evaluation is not None
             terms = self.variant.evaluation.numbers(p, kind)
-            return Call(self.name, kind, *operands, terms, act=self.act, bias=bias)  # type: ignore[arg-type]
+            return Call(self.name, kind, *operands, terms, act=self.act, bias=bias)
         plan, terms = self.variant.rate(p, kind)
-        return Call(self.name, kind, *operands, terms, key, plan, act=self.act, bias=bias)  # type: ignore[arg-type]
+        return Call(self.name, kind, *operands, terms, key, plan, act=self.act, bias=bias)
 
 
 @functools.cache

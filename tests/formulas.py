@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import functools
 import math
-from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
 import oracle
 
-import fastdrop
 from fastdrop import Key
 from fastdrop.backends.numpy import functions
 
@@ -130,17 +128,12 @@ def relu_slope_all(_: Given, dy: np.ndarray, x: np.ndarray, bias: np.ndarray) ->
 # --- What is drawn --------------------------------------------------------------------------------
 
 
+@functools.cache
 def block_mask(shape: Shape, axes: int, block: int, p: float, key: Key) -> np.ndarray:
-    """Algorithm 1 of DropBlock: a seed with probability gamma, a block of zeros for each."""
-    lengths, gamma = shape[-axes:], Fraction(p) / block**axes
-    for n in lengths:
-        gamma *= Fraction(n, n - block + 1)
-    seed = ~fastdrop.dropout_mask(corners(shape, axes, block), float(gamma), rng=key)
-    keep = np.ones(shape, np.bool_)
-    for place in np.argwhere(seed):
-        planes, corner = place[:-axes], place[-axes:]
-        keep[(*planes, *(slice(i, i + block) for i in corner))] = False
-    return keep
+    planes, lengths = math.prod(shape[:-axes]), list(shape[-axes:])
+    gamma = oracle.seed_rate(p, block, lengths)
+    place = key.seed, key.stream, key.offset
+    return np.reshape(oracle.block_mask(*place, gamma, block, planes, lengths), shape)
 
 
 def corners(shape: Shape, axes: int, block: int) -> Shape:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from fastdrop import backends
+from fastdrop._arrays import Array
 from fastdrop._rates import Plan
 from fastdrop.backends.call import Call, steps_of
 from fastdrop.stream import Key
+
+Shape = tuple[int, ...]
 
 
 class Operations:
@@ -21,27 +22,19 @@ class Operations:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.module, name)
 
-    def dropout(self, x: np.ndarray, out: np.ndarray, kind: str, key: Key, plan: Plan) -> None:
+    def dropout(self, x: Array, out: Array, kind: str, key: Key, plan: Plan) -> None:
         self.module.run(Call("scale", kind, (x,), (out,), (plan.scale,), key, plan))
 
-    def scale(self, x: np.ndarray, out: np.ndarray, kind: str, scale: float) -> None:
+    def scale(self, x: Array, out: Array, kind: str, scale: float) -> None:
         self.module.run(Call("scale", kind, (x,), (out,), (scale,)))
 
     def apply_packed(
-        self,
-        x: np.ndarray,
-        out: np.ndarray,
-        kind: str,
-        bits: np.ndarray,
-        mask_shape: tuple[int, ...],
-        scale: float,
+        self, x: Array, out: Array, kind: str, bits: Array, mask_shape: Shape, scale: float
     ) -> None:
         steps = None if mask_shape == x.shape else steps_of(mask_shape)
         self.module.run(Call("scale", kind, (x,), (out,), (scale,), steps=steps, mask=bits))
 
-    def apply_bool(
-        self, x: np.ndarray, out: np.ndarray, kind: str, mask: np.ndarray, scale: float
-    ) -> None:
+    def apply_bool(self, x: Array, out: Array, kind: str, mask: Array, scale: float) -> None:
         self.module.run(Call("scale", kind, (x,), (out,), (scale,), mask=mask))
 
 

@@ -26,9 +26,7 @@ import fastdrop
 from fastdrop import Generator, Key, layers
 
 SPARE = 64 << 20  # bytes that it may take beyond what it has
-RATES = (
-    40  # so many that no cache of what a rate means is filled in passing, and few enough to fill it
-)
+RATES = 40  # so many that no cache of rates is filled in passing, and few enough to fill it
 PRODUCT = {"dy": (5, 3), "x": (5, 7), "w": (3, 7)}  # shapes that belong together
 EXPECTED = (MemoryError, TypeError, ValueError, OverflowError)
 NOT_CALLED = {
@@ -67,8 +65,7 @@ class Caller:
             (300, 70),
             (70_000,),
         ]
-        self.arrays += [np.ones(shape, np.float32) for shape in shapes]
-        self.arrays += [np.ones(shape, np.float16) for shape in shapes]
+        self.arrays += [np.ones(s, d) for d in (np.float32, np.float16) for s in shapes]
         self.arrays[4].flags.writeable = False
         self.outcomes: dict[str, collections.Counter[str]] = {}
 
@@ -85,12 +82,8 @@ class Caller:
         if self.often(3):
             return self.random.choice([[1.0, 2.0], "no array", None, np.ones(3, np.complex64)])
         array = self.random.choice(self.arrays)
-        if self.often(30):
-            array = (
-                self.random.choice([array[..., ::2], array[..., ::-1], array.T])
-                if array.ndim
-                else array
-            )
+        if array.ndim and self.often(30):
+            array = self.random.choice([array[..., ::2], array[..., ::-1], array.T])
         return array if self.often(70) else array.copy()
 
     def rng(self) -> Any:
@@ -119,29 +112,26 @@ class Caller:
 
     def argument(self, parameter: inspect.Parameter, x: Any) -> Any:
         """Something for one parameter; `parameter.empty` where its default will do."""
-        name = parameter.name
-        needed = parameter.default is parameter.empty
-        if name in ("p", "rng", "shape"):
-            return getattr(self, name)()
-        if name == "std":
-            return self.p()
-        if name == "mask":
-            return self.mask(x)
-        if name == "fn":
-            return lambda a, rng: fastdrop.dropout(a, 0.5, rng=rng)
-        if name == "samples":
-            return self.too_much() if self.often(5) else self.random.randrange(1, 4)
-        if name in ("n", "seed", "block_size"):
-            return self.random.randrange(1, 5)
-        if name == "c":
-            return self.random.choice([0.0, 0.5, 3, float("inf"), -1, "no limit"])
+        name, choice = parameter.name, self.random.choice
+        made: dict[str, Callable[[], Any]] = {
+            "p": self.p,
+            "std": self.p,
+            "rng": self.rng,
+            "shape": self.shape,
+            "mask": lambda: self.mask(x),
+            "fn": lambda: lambda a, rng: fastdrop.dropout(a, 0.5, rng=rng),
+            "samples": lambda: self.too_much() if self.often(5) else self.random.randrange(1, 4),
+            **dict.fromkeys(("n", "seed", "block_size"), lambda: self.random.randrange(1, 5)),
+            "c": lambda: choice([0.0, 0.5, 3, float("inf"), -1, "no limit"]),
+            **dict.fromkeys(("training", "packed"), lambda: self.often(80)),
+        }
+        if name in made:
+            return made[name]()
         if name == "out" and self.often(20):
-            return self.random.choice([x, self.array()])
-        if name in ("training", "packed"):
-            return self.often(80)
+            return choice([x, self.array()])
         if name == "noise_shape" and self.often(30):
-            return tuple(self.random.choice([1, n, None]) for n in np.shape(x))
-        if needed:
+            return tuple(choice([1, n, None]) for n in np.shape(x))
+        if parameter.default is parameter.empty:
             return x if self.often(90) else self.array()
         return parameter.empty
 
@@ -153,9 +143,7 @@ class Caller:
             chosen |= {name: array for name, array in fitting.items() if self.often(90)}
         if "fn" in chosen:  # called for every sample
             chosen["samples"] = self.random.randrange(1, 4)
-        return {
-            name: value for name, value in chosen.items() if value is not inspect.Parameter.empty
-        }
+        return {name: v for name, v in chosen.items() if v is not inspect.Parameter.empty}
 
     def layer(self, kind: type) -> None:
         layer = kind(**self.arguments(kind, None))
@@ -178,23 +166,21 @@ class Caller:
     def surface(self) -> dict[str, Callable[[], Any]]:
         """Every public name with a call of it."""
 
-        def function(name: str) -> Callable[[], Any]:
+        def call(name: str) -> None:
             called = getattr(fastdrop, name)
-            return lambda: called(**self.arguments(called, self.array()))
+            called(**self.arguments(called, self.array()))
 
-        special = {"Key": self.key, "Generator": self.generators}
-        names = [n for n in fastdrop.__all__ if callable(getattr(fastdrop, n))]
-        calls = {n: special.get(n) or function(n) for n in names if n not in NOT_CALLED}
+        names = {n for n in fastdrop.__all__ if callable(getattr(fastdrop, n))} - set(NOT_CALLED)
+        calls: dict[str, Callable[[], Any]] = {n: functools.partial(call, n) for n in names}
         for name in set(layers.__all__) - set(NOT_CALLED):
             calls[f"layers.{name}"] = functools.partial(self.layer, getattr(layers, name))
-        return calls
+        return calls | {"Key": self.key, "Generator": self.generators}
 
     def run(self, calls: int) -> None:
         surface = self.surface()
         names = sorted(surface)
         for _ in range(calls):
-            name = self.random.choice(names)
-            outcome = "returned"
+            name, outcome = self.random.choice(names), "returned"
             try:
                 with np.errstate(all="ignore"):
                     surface[name]()

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 from cases import FIRST, Case
+from forms import layer_class, small
 
 import fastdrop
 from fastdrop import layers
@@ -20,7 +21,7 @@ Shape = tuple[int, ...]
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
-def arrays(shapes: dict[str, Shape], dtype: Any) -> dict[str, np.ndarray]:
+def arrays(shapes: dict[str, Shape], dtype: Any = np.float32) -> dict[str, np.ndarray]:
     """Operands by name: masks are bool, all else has the dtype."""
     return {
         name: np.ones(shape, np.bool_)
@@ -55,8 +56,8 @@ class Operation(NamedTuple):
     def operands(self, dtype: Any = np.float32) -> dict[str, np.ndarray]:
         return arrays(self.shapes, dtype)
 
-    def out(self, dtype: Any = np.float32) -> np.ndarray:
-        return np.full(self.result or next(iter(self.shapes.values())), 7, dtype)
+    def out(self) -> np.ndarray:
+        return np.full(self.result or next(iter(self.shapes.values())), 7, np.float32)
 
     def __call__(self, operands: dict[str, Any], rng: Any = 1, **options: Any) -> Any:
         """Call with what the function needs, where `options` do not say otherwise."""
@@ -70,20 +71,13 @@ def _network(x: Any, rng: Any) -> Any:
     return fastdrop.dropout(x, 0.5, rng=rng)
 
 
-def small(case: Case) -> dict[str, Shape]:
-    """The operands of a case, with few elements."""
-    return {
-        name: tuple(min(n, 3 + i) for i, n in enumerate(reversed(shape)))[::-1]
-        for name, shape in case.shapes.items()
-    }
+def _options(case: Case) -> dict[str, Any]:
+    return {**case.options, "std": 0.5} if case.rate == "std" else dict(case.options)
 
 
 def of_declared(case: Case) -> Operation:
     returned = case.variant.operands[0] if case.evaluated is None else None
-    options = dict(case.options)
-    if case.rate == "std":
-        options["std"] = 0.5
-    return Operation(case.function, small(case), options, returned)
+    return Operation(case.function, small(case).shapes, _options(case), returned)
 
 
 ROWS = {"x": (4, 6)}
@@ -119,35 +113,25 @@ class LayerCase(NamedTuple):
     def name(self) -> str:
         return self.cls.__name__
 
-    def make(self, rng: Any = 1, dtype: Any = np.float32) -> Any:
-        cast = {
-            name: value.astype(dtype) if isinstance(value, np.ndarray) else value
-            for name, value in self.options.items()
-        }
-        return self.cls(**cast, rng=rng)
+    def make(self, rng: Any = 1) -> Any:
+        return self.cls(**self.options, rng=rng)
 
-    def operands(self, dtype: Any = np.float32) -> dict[str, np.ndarray]:
-        return arrays(self.shapes, dtype)
+    def operands(self) -> dict[str, np.ndarray]:
+        return arrays(self.shapes)
 
-    def gradient(self, dtype: Any = np.float32) -> np.ndarray:
-        return np.ones(self.result or next(iter(self.shapes.values())), dtype)
+    def gradient(self) -> np.ndarray:
+        return np.ones(self.result or next(iter(self.shapes.values())), np.float32)
 
 
 def layer_of(case: Case) -> LayerCase:
-    cls = getattr(layers, str(case.variant.layer))
-    options = {**case.options, **({"std": 0.5} if case.rate == "std" else {})}
-    return LayerCase(cls, small(case), options, returned=case.evaluated is None)
+    shapes = small(case).shapes
+    return LayerCase(layer_class(case), shapes, _options(case), returned=case.evaluated is None)
 
 
+LINEAR = {"w": np.ones((3, 6), np.float32), "bias": np.ones(3, np.float32)}
 LAYERS = [
     *(layer_of(case) for case in FIRST if case.variant.layer),
-    LayerCase(
-        layers.DropConnectLinear,
-        ROWS,
-        {"w": np.ones((3, 6)), "bias": np.ones(3)},
-        result=(4, 3),
-        returned=False,
-    ),
+    LayerCase(layers.DropConnectLinear, ROWS, LINEAR, result=(4, 3), returned=False),
     LayerCase(layers.SoftmaxDropout, {"scores": (4, 6), "mask": (4, 6)}, returned=False),
 ]
 
@@ -155,11 +139,7 @@ LAYERS = [
 EACH = [pytest.param(o, id=o.name) for o in OPERATIONS]
 RETURNING = [pytest.param(o, id=o.name) for o in OPERATIONS if o.returned]
 WITH_OUT = [pytest.param(o, id=o.name) for o in OPERATIONS if o.takes("out")]
-OPERANDS = [
-    pytest.param(operation, operand, id=f"{operation.name}-{operand}")
-    for operation in OPERATIONS
-    for operand in operation.shapes
-]
+OPERANDS = [pytest.param(o, name, id=f"{o.name}-{name}") for o in OPERATIONS for name in o.shapes]
 # `mc_dropout` hands its x to the function as it is.
 CHECKED = [p for p in OPERANDS if p.id != "mc_dropout-x"]
 ALL_LAYERS = [pytest.param(case, id=case.name) for case in LAYERS]

@@ -9,24 +9,13 @@ import fastdrop
 from fastdrop._bias import ACTIVATIONS
 
 FLOATS = (np.float16, np.float32, np.float64)
-
-
-def exact(act, x):
-    """The activation in float64, by Python's own functions, one number at a time."""
-    return np.array(
-        [
-            {
-                "none": lambda v: v,
-                "relu": lambda v: max(v, 0.0),
-                "gelu": lambda v: v * math.erfc(-v / math.sqrt(2)) / 2,
-                "gelu_tanh": lambda v: (
-                    v / (1 + math.exp(-2 * math.sqrt(2 / math.pi) * (v + 0.044715 * v**3)))
-                ),
-                "silu": lambda v: v / (1 + math.exp(-v)),
-            }[act](float(v))
-            for v in x.ravel()
-        ]
-    ).reshape(x.shape)
+EXACT = {
+    "none": lambda v: v,
+    "relu": lambda v: max(v, 0.0),
+    "gelu": lambda v: v * math.erfc(-v / math.sqrt(2)) / 2,
+    "gelu_tanh": lambda v: v / (1 + math.exp(-math.sqrt(8 / math.pi) * (v + 0.044715 * v**3))),
+    "silu": lambda v: v / (1 + math.exp(-v)),
+}
 
 
 @pytest.mark.usefixtures("impl")
@@ -36,40 +25,25 @@ def test_it_is_what_its_name_says(dtype, act):
     source = np.random.default_rng(1)
     x, bias = source.uniform(-5, 5, (40, 33)).astype(dtype), source.uniform(-1, 1, 33).astype(dtype)
     keep = fastdrop.dropout_mask(x.shape, 0.3, rng=5)
-    total = exact(act, (x + bias).astype(np.float64))
     tolerance = {np.float16: 4e-3, np.float32: 2e-6, np.float64: 1e-14}[dtype]
-    for training, wanted in ((True, np.where(keep, total / 0.7, 0)), (False, total)):
-        y = fastdrop.bias_act_dropout(x, bias, act, 0.3, training, rng=5)
-        assert y.dtype == dtype
-        np.testing.assert_allclose(y, wanted, rtol=tolerance, atol=tolerance)
-        assert not y[wanted == 0].any()
-    # without a bias
-    y = fastdrop.bias_act_dropout(x, act=act, p=0.3, rng=5)
-    wanted = np.where(keep, exact(act, x.astype(np.float64)) / 0.7, 0)
-    np.testing.assert_allclose(y, wanted, rtol=tolerance, atol=tolerance)
+    for added in (bias, None):
+        total = np.vectorize(EXACT[act])((x if added is None else x + added).astype(np.float64))
+        for training, wanted in ((True, np.where(keep, total / 0.7, 0)), (False, total)):
+            y = fastdrop.bias_act_dropout(x, added, act, 0.3, training, rng=5)
+            assert y.dtype == dtype
+            np.testing.assert_allclose(y, wanted, rtol=tolerance, atol=tolerance)
+            assert not y[wanted == 0].any()
+        kept = fastdrop.bias_act_dropout(x, added, act, 0.0, rng=5)
+        np.testing.assert_array_equal(kept, y)  # evaluation's
 
 
 @pytest.mark.parametrize("act", ACTIVATIONS)
-def test_p_of_1_drops_all_and_0_none(act):
-    x = np.linspace(-5, 5, 1000, dtype=np.float32)
-    dropped = fastdrop.bias_act_dropout(x, act=act, p=1.0, rng=1)
-    assert not dropped.view(np.uint32).any()
-    kept = fastdrop.bias_act_dropout(x, act=act, p=0.0, rng=1)
-    assert np.array_equal(kept, fastdrop.bias_act_dropout(x, act=act, training=False))
-
-
-def test_infinities_and_nan():
-    x = np.float32([np.inf, -np.inf, np.nan, -0.0])
-    for act in ACTIVATIONS:
-        y = fastdrop.bias_act_dropout(x, act=act, training=False)
-        assert y[0] == np.inf
-        assert y[1] == (-np.inf if act == "none" else 0)
-        assert np.isnan(y[2])
-        assert y[3] == 0
-        dx, _ = fastdrop.bias_act_dropout_backward(np.ones(4, "f4"), x, act=act, training=False)
-        if act != "none":
-            assert dx[:2].tolist() == [1, 0], act
-            assert np.isnan(dx[2])
+def test_infinities_and_nan(act):
+    x, one = np.float32([np.inf, -np.inf, np.nan, -0.0]), act == "none"
+    y = fastdrop.bias_act_dropout(x, act=act, training=False)
+    np.testing.assert_array_equal(y, [np.inf, -np.inf if one else 0, np.nan, 0])
+    dx, _ = fastdrop.bias_act_dropout_backward(np.ones(4, "f4"), x, act=act, training=False)
+    np.testing.assert_array_equal(dx[:3], [1, one, 1 if one else np.nan])
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
@@ -86,8 +60,7 @@ def test_the_bias_s_gradient_is_summed_as_exactly_as_it_says(dtype):
 
 
 def test_empty_gradients():
-    dx, dbias = fastdrop.bias_act_dropout_backward(
-        np.ones((0, 3)), np.ones((0, 3)), np.ones(3), "gelu", rng=1
-    )
+    x = np.ones((0, 3))
+    dx, dbias = fastdrop.bias_act_dropout_backward(x, x, x.sum(axis=0), "gelu", rng=1)
     assert dx.shape == (0, 3)
     assert dbias.tolist() == [0, 0, 0]

@@ -1,7 +1,6 @@
 """The registry: which backend runs, who decides it, and what a user is told."""
 
-import threading
-import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from fresh import last_error, output
@@ -49,71 +48,44 @@ def test_every_backend_is_complete(name):
     assert isinstance(module.info(), dict)
 
 
+WAYS = (backends.load, backends.set_backend, lambda name: backends.backend(name).__enter__())
+
+
 @pytest.mark.parametrize("operation", backends.OPERATIONS)
-def test_an_incomplete_backend_cannot_be_loaded(monkeypatch, operation):
+def test_an_incomplete_backend_is_not_used(monkeypatch, operation):
+    before, words = backends.active(), f"the numpy backend is not complete: it lacks {operation}"
     monkeypatch.delattr(backends.load("numpy"), operation)
-    with pytest.raises(ImportError) as caught:
-        backends.load("numpy")
-    assert str(caught.value) == f"the numpy backend is not complete: it lacks {operation}"
+    for use in WAYS:
+        with pytest.raises(ImportError, match=f"^{words}$"):
+            use("numpy")
+    assert backends.active() is before
+    reasons = backends.available()
+    assert list(reasons) == list(backends.NAMES)
+    assert reasons["numpy"] == f"ImportError: {words}"
+    assert all((reasons[name] is None) == has(name) for name in ("c", "numba"))
 
 
 @pytest.mark.parametrize("name", ["fortran", "", "C", None])
 def test_an_unknown_name_is_refused(name):
-    before = backends.active()
-    for call in (
-        backends.load,
-        backends.set_backend,
-        lambda name: backends.backend(name).__enter__(),
-    ):
-        with pytest.raises(ValueError, match=r"^backend has to be one of") as caught:
-            call(name)
-        assert str(caught.value) == f"backend has to be one of c, numba, numpy, but got {name!r}"
+    before, words = backends.active(), f"has to be one of c, numba, numpy, but got {name!r}"
+    for use in WAYS:
+        with pytest.raises(ValueError, match=f"^backend {words}$"):
+            use(name)
     assert backends.active() is before
-
-
-def test_available_says_why_not(monkeypatch):
-    monkeypatch.delattr(backends.load("numpy"), "run")
-    reasons = backends.available()
-    assert list(reasons) == list(backends.NAMES)
-    assert reasons["numpy"] == "ImportError: the numpy backend is not complete: it lacks run"
-    assert all((reasons[name] is None) == has(name) for name in ("c", "numba"))
 
 
 # --- Choosing in the process ------------------------------------------------------------------
 
 
-def test_a_context_restores_what_was_before():
+def test_a_context_holds_for_the_whole_process_and_restores_what_was_before():
     before = backends.active()
     with backends.backend("numpy"):
         assert backends.name_of(backends.active()) == "numpy"
+        with ThreadPoolExecutor(1) as thread:
+            assert thread.submit(backends.active).result() is backends.active()
         with pytest.raises(KeyError), backends.backend("numpy"):
             raise KeyError
         assert backends.name_of(backends.active()) == "numpy"
-    assert backends.active() is before
-
-
-def test_the_choice_holds_for_the_whole_process():
-    seen = []
-    with backends.backend("numpy"):
-        thread = threading.Thread(target=lambda: seen.append(backends.active()))
-        thread.start()
-        thread.join()
-    assert [backends.name_of(module) for module in seen] == ["numpy"]
-
-
-def test_set_backend_stays():
-    with backends.backend(backends.name_of(backends.active())):  # to come back from it
-        backends.set_backend("numpy")
-        assert backends.name_of(backends.active()) == "numpy"
-
-
-def test_a_backend_that_cannot_run_is_not_set(monkeypatch):
-    before = backends.active()
-    monkeypatch.delattr(backends.load("numpy"), "run")
-    with pytest.raises(ImportError, match="lacks run"):
-        backends.set_backend("numpy")
-    with pytest.raises(ImportError, match="lacks run"), backends.backend("numpy"):
-        pass
     assert backends.active() is before
 
 
@@ -138,61 +110,39 @@ def test_an_impossible_choice_in_the_environment_is_an_error(name, needs):
     assert needs.rpartition(".")[2] in last  # the original error
 
 
-def test_the_best_backend_runs_without_a_word():
+def test_the_best_backend_runs_without_a_word_and_numba_is_not_imported():
     skip_without("c")
-    assert output(SHOW).split() == ["c"] * 3
+    code = (
+        SHOW + "import sys, fastdrop; fastdrop.dropout([1.0, 2.0]); print('numba' in sys.modules)"
+    )
+    assert output(code).split() == ["c"] * 3 + ["False"]
 
 
-def test_falling_back_from_c_warns_once():
-    skip_without("numba")
-    lines = output(HIDE.format(["fastdrop._core"]) + SHOW).splitlines()
-    assert lines[:3] == ["numba"] * 3
-    assert len(lines) == 4
-    assert lines[3].startswith("RuntimeWarning fastdrop falls back on its numba backend")
-    assert "c cannot run (" in lines[3]
-    assert "_core" in lines[3]
-    assert "numba cannot run" not in lines[3]
-
-
-def test_falling_back_from_both_warns_once_and_names_both():
-    lines = output(HIDE.format(["fastdrop._core", "numba"]) + SHOW).splitlines()
-    assert lines[:3] == ["numpy"] * 3
-    assert len(lines) == 4
-    assert lines[3].startswith("RuntimeWarning fastdrop falls back on its numpy backend")
-    assert "c cannot run (" in lines[3]
-    assert "numba cannot run (" in lines[3]
-
-
-def test_numba_is_imported_only_when_used():
-    skip_without("c")
-    code = """
-    import sys, fastdrop
-    fastdrop.dropout([1.0, 2.0])
-    print("numba" in sys.modules)
-    """
-    assert output(code) == "False"
-
-
-def test_no_backend_at_all_is_an_error(monkeypatch):
-    monkeypatch.delenv(backends.VARIABLE, raising=False)
-    for name in backends.NAMES:
-        if has(name):
-            monkeypatch.delattr(backends.load(name), "run")
-    with pytest.raises(ImportError, match=r"^no backend of fastdrop can run: c cannot run "):
-        backends._choose()
+@pytest.mark.parametrize("lost", [["fastdrop._core"], ["fastdrop._core", "numba"]])
+def test_falling_back_warns_once_and_names_what_is_lost(lost):
+    name = "numpy" if "numba" in lost else "numba"
+    skip_without(name)
+    *active, warning = output(HIDE.format(lost) + SHOW).splitlines()
+    assert active == [name] * 3
+    assert warning.startswith(f"RuntimeWarning fastdrop falls back on its {name} backend")
+    assert "c cannot run (" in warning
+    assert "_core" in warning
+    assert ("numba cannot run (" in warning) == ("numba" in lost)
 
 
 def test_a_fall_back_in_this_process(monkeypatch):
-    """As in the fresh processes above, where coverage does not look."""
+    """As in the fresh processes above, where coverage does not look; or no backend at all."""
     monkeypatch.delenv(backends.VARIABLE, raising=False)
-    for name in ("c", "numba"):
-        if has(name):
+    with backends.backend(backends.name_of(backends.active())):  # to come back from it
+        for name in filter(has, ("c", "numba")):
             monkeypatch.delattr(backends.load(name), "run")
-    monkeypatch.setattr(backends, "_active", None)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        assert backends.name_of(backends.active()) == "numpy"
+        monkeypatch.setattr(backends, "_active", None)
+        with pytest.warns(RuntimeWarning, match="falls back on its numpy backend") as caught:
+            assert backends.name_of(backends.active()) == "numpy"
     assert len(caught) == 1
+    monkeypatch.delattr(backends.load("numpy"), "run")
+    with pytest.raises(ImportError, match=r"^no backend of fastdrop can run: c cannot run "):
+        backends._choose()
     monkeypatch.setenv(backends.VARIABLE, "numba")
     with pytest.raises(ImportError, match=r"^FASTDROP_BACKEND=numba, but it cannot run: "):
         backends._choose()

@@ -12,7 +12,8 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from fresh import loaded, output
+from fresh import EXAMPLES, loaded, output
+from support import DTYPES
 from test_docs import run_examples
 
 import fastdrop
@@ -20,7 +21,6 @@ from fastdrop import Key, _arrays, stream
 
 capi = pytest.importorskip("fastdrop.capi", reason="no compiled module", exc_type=ImportError)
 
-EXAMPLES = Path(__file__).parents[1] / "examples" / "c_api"
 HEADER = Path(fastdrop.get_include()) / "fastdrop.h"
 TOP = 2**64 - 1
 
@@ -33,100 +33,30 @@ dropout_at, mask_bits_at, mask_bool_at, fields_at = (
 )
 
 
-def address(array: np.ndarray) -> int:
-    return array.ctypes.data
-
-
-def place(key: Key) -> tuple[int, int, int]:
-    return key.seed, key.stream, key.offset
-
-
-def relu_of_noise(n: int) -> np.ndarray:
-    return np.random.default_rng(n).standard_normal(n, np.float32)
-
-
-# --- by ctypes ------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("key", KEYS)
-@pytest.mark.parametrize("p", [0.0, 0.1, 1.0])
-@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
-def test_dropout(dtype: str, p: float, key: Key) -> None:
-    for n in (0, 1, 63, 4097, 9999):
-        x = np.random.default_rng(n).standard_normal(n).astype(dtype)
-        y = np.full_like(x, 7)
-        expected = fastdrop.dropout(x, p, rng=key)
-        number = capi.DTYPES[dtype]
-        assert dropout_at(number, address(x), address(y), n, p, *place(key)) == 0
-        np.testing.assert_array_equal(y, expected)
-        assert dropout_at(number, address(x), address(x), n, p, *place(key)) == 0
-        np.testing.assert_array_equal(x, expected)
-
-
-def test_dropout_of_bfloat16() -> None:
-    bfloat16 = pytest.importorskip("ml_dtypes").bfloat16
-    x = np.linspace(-3, 3, 5000).astype(bfloat16)
-    y = np.empty_like(x)
-    assert dropout_at(capi.DTYPES["bfloat16"], address(x), address(y), x.size, 0.3, 1, 2, 3) == 0
-    np.testing.assert_array_equal(y, fastdrop.dropout(x, 0.3, rng=Key(1, 2, 3)))
-
-
-@pytest.mark.parametrize("key", KEYS)
-@pytest.mark.parametrize("p", [0.0, 0.1, 1.0])
-def test_masks(p: float, key: Key) -> None:
-    for n in (0, 1, 8, 63, 4097, 9999):
-        bits = np.full((n + 7) // 8, 0xAA, np.uint8)
-        assert mask_bits_at(address(bits), n, p, *place(key)) == 0
+@pytest.mark.parametrize("n", [0, 1, 8, 63, 64, 65, 4096, 4097, 9999])
+def test_by_ctypes(n: int, key: Key) -> None:
+    """The bits of the public functions. What is refused: tests/c/test_api.c."""
+    place = key.seed, key.stream, key.offset
+    for p in (0.0, 0.1, 1.0):
+        for dtype in DTYPES:
+            x = np.random.default_rng(n).standard_normal(n).astype(dtype)
+            expected = fastdrop.dropout(x, p, rng=key)
+            for y in (np.full_like(x, 7), x):
+                arguments = x.ctypes.data, y.ctypes.data, n, p, *place
+                assert dropout_at(capi.DTYPES[dtype.name], *arguments) == 0
+                np.testing.assert_array_equal(y, expected)
+        bits, mask = np.full((n + 7) // 8, 0xAA, np.uint8), np.full(n, 7, np.uint8)
+        assert mask_bits_at(bits.ctypes.data, n, p, *place) == 0
+        assert mask_bool_at(mask.ctypes.data, n, p, *place) == 0
         np.testing.assert_array_equal(bits, fastdrop.dropout_mask(n, p, rng=key, packed=True))
-        mask = np.full(n, 7, np.uint8)
-        assert mask_bool_at(address(mask), n, p, *place(key)) == 0
         np.testing.assert_array_equal(mask, fastdrop.dropout_mask(n, p, rng=key))
-
-
-@pytest.mark.parametrize("key", KEYS)
-def test_fields_decide_the_mask(key: Key) -> None:
+    guarded = np.full(n + 2, 12345, np.int16)
+    assert fields_at(guarded[1:].ctypes.data, n, *place) == 0
+    assert guarded[0] == guarded[-1] == 12345
     # With p = 1/4 the threshold is whole: no block has another.
-    for n in (0, 1, 63, 64, 65, 4096, 9999):
-        guarded = np.full(n + 2, 12345, np.int16)
-        fields = guarded[1:-1]
-        assert fields_at(address(fields), n, *place(key)) == 0
-        assert guarded[0] == guarded[-1] == 12345
-        np.testing.assert_array_equal(
-            fields >= 65536 // 4 - 32768, fastdrop.dropout_mask(n, 0.25, rng=key)
-        )
-
-
-def test_the_end_of_the_stream() -> None:
-    fields = np.zeros(4, np.int16)
-    assert fields_at(address(fields), 2, 1, 0, TOP - 1) == 0
-    assert np.any(fields[:2])
-    assert not np.any(fields[2:])
-
-
-BAD = {
-    "a dtype above": (4, 0.5, 0),
-    "a dtype below": (-1, 0.5, 0),
-    "p above 1": (0, np.nextafter(1, 2), 0),
-    "p below 0": (0, -5e-324, 0),
-    "p is no number": (0, np.nan, 0),
-    "positions pass the end": (0, 0.5, TOP - 14),
-}
-
-
-@pytest.mark.parametrize("what", BAD)
-def test_what_is_refused_writes_nothing(what: str) -> None:
-    dtype, p, offset = BAD[what]
-    x = np.full(16, 3, np.float32)
-    assert dropout_at(dtype, address(x), address(x), x.size, p, 1, 0, offset) == -1
-    assert np.all(x == 3)
-    if "dtype" in what:
-        return
-    mask = np.full(16, 0xAA, np.uint8)
-    assert mask_bits_at(address(mask), 16, p, 1, 0, offset) == -1
-    assert mask_bool_at(address(mask), 16, p, 1, 0, offset) == -1
-    if "p" not in what.split():
-        assert fields_at(address(mask), 16, 1, 0, offset) == -1
-    assert np.all(mask == 0xAA)
+    keep = guarded[1:-1] >= 65536 // 4 - 32768
+    np.testing.assert_array_equal(keep, fastdrop.dropout_mask(n, 0.25, rng=key))
 
 
 # --- what is published ----------------------------------------------------------------------------
@@ -155,17 +85,13 @@ def test_the_header_the_pxd_and_the_module_agree() -> None:
     assert set(capi.DTYPES) == set(_arrays.KINDS)
     for name, function in capi.functions.items():
         assert len(function.argtypes) == len(declared(header)[name].split(","))
+    assert f"#define FD_STREAM_VERSION {stream.VERSION}\n" in header
 
 
 def test_the_docstring() -> None:
     assert run_examples(capi.__doc__, "fastdrop.capi")
     for name in capi.functions:
         assert f"\n{name} " in capi.__doc__
-
-
-def test_the_version_of_the_stream() -> None:
-    (version,) = re.findall(r"#define FD_STREAM_VERSION (\d+)", HEADER.read_text(encoding="utf-8"))
-    assert int(version) == stream.VERSION
 
 
 def test_without_the_core_errors_say_so() -> None:
@@ -189,7 +115,7 @@ def test_without_the_core_errors_say_so() -> None:
 
 def check_relu_dropout(relu_dropout: Callable[..., None]) -> None:
     for n in (1, 4096, 4097, 100_003):
-        x = relu_of_noise(n)
+        x = np.random.default_rng(n).standard_normal(n, np.float32)
         expected = fastdrop.dropout(np.maximum(x, 0), 0.1, rng=Key(2**63 + 1, offset=2**60 + 1))
         relu_dropout(x, 0.1, 2**63 + 1, 2**60 + 1)
         np.testing.assert_array_equal(x, expected)
@@ -200,11 +126,11 @@ def check_relu_dropout(relu_dropout: Callable[..., None]) -> None:
 def example(name: str) -> Path:
     if not EXAMPLES.exists():
         pytest.skip("an installed fastdrop is tested apart from its repository")
-    return EXAMPLES / name
+    return EXAMPLES / "c_api" / name
 
 
 def compile_and_import(source: Path, folder: Path, *options: str) -> ModuleType:
-    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    compiler = next(filter(shutil.which, ("cc", "gcc", "clang")), None)
     include = Path(sysconfig.get_path("include"))
     if compiler is None or sys.platform == "win32":
         pytest.skip("there is no C compiler with a Unix command line")
@@ -230,34 +156,32 @@ def test_c(tmp_path: Path) -> None:
     check_relu_dropout(module.relu_dropout)
 
 
-def transpile(source: Path, folder: Path) -> Path:
-    """The extension in C, without warnings that Cython's own code gives rise to."""
+def transpiled(source: Path, folder: Path, include: Path) -> Path:
+    """The extension in C."""
     pytest.importorskip("Cython", reason="Cython is not installed")
     target = folder / f"{source.stem}.c"
-    packages = str(Path(capi.__file__).parents[1])  # an editable install is not on Cython's path
-    run([sys.executable, "-m", "cython", "-3", "-I", packages, str(source), "-o", str(target)])
+    command = [sys.executable, "-m", "cython", "-3", "-I", str(include)]
+    run([*command, str(source), "-o", str(target)])
     return target
 
 
 @pytest.mark.heavy
 def test_cython(tmp_path: Path) -> None:
-    source = transpile(example("cython_extension.pyx"), tmp_path)
-    module = compile_and_import(source, tmp_path, "-Wno-error")
-    check_relu_dropout(module.relu_dropout)
+    packages = Path(capi.__file__).parents[1]  # an editable install is not on Cython's path
+    source = transpiled(example("cython_extension.pyx"), tmp_path, packages)
+    # Cython's own code gives rise to warnings.
+    check_relu_dropout(compile_and_import(source, tmp_path, "-Wno-error").relu_dropout)
 
 
 @pytest.mark.heavy
 def test_cython_refuses_another_type(tmp_path: Path) -> None:
     """What an extension was compiled for is compared with what is there, when it is imported."""
-    pytest.importorskip("Cython", reason="Cython is not installed")
-    package = tmp_path / "fastdrop"
+    package, source = tmp_path / "fastdrop", tmp_path / "stale.pyx"
     package.mkdir()
     (package / "__init__.py").touch()
     (package / "capi.pxd").write_text("cdef int fd_fields_at(int *) noexcept nogil\n")
-    source = tmp_path / "stale.pyx"
     source.write_text("from fastdrop.capi cimport fd_fields_at\ndef f():\n    fd_fields_at(NULL)\n")
-    target = tmp_path / "stale.c"
-    run([sys.executable, "-m", "cython", "-3", "-I", str(tmp_path), str(source), "-o", str(target)])
+    target = transpiled(source, tmp_path, tmp_path)
     with pytest.raises(TypeError, match="wrong signature"):
         compile_and_import(target, tmp_path, "-Wno-error")
 

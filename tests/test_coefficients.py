@@ -1,16 +1,14 @@
 """The constants in the repository are those that tools/derive_coefficients.py derives."""
 
-import importlib.util
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from fresh import loaded
 
 pytestmark = pytest.mark.heavy
 
-ROOT = Path(__file__).parents[1]
-TOOL = ROOT / "tools" / "derive_coefficients.py"
+TOOL = Path(__file__).parents[1] / "tools" / "derive_coefficients.py"
 
 
 @pytest.fixture(scope="module")
@@ -18,10 +16,7 @@ def tool() -> ModuleType:
     if not TOOL.exists():
         pytest.skip("an installed fastdrop is tested apart from its repository")
     pytest.importorskip("mpmath", reason="the constants are derived with mpmath")
-    spec = importlib.util.spec_from_file_location("derive_coefficients", TOOL)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # its dataclasses look their module up
-    spec.loader.exec_module(module)
+    module = loaded(TOOL)
     values = module.derive()  # takes seconds: once is enough
     module.derive = lambda: values
     return module

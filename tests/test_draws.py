@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import CASES, FIRST, Case, parametrize, results
+from cases import CASES, FIRST, Arrays, Case, equal, parametrize, results
+from forms import reshaped
 from formulas import BLOCK
 
 import fastdrop
@@ -15,14 +16,11 @@ from fastdrop import Generator, Key
 DRAWING = [case for case in CASES if not case.repeats]
 
 
-def empty(case: Case) -> list[dict[str, np.ndarray]]:
+def empty(case: Case) -> list[Arrays]:
     """Operands without elements, along each axis (or the first, where lengths are an option)."""
-    found = []
-    for axis in range(1 if "noise_shape" in case.options else len(case.shape)):
-        shape = tuple(0 if i == axis else n for i, n in enumerate(case.shape))
-        bias = {"bias": np.ones(shape[-1:], np.float32)} if "bias" in case.shapes else {}
-        found.append({name: np.ones(shape, np.float32) for name in case.variant.operands} | bias)
-    return found
+    axes = range(1 if "noise_shape" in case.options else len(case.shape))
+    shapes = [tuple(0 if i == axis else n for i, n in enumerate(case.shape)) for axis in axes]
+    return [reshaped(case, shape).operands() for shape in shapes]
 
 
 @parametrize()
@@ -54,20 +52,27 @@ def test_a_generator_moves_by_the_decisions_whatever_p_is(case: Case) -> None:
         assert generator.offset == (i + 1) * blocks * BLOCK
 
 
-@parametrize()
+@parametrize([case for case in CASES if case.positions > 1])
 def test_a_key_has_to_leave_room_for_them(case: Case) -> None:
-    operands, last = case.operands(), 2**64 - case.positions
-    case(operands, rng=Key(1, 0, last))
-    words = f"{case.positions} positions" if case.positions > 1 else r"2\*\*64"
-    with pytest.raises(OverflowError, match=words):
-        case(operands, rng=Key(1, 0, last + 1) if case.positions > 1 else full())
+    """What leaves just enough: test_values.py."""
+    with pytest.raises(OverflowError, match=f"{case.positions} positions"):
+        case(case.operands(), rng=Key(1, 0, 2**64 - case.positions + 1))
 
 
-def full() -> Generator:
-    """A generator that has no position left."""
-    generator = Generator(1, 0, 2**64 - 1)
-    fastdrop.dropout_mask(1, rng=generator)
-    return generator
+@parametrize(FIRST)
+def test_what_rng_may_be(case: Case) -> None:
+    operands, sequence = case.operands(), np.random.SeedSequence(3)
+    drawn = np.random.default_rng(3).integers(2**64, dtype=np.uint64, size=2)
+    rngs: list[tuple[Any, Key]] = [
+        (3, Key(3)),
+        (np.int16(3), Key(3)),
+        (np.uint64(3), Key(3)),
+        (sequence, Key(*sequence.generate_state(2, np.uint64).tolist())),
+    ]
+    if not case.repeats:
+        rngs += [(Generator(3), Key(3)), (np.random.default_rng(3), Key(*drawn.tolist()))]
+    for rng, key in rngs:
+        assert equal(case(operands, rng=rng), case(operands, rng=key))
 
 
 @parametrize([case for case in FIRST if not case.repeats])
@@ -78,15 +83,6 @@ def test_without_rng_the_default_generator_is_drawn_from(case: Case) -> None:
     assert fastdrop.default_generator().offset == 2 * BLOCK * -(-case.positions // BLOCK)
     assert np.array_equal(first, case(operands, rng=4))
     assert not np.array_equal(first, second)
-
-
-@parametrize([case for case in FIRST if case.repeats])
-def test_a_gradient_asks_for_what_gave_the_forward_pass_its_mask(case: Case) -> None:
-    operands = case.operands()
-    for rng in (3, np.random.SeedSequence(3)):
-        assert results(case(operands, rng=rng))[0].any()
-    with pytest.raises(TypeError, match="rng"):
-        case.function(**operands, **case.options)
 
 
 @parametrize([case for case in FIRST if case.shape])

@@ -1,15 +1,16 @@
-"""The same bits whatever the calling thread has set: flushed subnormals, another rounding mode."""
+"""The same bits whatever the calling thread has set: flushed subnormals, another rounding mode.
 
+Helpers that are started with such modes: test_environment.c.
+"""
+
+import itertools
 import random
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from fresh import output
 from modes import ROUNDINGS, in_force, odd, unavailable
-from support import core_or_skip, is_nan
+from support import DTYPES, is_nan
 
 import fastdrop
 from fastdrop import Key
@@ -21,28 +22,30 @@ KINDS = ("float32", "float64", "float16", "bfloat16")
 PROBABILITIES = (0.1, 0.3, 0.5, 0.7, 0.9)
 
 
-def values(kind: str, n: int = 10_000) -> np.ndarray:
+def values(dtype: np.dtype[Any], n: int = 10_000) -> np.ndarray:
     """Numbers of every size, half of them subnormal: any bits but those of a nan."""
-    dtype = np.dtype(pytest.importorskip("ml_dtypes").bfloat16 if kind == "bfloat16" else kind)
-    size, digits = dtype.itemsize, {"float32": 23, "float64": 52, "float16": 10, "bfloat16": 7}
+    size, kind = dtype.itemsize, dtype.name
+    digits = {"float32": 23, "float64": 52, "float16": 10, "bfloat16": 7}[kind]
     stored = np.frombuffer(np.random.default_rng(1).bytes(n * size), f"u{size}").copy()
-    stored[::2] &= (1 << digits[kind]) - 1
+    stored[::2] &= (1 << digits) - 1
     stored[is_nan(stored if size == 2 else stored.view(dtype), kind)] = 0
     return stored.view(dtype)
 
 
-def results(x: np.ndarray, p: float) -> Iterator[bytes]:
+def results(x: np.ndarray, p: float) -> list[bytes]:
     """What the public functions make of it, by the compiled front and by the general path."""
     key = Key(3, 4, 4_095)
-    rows = x.reshape(100, -1)
     with np.errstate(all="ignore"):
-        yield fastdrop.dropout(x, p, rng=key).tobytes()
-        yield fastdrop.dropout_(x.copy(), p, rng=key).tobytes()
-        yield fastdrop.dropout(x[::3], p, rng=key).tobytes()
-        yield fastdrop.dropout(x, p, False, mode="standard").tobytes()
-        yield fastdrop.dropout(rows, p, rng=key, noise_shape=(None, 1)).tobytes()
-        yield fastdrop.apply_mask(x, np.arange(x.size) % 3 > 0, p).tobytes()
-        yield fastdrop.dropout_mask(x.size, p, rng=key).tobytes()
+        found = (
+            fastdrop.dropout(x, p, rng=key),
+            fastdrop.dropout_(x.copy(), p, rng=key),
+            fastdrop.dropout(x[::3], p, rng=key),
+            fastdrop.dropout(x, p, False, mode="standard"),
+            fastdrop.dropout(x.reshape(100, -1), p, rng=key, noise_shape=(None, 1)),
+            fastdrop.apply_mask(x, np.arange(x.size) % 3 > 0, p),
+            fastdrop.dropout_mask(x.size, p, rng=key),
+        )
+    return [y.tobytes() for y in found]
 
 
 def test_the_modes_are_in_force() -> None:
@@ -61,15 +64,15 @@ def test_the_modes_are_in_force() -> None:
 
 
 @pytest.mark.parametrize("rounding", ROUNDINGS)
-@pytest.mark.parametrize("kind", KINDS)
-def test_results(impl: Any, kind: str, rounding: str) -> None:
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_results(impl: Any, dtype: np.dtype[Any], rounding: str) -> None:
     if impl.name in ("numpy", "numba"):
         pytest.skip(f"the {impl.name} backend follows the calling thread's modes, as documented")
-    x = values(kind)
+    x = values(dtype)
     for p in PROBABILITIES:
-        want = list(results(x, p))
+        want = results(x, p)
         with odd(rounding):
-            got = list(results(x, p))
+            got = results(x, p)
         assert [a == b for a, b in zip(got, want, strict=True)] == [True] * len(want), p
 
 
@@ -82,33 +85,8 @@ def test_plans() -> None:
             chosen = [float(np.nextafter(p, 1)) for p in chosen]
             plans = [make_plan(p, kind) for p in chosen for kind in KINDS]
             scales = [evaluation_scale(p, kind) for p in chosen for kind in KINDS]
-        keep = [float(1 - np.float64(p)) for p in chosen]
-        for i, (plan, scale) in enumerate(zip(plans, scales, strict=True)):
-            number = np.float64 if KINDS[i % 4] == "float64" else np.float32
-            assert plan.scale == number(1 / keep[i // 4]), (rounding, chosen[i // 4])
-            assert scale == number(keep[i // 4]), (rounding, chosen[i // 4])
-
-
-# In a fresh interpreter, so that the helpers inherit odd modes from the thread that starts them.
-HELPERS = """
-import sys
-sys.path.insert(0, {tests!r})
-import numpy as np
-import fastdrop
-from modes import odd
-
-bits = np.random.default_rng(1).integers(0, 2**23, 2_000_000, np.uint32)
-x = bits.view(np.float32)
-fastdrop.set_num_threads(4)
-with odd():
-    got = fastdrop.dropout(x, 0.3, rng=1), fastdrop.dropout(x[::-1], 0.3, rng=1)
-fastdrop.set_num_threads(1)
-want = fastdrop.dropout(x, 0.3, rng=1), fastdrop.dropout(x[::-1], 0.3, rng=1)
-print([a.tobytes() == b.tobytes() for a, b in zip(got, want, strict=True)])
-"""
-
-
-def test_helpers_that_inherit_the_modes() -> None:
-    core_or_skip()
-    code = HELPERS.format(tests=str(Path(__file__).parent))
-    assert output(code, FASTDROP_BACKEND="c") == "[True, True]"
+        pairs = itertools.product(chosen, KINDS)
+        for (p, kind), plan, scale in zip(pairs, plans, scales, strict=True):
+            number = np.float64 if kind == "float64" else np.float32
+            assert plan.scale == number(1 / (1 - p)), (rounding, p)
+            assert scale == number(1 - p), (rounding, p)

@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 from cases import CASES, Case, parametrize, results
+from forms import inner, part, window_of
 from support import general
 
 import fastdrop
 from fastdrop import Generator, Key, _config, backends, pipeline
 from fastdrop.functions import activations
-
-without_front: Any = general(fastdrop.dropout)
 
 needs_fronts = pytest.mark.skipif(
     _config._instruction_sets()["active"] is None or backends.name_of(backends.active()) != "c",
@@ -24,15 +23,21 @@ needs_fronts = pytest.mark.skipif(
 X = np.random.default_rng(3).standard_normal((5, 12)).astype(np.float32)
 
 
-def test_compiled_and_python_fronts_agree() -> None:
-    makers: Any = (lambda: 1, lambda: Key(1, 2, 3), lambda: Generator(4))
-    for x in (X, X.T, X.astype(np.float16), X.astype(float), X[:0]):
-        for p in (0, 0.0, 0.3, np.float32(0.3), 1):
-            for make_rng in makers:
-                a = fastdrop.dropout(x, p, rng=make_rng())
-                b = without_front(x, p, rng=make_rng())
-                assert a.dtype == b.dtype
-                assert a.tobytes() == b.tobytes()
+def told(call: Any, *arguments: Any, rng: Any, out: Any = None, **options: Any) -> list[Any]:
+    """What a call gives or raises, and where its generator is afterwards."""
+    more = options if out is None else {**options, "out": out}
+    try:
+        found = results(call(*arguments, rng=rng, **more))
+    except (TypeError, ValueError, OverflowError) as error:
+        return [repr(error), repr(rng)]
+    assert out is None or found[0] is out
+    parts = [(y.dtype, y.shape, y.tobytes()) for y in found if y is not None]
+    return [*parts, repr(rng)]
+
+
+def agree(answers: Any, *functions: Any) -> None:
+    """With the fronts, and by the way in Python."""
+    assert list(answers(*functions)) == list(answers(*map(general, functions)))
 
 
 @pytest.mark.parametrize(
@@ -44,48 +49,42 @@ def test_compiled_and_python_fronts_agree() -> None:
         ((5000, 2), (5000, 1)), ((2, 3, 4, 5, 6), (2, 1, 4, 1, 6)),
     ],
 )  # fmt: skip
-def test_compiled_and_python_fronts_agree_on_shared_decisions(
-    shape: tuple[int, ...], noise_shape: Any
-) -> None:
-    for dtype in (np.float32, np.float64, np.float16):
-        x = np.random.default_rng(1).standard_normal(shape).astype(dtype)
-        ours, theirs = Generator(4, 5, 100), Generator(4, 5, 100)
-        for p in (0.0, 0.3, 0.999):
-            a = fastdrop.dropout(x, p, rng=ours, noise_shape=noise_shape)
-            b = without_front(x, p, rng=theirs, noise_shape=noise_shape)
-            assert a.tobytes() == b.tobytes()
-            assert ours.state == theirs.state
-            for out in (np.empty_like(x), x.copy()):
-                source = x if p < 0.5 else out
-                source[...] = x
-                fastdrop.dropout(source, p, rng=Key(1, 2, 3), noise_shape=noise_shape, out=out)
-                wanted = without_front(x, p, rng=Key(1, 2, 3), noise_shape=noise_shape)
-                assert out.tobytes() == wanted.tobytes()
+def test_the_fronts_of_shared_decisions_agree(shape: tuple[int, ...], noise_shape: Any) -> None:
+    more = {"noise_shape": noise_shape}
+
+    def answers(call: Any) -> Iterator[Any]:
+        for dtype, p in itertools.product((np.float32, np.float64, np.float16), (0.0, 0.3, 0.999)):
+            x = np.random.default_rng(1).standard_normal(shape).astype(dtype)
+            yield told(call, x, p, rng=Generator(4, 5, 100), **more)
+            for out in (np.empty_like(x), x):
+                yield told(call, x, p, rng=Key(1, 2, 3), out=out, **more)
+
+    agree(answers, fastdrop.dropout)
 
 
 @parametrize()
 def test_the_fronts_of_all_variants_agree_with_python(case: Case) -> None:
-    first = case.variant.operands[0]
+    first, cut = case.variant.operands[0], inner(case.shape)
 
-    def answers(call: Any) -> Iterator[bytes]:
+    def answers(call: Any) -> Iterator[Any]:
         for dtype, order in itertools.product((np.float16, np.float32, np.float64), "CF"):
             x = {name: v.astype(dtype, order) for name, v in case.operands().items()}
-            for p, training in itertools.product((0.1, 0.5), (True, False)):
+            empty = {n: v if n == "bias" or not v.ndim else v[:0] for n, v in x.items()}
+            inside = {name: np.array(v, order="C") for name, v in part(x, cut).items()}
+            for p, training in itertools.product((0, np.float32(0.3), 0.5, 1), (True, False)):
                 more = {case.rate: p, "training": training, **case.options}
-                yield from (
-                    part.tobytes() for part in results(call(**x, **more, rng=Key(1, 2, 4090)))
-                )
-                if not case.takes("out"):
-                    continue
-                out = np.empty_like(x[first])
-                rng = Key(3, 4, 5) if case.repeats else Generator(3, 4, 5)
-                assert results(call(**x, **more, rng=rng, out=out))[0] is out
-                yield out.tobytes() + str(rng).encode()
-                out[...] = x[first]
-                call(**{**x, first: out}, **more, rng=Key(9), out=out)
-                yield out.tobytes()
+                for rng, operands in ((Key(1, 2, 4090), x), (7, x), (Key(1), empty)):
+                    yield told(call, rng=rng, **operands, **more)
+                rng: Any = Key(3, 4, 5) if case.repeats else Generator(3, 4, 5)
+                if case.takes("window"):
+                    window = window_of(case.shape, cut)
+                    yield told(call, rng=rng, window=window, **inside, **more)
+                if case.takes("out"):
+                    yield told(call, rng=rng, out=np.empty_like(x[first]), **x, **more)
+                    out = x[first].copy(order)
+                    yield told(call, rng=Key(9), out=out, **{**x, first: out}, **more)
 
-    assert list(answers(case.function)) == list(answers(general(case.function)))
+    agree(answers, case.function)
 
 
 def refuse(*_: Any, **__: Any) -> None:
@@ -95,32 +94,29 @@ def refuse(*_: Any, **__: Any) -> None:
 @needs_fronts
 @parametrize()
 def test_the_fronts_take_the_common_case(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    operands = case.operands()
+    operands, cut = case.operands(), inner(case.shape)
     monkeypatch.setattr(pipeline, "checked", refuse)
     case(operands, 0.4, rng=Key(1))
     if case.takes("out"):
         case(operands, 0.4, rng=Key(1), out=np.empty_like(operands[case.variant.operands[0]]))
     if case.takes("window"):
-        case(operands, 0.4, rng=Key(1), window=(case.shape, (0,) * len(case.shape)))
+        inside = {name: np.array(x) for name, x in part(operands, cut).items()}
+        case(inside, 0.4, rng=Key(1), window=window_of(case.shape, cut))
     with pytest.raises(AssertionError, match="general path"):
         case({name: x.astype(">f4") for name, x in operands.items()}, 0.4, rng=Key(1))
 
 
 @needs_fronts
 @pytest.mark.parametrize("noise_shape", [None, (1, None), (4, 1)])
-def test_the_fronts_take_windows(noise_shape: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_fronts_take_windows_of_ints(noise_shape: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline, "checked", refuse)
-    whole = np.ones((4, 7), np.float32)
-    wanted = fastdrop.dropout(whole, rng=Key(1), noise_shape=noise_shape)
-    part, window = whole[1:3, 2:].copy(), ((4, 7), (1, 2))
-    y = fastdrop.dropout(part, rng=Key(1), noise_shape=noise_shape, window=window)
-    assert y.tobytes() == wanted[1:3, 2:].tobytes()
-    fastdrop.dropout_(part, rng=Key(1), noise_shape=noise_shape, window=window)
-    assert part.tobytes() == y.tobytes()
+    x, more = np.ones((2, 5), np.float32), {"rng": Key(1), "noise_shape": noise_shape}
+    y = fastdrop.dropout(x, window=((4, 7), (1, 2)), **more)
+    assert fastdrop.dropout_(x, window=((4, 7), (1, 2)), **more).tobytes() == y.tobytes()
     # What is equal to these numbers and no int is for the general path to refuse.
     for other in (((4, 7), (True, 2)), ((4.0, 7), (1, 2)), [(4, 7), (1, 2)], ((2, 7), (1, 2))):
         with pytest.raises(AssertionError, match="general path"):
-            fastdrop.dropout(part, rng=Key(1), noise_shape=noise_shape, window=other)  # type: ignore[arg-type]
+            fastdrop.dropout(x, window=other, **more)
 
 
 WHOLES: Any = (
@@ -130,26 +126,6 @@ WHOLES: Any = (
     ((5, 12), (0,)), ((5,), (0, 0)), (5, 12), ((5, 12), (0, 0), ()), ((5, 12), None), ("ab", "cd"),
     [[6, 12], [1, 0]], ((np.int64(6), 12), (1, 0)), ((True, 12), (0, 0)), ((6, 12), (1.0, 0)),
 )  # fmt: skip
-
-
-@parametrize([case for case in CASES if case.takes("window")])
-def test_the_fronts_of_parts_agree_with_python(case: Case) -> None:
-    start = tuple(n // 3 for n in case.shape)
-    cut = tuple(slice(first, n - n // 4) for first, n in zip(start, case.shape, strict=True))
-
-    def answers(call: Any) -> Iterator[bytes]:
-        for dtype, training in itertools.product((np.float32, np.float64), (True, False)):
-            x = {
-                name: np.array(v[cut[-v.ndim :] if v.ndim else ()], dtype)
-                for name, v in case.operands().items()
-            }
-            rng = Key(3, 4, 5) if case.repeats else Generator(3, 4, 5)
-            more = {case.rate: 0.4, "training": training, **case.options}
-            found = results(call(**x, **more, rng=rng, window=(case.shape, start)))
-            yield from (part.tobytes() for part in found)
-            yield str(rng).encode()
-
-    assert list(answers(case.function)) == list(answers(general(case.function)))
 
 
 @parametrize([case for case in CASES if case.takes("window") and case.decisions is None])
@@ -162,82 +138,59 @@ def test_the_fronts_of_windows_agree_with_python(case: Case) -> None:
             rngs: Any = (key,) if case.repeats else (key, Generator(1, 2, 4090))
             for rng, training in itertools.product(rngs, (True, False)):
                 more = {case.rate: 0.4, "training": training, **case.options}
-                try:
-                    parts = results(call(**x, **more, rng=rng, window=window))
-                    yield [part.tobytes() for part in parts if part is not None]
-                except (TypeError, ValueError, OverflowError) as error:
-                    yield repr(error)
-                yield repr(rng)
+                yield told(call, rng=rng, window=window, **x, **more)
 
-    assert list(answers(case.function)) == list(answers(general(case.function)))
+    agree(answers, case.function)
 
 
-ROWS = ((1, 3), (2, 2), (5, 1), (50, 1), (127, 5), (128, 63), (129, 5), (300, 40), (3, 0, 4))
+ROWS = (
+    (1, 3), (2, 2), (5, 1), (50, 1), (127, 5), (128, 63), (129, 5), (300, 40), (3, 0, 4), (4,),
+    (2, 3, 5), (2, 0), (0, 4),
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-@pytest.mark.parametrize("shape", [*ROWS, (4,), (2, 3, 5), (2, 0), (0, 4)])
-def test_the_fronts_of_sums_agree_with_python(shape: tuple[int, ...], dtype: Any) -> None:
-    source = np.random.default_rng(8)
-    x = (source.standard_normal(shape) * 10 ** source.uniform(-3, 3, shape)).astype(dtype)
-    with_zeros = np.where(x < 0, dtype(-0.0), x)
-    for dx in (x, with_zeros, -0.0 * np.abs(x), np.asfortranarray(x)):
-        got, wanted = activations._sum_of_rows(dx), general(activations._sum_of_rows)(dx)
-        assert type(got) is np.ndarray
-        assert (got.dtype, got.shape) == (wanted.dtype, wanted.shape)
-        assert got.tobytes() == wanted.tobytes()
+def test_the_fronts_of_sums_agree_with_python(dtype: Any) -> None:
+    def summands() -> Iterator[np.ndarray]:
+        source = np.random.default_rng(8)
+        for shape in ROWS:
+            x = (source.standard_normal(shape) * 10 ** source.uniform(-3, 3, shape)).astype(dtype)
+            yield from (x, np.where(x < 0, dtype(-0.0), x), -0.0 * np.abs(x), np.asfortranarray(x))
+        for top in ([3e38, 3e38], [np.inf, -np.inf], [np.inf, np.inf], [np.nan, 1]):
+            yield np.column_stack([np.array(top, np.float32), np.ones(2, np.float32)])
 
+    def answers(sums: Any) -> Iterator[Any]:
+        for dx in summands():
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                y = sums(dx)
+            yield type(y), y.dtype, y.shape, y.tobytes(), [str(w.message) for w in caught]
 
-@pytest.mark.parametrize("top", [[3e38, 3e38], [np.inf, -np.inf], [np.inf, np.inf], [np.nan, 1]])
-def test_the_fronts_of_sums_warn_as_python_does(top: list[float]) -> None:
-    x = np.column_stack([np.array(top, np.float32), np.ones(2, np.float32)])
-
-    def heard(call: Any) -> tuple[bytes, list[str]]:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            return call(x).tobytes(), [str(warning.message) for warning in caught]
-
-    assert heard(activations._sum_of_rows) == heard(general(activations._sum_of_rows))
+    agree(answers, activations._sum_of_rows)
 
 
 @needs_fronts
 def test_the_front_of_sums_takes_few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(activations, "np", None)
     for dtype in (np.float32, np.float64):
-        dy, x, bias = np.ones((3, 4), dtype), np.ones((3, 4), dtype), np.ones(4, dtype)
-        _, dbias = fastdrop.bias_act_dropout_backward(dy, x, bias, "relu", 0.0, rng=1)
-        assert dbias is not None
+        x = np.ones((3, 4), dtype)
+        _, dbias = fastdrop.bias_act_dropout_backward(x, x, x[0], "relu", 0.0, rng=1)
         assert dbias.tolist() == [3, 3, 3, 3]
 
 
 def test_the_fronts_of_softmax_agree() -> None:
-    def answers(softmax: Any, gradient: Any) -> Iterator[bytes]:
-        for axis, dtype in itertools.product((0, 1), (np.float16, np.float32, np.float64)):
-            for p, training in itertools.product((0.1, 0.5), (True, False)):
-                for out_is in ("new", "scores", "dy", "apart", "transposed"):
-                    x, dy = X.astype(dtype), X[::-1].astype(dtype)
-                    apart = np.empty_like(x, order="F" if out_is == "transposed" else "C")
-                    out = {"new": None, "scores": x, "dy": dy}.get(out_is, apart)
-                    rng = Generator(1, 2, 4090) if training else None
-                    more: Any = {"training": training, "axis": axis}
-                    result = gradient(dy, x, p, rng=Key(1, 2, 3), out=out, **more)
-                    assert out is None or result is out
-                    yield result.tobytes()
-                    x, out = X.astype(dtype), None if out_is == "dy" else out
-                    out = x if out_is == "scores" else out
-                    result = softmax(x, p, rng=rng, out=out, **more)
-                    assert out is None or result is out
-                    yield result.tobytes() + str(rng).encode()
+    def answers(softmax: Any, gradient: Any) -> Iterator[Any]:
+        for axis, dtype, p, training in itertools.product(
+            (0, 1), (np.float16, np.float32, np.float64), (0.1, 0.5), (True, False)
+        ):
+            more: Any = {"training": training, "axis": axis}
+            for out_is in ("new", "scores", "dy", "apart", "transposed"):
+                x, dy = X.astype(dtype), X[::-1].astype(dtype)
+                apart = np.empty_like(x, order="F" if out_is == "transposed" else "C")
+                out = {"new": None, "scores": x, "dy": dy}.get(out_is, apart)
+                yield told(gradient, dy, x, p, rng=Key(1, 2, 3), out=out, **more)
+                x, rng = X.astype(dtype), Generator(1, 2, 4090) if training else None
+                out = {"new": None, "scores": x, "dy": None}.get(out_is, apart)
+                yield told(softmax, x, p, rng=rng, out=out, **more)
 
-    functions = (fastdrop.softmax_dropout, fastdrop.softmax_dropout_backward)
-    assert list(answers(*functions)) == list(answers(*map(general, functions)))
-
-
-@pytest.mark.parametrize("out_is", ["dy", "scores", "apart"])
-def test_the_front_of_softmax_leaves_overlapping_arrays_alone(out_is: str) -> None:
-    memory = np.ones(20, np.float32)
-    x, dy, apart = memory[:8].reshape(2, 4), memory[4:12].reshape(2, 4), memory[2:10].reshape(2, 4)
-    out = {"dy": dy, "scores": x}.get(out_is, apart)
-    with pytest.raises(ValueError, match="overlaps"):
-        fastdrop.softmax_dropout_backward(dy, x, 0.5, rng=Key(1), out=out)
-    assert (memory == 1).all()
+    agree(answers, fastdrop.softmax_dropout, fastdrop.softmax_dropout_backward)

@@ -13,20 +13,14 @@ import pytest
 from fastdrop.backends.numpy import functions
 
 # In units in the last place of the exact value.
-ULPS = {
-    "exp": 1.0,
-    "sigmoid": 2.5,
-    "normal_cdf": 5.75,
-    "gelu": 6.5,
-    "silu": 3.5,
-    "gelu_tanh": 3.0,
-}
+ULPS = {"exp": 1.0, "sigmoid": 2.5, "normal_cdf": 5.75, "gelu": 6.5, "silu": 3.5, "gelu_tanh": 3.0}
 # Those that cross 0, where no relative error is small: in units in the last place of 1/2 to 1.
 SLOPES = {"gelu_slope": 3.5, "silu_slope": 2.0, "gelu_tanh_slope": 2.5}
 BOUNDS = ULPS | SLOPES
 NORMAL_ERROR = 3.6e-6
 
 both = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+EVERY = pytest.param(1, marks=pytest.mark.slow)
 
 
 def errors(name: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -70,15 +64,10 @@ def worst(name: str, step: int) -> float:
         return max(threads.map(of_piece, range(0, FINITE, PIECE * step)))
 
 
+@pytest.mark.parametrize("step", [1009, EVERY])
 @pytest.mark.parametrize("name", BOUNDS)
-def test_error_in_binary32(name):
-    assert 0.7 * BOUNDS[name] < worst(name, 1009) <= BOUNDS[name]  # nor is the bound a loose one
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", BOUNDS)
-def test_error_at_every_binary32(name):
-    assert worst(name, 1) <= BOUNDS[name]
+def test_error_in_binary32(name, step):
+    assert 0.7 * BOUNDS[name] < worst(name, step) <= BOUNDS[name]  # nor is the bound a loose one
 
 
 # --- binary64 ---------------------------------------------------------------------------------
@@ -124,26 +113,19 @@ def test_a_slightly_wrong_coefficient_is_found(name, polynomial, monkeypatch):
 
 @both
 @pytest.mark.parametrize(
-    ("name", "at_minus_inf", "at_zero", "at_inf"),
+    ("name", "at_zero", "at_inf"),
     [
-        ("sigmoid", 0, 0.5, 1),
-        ("normal_cdf", 0, 0.5, 1),
-        ("relu", 0, 0, np.inf),
-        ("relu_slope", 0, 0, 1),
-        ("gelu", 0, 0, np.inf),
-        ("gelu_slope", 0, 0.5, 1),
-        ("silu", 0, 0, np.inf),
-        ("silu_slope", 0, 0.5, 1),
-        ("gelu_tanh", 0, 0, np.inf),
-        ("gelu_tanh_slope", 0, 0.5, 1),
+        *((name, 0, np.inf) for name in ("relu", "gelu", "silu", "gelu_tanh")),
+        *((name, 0.5, 1) for name in ("sigmoid", "normal_cdf", *SLOPES)),
+        ("relu_slope", 0, 1),
     ],
 )
-def test_limits(name, at_minus_inf, at_zero, at_inf, dtype):
+def test_limits(name, at_zero, at_inf, dtype):
     limits = np.finfo(dtype)
     x = [-np.inf, limits.min, -0.0, 0.0, limits.smallest_subnormal, limits.max, np.inf, np.nan]
     y = getattr(functions, name)(np.array(x, dtype))
     assert y.dtype == dtype
-    assert y[:2].tolist() == [at_minus_inf] * 2
+    assert y[:2].tolist() == [0, 0]
     near_zero = 1 if name == "relu_slope" else at_zero
     assert y[2:5] == pytest.approx([at_zero, at_zero, near_zero], abs=2 * float(limits.eps))
     assert y[5] == (limits.max if at_inf == np.inf else at_inf)
@@ -179,31 +161,27 @@ def words(s: np.ndarray) -> np.ndarray:
 
 def of_octave(octave: int, step: int = 1) -> np.ndarray:
     """Every ``step``-th word whose s gives another |t| in the octave, in order, and the last."""
-    first = 2**octave
-    apart = max(2, 2 ** (octave - 23))
-    s = np.append(np.arange(first | 1, 2 * first, apart * step), 2 * first - 1)
-    return words(s)
+    first, apart = 2**octave, max(2, 2 ** (octave - 23))
+    s = np.arange(first | 1, 2 * first, apart * step)
+    return words(np.append(s, 2 * first - 1))
 
 
 def normal_error(step: int) -> float:
-    found = 0.0
-    for octave in range(31):
-        w = of_octave(octave, step)
-        found = max(found, float(np.abs(functions.normal(w) - exact.normal(w)).max()))
-    return found
+    each = (of_octave(octave, step) for octave in range(31))
+    return max(float(np.abs(functions.normal(w) - exact.normal(w)).max()) for w in each)
 
 
-def test_error_of_normal_variates():
-    assert 0.9 * NORMAL_ERROR < normal_error(101) <= NORMAL_ERROR
+@pytest.mark.parametrize("step", [101, EVERY])
+def test_error_of_normal_variates(step):
+    assert 0.9 * NORMAL_ERROR < normal_error(step) <= NORMAL_ERROR
 
 
 @pytest.mark.slow
-def test_error_of_every_normal_variate():
-    assert normal_error(1) <= NORMAL_ERROR
+def test_normal_variates_fall():
     last = np.float32(np.inf)
     for octave in range(31):
-        z = np.concatenate([[last], functions.normal(of_octave(octave)[:-1])])
-        assert np.all(np.diff(z) <= 0), octave
+        z = functions.normal(of_octave(octave)[:-1])
+        assert np.all(np.diff(z, prepend=last) <= 0), octave
         last = z[-1]
 
 
