@@ -120,16 +120,18 @@ def failing(run: Callable[..., tuple[dict[str, str], str]]) -> tuple[set[str], i
 def example(
     name: str, *arguments: str, folder: Path, timeout: float = 300
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program of the repository in a folder."""
-    if not (EXAMPLES / name).exists():
+    """Run a program of the repository in a folder: a file, or by its dotted name a module."""
+    if not EXAMPLES.exists():
         pytest.skip("an installed fastdrop is tested apart from its repository")
+    how = [str(EXAMPLES / name)] if name.endswith(".py") else ["-m", f"examples.{name}"]
+    path = os.pathsep.join([str(EXAMPLES.parent), os.environ.get("PYTHONPATH", "")])
     return subprocess.run(
-        [sys.executable, str(EXAMPLES / name), *arguments],
+        [sys.executable, *how, *arguments],
         capture_output=True,
         text=True,
         encoding="utf-8",
         timeout=timeout,
         check=False,
         cwd=folder,
-        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+        env={**os.environ, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8"},
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 
 import pytest
-from fresh import last_error, output
+from fresh import output
 from on_jax import fj
 from test_docs import check_function, run_examples, sections
 
@@ -39,14 +39,3 @@ def test_nothing_is_imported_that_is_not_asked_for() -> None:
         print("jax" in sys.modules, "flax" in sys.modules)
     """
     assert output(code) == "True False"
-
-
-@pytest.mark.parametrize("missing", ["jax", "flax"])
-def test_what_is_missing_is_said(missing: str) -> None:
-    code = f"""
-        import sys
-        sys.modules["{missing}"] = None
-        import fastdrop.{missing}
-    """
-    wanted = f"pip install 'fastdrop-kernels[{missing}]'"
-    assert wanted in last_error(code)
