@@ -5,8 +5,8 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from forms import reshaped
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from on_jax import FIRST, KEY, equal, fj, in_jax, in_numpy
 
 import fastdrop

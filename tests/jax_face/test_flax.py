@@ -12,10 +12,10 @@ import fastdrop
 
 pytest.importorskip("flax", reason="Flax is not installed")
 
-import flax.linen as nn  # noqa: E402
-from flax import nnx  # noqa: E402
+import flax.linen as nn
+from flax import nnx
 
-import fastdrop.flax as ff  # noqa: E402
+import fastdrop.flax as ff
 
 X = jnp.asarray(np.random.default_rng(0).standard_normal((6, 5, 40)), jnp.float32)
 IDS = ["theirs", "ours"]

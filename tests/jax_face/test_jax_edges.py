@@ -236,7 +236,9 @@ def test_nothing_is_kept_for_the_gradient():
 
 
 def structure(*fields):
-    return type("Structure", (ctypes.Structure,), {"_fields_": (("size", ctypes.c_size_t), *fields)})
+    return type(
+        "Structure", (ctypes.Structure,), {"_fields_": (("size", ctypes.c_size_t), *fields)}
+    )
 
 
 VERSION = structure(("next", ctypes.c_void_p), ("major", ctypes.c_int), ("minor", ctypes.c_int))

@@ -44,7 +44,9 @@ def test_bits(case, dtype):
         for p in case.rates:
             wanted = in_numpy(case, operands, p, rng=KEY)
             assert equal(in_jax(case, operands, p, rng=KEY), wanted)
-            compiled = jax.jit(lambda x, p=p: in_jax(case, jax.tree.map(jnp.negative, x), p, rng=KEY))
+            compiled = jax.jit(
+                lambda x, p=p: in_jax(case, jax.tree.map(jnp.negative, x), p, rng=KEY)
+            )
             assert equal(compiled(minus), wanted)
             evaluated = in_jax(case, operands, p, training=False, rng=None)
             assert equal(evaluated, in_numpy(case, operands, p, training=False))
