@@ -50,7 +50,7 @@ def over_calls(p: float) -> np.ndarray:
 
 DRAWS = {
     "blocks": lambda p: bools(ROWS * BLOCK, Key(21), p).reshape(-1, BLOCK),
-    "seeds": over_keys(lambda i: Key(i)),
+    "seeds": over_keys(Key),
     "streams": over_keys(lambda i: Key(23, i)),
     "calls": over_calls,
 }

@@ -15,14 +15,7 @@ KEY = Key(11)
 
 @pytest.mark.parametrize(
     ("p", "error"),
-    [
-        (1e-3, 2.2e-5),
-        (0.1, 2.1e-4),
-        (0.15, 2.4e-4),
-        (0.3, 3.1e-4),
-        (0.5, 3.4e-4),
-        (0.9, 2.1e-4),
-    ],
+    [(1e-3, 2.2e-5), (0.1, 2.1e-4), (0.15, 2.4e-4), (0.3, 3.1e-4), (0.5, 3.4e-4), (0.9, 2.1e-4)],
 )
 def test_rate(p, error):
     believe(f"rate {p}", count_dropped(SAMPLE, KEY, plan_of(p)), SAMPLE, p, error)
