@@ -82,6 +82,26 @@ def test_modules() -> None:
         run_examples(module.__doc__, module.__name__)
 
 
+@pytest.mark.parametrize(
+    "name", ["dask", "flax", "flax.linen", "flax.nnx", "jax", "keras", "thinc", "xarray"]
+)
+def test_faces(name: str) -> None:
+    face = pytest.importorskip(f"fastdrop.{name}", exc_type=ImportError)
+    run_examples(face.__doc__, face.__name__)
+    for public in (getattr(face, public) for public in face.__all__):
+        if inspect.ismodule(public):
+            continue
+        doc, takes = inspect.getdoc(public), inspect.signature(public).parameters
+        assert ("Source:" in doc) == (inspect.isclass(public) or "rng" in takes)
+        if inspect.isclass(public):
+            assert {"Parameters", "Raises", "Examples"} <= set(sections(doc))
+            assert run_examples(doc, public.__name__)
+        else:
+            found = check_function(public, public.__name__)
+            assert "Returns" in found or not takes
+            assert "Raises" in found or name != "jax"
+
+
 ALGORITHMS = {
     **dict.fromkeys(
         ("dropout", "dropout_", "dropout_mask", "apply_mask"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import re
 from collections.abc import Iterator
 from functools import partial
@@ -141,12 +140,6 @@ def test_methods_of_the_class_and_of_subclasses(monkeypatch: pytest.MonkeyPatch)
             assert OPS.get_dropout_mask((3,), 0.0) == "in the class"
             assert Inherits().get_dropout_mask((3,), 0.5).shape == (3,)
         assert OPS.get_dropout_mask((3,), 0.5) == "in the class"
-
-
-def test_docstrings() -> None:
-    found = doctest.testmod(fastdrop.thinc)
-    assert found.attempted >= 9
-    assert found.failed == 0
 
 
 @pytest.mark.outside

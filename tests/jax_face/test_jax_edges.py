@@ -323,3 +323,8 @@ def test_unknown_lengths(export):
     for call in (drop, lambda x: fj.dropout_add(x, x, training=False, rng=None)):
         with pytest.raises(NotImplementedError, match=words):
             export.export(jax.jit(call))(shape)
+
+
+def test_nothing_is_imported_that_is_not_asked_for():
+    code = 'import sys, fastdrop.jax; print("jax" in sys.modules, "flax" in sys.modules)'
+    assert output(code) == "True False"

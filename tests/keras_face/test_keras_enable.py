@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -117,6 +119,13 @@ def test_without_a_seed_the_global_generator_draws() -> None:
 
 
 # --- what Keras might be in another version -----------------------------------------------------
+
+
+def test_what_is_not_public_is_used_from_one_file() -> None:
+    for path in Path(fk.__file__).parent.glob("*.py"):
+        imports = [n for n in ast.walk(ast.parse(path.read_text("utf-8"))) if hasattr(n, "module")]
+        private = [n.module for n in imports if str(n.module).startswith("keras.src")]
+        assert bool(private) == (path.name == "_private.py"), private
 
 
 @pytest.mark.parametrize("takes", ["'inputs', 'probability'", ""])
