@@ -34,7 +34,7 @@ def shard_map() -> None:
         specs = {name: P("a") if x.shape == whole else P() for name, x in operands.items()}
 
         def part(operands, case=case, whole=whole):
-            x = next(iter(operands.values()))
+            x = operands[next(iter(case.shapes))]
             start = starts(x.shape, ("a", *[None] * (x.ndim - 1)))
             return in_jax(case, operands, rng=KEY, window=(whole, start))
 
