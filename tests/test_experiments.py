@@ -108,9 +108,6 @@ def test_bad_argument(run: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert "--seeds has to be at least 2, but got 1" in capsys.readouterr().err
 
 
-# --- the documentation's page ---------------------------------------------------------------------
-
-
 def test_the_page_shows_every_experiment() -> None:
     text = document.PAGE.read_text(encoding="utf-8")
     found = document.places(text)

@@ -49,9 +49,6 @@ def split(folder: Path) -> Any:
     return data.load(folder).split(0, few=True)
 
 
-# --- data -----------------------------------------------------------------------------------------
-
-
 def test_files_are_read(tmp_path: Path) -> None:
     values = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
     (tmp_path / "a").write_bytes(idx(values))
@@ -84,9 +81,6 @@ def test_missing_files(folder: Path) -> None:
     (folder / "train-labels.idx1-ubyte").write_bytes(idx(np.zeros(3, np.uint8)))
     with pytest.raises(ValueError, match="800 images, but 3 labels"):
         data.load(folder)
-
-
-# --- training -------------------------------------------------------------------------------------
 
 
 def recipe(**changes: Any) -> Any:
@@ -158,9 +152,6 @@ def test_epochs_have_masks_of_their_own() -> None:
         assert len(keys) == len(set(keys)) == 3
         assert (keys[0] in seen) == (epoch == 1 and len(seen) == 9)
         seen |= set(keys)
-
-
-# --- the whole ------------------------------------------------------------------------------------
 
 
 def test_quick_run_and_page(

@@ -81,9 +81,6 @@ def test_quick_run(name: str, tmp_path: Path) -> None:
         assert math.isnan(share) if name == "droq" else 0.01 < share < 0.95
 
 
-# --- what all share -------------------------------------------------------------------------------
-
-
 @pytest.mark.heavy
 def test_steps_are_interleaved_and_switched() -> None:
     trace: list[str] = []
@@ -163,9 +160,6 @@ def test_the_profilers_share() -> None:
         return 0.0
 
     assert on_torch.share(products) < 0.2
-
-
-# --- the documentation's page ---------------------------------------------------------------------
 
 
 def test_the_page_shows_what_was_measured(tmp_path: Path) -> None:

@@ -28,9 +28,6 @@ def drop(x, p=0.3, rng=KEY, **more):
     return fj.dropout(x, p, rng=rng, **more)
 
 
-# --- keys -----------------------------------------------------------------------------------------
-
-
 def of_words(words):
     """The `Key` that a key of JAX is, by the documentation."""
     words = [int(word) for word in words]
@@ -110,9 +107,6 @@ def test_keys_of_different_offsets_are_one_programme():
     assert _primitive._compiled.cache_info().misses == before
 
 
-# --- sizes ----------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("shape", [(), (1,), (0,), (3, 0, 2), (1,) * 20, (2,) * 12], ids=str)
 @pytest.mark.parametrize("name", ["dropout", "gaussian_noise", "dropout_add", "bias_act_dropout"])
 def test_shapes(name, shape):
@@ -182,9 +176,6 @@ def test_windows_that_do_not_fit():
         drop(X, window=((2**33, 70), (2**32, 0)))
 
 
-# --- memory ---------------------------------------------------------------------------------------
-
-
 def calls(text):
     return [line for line in text.splitlines() if 'custom_call_target="fastdrop"' in line]
 
@@ -230,9 +221,6 @@ def test_nothing_is_kept_for_the_gradient():
     _, pullback = jax.vjp(lambda x: drop(x, rng=jax.random.key(1)), x)
     kept = [leaf for leaf in jax.tree.leaves(pullback) if hasattr(leaf, "nbytes")]
     assert sum(leaf.nbytes for leaf in kept) <= 64
-
-
-# --- versions, devices, exported programmes -------------------------------------------------------
 
 
 def structure(*fields):

@@ -64,9 +64,6 @@ def test_windows(case):
         assert equal(function(part(operands, cut), start), wanted)
 
 
-# --- gradients ------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("training", [True, False])
 @cases.parametrize([form for case in CASES for form in with_acts(case)])
 def test_gradients_are_those_of_the_declarations(case, training):
@@ -166,9 +163,6 @@ def test_keys_and_rates_have_no_gradient(case):
         assert float(g) == 0
 
 
-# --- batches --------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("case", FIRST, ids=str)
 def test_vmap_over_each_operand_and_over_keys(case):
     operands = arrays(case)
@@ -210,9 +204,6 @@ def test_gradients_of_batches(case):
     f_linear = jax.linearize(lambda o: in_jax(case, o, rng=keys[0]), operands)[1]
     doubled = jax.vmap(f_linear)(jax.tree.map(lambda x: jnp.stack([x, x]), operands))
     assert equal(doubled[1], f_linear(operands))
-
-
-# --- arguments ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("case", FIRST, ids=str)

@@ -118,9 +118,6 @@ def test_without_a_seed_the_global_generator_draws() -> None:
     assert not np.array_equal(*found[0])
 
 
-# --- what Keras might be in another version -----------------------------------------------------
-
-
 def test_what_is_not_public_is_used_from_one_file() -> None:
     for path in Path(fk.__file__).parent.glob("*.py"):
         imports = [n for n in ast.walk(ast.parse(path.read_text("utf-8"))) if hasattr(n, "module")]

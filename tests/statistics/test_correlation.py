@@ -19,9 +19,6 @@ LAGS = (*range(1, 131), 4095, 4096, 4097, 65536)
 SAMPLE = 2**26
 
 
-# --- Lags -------------------------------------------------------------------------------------
-
-
 def differing(drops: np.ndarray) -> tuple[np.ndarray, int]:
     """How many decisions differ from the one a lag later, for each lag, and of how many."""
     size = drops.size - max(LAGS) // WORD - 1
@@ -74,8 +71,6 @@ def test_lags_find_elements_drawn_together(lag):
     assert surprises(*both_dropped(packed), 0.01)
 
 
-# --- Triples ----------------------------------------------------------------------------------
-
 # (e, e + 64, e + 128): one lane's output in three successive steps, among which xorshift128+ has
 # its linear relations. 64 elements are a word, so these are triples of words.
 
@@ -112,8 +107,6 @@ def test_triples_find_what_lags_do_not():
     counts, n = differing(packed)
     believe("lags of a stream with triples", counts, n, 0.5, 7.5e-4)
 
-
-# --- Runs -------------------------------------------------------------------------------------
 
 RUN_SAMPLE = 2**23
 LONGEST = 400

@@ -127,8 +127,6 @@ def test_successive_calls(p):
     believe_independent("calls", iter(pairs), p)
 
 
-# --- Mistakes that have to be found -----------------------------------------------------------
-
 BLOCKS = SAMPLE // BLOCK
 # As many comparisons as the largest test above has.
 COMPARISONS = 2 * 66 * 2 * len(SHIFTS)

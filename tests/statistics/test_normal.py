@@ -18,9 +18,6 @@ LARGE_SAMPLE = 5 * 2**30
 MOMENT_ERRORS = [0.0021, 0.003, 0.0081, 0.021, 0.067, 0.23]
 
 
-# --- Wrong variates ---------------------------------------------------------------------------
-
-
 def from_16_bits(w: np.ndarray) -> np.ndarray:
     """The lower field unused."""
     return functions.normal((w & 0xFFFF0000) | 0x8000)
@@ -47,9 +44,6 @@ def with_wrong_octave(w: np.ndarray) -> np.ndarray:
     again = (s >= 2.0**22) & (s < 2.0**23)
     twice = np.where(again, 2 * s, 1).astype(np.uint32)
     return np.where(again, np.copysign(functions.normal(twice), z), z)
-
-
-# --- Distribution -----------------------------------------------------------------------------
 
 
 def test_distribution():
@@ -92,9 +86,6 @@ def test_moments_find(wrong, which):
     assert set(which) <= set(variates.moment_surprises(found, SMALL_SAMPLE))
 
 
-# --- Tails ------------------------------------------------------------------------------------
-
-
 def beyond(limits: list[float], pieces: Iterator[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """How many variates lie beyond each limit, and the chances of that.
 
@@ -135,8 +126,6 @@ def test_far_tails():
     believe("far normal tails", counts, LARGE_SAMPLE, p, p * errors_of(FAR_TAILS))
 
 
-# --- Neighbours -------------------------------------------------------------------------------
-
 SIDE = 16
 SIDE_EDGES = variates.special.ndtri(np.arange(1, SIDE) / SIDE).astype(np.float32)
 
@@ -162,9 +151,6 @@ def test_neighbours_find_a_weak_common_cause():
         z[1::200] = z[::200]
         counts += in_squares(z, 1)
     assert surprises(counts, SAMPLE // 2, 1 / SIDE**2)
-
-
-# --- The bounds -------------------------------------------------------------------------------
 
 
 def test_bounds_are_safe_and_close():

@@ -54,8 +54,6 @@ def test_rate_below_one_in_65536_by_block():
     believe("blocks below one in 65536", touched, blocks, p, 6e-3)
 
 
-# --- The 16-bit threshold of p = 0.1 ----------------------------------------------------------
-
 # What rounding p to 16 bits changes. 2**38 elements, 2.7e11, are what it takes to find this in all
 # but one case in a million; in 1e11 it would be missed in every fourth.
 ROUNDING = 6554 / 65536 - 0.1
