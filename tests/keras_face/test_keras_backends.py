@@ -16,11 +16,11 @@ CODE = """
     from on_keras import CASES, fk, numbers, numpy
 
     found = {{}}
-    for name, case in CASES.items():
+    for number, case in enumerate(CASES):
         layer = case.make(seed=11)
         for call in range(2):
             y = numpy(layer(numbers(*case.shape), training=True))
-            found[f"{{name}} {{call}}"] = hashlib.sha256(y.tobytes()).hexdigest()
+            found[f"{{number}} {{call}}"] = hashlib.sha256(y.tobytes()).hexdigest()
     keras.utils.set_random_seed(5)
     with fk.enable():
         layer = keras.layers.Dropout(0.3)
