@@ -154,6 +154,10 @@ def test_epochs_have_masks_of_their_own() -> None:
         seen |= set(keys)
 
 
+def results(state: Path, **changes: Any) -> dict[str, Any]:
+    return {path.name: json.loads(path.read_text("utf-8")) | changes for path in state.iterdir()}
+
+
 def test_quick_run_and_page(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -164,11 +168,11 @@ def test_quick_run_and_page(
     assert "Everything is trained" in out
     assert "A quick run says nothing about dropout" in out
     assert "64/64" in err  # the progress bar
-    before = {path.name: path.read_bytes() for path in state.iterdir()}
-    finals = [json.loads(text) for name, text in before.items() if name.startswith("final")]
+    before = results(state)
+    finals = [one for name, one in before.items() if name.startswith("final")]
     assert len(finals) == 2 * len(plan.RECIPES) == 26
     assert not list(state.glob("*.npz"))
-    choosing = [json.loads(text) for name, text in before.items() if name.startswith("choosing")]
+    choosing = [one for name, one in before.items() if name.startswith("choosing")]
     assert len(choosing) == 12
     assert not any("test" in one for one in choosing)
     best = main.choose(choosing)
@@ -178,7 +182,10 @@ def test_quick_run_and_page(
         assert {one["rate"] for one in finals if one["name"] == name} == {best[chosen]}
 
     main.main(arguments)  # nothing is left to do
-    assert {path.name: path.read_bytes() for path in state.iterdir()} == before
+    assert results(state) == before
+    again = tmp_path / "again"
+    main.main([*arguments[:3], "--state", str(again), "--processes", "2"])
+    assert results(again, seconds=0) == results(state, seconds=0)
     with pytest.raises(SystemExit, match="has results of"):
         main.main([*arguments[1:], "--epochs", "1"])
     assert all(one["seconds"] > 0 for one in finals)
@@ -201,19 +208,6 @@ def test_quick_run_and_page(
     next(state.glob("final-*-1.json")).unlink()
     with pytest.raises(SystemExit, match="has 1 complete seeds"):
         document.main(["--state", str(state), "--page", str(page)])
-
-
-def test_processes_change_no_result(folder: Path, tmp_path: Path) -> None:
-    arguments = ["--quick", "--data", str(folder), "--state"]
-    found = []
-    for processes in ("1", "2"):
-        state = tmp_path / processes
-        main.main([*arguments, str(state), "--processes", processes])
-        results = {path.name: json.loads(path.read_text("utf-8")) for path in state.iterdir()}
-        for one in results.values():
-            one.pop("seconds", None)
-        found.append(results)
-    assert found[0] == found[1]
 
 
 def test_the_plan_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
