@@ -126,9 +126,7 @@ def test_going_on_is_as_if_nothing_had_happened(split: Any, tmp_path: Path) -> N
             assert np.array_equal(a, b)
 
 
-def test_time_of_all_runs_is_counted(
-    split: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_all_runs_are_timed(split: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process's time begins anew where training goes on."""
     how, path = recipe(), tmp_path / "a.npz"
     for starts_at, epochs in ((100.0, 3), (0.0, 1)):
@@ -158,9 +156,7 @@ def results(state: Path, **changes: Any) -> dict[str, Any]:
     return {path.name: json.loads(path.read_text("utf-8")) | changes for path in state.iterdir()}
 
 
-def test_quick_run_and_page(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_quick_run(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     state = tmp_path / "state"
     arguments = ["--quick", "--data", str(folder), "--state", str(state)]
     main.main(arguments)

@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 from on_jax import equal, fj, jax, jnp
 
-import fastdrop
-
 pytest.importorskip("flax", reason="Flax is not installed")
 
 import flax.linen as nn
@@ -204,8 +202,6 @@ def test_linen_is_dropout_with_that_key():
     shared = ff.linen.Dropout(0.3, broadcast_dims=(1,), deterministic=False)
     wanted = fj.dropout(X, 0.3, rng=key, noise_shape=(6, 1, 40))
     assert equal(shared.apply({}, X, rng=key), wanted)
-    seed = fastdrop.Key(5)  # a threefry key's words
-    assert equal(wanted, fastdrop.dropout(np.asarray(X), 0.3, rng=seed, noise_shape=(6, 1, 40)))
 
 
 @BOTH_LINEN

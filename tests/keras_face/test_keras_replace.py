@@ -40,31 +40,25 @@ def network() -> Any:
 
 
 def test_models_in_models_and_layers_in_layers() -> None:
-    model = network()
-    clone = fk.replace(model)
-    assert type(clone) is type(model)
-    assert clone.name == "network"
-    assert type(clone.get_layer("inner").layers[1]) is fk.Dropout
-    assert type(clone.get_layer("timed").layer) is fk.Dropout
-    # Keras gives inputs new names.
-    assert [layer.name for layer in clone.layers[1:]] == [layer.name for layer in model.layers[1:]]
-    x = numbers(4, 6)
-    assert np.array_equal(numpy(clone(x)), numpy(model(x)))
-    assert not np.array_equal(numpy(clone(x, training=True)), numpy(clone(x, training=True)))
-
-
-def test_values_are_those_of_now() -> None:
-    model = network()
+    """With the values of now."""
+    model, x = network(), numbers(4, 6)
     for variable in model.variables:
         if "float" in variable.dtype:
             variable.assign(variable + 0.25)
-    model(numbers(4, 6), training=True)
+    model(x, training=True)
     clone = fk.replace(model)
-    assert len(clone.variables) == len(model.variables)
+    assert type(clone) is type(model)
+    assert clone.name == "network"
+    dropout = clone.get_layer("inner").layers[1]
+    assert type(dropout) is type(clone.get_layer("timed").layer) is fk.Dropout
+    # Keras gives inputs new names.
+    assert [layer.name for layer in clone.layers[1:]] == [layer.name for layer in model.layers[1:]]
     for new, old in zip(clone.variables, model.variables, strict=True):
         assert np.array_equal(numpy(new), numpy(old)), old.path
         assert new is not old
-    assert numpy(clone.get_layer("inner").layers[1].seed_generator.state).tolist() == [2, 1]
+    assert numpy(dropout.seed_generator.state).tolist() == [2, 1]
+    assert np.array_equal(numpy(clone(x)), numpy(model(x)))
+    assert not np.array_equal(numpy(clone(x, training=True)), numpy(clone(x, training=True)))
 
 
 def test_a_shared_layer_stays_shared() -> None:
