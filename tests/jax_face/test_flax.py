@@ -123,15 +123,15 @@ def test_nnx_without_a_draw(layer):
 @BOTH
 def test_nnx_errors_are_flaxs(layer):
     for error, words, call in (
-        (ValueError, "No `deterministic` argument was", lambda: layer(0.5, deterministic=None)(X)),
-        (ValueError, "no `rngs` argument was provided", lambda: layer(0.5)(X)),
-        (TypeError, "rngs must be a Rngs, RngStream or jax", lambda: layer(0.5)(X, rngs=3)),
-        (TypeError, "rngs must be a Rngs, RngStream or None", lambda: layer(0.5, rngs=3)),
-        (TypeError, ".", lambda: layer(0.5, rngs=nnx.Rngs(0))(jnp.arange(3))),
-        (TypeError, ".", lambda: layer(0.5)(X, True)),
+        (ValueError, "No `deterministic` argument was provided", layer(0.5, deterministic=None)),
+        (ValueError, "no `rngs` argument was provided", layer(0.5)),
+        (TypeError, "rngs must be a Rngs, RngStream or jax", lambda x: layer(0.5)(x, rngs=3)),
+        (TypeError, "rngs must be a Rngs, RngStream or None", lambda _: layer(0.5, rngs=3)),
+        (TypeError, ".", lambda _: layer(0.5, rngs=nnx.Rngs(0))(jnp.arange(3))),
+        (TypeError, ".", lambda x: layer(0.5)(x, True)),
     ):
         with pytest.raises(error, match=words):
-            call()
+            call(X)
 
 
 def test_rates_are_checked():
