@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from types import SimpleNamespace
 
 import operations
@@ -17,46 +18,31 @@ os.environ.setdefault("KERAS_BACKEND", "torch")
 IMPLEMENTATIONS = ("numpy", "numba", *(f"c-{isa}" for isa in ISAS))
 
 
-class Implementation(Operations):
-    """A backend, and for ``c`` one instruction set."""
-
-    def __init__(self, name: str, module: backends.Backend) -> None:
-        super().__init__(module)
-        self.name = name
-
-    def __repr__(self) -> str:
-        return f"<{self.name}>"
-
-
-def _module_or_skip(name: str) -> backends.Backend:
-    try:
-        return backends.load(name)
-    except ImportError as error:
-        pytest.skip(f"the {name} backend cannot run here: {error}")
-
-
-@pytest.fixture(params=IMPLEMENTATIONS)
-def impl(request: pytest.FixtureRequest) -> Iterator[Implementation]:
-    """Each implementation, also made the one that the public functions use; or a visible skip."""
-    name = request.param
-    backend, _, isa = name.partition("-")
-    if not isa:
-        module = _module_or_skip(backend)
-        with backends.backend(backend):
-            yield Implementation(name, module)
-        return
+@contextmanager
+def _instruction_set(isa: str) -> Iterator[None]:
     core = core_or_skip()
     reason = core.isas().get(isa, "not part of this build")
     if reason is not None:
-        pytest.skip(f"{name} cannot run here: {reason}")
-    module = _module_or_skip(backend)
+        pytest.skip(f"{isa} cannot run here: {reason}")
     before = core.get_isa()
     core.set_isa(isa)
     try:
-        with backends.backend(backend):
-            yield Implementation(name, module)
+        yield
     finally:
         core.set_isa(before)
+
+
+@pytest.fixture(params=IMPLEMENTATIONS)
+def impl(request: pytest.FixtureRequest) -> Iterator[Operations]:
+    """Each implementation, also made the one that the public functions use; or a visible skip."""
+    backend, _, isa = request.param.partition("-")
+    try:
+        found = operations.of(backend)
+    except ImportError as error:
+        pytest.skip(f"the {backend} backend cannot run here: {error}")
+    found.name = request.param
+    with _instruction_set(isa) if isa else nullcontext(), backends.backend(backend):
+        yield found
 
 
 @pytest.fixture(params=["python", "compiled"])

@@ -15,22 +15,21 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
+def _run(*arguments: str, timeout: float = 300, **more: Any) -> subprocess.CompletedProcess[str]:
+    words = {"capture_output": True, "text": True, "check": False, "timeout": timeout}
+    return subprocess.run([sys.executable, *arguments], **words, **more)
+
+
 def run(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("FASTDROP_")}
-    return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        env=environment | variables,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    return _run("-c", textwrap.dedent(code), env=environment | variables)
 
 
 def output(code: str, **variables: str) -> str:
@@ -75,8 +74,6 @@ def in_child(work: Callable[[], object], seconds: float = 60) -> str:
 def loaded(path: Path, name: str = "") -> ModuleType:
     """The module of a file, that no package has."""
     spec = importlib.util.spec_from_file_location(name or path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
@@ -88,19 +85,13 @@ def their_tests(
 ) -> tuple[dict[str, str], str]:
     """What becomes of each of another project's tests, with a plugin of ours; and the output."""
     path = os.pathsep.join([str(plugin.parent), os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run(
-        [
-            sys.executable, "-m", "pytest", "-p", plugin.stem, "-p", "no:cacheprovider",
-            "-c", os.devnull, "--rootdir", str(root), "-q", "-rA", "--tb=line",
-            *options, str(tests),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
+    done = _run(
+        *("-m", "pytest", "-p", plugin.stem, "-p", "no:cacheprovider", "-c", os.devnull),
+        *("--rootdir", str(root), "-q", "-rA", "--tb=line", *options, str(tests)),
         timeout=1500,
         cwd=folder,
         env={**os.environ, **variables, "PYTHONPATH": path},
-    )  # fmt: skip
+    )
     found = re.findall(r"^(PASSED|FAILED|ERROR) \S*?::(\S+)", done.stdout, re.MULTILINE)
     assert found, done.stdout[-3000:] + done.stderr[-3000:]
     return {name: verdict for verdict, name in found}, done.stdout
@@ -108,13 +99,10 @@ def their_tests(
 
 def failing(run: Callable[..., tuple[dict[str, str], str]]) -> tuple[set[str], int, str]:
     """The tests that pass without us alone, how many there are, and the output with us."""
-
-    def failed(found: dict[str, str]) -> set[str]:
-        return {name for name, verdict in found.items() if verdict != "PASSED"}
-
     ours, words = run("--fastdrop")
-    left = failed(ours)
-    return left - failed(run()[0]) if left else left, len(ours), words
+    left = {name for name, verdict in ours.items() if verdict != "PASSED"}
+    alone = run()[0] if left else {}
+    return {name for name in left if alone.get(name) in ("PASSED", None)}, len(ours), words
 
 
 def example(
@@ -123,15 +111,8 @@ def example(
     """Run a program of the repository in a folder: a file, or by its dotted name a module."""
     if not EXAMPLES.exists():
         pytest.skip("an installed fastdrop is tested apart from its repository")
-    how = [str(EXAMPLES / name)] if name.endswith(".py") else ["-m", f"examples.{name}"]
+    how = (str(EXAMPLES / name),) if name.endswith(".py") else ("-m", f"examples.{name}")
     path = os.pathsep.join([str(EXAMPLES.parent), os.environ.get("PYTHONPATH", "")])
-    return subprocess.run(
-        [sys.executable, *how, *arguments],
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=timeout,
-        check=False,
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8"},
-    )
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8"}
+    more = {"encoding": "utf-8", "env": environment, "cwd": folder}
+    return _run(*how, *arguments, timeout=timeout, **more)

@@ -12,11 +12,18 @@ import numpy as np
 import pytest
 from cases import CASES, FIRST, KEY, Case, equal, parametrize, results
 from computing import layouts
+from forms import reshaped
+from formulas import scaled
 from support import by_threads, core_or_skip
 
 import fastdrop
 
-WITH_AXES = [case for case in CASES if case.shape]
+SOFTMAX = [
+    Case(f"softmax_dropout{back}", dict.fromkeys(names, (5, 7, 33)), scaled, None, options, scaled)
+    for back, names in (("", ["scores"]), ("_backward", ["dy", "scores"]))
+    for options in ({}, {"axis": 1})
+]
+WITH_AXES = [case for case in CASES if case.shape] + SOFTMAX
 # Blocks, channels and rows have as many axes as they say.
 OF_ANY_RANK = [
     case
@@ -25,10 +32,16 @@ OF_ANY_RANK = [
 ]
 
 
+def alike(case: Case) -> list[str]:
+    """The operands of the result's shape; the first one gives the result its layout."""
+    names = [name for name, shape in case.shapes.items() if shape == case.shape]
+    return sorted(names, key="dy".__eq__)
+
+
 @pytest.mark.usefixtures("impl")
 @parametrize(WITH_AXES)
 def test_any_layout(case: Case) -> None:
-    operands, first = case.operands(), case.variant.operands[0]
+    operands, first = case.operands(), alike(case)[0]
     variants = {name: layouts(x) for name, x in operands.items()}
     names = [name for name in variants[first] if name in next(reversed(variants.values()))]
     for training in (True, False) if case.evaluated else (True,):
@@ -41,6 +54,7 @@ def test_any_layout(case: Case) -> None:
             }
             got = case(given, training=training, rng=KEY)
             assert equal(got, wanted), names[i]
+            assert equal(tuple(given.values()), tuple(operands.values())), "an operand was written"
             assert results(got)[0].strides == np.empty_like(given[first]).strides, names[i]
             if case.takes("out"):
                 out = layouts(np.zeros_like(operands[first]))[names[j]]
@@ -54,7 +68,7 @@ def test_any_layout(case: Case) -> None:
 def test_in_place_of_each_operand(case: Case) -> None:
     operands = case.operands()
     wanted = case(operands, rng=KEY)
-    for written in case.variant.operands:
+    for written in alike(case):
         for how, x in layouts(operands[written]).items():
             got = case({**operands, written: x}, rng=KEY, out=x)
             assert results(got)[0] is x
@@ -70,52 +84,26 @@ def test_more_axes_than_a_backend_takes(case: Case) -> None:
         name: x.reshape(*x.shape[:-1], *(1,) * 50, x.shape[-1]) if x.ndim > 1 else x
         for name, x in operands.items()
     }
-    got, want = case(deep, rng=KEY), case(operands, rng=KEY)
-    assert equal(tuple(y.reshape(np.shape(w)) for y, w in pairs(got, want)), want)
+    got, want = results(case(deep, rng=KEY)), results(case(operands, rng=KEY))
+    assert equal([y.reshape(np.shape(w)) for y, w in zip(got, want, strict=True)], want)
 
 
-def pairs(got: object, want: object) -> zip[tuple[np.ndarray, np.ndarray]]:
-    return zip(results(got), results(want), strict=True)
-
-
-@parametrize(FIRST)
+@parametrize(FIRST + SOFTMAX)
 def test_what_is_not_an_array_is_converted(case: Case) -> None:
     operands = case.operands(np.float64)
     lists = {name: x.tolist() for name, x in operands.items()}
     assert equal(case(lists, rng=KEY), case(operands, rng=KEY))
 
 
-def enlarged(case: Case, least: int) -> Case:
-    """The same with a longer first axis, and with the decisions and operands that belong to it."""
-    n = case.shape[0] * -(-least // math.prod(case.shape))
-    shapes = {
-        name: (n, *shape[1:]) if shape == case.shape else shape
-        for name, shape in case.shapes.items()
-    }
-    return case._replace(shapes=shapes)
-
-
 @parametrize([case for case in FIRST if case.shape])
 def test_the_same_bits_for_every_number_of_threads(case: Case) -> None:
     """More bytes than the pool is used for, from a position within a step of the stream."""
     core_or_skip()
-    operands = enlarged(case, 1_054_321).operands()
+    longer = case.shape[0] * -(-1_054_321 // math.prod(case.shape))
+    operands = reshaped(case, (longer, *case.shape[1:])).operands()
     turned = {name: x.T.copy().T for name, x in operands.items()}
     key = fastdrop.Key(1, 2, 33)
     first, *others = by_threads(lambda: (case(operands, rng=key), case(turned, rng=key)))
     assert equal(*first)
     for other in others:
         assert all(itertools.starmap(equal, zip(other, first, strict=True)))
-
-
-@parametrize([case for case in FIRST if case.decisions is None and not case.axes])
-def test_any_run_of_elements_can_be_computed_alone(case: Case) -> None:
-    operands = case.operands()
-    positions = case.positions // math.prod(case.shape)
-    wanted = results(case(operands, rng=KEY))
-    for start in (1, 17, 29):
-        part = {name: x[start:] if x.ndim > 1 else x for name, x in operands.items()}
-        skipped = start * math.prod(case.shape[1:])
-        key = fastdrop.Key(KEY.seed, KEY.stream, KEY.offset + positions * skipped)
-        for y, want in zip(results(case(part, rng=key)), wanted, strict=True):
-            assert np.array_equal(y, want[start:]) or y.ndim == 1  # a bias's is a sum

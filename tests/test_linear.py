@@ -1,26 +1,19 @@
-"""Linear layers with dropped connections: the reference, the definition, gradients, threads."""
+"""Linear layers with dropped connections: reference, definition, gradients, threads, the layer."""
 
+import copy
 import functools
 import itertools
 
 import numpy as np
 import pytest
-from computing import check_slopes
-from support import (
-    STORAGE,
-    by_threads,
-    difference,
-    guarded,
-    peak_of,
-    same_bits,
-    to_storage,
-)
+from cases import equal
+from computing import KINDS, check_slopes
+from support import STORAGE, alike, by_threads, difference, guarded, peak_of, same_bits, to_storage
 
 import fastdrop
 from fastdrop import Key, backends
 from fastdrop._rates import make_plan
 
-KINDS = tuple(STORAGE)
 FLOATS = (np.float16, np.float32, np.float64)
 
 # Samples, outputs and inputs: on both sides of a step, of a tile's rows, of a group of samples, of
@@ -48,35 +41,29 @@ def arrays(shape: tuple[int, int, int], kind: str, which: int) -> list[np.ndarra
     """The input, weights, bias and gradient for a shape."""
     samples, outputs, inputs = shape
     sizes = ((samples, inputs), (outputs, inputs), (outputs,), (samples, outputs))
-    return [numbers(size, kind, which * 10 + i * (2 * i)) for i, size in enumerate(sizes)]
+    return [numbers(size, kind, which * 5 + i) for i, size in enumerate(sizes)]
 
 
-def results(backend, kind, shape, key, shared, given, at=0):
-    """What the operations give, in memory that begins at byte `at` of a cache line."""
-    plan = make_plan(0.4, kind)
+def computed(backend, kind, which, shape, offset, shared, at=0):
+    """Operands and results, in memory that begins at byte `at` of a cache line."""
+    key, plan = Key(3, 4, offset), make_plan(0.4, kind)
     samples, outputs, inputs = shape
-    dtype = STORAGE[kind]
     sizes = ((samples, outputs), (samples, outputs), (samples, inputs), (outputs, inputs))
-    made = [guarded(np.full(size, 7, dtype), at + i) for i, size in enumerate(sizes)]
-    y, plain, dx, dw = (band.array for band in made)
-    read = [guarded(array, at + 3 * i) for i, array in enumerate(given)]
-    x, w, bias, dy = (band.array for band in read)
+    given = arrays(shape, kind, which) + [np.full(size, 7, STORAGE[kind]) for size in sizes]
+    memory = [guarded(array, at + 3 * i) for i, array in enumerate(given)]
+    x, w, bias, dy, y, plain, dx, dw = found = [band.array for band in memory]
     backend.dropconnect(x, w, bias, y, kind, key, plan, shared)
     backend.dropconnect(x, w, None, plain, kind, key, plan, shared)
     if inputs and samples and outputs:
         backend.dropconnect_dx(dy, w, dx, kind, key, plan, shared)
         backend.dropconnect_dw(dy, x, dw, kind, key, plan, shared)
-    assert all(band.intact() for band in made + read)
-    for band, before in zip(read, given, strict=True):
-        assert band.array.tobytes() == before.tobytes()
-    return y, plain, dx, dw
+    assert all(band.intact() for band in memory)
+    for got, before in zip(found[:4], given[:4], strict=True):
+        assert got.tobytes() == before.tobytes()
+    return found
 
 
-@functools.cache
-def reference(kind, shape, offset, shared, which):
-    """What the NumPy backend says; every implementation is compared with it."""
-    given = arrays(shape, kind, which)
-    return results(backends.load("numpy"), kind, shape, Key(3, 4, offset), shared, given)
+reference = functools.cache(functools.partial(computed, backends.load("numpy")))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -84,13 +71,10 @@ def test_all_have_the_reference_s_bits(impl, kind):
     cases = [(shape, 4000 + i, i % 2 == 0, 0) for i, shape in enumerate(SHAPES)]
     cases += [((3, 5, 70), offset, False, 0) for offset in OFFSETS]
     cases += [((3, 9, 65), 77, True, at) for at in (1, 2, 4, 8, 20, 33)]
-    for which, (shape, offset, shared, at) in enumerate(cases):
-        wanted = reference(kind, shape, offset, shared, which)
-        given = arrays(shape, kind, which)
-        found = results(impl, kind, shape, Key(3, 4, offset), shared, given, at)
-        for name, got, want in zip(("y", "no bias", "dx", "dw"), found, wanted, strict=True):
-            case = (kind, shape, offset, shared, at, name)
-            assert same_bits(got, want, kind), (case, difference(got, want))
+    for which, (*case, at) in enumerate(cases):
+        wanted, found = reference(kind, which, *case), computed(impl, kind, which, *case, at)
+        for i, (got, want) in enumerate(zip(found, wanted, strict=True)):
+            assert same_bits(got, want, kind), (*case, at, i, difference(got, want))
 
 
 def definition(x, w, bias, p, mask):
@@ -128,32 +112,11 @@ def test_it_is_the_formula(dtype, per_sample):
 
 @pytest.mark.usefixtures("impl")
 def test_what_is_dropped_counts_for_nothing():
-    x = np.full((4, 50), np.inf, np.float32)
-    w = np.ones((3, 50), np.float32)
+    x, w = np.full((4, 50), np.inf, np.float32), np.ones((3, 50), np.float32)
     assert (fastdrop.dropconnect_linear(x, w, np.float32([1, 2, 3]), 1, rng=1) == [1, 2, 3]).all()
     x[:, 1:] = 1
     kept = fastdrop.dropout_mask((4, 3, 50), 0.5, rng=1)[:, :, 0]
     assert np.array_equal(np.isinf(fastdrop.dropconnect_linear(x, w, rng=1)), kept)
-
-
-def test_bfloat16():
-    bfloat16 = pytest.importorskip("ml_dtypes").bfloat16
-    source = np.random.default_rng(6)
-    x, w, dy = (source.standard_normal(s).astype(bfloat16) for s in ((5, 40), (3, 40), (5, 3)))
-    wide = [a.astype(np.float32) for a in (x, w, dy)]
-    y = fastdrop.dropconnect_linear(x, w, p=0.3, rng=1)
-    assert y.dtype == bfloat16
-    assert np.array_equal(
-        y, fastdrop.dropconnect_linear(wide[0], wide[1], p=0.3, rng=1).astype(bfloat16)
-    )
-    for training in (True, False):
-        found = fastdrop.dropconnect_linear_backward(dy, x, w, 0.3, training, rng=1)
-        same = fastdrop.dropconnect_linear_backward(wide[2], *wide[:2], 0.3, training, rng=1)
-        for got, want in zip(found, same, strict=True):
-            assert got.dtype == bfloat16
-            assert np.array_equal(got, want.astype(bfloat16))
-    y = fastdrop.dropconnect_linear(x, w, np.ones(3, bfloat16), 0.3, False)
-    np.testing.assert_array_equal(y, (wide[0] @ wide[1].T + 1).astype(bfloat16))
 
 
 @pytest.mark.usefixtures("impl")
@@ -172,13 +135,10 @@ def test_layouts_and_shapes():
         got = fastdrop.dropconnect_linear(a, b, bias, 0.3, rng=1, out=out)
         assert out is None or got is out
         assert np.array_equal(got, wanted)
-    dx, dw, db = fastdrop.dropconnect_linear_backward(wanted, x, w, 0.3, rng=1)
-    flat = fastdrop.dropconnect_linear_backward(
-        wanted.reshape(30, 4), x.reshape(30, 70), w, 0.3, rng=1
-    )
-    for got, want, shape in zip((dx, dw, db), flat, (x.shape, w.shape, (4,)), strict=True):
-        assert got.shape == shape
-        assert np.array_equal(got.reshape(want.shape), want)
+    dx, *of_weights = fastdrop.dropconnect_linear_backward(wanted, x, w, 0.3, rng=1)
+    rows = wanted.reshape(30, 4), x.reshape(30, 70)
+    flat = fastdrop.dropconnect_linear_backward(*rows, w, 0.3, rng=1)
+    assert equal((dx, *of_weights), (flat[0].reshape(x.shape), *flat[1:]))
     one = fastdrop.dropconnect_linear(x[0, 0, 0], w, bias, 0.3, rng=1)
     assert np.array_equal(one, wanted[0, 0, 0])
     assert fastdrop.dropconnect_linear([1.0, 2.0], [[3.0, 4.0]], p=0, rng=1).tolist() == [11.0]
@@ -198,9 +158,9 @@ def test_the_gradients_by_finite_differences(per_sample, training):
 
 @pytest.mark.usefixtures("impl")
 def test_evaluation_is_a_product():
-    source = np.random.default_rng(9)
+    source, rng = np.random.default_rng(9), fastdrop.Generator(1)
     x, w, dy = (source.standard_normal(s).astype(np.float32) for s in ((6, 40), (3, 40), (6, 3)))
-    bias, rng = np.float32([1, 2, 3]), fastdrop.Generator(1)
+    bias = np.float32([1, 2, 3])
     y = fastdrop.dropconnect_linear(x, w, bias, 0.5, False, rng=rng)
     assert np.array_equal(y, x @ w.T + bias)
     dx, dw, db = fastdrop.dropconnect_linear_backward(dy, x, w, 0.5, False, rng=rng)
@@ -223,27 +183,21 @@ def test_what_a_generator_gives_away():
         for per_sample in (True, False):
             y = fastdrop.dropconnect_linear(a, b, per_sample=per_sample, rng=rng)
             assert not y.any()
-            dx, dw, db = fastdrop.dropconnect_linear_backward(y, a, b, per_sample=per_sample, rng=1)
-            assert (dx.shape, dw.shape, db.shape) == (a.shape, b.shape, b.shape[:1])
-            assert not dx.any()
-            assert not dw.any()
+            found = fastdrop.dropconnect_linear_backward(y, a, b, per_sample=per_sample, rng=1)
+            assert equal(found, (np.zeros_like(a), np.zeros_like(b), np.zeros(b.shape[:1])))
     assert rng.offset == 0
 
 
 def test_threads_give_the_same_bits():
-    source = np.random.default_rng(10)
     for shape in ((70, 300, 333), (3, 17, 90_000)):
         x, w, _, dy = (a.astype(np.float32) for a in arrays(shape, "float64", 20))
-        x += source.standard_normal(x.shape).astype(np.float32)
         first, *others = by_threads(
             lambda x=x, w=w, dy=dy: (
                 fastdrop.dropconnect_linear(x, w, p=0.3, rng=Key(1, 2, 33)),
                 *fastdrop.dropconnect_linear_backward(dy, x, w, 0.3, rng=1),
             )
         )
-        for other in others:
-            for got, want in zip(other, first, strict=True):
-                assert np.array_equal(got, want, equal_nan=True)
+        assert all(all(map(alike, other, first)) for other in others)
 
 
 @pytest.mark.parametrize("backend", ["c", "numba", pytest.param("numpy", marks=pytest.mark.heavy)])
@@ -260,3 +214,37 @@ def test_no_mask_is_made(backend):
         peak = peak_of(lambda: fastdrop.dropconnect_linear(x, w, out=y, rng=1))
     # The reference takes one sample's tile of weights and of decisions; C nothing but its stack.
     assert peak < {"c": 20_000, "numba": 1_000_000, "numpy": 4_000_000}[backend]
+
+
+@pytest.mark.usefixtures("impl")
+@pytest.mark.parametrize("per_sample", [True, False])
+def test_forward_and_backward_are_the_functions(per_sample):
+    """Also where the rate and the switch have changed in between."""
+    source, generator = np.random.default_rng(1), fastdrop.Generator(1, 2, 8192)
+    x, w, dy, bias = (source.standard_normal(s) for s in ((6, 9), (4, 9), (6, 4), 4))
+    layer = fastdrop.layers.DropConnectLinear(w, bias, 0.4, per_sample=per_sample, rng=generator)
+    for offset, training in ((8192, True), (8192 + 4096, True), (8192 + 2 * 4096, False)):
+        how = {"training": training, "per_sample": per_sample, "rng": Key(1, 2, offset)}
+        y = layer.train(training)(x)
+        assert np.array_equal(y, fastdrop.dropconnect_linear(x, w, bias, 0.4, **how))
+        layer.p = 0.9
+        layer.train(not training)
+        wanted = fastdrop.dropconnect_linear_backward(dy, x, w, 0.4, **how)
+        for _ in range(2):  # asking again changes nothing
+            assert equal((layer.backward(dy), layer.dw, layer.db), wanted)
+        layer.p = 0.4
+    assert generator.offset == 8192 + 2 * 4096
+
+
+def test_weights_are_the_caller_s():
+    x, w = np.ones((6, 9)), np.ones((4, 9))
+    layer = fastdrop.layers.DropConnectLinear(w, p=0, rng=1)
+    assert layer.w is w
+    assert layer.bias is layer.dw is layer.db is None
+    w[:] = 0
+    assert not layer(x).any()
+    layer.w = np.ones((2, 9))
+    assert layer(x).shape == (6, 2)
+    other = copy.deepcopy(layer)
+    other.w[:] = 0
+    assert layer.w.all()

@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from fresh import output
@@ -25,8 +24,7 @@ MAX_BYTES = 512 << 10
 GLIBC = {"MALLOC_TRIM_THRESHOLD_": "131072", "MALLOC_MMAP_THRESHOLD_": "131072"}
 
 
-@pytest.fixture(scope="module")
-def report() -> dict[str, Any]:
+def test_random_calls_give_what_they_should_and_leave_nothing_behind() -> None:
     core_or_skip()
     code = f"""
         import sys
@@ -34,27 +32,14 @@ def report() -> dict[str, Any]:
         from random_calls import main
         main({CALLS}, 1)
     """
-    found: dict[str, Any] = json.loads(output(code, FASTDROP_BACKEND="c", **GLIBC))
-    return found
-
-
-def test_everything_was_called_and_failed_as_it_should(report: dict[str, Any]) -> None:
+    report = json.loads(output(code, FASTDROP_BACKEND="c", **GLIBC))
     outcomes = report["outcomes"]
     assert sum(sum(counts.values()) for counts in outcomes.values()) == 2 * CALLS
     assert [name for name, counts in outcomes.items() if counts.get("returned", 0) < 10] == []
     without_memory = {name for name, counts in outcomes.items() if "MemoryError" in counts}
     assert without_memory > {"apply_mask", "dropout", "dropout_mask", "layers.Dropout"}
-
-
-def test_no_object_is_lost(report: dict[str, Any]) -> None:
     assert report["blocks"] <= MAX_BLOCKS
-
-
-def test_no_memory_is_lost(report: dict[str, Any]) -> None:
     assert report["bytes"] <= MAX_BYTES
-
-
-def test_no_buffer_is_held(report: dict[str, Any]) -> None:
     assert report["references are the same"]
     assert report["resizable"]
 

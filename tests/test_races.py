@@ -8,64 +8,21 @@ import copy
 import itertools
 import pickle
 import re
-import threading
 import zlib
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from types import SimpleNamespace
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pytest
+from callers import CALLERS, at_once, changing
 from fresh import output
 
 import fastdrop
 from fastdrop import backends, stream
 
 BLOCK = 4096
-CALLERS = 8
 ROUNDS = 200
-T = TypeVar("T")
-
-
-def at_once(work: Callable[[int], T], callers: int = CALLERS) -> list[T]:
-    """What ``work`` gives each caller; all of them begin together."""
-    start = threading.Barrier(callers)
-
-    def call(i: int) -> T:
-        start.wait(60)
-        return work(i)
-
-    with ThreadPoolExecutor(callers) as pool:
-        return list(pool.map(call, range(callers)))
-
-
-def while_changing(change: Callable[[int], object], work: Callable[[int], T]) -> list[T]:
-    """As `at_once`, while one more thread calls ``change`` with 0, 1, 2... until all are done."""
-    stop = threading.Event()
-    failures: list[BaseException] = []
-
-    def keep_changing() -> None:
-        try:
-            for i in itertools.count():
-                change(i)
-                if stop.is_set():
-                    break
-        except BaseException as error:
-            failures.append(error)
-
-    changer = threading.Thread(target=keep_changing)
-    changer.start()
-    try:
-        found = at_once(work)
-    finally:
-        stop.set()
-        changer.join()
-    assert failures == []
-    return found
-
-
-# --- One generator ----------------------------------------------------------------------------
 
 
 def test_ranges_and_children_are_given_once(twin: SimpleNamespace) -> None:
@@ -86,13 +43,7 @@ def test_ranges_and_children_are_given_once(twin: SimpleNamespace) -> None:
         position = -(-(offset + n) // BLOCK) * BLOCK
     children = sorted(itertools.chain.from_iterable(children for _, children in found))
     assert children == sorted(stream.child_stream(2, i) for i in range(len(children)))
-    assert generator.state == {
-        "version": 1,
-        "seed": 1,
-        "stream": 2,
-        "offset": position,
-        "spawned": len(children),
-    }
+    assert generator.state == twin.Generator(1, 2, position).state | {"spawned": len(children)}
 
 
 WINDOW = 2**40  # positions, and children, that belong to a state
@@ -123,22 +74,18 @@ def test_a_state_is_set_and_read_whole(twin: SimpleNamespace) -> None:
                 state = plain.state
                 owner(state["seed"], state["stream"], state["offset"])
                 assert state["spawned"] // WINDOW == state["seed"]
-            numbers = re.fullmatch(
-                r"Generator\(seed=(\d+), stream=(\d+), offset=(\d+)\)", repr(generator)
-            )
-            assert numbers is not None
-            owner(*map(int, numbers.groups()))
+            shown = r"Generator\(seed=(\d+), stream=(\d+), offset=(\d+)\)"
+            owner(*map(int, re.fullmatch(shown, repr(generator)).groups()))
             (child,) = generator.spawn(1)
             first = child.seed * WINDOW
             likely = range(first, first + CALLERS * ROUNDS)
             assert child.stream in map(stream.child_stream, itertools.repeat(child.seed), likely)
-            assert generator.seed < STATES
-            assert generator.stream < STATES
-            assert generator.offset < STATES * WINDOW
-            assert generator.spawned < STATES * WINDOW
+            assert max(generator.seed, generator.stream) < STATES
+            assert max(generator.offset, generator.spawned) < STATES * WINDOW
         return ROUNDS
 
-    assert while_changing(set_state, read) == [ROUNDS] * CALLERS
+    with changing(set_state):
+        assert at_once(read) == [ROUNDS] * CALLERS
 
 
 def test_a_generator_that_is_used_up_is_so_for_all(twin: SimpleNamespace) -> None:
@@ -148,11 +95,9 @@ def test_a_generator_that_is_used_up_is_so_for_all(twin: SimpleNamespace) -> Non
     def take(_: int) -> int:
         taken = 0
         for _ in range(ROUNDS):
-            try:
+            with suppress(OverflowError):
                 generator.reserve(1)
-            except OverflowError:
-                continue
-            taken += 1
+                taken += 1
         return taken
 
     assert sum(at_once(take)) == left
@@ -161,28 +106,18 @@ def test_a_generator_that_is_used_up_is_so_for_all(twin: SimpleNamespace) -> Non
 
 @pytest.mark.parametrize("n", [1_000, 20_000], ids=["holding the lock", "releasing it"])
 def test_calls_on_a_shared_generator_draw_different_masks(n: int) -> None:
-    def draw(generator: fastdrop.Generator, x: np.ndarray) -> int:
-        x[:] = 1
-        return zlib.crc32(fastdrop.dropout_(x, 0.5, rng=generator))
+    def draw(generator: fastdrop.Generator, times: int) -> list[int]:
+        rows = np.ones((times, n), np.float32)
+        return [zlib.crc32(fastdrop.dropout_(x, 0.5, rng=generator)) for x in rows]
 
     shared, alone = fastdrop.Generator(1), fastdrop.Generator(1)
-    x = np.empty(n, np.float32)
-    want = sorted(draw(alone, x) for _ in range(CALLERS * 20))
-
-    def call(_: int) -> list[int]:
-        mine = np.empty(n, np.float32)
-        return [draw(shared, mine) for _ in range(20)]
-
-    assert sorted(itertools.chain(*at_once(call))) == want
+    found = itertools.chain(*at_once(lambda _: draw(shared, 20)))
+    assert sorted(found) == sorted(draw(alone, CALLERS * 20))
     assert shared.state == alone.state
-
-
-# --- What the process has one of --------------------------------------------------------------
 
 
 def test_the_default_generator_may_be_seeded_while_others_draw() -> None:
     generator = fastdrop.default_generator()
-    before = generator.state
 
     def draw(_: int) -> int:
         x = np.ones(1_000, np.float32)
@@ -192,26 +127,25 @@ def test_the_default_generator_may_be_seeded_while_others_draw() -> None:
             assert (state["stream"], state["offset"] % BLOCK) == (0, 0)
         return ROUNDS
 
-    try:
-        assert while_changing(fastdrop.manual_seed, draw) == [ROUNDS] * CALLERS
-        fastdrop.manual_seed(7)
-        assert generator.state == fastdrop.Generator(7).state
-    finally:
-        generator.state = before
+    with changing(fastdrop.manual_seed):
+        assert at_once(draw) == [ROUNDS] * CALLERS
+    fastdrop.manual_seed(7)
+    assert generator.state == fastdrop.Generator(7).state
 
 
 def test_the_backend_may_change_while_others_compute() -> None:
     names = [name for name, reason in backends.available().items() if reason is None]
-    key = fastdrop.Key(1, 2, 3)
-    x = np.linspace(-1, 1, 10_000, dtype=np.float32)
-    want = {fastdrop.dropout(x, 0.3, rng=key).tobytes()}
+    x, key = np.linspace(-1, 1, 10_000, dtype=np.float32), fastdrop.Key(1, 2, 3)
 
-    def compute(_: int) -> set[bytes]:
-        return {fastdrop.dropout(x, 0.3, rng=key).tobytes() for _ in range(20)}
+    def draw(times: int) -> set[bytes]:
+        return {fastdrop.dropout(x, 0.3, rng=key).tobytes() for _ in range(times)}
 
-    with backends.backend(backends.name_of(backends.active())):  # to come back from it
-        found = while_changing(lambda i: fastdrop.set_backend(names[i % len(names)]), compute)
-    assert found == [want] * CALLERS
+    want = draw(1)
+    with (
+        backends.backend(backends.name_of(backends.active())),  # to come back from it
+        changing(lambda i: fastdrop.set_backend(names[i % len(names)])),
+    ):
+        assert at_once(lambda _: draw(20)) == [want] * CALLERS
 
 
 def test_plans_are_made_by_many_at_once() -> None:

@@ -14,8 +14,6 @@ covariance C is computed exactly, from all 2^10 masks that a row of ten features
 of rows is normal.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 import pytest
 
@@ -34,84 +32,63 @@ POWER = 1 - 1e-8
 """Chance at least that a wrong penalty (one of those below) is found."""
 
 
-class Regression(NamedTuple):
-    x: np.ndarray
-    y: np.ndarray
-
-    def ridge(self, penalty: float, weights: np.ndarray | None = None) -> np.ndarray:
-        """What minimises ||y - X w||^2 + penalty ||G w||^2; ``weights``: another G^2."""
-        gram = self.x.T @ self.x
-        weights = np.diag(gram) if weights is None else weights
-        return np.linalg.solve(gram + penalty * np.diag(weights), self.x.T @ self.y)
-
-
-@pytest.fixture(scope="module")
-def diabetes() -> Regression:
-    """442 patients, ten measured features in their own units, and the disease a year later."""
-    x, y = datasets.load_diabetes(return_X_y=True, scaled=False)
-    # Features of every size, so that G matters; centred, so that no intercept is needed.
-    return Regression(x - x.mean(axis=0), y - y.mean())
-
-
-def covariance(data: Regression, w: np.ndarray, p: float) -> np.ndarray:
+def covariance(x: np.ndarray, y: np.ndarray, w: np.ndarray, p: float) -> np.ndarray:
     """Of ``d (y - d w)``, summed over the rows, where d is a row after dropout: exactly."""
-    features = data.x.shape[1]
+    features = x.shape[1]
     keep = (np.arange(2**features)[:, None] >> np.arange(features)) & 1
     chance = np.prod(np.where(keep, 1 - p, p), axis=1)
-    total = np.zeros((features, features))
-    for row, target in zip(data.x, data.y, strict=True):
-        d = row * keep / (1 - p)
-        g = d * (target - d @ w)[:, None]
-        mean = chance @ g
-        total += (g * chance[:, None]).T @ g - np.outer(mean, mean)
-    return total
+    d = x[:, None] * keep / (1 - p)
+    g = d * (y[:, None] - d @ w)[..., None]
+    mean = chance @ g
+    return np.einsum("rki,k,rkj->ij", g, chance, g, optimize=True) - mean.T @ mean
 
 
-def normal_equations(data: Regression, p: float) -> tuple[np.ndarray, np.ndarray]:
+def normal_equations(x: np.ndarray, y: np.ndarray, p: float) -> tuple[np.ndarray, np.ndarray]:
     """A and b of the dropout problem: means over COPIES of the data with masks of fastdrop's."""
-    rng = fastdrop.Generator(seed=2014)
-    copies = np.tile(data.x, (BATCH, 1, 1))
-    a = np.zeros((data.x.shape[1],) * 2)
-    b = np.zeros(data.x.shape[1])
+    rng, a, b = fastdrop.Generator(seed=2014), 0, 0
     for _ in range(COPIES // BATCH):
-        dropped = fastdrop.dropout(copies, p, rng=rng)
-        rows = dropped.reshape(-1, data.x.shape[1])
-        a += rows.T @ rows
-        b += dropped.sum(axis=0).T @ data.y
+        dropped = fastdrop.dropout(np.tile(x, (BATCH, 1, 1)), p, rng=rng)
+        rows = dropped.reshape(-1, x.shape[1])
+        a = a + rows.T @ rows
+        b = b + dropped.sum(axis=0).T @ y
     return a / COPIES, b / COPIES
 
 
 @pytest.mark.parametrize("p", [0.2, 0.5])
-def test_dropout_is_ridge(diabetes: Regression, p: float) -> None:
-    features = diabetes.x.shape[1]
-    penalty = p / (1 - p)
-    ridge = diabetes.ridge(penalty)
-    precision = np.linalg.inv(covariance(diabetes, ridge, p))
-    a, b = normal_equations(diabetes, p)
-    dropout = np.linalg.solve(a, b)
-    limit = stats.chi2.isf(FALSE_FAILURE, features)
+def test_dropout_is_ridge(p: float) -> None:
+    # 442 patients, ten measured features in their own units, and the disease a year later: features
+    # of every size, so that G matters; centred, so that no intercept is needed.
+    x, y = datasets.load_diabetes(return_X_y=True, scaled=False)
+    x, y = x - x.mean(axis=0), y - y.mean()
+    gram, penalty = x.T @ x, p / (1 - p)
+    squares = np.diag(gram)
 
-    def distance(other: np.ndarray) -> float:
-        """From dropout's solution, squared, in units of its error."""
-        g = a @ (dropout - other)
+    def ridge(weights: np.ndarray) -> np.ndarray:
+        return np.linalg.solve(gram + np.diag(weights), x.T @ y)
+
+    right = ridge(penalty * squares)
+    precision = np.linalg.inv(covariance(x, y, right, p))
+    a, b = normal_equations(x, y, p)
+    dropout = np.linalg.solve(a, b)
+    limit = stats.chi2.isf(FALSE_FAILURE, x.shape[1])
+
+    def distance(from_: np.ndarray, to: np.ndarray, hessian: np.ndarray) -> float:
+        """Squared, in units of dropout's error."""
+        g = hessian @ (from_ - to)
         return float(COPIES * g @ precision @ g)
 
-    assert distance(ridge) < limit
+    assert distance(dropout, right, a) < limit
 
     # The controls: what is not the right ridge is too far from dropout, and surely so.
-    gram = diabetes.x.T @ diabetes.x
-    wrong = {
-        "least squares": diabetes.ridge(0),
-        "penalty p": diabetes.ridge(p),
-        "penalty 3 % too high": diabetes.ridge(1.03 * penalty),
-        "penalty 3 % too low": diabetes.ridge(0.97 * penalty),
-        "the same penalty for all features": diabetes.ridge(
-            penalty, np.full(features, np.trace(gram) / features)
-        ),
-    }
-    expected = gram + penalty * np.diag(np.diag(gram))
-    for name, w in wrong.items():
-        g = expected @ (ridge - w)
-        noncentrality = COPIES * g @ precision @ g
-        assert stats.ncx2.sf(limit, features, noncentrality) >= POWER, name
-        assert distance(w) > limit, name
+    expected = gram + penalty * np.diag(squares)
+    for name, weights in {
+        "least squares": 0 * squares,
+        "penalty p": p * squares,
+        "penalty 3 % too high": 1.03 * penalty * squares,
+        "penalty 3 % too low": 0.97 * penalty * squares,
+        "the same penalty for all features": np.full_like(squares, penalty * squares.mean()),
+    }.items():
+        w = ridge(weights)
+        noncentrality = distance(right, w, expected)
+        assert stats.ncx2.sf(limit, x.shape[1], noncentrality) >= POWER, name
+        assert distance(dropout, w, a) > limit, name

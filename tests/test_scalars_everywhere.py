@@ -14,60 +14,55 @@ from surface import ALL_LAYERS, EACH, LayerCase, Operation
 import fastdrop
 from fastdrop import Generator, Key
 
-TAKES_P = [p for p in EACH if p.values[0].takes("p")]
-TAKES_TRAINING = [p for p in EACH if p.values[0].takes("training")]
-TAKES_RNG = [p for p in EACH if p.values[0].takes("rng")]
-# A gradient asks for what gave the forward pass its mask.
-ASKS = [p for p in TAKES_RNG if p.id.endswith("_backward")]
-LAYERS_WITH_P = [p for p in ALL_LAYERS if p.id != "GaussianNoise"]
 
-NUMBERS = [
-    np.float32(0.25),
-    np.float64(0.25),
-    np.float16(0.25),
-    np.longdouble(0.25),
-    Fraction(1, 4),
-]
+def taking(argument: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("operation", [p for p in EACH if p.values[0].takes(argument)])
+
+
+# A gradient asks for what gave the forward pass its mask.
+ASKS = [p for p in EACH if p.id.endswith("_backward")]
+
+NUMBERS = [*(kind(0.25) for kind in (np.float32, np.float64, np.float16, np.longdouble))]
+NUMBERS.append(Fraction(1, 4))
+FLAGS = ({"training": True}, {"training": False})
+NONE = 1.0, "1", True, (1, 2), {"seed": 1}, Generator
 BAD_RNG = [
-    (1.0, TypeError, "float"),
-    ("1", TypeError, "str"),
-    (True, TypeError, "bool"),
-    (np.True_, TypeError, "numpy.bool"),
-    (np.array(1), TypeError, "numpy.ndarray"),
+    *((rng, TypeError, type(rng).__name__) for rng in NONE),
+    *((rng, TypeError, f"numpy.{type(rng).__name__}") for rng in (np.True_, np.array(1))),
     (np.random.RandomState(1), TypeError, "numpy.random.*RandomState"),
     (np.random.PCG64(1), TypeError, "numpy.random.*PCG64"),
-    ((1, 2), TypeError, "tuple"),
-    ({"seed": 1}, TypeError, "dict"),
-    (Generator, TypeError, "type"),
-    (-1, ValueError, "-1"),
-    (2**64, ValueError, "18446744073709551616"),
+    *((rng, ValueError, str(rng)) for rng in (-1, 2**64)),
 ]
 
 
-@pytest.mark.parametrize("operation", TAKES_P)
+@taking("p")
 def test_p_may_be_any_real_number(operation: Operation) -> None:
     wanted = operation(operation.operands(), p=0.25)
     for p in NUMBERS:
         assert equal(operation(operation.operands(), p=p), wanted), type(p)
 
 
-@pytest.mark.parametrize("operation", TAKES_P)
+def refused(operation: Operation, error: Any, words: str, *rngs: Any, **more: Any) -> None:
+    """In training and in evaluation, with nothing written and nothing drawn."""
+    generator, operands = Generator(1), operation.operands()
+    if not rngs:
+        rngs = (Key(1) if operation.name.endswith("_backward") else generator,)
+    flags = FLAGS if operation.takes("training") and "training" not in more else ({},)
+    for rng, flag in itertools.product(rngs, flags):
+        with pytest.raises(error, match=words):
+            operation(operands, rng, **flag, **more)
+    assert generator.offset == 0
+    assert equal(tuple(operands.values()), tuple(operation.operands().values()))
+
+
+@taking("p")
 def test_bad_p(operation: Operation) -> None:
-    flags = ({"training": True}, {"training": False}) if operation.takes("training") else ({},)
-    for (p, error, words), options in itertools.product(BAD_P, flags):
-        generator, operands = Generator(1), operation.operands()
-        with pytest.raises(error, match=re.escape(words)):
-            operation(operands, Key(1) if operation in asks() else generator, p=p, **options)
-        assert generator.offset == 0
-        assert equal(tuple(operands.values()), tuple(operation.operands().values()))
+    for p, error, words in BAD_P:
+        refused(operation, error, re.escape(words), p=p)
 
 
-def asks() -> list[Operation]:
-    return [p.values[0] for p in ASKS]  # type: ignore[misc]
-
-
-@pytest.mark.parametrize("case", LAYERS_WITH_P)
-def test_bad_p_of_layers(case: LayerCase) -> None:
+@pytest.mark.parametrize("case", [p for p in ALL_LAYERS if p.id != "GaussianNoise"])
+def test_p_of_layers(case: LayerCase) -> None:
     layer = case.make()
     state, default = layer.state_dict(), fastdrop.default_generator()
     for p, error, words in BAD_P:
@@ -80,17 +75,12 @@ def test_bad_p_of_layers(case: LayerCase) -> None:
         with pytest.raises(error, match=re.escape(words)):
             case._replace(options={**case.options, "p": p}).make(rng=None)
         assert default.spawned == spawned
-
-
-@pytest.mark.parametrize("case", LAYERS_WITH_P)
-def test_p_of_layers_is_kept_as_a_float(case: LayerCase) -> None:
-    for p in NUMBERS:
+    for p in NUMBERS:  # kept as a float
         layer = case._replace(options={**case.options, "p": p}).make()
-        assert type(layer.p) is float
-        assert layer.p == 0.25
+        assert (type(layer.p), layer.p) == (float, 0.25)
 
 
-@pytest.mark.parametrize("operation", TAKES_TRAINING)
+@taking("training")
 def test_training_may_be_any_flag(operation: Operation) -> None:
     for training in (True, False):
         wanted = operation(operation.operands(), training=training)
@@ -99,33 +89,18 @@ def test_training_may_be_any_flag(operation: Operation) -> None:
             assert equal(operation(operation.operands(), training=flag), wanted), kind
 
 
-@pytest.mark.parametrize("operation", TAKES_TRAINING)
+@taking("training")
 def test_bad_training(operation: Operation) -> None:
-    for flag, came in (
-        ("no", "str"),
-        (None, "NoneType"),
-        (2, "2"),
-        (-1, "-1"),
-        (1.0, "float"),
-        (np.array(True), "ndarray"),
-        (np.float32(1), "float32"),
-        ([True], "list"),
-    ):
-        generator: Any = Generator(1)
-        rng = Key(1) if operation in asks() else generator
-        with pytest.raises(TypeError, match=f"training has to be True or False, but got {came}$"):
-            operation(operation.operands(), rng, training=flag)
-        assert generator.offset == 0
+    for flag in ("no", None, 2, -1, 1.0, np.array(True), np.float32(1), [True]):
+        came = flag if type(flag) is int else type(flag).__name__
+        words = f"training has to be True or False, but got {came}$"
+        refused(operation, TypeError, words, training=flag)
 
 
-@pytest.mark.parametrize("operation", TAKES_RNG)
+@taking("rng")
 def test_bad_rng(operation: Operation) -> None:
-    flags = ({"training": True}, {"training": False}) if operation.takes("training") else ({},)
-    for (rng, error, came), options in itertools.product(BAD_RNG, flags):
-        operands = operation.operands()
-        with pytest.raises(error, match=f"rng has to be .*but got {came}"):
-            operation(operands, rng, **options)
-        assert equal(tuple(operands.values()), tuple(operation.operands().values()))
+    for rng, error, came in BAD_RNG:
+        refused(operation, error, f"rng has to be .*but got {came}", rng)
 
 
 @pytest.mark.parametrize("case", ALL_LAYERS)

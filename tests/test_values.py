@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
 import pytest
 from cases import CASES, KEY, Case, parametrize, results
-from support import DTYPES, difference, same_bits
+from support import DTYPES, alike
+from surface import EACH, Operation
 
 import fastdrop
 from fastdrop import Key
-from fastdrop.variants import VARIANTS
+from fastdrop.variants import BY_FUNCTION, VARIANTS
 
 
 def check(got: list[np.ndarray], wanted: list[np.ndarray], *what: object) -> None:
     """Where a function has a second result that the formula does not give, it is left out."""
     for y, want in zip(got, wanted, strict=False):
-        kind, raw = want.dtype.name, np.dtype(f"u{want.itemsize}")
-        stored = np.uint16 if want.itemsize == 2 else want.dtype
         assert type(y) is np.ndarray
-        assert y.dtype == want.dtype
-        assert y.shape == want.shape
-        a, b = np.ascontiguousarray(y).view(raw), np.ascontiguousarray(want).view(raw)
-        equal = same_bits(a.view(stored), b.view(stored), kind)
-        assert equal, (what, difference(a, b))
+        assert alike(y, want), what
 
 
 def test_every_variant_is_in_the_table() -> None:
@@ -36,33 +32,16 @@ def test_every_variant_is_in_the_table() -> None:
 @pytest.mark.usefixtures("impl")
 @parametrize()
 def test_the_definition(case: Case) -> None:
+    """In training, to the last positions of the stream, and in evaluation."""
+    last = Key(3, 4, 2**64 - case.positions)
     for dtype in DTYPES:
         operands = case.operands(dtype, special=True)
-        before = {name: x.copy() for name, x in operands.items()}
-        for p in case.rates:
-            check(results(case(operands, p, rng=KEY)), case.defined(operands, p, KEY), p)
-        for name, x in operands.items():
-            assert x.tobytes() == before[name].tobytes()
-
-
-@pytest.mark.usefixtures("impl")
-@parametrize()
-def test_at_the_last_positions_of_the_stream(case: Case) -> None:
-    operands, key = case.operands(), Key(3, 4, 2**64 - case.positions)
-    check(results(case(operands, rng=key)), case.defined(operands, 0.4, key))
-
-
-@pytest.mark.usefixtures("impl")
-@parametrize()
-def test_evaluation(case: Case) -> None:
-    for dtype in DTYPES:
-        operands = case.operands(dtype, special=True)
-        first = next(iter(operands.values()))
-        for p in case.rates:
-            y = case(operands, p, training=False, rng=KEY)
-            if case.evaluated is None:
-                assert y is first
-            check(results(y), case.defined(operands, p, None), p)
+        first, before = next(iter(operands.values())), [x.tobytes() for x in operands.values()]
+        for p, key in [*itertools.product(case.rates, (KEY, None)), (0.4, last)]:
+            y = case(operands, p, training=key is not None, rng=key or KEY)
+            check(results(y), case.defined(operands, p, key), p, key)
+            assert key is not None or case.evaluated is not None or y is first
+        assert [x.tobytes() for x in operands.values()] == before
 
 
 @pytest.mark.usefixtures("impl")
@@ -78,6 +57,24 @@ def test_a_dropped_element_is_positive_zero_or_what_the_formula_says(case: Case)
         operands[first] = np.full_like(operands[first], value)
         got = results(case(operands, 0.5, rng=KEY))[0][dropped]
         assert got.tobytes() == want.tobytes()
+
+
+NOT_DECLARED = [p for p in EACH if p.id not in {*BY_FUNCTION, "mc_dropout", "sparsity"}]
+
+
+@pytest.mark.usefixtures("impl")
+@pytest.mark.parametrize("operation", NOT_DECLARED)
+def test_bfloat16_is_computed_in_float32_and_rounded_once(operation: Operation) -> None:
+    bfloat16 = pytest.importorskip("ml_dtypes").bfloat16
+    for training, added in itertools.product((True, False), repeat=2):
+        narrow = operation.operands(bfloat16)
+        narrow |= {"mask": narrow["scores"]} if added and "scores" in narrow else {}
+        wide = {name: x if x.dtype == bool else x.astype(np.float32) for name, x in narrow.items()}
+        more = {"training": training} if operation.takes("training") else {}
+        got, wanted = operation(narrow, **more), operation(wide, **more)
+        for y, want in zip(results(got), results(wanted), strict=True):
+            assert y.dtype == bfloat16
+            assert np.array_equal(y, want.astype(bfloat16))
 
 
 def test_the_default_rate_and_positions_of_arguments() -> None:

@@ -54,7 +54,9 @@ FD_INLINE void FD_CAT(walk_drawn, D)(fd_operands at, int inputs, int outputs, si
                                      const fd_draw *draw, FD_CAT(word_fn, D) * word,
                                      const void *context) {
     shifted s = shifted_from(draw);
+    int ahead = fd_get_prefetch();
     for (; n >= FD_STEP; n -= FD_STEP) {
+        for (int i = 0; ahead && i < inputs; i++) { FD_CAT(prefetch, D)(at.in[i], 1); }
         word(&at, shifted_next(&s), context, 1);
         FD_CAT(advance, D)(&at, inputs, outputs);
     }

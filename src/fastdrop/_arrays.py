@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import operator
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -35,11 +35,7 @@ _MAX_ELEMENTS = sys.maxsize
 FLAT_AXES = 32
 
 # bfloat16 comes from ml_dtypes, which fastdrop does not import: its dtype is added when first met.
-_kind_by_dtype: dict[np.dtype[Any], str] = {
-    np.dtype(np.float32): "float32",
-    np.dtype(np.float64): "float64",
-    np.dtype(np.float16): "float16",
-}
+_kind_by_dtype: dict[np.dtype[Any], str] = {np.dtype(kind): kind for kind in KINDS[:3]}
 
 
 def _is_bfloat16(dtype: np.dtype[Any]) -> bool:
@@ -50,8 +46,7 @@ def _is_bfloat16(dtype: np.dtype[Any]) -> bool:
 
 def kind_of(dtype: np.dtype[Any], argument: str = "x") -> str:
     """Name of the element type, one of `KINDS`; TypeError for every other dtype."""
-    kind = _kind_by_dtype.get(dtype)
-    if kind is not None:
+    if (kind := _kind_by_dtype.get(dtype)) is not None:
         return kind
     if _is_bfloat16(dtype) and dtype.isnative:
         _kind_by_dtype[dtype] = "bfloat16"
@@ -60,9 +55,8 @@ def kind_of(dtype: np.dtype[Any], argument: str = "x") -> str:
         raise TypeError(
             f"{argument} has to be in the machine's native byte order, but got dtype {dtype}"
         )
-    raise TypeError(
-        f"{argument} has to have dtype float16, bfloat16, float32 or float64, but got {dtype}"
-    )
+    expected = "float16, bfloat16, float32 or float64"
+    raise TypeError(f"{argument} has to have dtype {expected}, but got {dtype}")
 
 
 def whose(argument: str) -> str:
@@ -108,7 +102,7 @@ def as_operand_of(
     words: str = "the shape",
 ) -> Array:
     """`value` as a plain ndarray of the dtype of `x` and a shape that other operands ask for."""
-    array = _as_input_like(value, x, argument, of)
+    array = as_input_like(value, x, argument, of)
     if array.shape != shape:
         raise ValueError(f"{argument} has to have {words} {shape}, but got {array.shape}")
     return array
@@ -117,14 +111,15 @@ def as_operand_of(
 def as_weights(value: npt.ArrayLike, x: Array) -> Array:
     """`value` as a matrix of (outputs, inputs), where inputs are the last axis of `x`."""
     check_rank(x, 1, None)
-    array = _as_input_like(value, x, "w", "x")
+    array = as_input_like(value, x, "w")
     if array.ndim != 2 or array.shape[1] != x.shape[-1]:
         words = f"the shape (outputs, {x.shape[-1]}) for x's shape {x.shape}"
         raise ValueError(f"w has to have {words}, but got {array.shape}")
     return array
 
 
-def _as_input_like(value: npt.ArrayLike, x: Array, argument: str, of: str) -> Array:
+def as_input_like(value: npt.ArrayLike, x: Array, argument: str, of: str = "x") -> Array:
+    """`value` as a plain ndarray of the dtype of `x`."""
     array = as_input(value, argument)
     if array.dtype != x.dtype:
         raise TypeError(
@@ -177,15 +172,11 @@ def check_overlap(out: Array, x: Array, argument: str) -> None:
 
 
 def check_out_apart(
-    out: object,
-    x: Array,
-    shape: tuple[int, ...],
-    operands: Mapping[str, Array],
-    words: str = "the shape",
+    out: object, x: Array, shape: tuple[int, ...], apart: dict[str, Array], words: str = "the shape"
 ) -> Array:
     """`out` as an array of x's dtype for a result of `shape`, apart from what is read for it."""
     array = _check_form(out, x.dtype, shape, "x", words)
-    for argument, operand in operands.items():
+    for argument, operand in apart.items():
         if overlap(array, operand):
             raise ValueError(
                 f"out has to share no memory with {argument}, but got an array that overlaps it"
@@ -220,18 +211,8 @@ def check_rank(array: Array, least: int, most: int | None, argument: str = "x") 
     raise ValueError(f"{argument} has to have {words}, but got shape {array.shape}")
 
 
-def check_axis(axis: object, argument: str) -> int:
-    """`axis` as an integer; whether an array has it is left to `axis_of`."""
-    return _axis_length(axis, argument, "an integer")
-
-
-def axis_of(axis: int, array: Array, argument: str, of: str = "x") -> int:
-    """`axis` counted from the front, if `array`, which the caller knows as `of`, has it."""
-    return axis_in(axis, array.shape, argument, of)
-
-
-def axis_in(axis: int, shape: tuple[int, ...], argument: str, of: str) -> int:
-    """`axis` counted from the front, for an array of `shape`."""
+def axis_in(axis: int, shape: tuple[int, ...], argument: str, of: str = "x") -> int:
+    """`axis` counted from the front, if `shape`, that of what the caller knows as `of`, has it."""
     if not -len(shape) <= axis < len(shape):
         raise ValueError(
             f"{argument} has to be an axis of {of}, which has shape {shape}, but got {axis}"
@@ -245,7 +226,7 @@ def axes_in(axes: object, shape: tuple[int, ...], argument: str, of: str) -> tup
         return tuple(range(len(shape)))
     words = "an integer, a tuple of integers or None"
     some = axes if isinstance(axes, tuple | list) else (axes,)
-    found = [axis_in(_axis_length(axis, argument, words), shape, argument, of) for axis in some]
+    found = [axis_in(check_integer(axis, argument, words), shape, argument, of) for axis in some]
     if len(set(found)) != len(found):
         raise ValueError(f"{argument} has to name each axis of {of} once, but got {axes}")
     if not found:
@@ -255,7 +236,7 @@ def axes_in(axes: object, shape: tuple[int, ...], argument: str, of: str) -> tup
 
 def check_count(value: object, argument: str) -> int:
     """`value` as an integer of at least 1."""
-    count = _axis_length(value, argument, "an integer")
+    count = check_integer(value, argument)
     if count < 1:
         raise ValueError(f"{argument} has to be at least 1, but got {count}")
     return count
@@ -271,7 +252,8 @@ def check_flag(value: object, argument: str) -> bool:
     raise TypeError(f"{argument} has to be True or False, but got {came}")
 
 
-def _axis_length(value: object, argument: str, words: str) -> int:
+def check_integer(value: object, argument: str, words: str = "an integer") -> int:
+    """`value` as an integer, which a bool is not."""
     if type(value) is int:  # the common case, at a fifth of the price of those below
         return value
     if isinstance(value, bool | np.bool_):
@@ -282,10 +264,13 @@ def _axis_length(value: object, argument: str, words: str) -> int:
         raise TypeError(f"{argument} has to be {words}, but got {type(value).__name__}") from None
 
 
+check_axis = check_integer  # whether an array has it is left to `axis_in`
+
+
 def lengths_of(shape: object, argument: str, words: str) -> tuple[int, ...]:
     """The integers of a tuple or list, or of one integer."""
     axes = shape if isinstance(shape, tuple | list) else (shape,)
-    return tuple(_axis_length(n, argument, words) for n in axes)
+    return tuple(check_integer(n, argument, words) for n in axes)
 
 
 def check_elements(lengths: tuple[int, ...], argument: str) -> None:
@@ -316,12 +301,11 @@ def noise_shape_form(noise_shape: object) -> tuple[int | None, ...] | None:
     if not isinstance(noise_shape, tuple | list):
         raise TypeError(f"noise_shape has to be {words}, but got {type(noise_shape).__name__}")
     form = tuple(
-        None if n is None else _axis_length(n, "noise_shape", f"{words} in each axis")
+        None if n is None else check_integer(n, "noise_shape", f"{words} in each axis")
         for n in noise_shape
     )
-    for n in form:
-        if n is not None and n < 0:
-            raise ValueError(f"noise_shape has to have no negative lengths, but got {form}")
+    if any(n is not None and n < 0 for n in form):
+        raise ValueError(f"noise_shape has to have no negative lengths, but got {form}")
     return form
 
 
@@ -335,14 +319,12 @@ def check_noise_shape(noise_shape: object, shape: tuple[int, ...]) -> tuple[int,
         raise ValueError(
             f"noise_shape has to have at most the {len(shape)} axes of x, but got {form}"
         )
-    full = [1] * missing
-    for n, length in zip(form, shape[missing:], strict=True):
-        if n is not None and n != 1 and n != length:
-            raise ValueError(
-                f"noise_shape has to be broadcastable to x's shape {shape}, but got {form}"
-            )
-        full.append(length if n is None else n)
-    return tuple(full)
+    pairs = list(zip(form, shape[missing:], strict=True))
+    if any(n not in (None, 1, length) for n, length in pairs):
+        raise ValueError(
+            f"noise_shape has to be broadcastable to x's shape {shape}, but got {form}"
+        )
+    return (1,) * missing + tuple(length if n is None else n for n, length in pairs)
 
 
 def check_mask(mask: npt.ArrayLike, x: Array) -> tuple[Array, bool]:

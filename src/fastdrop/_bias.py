@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from . import _arrays
 from ._arrays import Array
+from ._rates import check_choice
 from .backends.call import Bias
 
 Activation: TypeAlias = Literal["none", "relu", "gelu", "gelu_tanh", "silu"]
 
-ACTIVATIONS = ("none", "relu", "gelu", "gelu_tanh", "silu")
+ACTIVATIONS: Final[tuple[Activation, ...]] = ("none", "relu", "gelu", "gelu_tanh", "silu")
 
 # Elements by which a bias is lengthened: operations read at most so many at once.
 _LONGER = 4096
@@ -21,18 +22,12 @@ _LONGER = 4096
 
 def check_activation(act: object) -> Activation:
     """`act`, if it is the name of an activation."""
-    for name in ACTIVATIONS:
-        if isinstance(act, str) and act == name:
-            return name  # type: ignore[return-value]  # mypy does not follow the tuple
-    names = ", ".join(f'"{name}"' for name in ACTIVATIONS[:-1])
-    raise ValueError(f'act has to be {names} or "{ACTIVATIONS[-1]}", but got {act!r}')
+    return check_choice(act, "act", ACTIVATIONS)
 
 
 def as_bias(bias: npt.ArrayLike, x: Array) -> Array:
     """`bias` as an array for the rows of `x`."""
-    array = _arrays.as_input(bias, "bias")
-    if array.dtype != x.dtype:
-        raise TypeError(f"bias has to have x's dtype {x.dtype}, but got {array.dtype}")
+    array = _arrays.as_input_like(bias, x, "bias")
     if x.ndim == 0:
         raise ValueError("x has to have at least 1 axis where there is a bias, but got shape ()")
     if array.shape != x.shape[-1:]:

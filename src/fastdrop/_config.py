@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-import operator
 import os
 import platform
 import re
@@ -15,6 +14,7 @@ from typing import Any, Literal, overload
 import numpy as np
 
 from . import backends, stream
+from ._arrays import check_integer
 
 __all__ = ["get_include", "get_num_threads", "set_num_threads", "show_config"]
 
@@ -57,22 +57,19 @@ def _initial_threads() -> int:
 
 def _check_variables() -> None:
     """Refuse variables that only the compiled core can follow where it is not there."""
-    name = os.environ.get(ISA_VARIABLE)
     if _core is not None:
         return
-    if on := os.environ.get(PREFETCH_VARIABLE):
-        if on not in ("0", "1"):
-            raise ValueError(f"{PREFETCH_VARIABLE} has to be 0 or 1, but got {on!r}")
-        raise RuntimeError(
-            f"{PREFETCH_VARIABLE}={on}, but the compiled core is not there: {_core_error}"
-        )
-    if not name:
-        return
-    if name not in ISA_NAMES:
-        raise ValueError(
-            f"{ISA_VARIABLE} has to be one of {', '.join(ISA_NAMES)}, but got {name!r}"
-        )
-    raise RuntimeError(f"{ISA_VARIABLE}={name}, but the compiled core is not there: {_core_error}")
+    for variable, values, words in (
+        (PREFETCH_VARIABLE, ("0", "1"), "0 or 1"),
+        (ISA_VARIABLE, ISA_NAMES, f"one of {', '.join(ISA_NAMES)}"),
+    ):
+        value = os.environ.get(variable)
+        if value and value not in values:
+            raise ValueError(f"{variable} has to be {words}, but got {value!r}")
+        if value:
+            raise RuntimeError(
+                f"{variable}={value}, but the compiled core is not there: {_core_error}"
+            )
 
 
 def set_num_threads(n: int) -> None:
@@ -84,9 +81,8 @@ def set_num_threads(n: int) -> None:
     Parameters
     ----------
     n : int
-        Number of threads, the calling one included, from 1 to 1024. At import it is the value
-        of the environment variable FASTDROP_NUM_THREADS, or else the number of CPUs that the
-        process may run on.
+        Number of threads, the calling one included, from 1 to 1024. At import it is the value of
+        the variable FASTDROP_NUM_THREADS, or else the number of CPUs that the process may run on.
 
     Returns
     -------
@@ -94,27 +90,16 @@ def set_num_threads(n: int) -> None:
 
     Raises
     ------
-    TypeError
-        `n` is not an integer.
-    ValueError
-        `n` is not between 1 and 1024.
+    TypeError, ValueError
+        `n` is not an integer, or not between 1 and 1024.
 
     Examples
     --------
     >>> import fastdrop
-    >>> before = fastdrop.get_num_threads()
-    >>> fastdrop.set_num_threads(1)
-    >>> fastdrop.get_num_threads()
-    1
-    >>> fastdrop.set_num_threads(before)
+    >>> fastdrop.set_num_threads(fastdrop.get_num_threads())
     """
     global _threads
-    if isinstance(n, (bool, np.bool_)):
-        raise TypeError("n has to be an integer, but got bool")
-    try:
-        count = operator.index(n)
-    except TypeError:
-        raise TypeError(f"n has to be an integer, but got {type(n).__name__}") from None
+    count = check_integer(n, "n")
     _threads = _checked_threads(count, "n", count)
     if _core is not None:
         _core.set_num_threads(count)
@@ -126,8 +111,7 @@ def get_num_threads() -> int:
     Returns
     -------
     int
-        What `set_num_threads` or FASTDROP_NUM_THREADS set, or else the number of CPUs that the
-        process may run on.
+        As `set_num_threads` says.
 
     Examples
     --------
@@ -212,9 +196,7 @@ def show_config(mode: None = None) -> None: ...
 @overload
 def show_config(mode: Literal["dicts"]) -> dict[str, Any]: ...
 def show_config(mode: Literal["dicts"] | None = None) -> dict[str, Any] | None:
-    """Print what runs, what could, and why the rest could not.
-
-    Every backend is loaded to find out, Numba included.
+    """Print what runs, what could, and why the rest could not: every backend is loaded to see.
 
     Parameters
     ----------
@@ -238,25 +220,19 @@ def show_config(mode: Literal["dicts"] | None = None) -> dict[str, Any] | None:
     Examples
     --------
     >>> import fastdrop
-    >>> config = fastdrop.show_config(mode="dicts")
-    >>> config["stream_version"]
-    1
-    >>> "numpy" in config["backend"]["available"]
+    >>> "numpy" in fastdrop.show_config(mode="dicts")["backend"]["available"]
     True
     """
     if mode is not None and mode != "dicts":
         raise ValueError(f'mode has to be None or "dicts", but got {mode!r}')
-    config = _config()
     if mode == "dicts":
-        return config
-    print(_text(config))
+        return _config()
+    print(_text(_config()))
     return None
 
 
 def get_include() -> str:
-    """Return the folder of ``fastdrop.h``, for compilers.
-
-    `fastdrop.capi` says how code in C, Cython and Numba gets at the functions.
+    """Return the folder of ``fastdrop.h``, for compilers: `fastdrop.capi` says how it is used.
 
     Returns
     -------

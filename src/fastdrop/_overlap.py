@@ -34,10 +34,7 @@ def overlaps_itself(array: Array) -> bool:
     # be moved so that the first lies at index 0 of k and both at index 0 of the axes before.
     for axis, count in enumerate(array.shape):
         start: tuple[Any, ...] = (0,) * axis
-        if count > 1 and overlap(
-            array[(*start, slice(0, 1))],
-            array[(*start, slice(1, None))],
-        ):
+        if count > 1 and overlap(array[(*start, slice(0, 1))], array[(*start, slice(1, None))]):
             return True
     return False
 

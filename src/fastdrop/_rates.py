@@ -40,13 +40,15 @@ class Affine(NamedTuple):
     dropped: float
 
 
+def _real(value: object, argument: str) -> Any:
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{argument} has to be a real number, but got {type(value).__name__}")
+    return value  # the typing of numbers.Real knows no comparison
+
+
 def check_p(p: object) -> float:
     """``p`` as a binary64 number, if it is a probability."""
-    if type(p) is not float and (
-        isinstance(p, (bool, np.bool_)) or not isinstance(p, numbers.Real)
-    ):
-        raise TypeError(f"p has to be a real number, but got {type(p).__name__}")
-    number: Any = p  # the typing of numbers.Real knows no comparison
+    number: Any = p if type(p) is float else _real(p, "p")
     # Compared before it is converted: an int may be too large for a float.
     if not 0 <= number <= 1:
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {number}")
@@ -55,9 +57,7 @@ def check_p(p: object) -> float:
 
 def check_factor(value: object, argument: str, kind: str) -> float:
     """``value`` as a finite number, rounded to the type that ``kind`` is computed in."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{argument} has to be a real number, but got {type(value).__name__}")
-    number = float(value)
+    number = float(_real(value, argument))
     if not math.isfinite(number) or (kind != "float64" and abs(number) > _LARGEST_BINARY32):
         raise ValueError(f"{argument} has to be a finite number, but got {value}")
     return math.copysign(_rounded(abs(number), kind), number)
@@ -65,22 +65,20 @@ def check_factor(value: object, argument: str, kind: str) -> float:
 
 def check_limit(value: object, argument: str) -> float:
     """``value`` as a number of at least 0, which may be inf."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{argument} has to be a real number, but got {type(value).__name__}")
-    number: Any = value  # the typing of numbers.Real knows no comparison
+    number = _real(value, argument)
     if not number >= 0:
         raise ValueError(f"{argument} has to be at least 0, but got {number}")
     # Compared before it is converted: an int may be too large for a float.
     return float(number) if number <= _LARGEST_BINARY64 else math.inf
 
 
-def check_choice(value: object, argument: str, choices: tuple[Choice, Choice]) -> Choice:
-    """``value``, if it is one of the two names."""
+def check_choice(value: object, argument: str, choices: tuple[Choice, ...]) -> Choice:
+    """``value``, if it is one of the names."""
     for choice in choices:
         if isinstance(value, str) and value == choice:
             return choice
-    first, second = choices
-    raise ValueError(f'{argument} has to be "{first}" or "{second}", but got {value!r}')
+    names = ", ".join(f'"{name}"' for name in choices[:-1])
+    raise ValueError(f'{argument} has to be {names} or "{choices[-1]}", but got {value!r}')
 
 
 def check_mode(mode: object) -> Literal["inverted", "standard"]:
@@ -101,7 +99,11 @@ def _plan(p: float, kind: str, inverted: bool) -> Plan:
     x = 65536 * p  # exact, as is the subtraction below: both only move the binary point
     threshold = math.floor(x)
     fraction = int((x - threshold) * 2.0**64)
-    return Plan(threshold, fraction, _training_scale(p, kind) if inverted else 1.0)
+    scale = 1.0
+    if inverted:
+        numerator, denominator = _keep_probability(p).as_integer_ratio()
+        scale = _rounded(_nearest(denominator, numerator, 53), kind)
+    return Plan(threshold, fraction, scale)
 
 
 @functools.lru_cache(maxsize=64)
@@ -129,11 +131,6 @@ def evaluation_scale(p: float, kind: str) -> float:
     return _rounded(_keep_probability(check_p(p)), kind)
 
 
-def dropped_scale(p: float, kind: str) -> float:
-    """``p`` itself, in the compute type."""
-    return _rounded(check_p(p), kind)
-
-
 def make_affine(p: float, kind: str) -> Affine:
     """The coefficients of alpha dropout."""
     p = check_p(p)
@@ -149,20 +146,12 @@ def check_noise_p(p: object) -> float:
     return probability
 
 
-def dropout_deviation(p: float, kind: str) -> float:
-    """The noise's standard deviation: sqrt(p / (1 - p)) in binary64, then rounded."""
-    return _rounded(float(_noise_deviation(check_noise_p(p))), kind)
-
-
 def check_deviation(value: object, argument: str, kind: str) -> float:
     """``value`` as a standard deviation: finite and not negative, rounded for ``kind``."""
     number = check_factor(value, argument, kind)
     if number < 0:
         raise ValueError(f"{argument} has to be at least 0, but got {value}")
     return number
-
-
-# --- rates: from p and dtype to the numbers of a call ---------------------------------------------
 
 
 class Rate(NamedTuple):
@@ -207,6 +196,12 @@ def plain_rate(p: float, kind: str) -> Rate:
 
 
 @_remembered
+def lowest_rate(p: float, kind: str) -> Rate:
+    """Dropped to -inf; kept as they are: to add -0.0 changes nothing, not even another -0.0."""
+    return Rate(make_plan(p, kind), (1.0, -0.0, -math.inf))
+
+
+@_remembered
 def affine_rate(p: float, kind: str) -> Rate:
     """The coefficients of alpha dropout."""
     return Rate(make_plan(p, kind), tuple(make_affine(p, kind)))
@@ -225,8 +220,8 @@ def block_rate(p: float, _kind: str) -> Rate:
 
 @_remembered
 def deviation_rate(p: float, kind: str) -> Rate:
-    """Noise with dropout's variance."""
-    return Rate(None, (dropout_deviation(p, kind),))
+    """Noise with dropout's variance: sqrt(p / (1 - p)) in binary64, then rounded."""
+    return Rate(None, (_rounded(float(_noise_deviation(check_noise_p(p))), kind),))
 
 
 @_remembered
@@ -247,17 +242,11 @@ def evaluation_scales(p: float, kind: str) -> tuple[float, ...]:
 
 def both_scales(p: float, kind: str) -> tuple[float, ...]:
     """The factors 1 - p and p of an evaluation."""
-    return evaluation_scale(p, kind), dropped_scale(p, kind)
+    return evaluation_scale(p, kind), _rounded(check_p(p), kind)
 
 
 # Scales are computed in integers: floating-point arithmetic rounds as the calling thread has set,
 # and the result must not depend on that.
-
-
-@functools.lru_cache(maxsize=256)
-def _training_scale(p: float, kind: str) -> float:
-    numerator, denominator = _keep_probability(p).as_integer_ratio()
-    return _rounded(_nearest(denominator, numerator, 53), kind)
 
 
 @functools.lru_cache(maxsize=256)
@@ -286,8 +275,6 @@ def _nearest(numerator: int, denominator: int, digits: int) -> float:
         kept += 1
     return math.ldexp(kept, excess - shift)
 
-
-# --- alpha dropout, and noise with dropout's variance ---------------------------------------------
 
 # -scale * alpha of SELU, in binary64: what its output tends to for large negative input.
 _SATURATION: Final = Fraction(1.7580993408473766)

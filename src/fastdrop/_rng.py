@@ -1,7 +1,7 @@
 """Which Key and Generator are in use, the default generator, and what ``rng=`` accepts."""
 
 import copyreg
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -12,25 +12,13 @@ from fastdrop import stream
 from fastdrop._convert import type_name
 
 if TYPE_CHECKING:
-    from fastdrop.stream import Generator, Key
+    from fastdrop.stream import Generator as Generator
+    from fastdrop.stream import Key as Key
 else:
     try:
         from fastdrop._core import Generator, Key
     except ImportError:
         from fastdrop.stream import Generator, Key
-
-__all__ = [
-    "Generator",
-    "Key",
-    "RNGLike",
-    "as_generator",
-    "check_repeatable",
-    "check_unused",
-    "default_generator",
-    "manual_seed",
-    "resolve",
-    "use_default",
-]
 
 RNGLike: TypeAlias = (
     "int | np.integer[Any] | Key | Generator | np.random.SeedSequence | np.random.Generator | None"
@@ -80,10 +68,8 @@ def manual_seed(seed: int) -> Generator:
 
     Raises
     ------
-    TypeError
-        `seed` is not an integer.
-    ValueError
-        `seed` is not between 0 and 2**64 - 1.
+    TypeError, ValueError
+        `seed` is not an integer, or not between 0 and 2**64 - 1.
 
     Examples
     --------
@@ -92,13 +78,7 @@ def manual_seed(seed: int) -> Generator:
     Generator(seed=1, stream=0, offset=0)
     """
     generator = default_generator()
-    generator.state = {
-        "version": stream.VERSION,
-        "seed": seed,
-        "stream": 0,
-        "offset": 0,
-        "spawned": 0,
-    }
+    generator.state = Generator(Key(seed).seed).state  # a key refuses None, a generator does not
     return generator
 
 
@@ -127,9 +107,9 @@ def resolve(rng: RNGLike, n: int) -> Key:
             raise ValueError(f"rng has to be between 0 and 2**64 - 1 as a seed, but got {rng}")
         return Key(int(rng))
     if isinstance(rng, np.random.SeedSequence):
-        return _key_of_words(rng.generate_state(2, np.uint64))
+        return Key(*rng.generate_state(2, np.uint64).tolist())
     if isinstance(rng, np.random.Generator):
-        return _key_of_words(rng.integers(0, 2**64, size=2, dtype=np.uint64))
+        return Key(*rng.integers(0, 2**64, size=2, dtype=np.uint64).tolist())
     raise TypeError(
         "rng has to be None, an integer seed, a fastdrop Key or Generator, or a NumPy "
         f"SeedSequence or Generator, but got {type_name(rng)}"
@@ -161,11 +141,6 @@ def as_generator(rng: RNGLike) -> Generator:
     return Generator(key.seed, key.stream, key.offset)
 
 
-def _key_of_words(words: np.typing.NDArray[np.unsignedinteger[Any]]) -> Key:
-    seed, stream_number = words.tolist()
-    return Key(seed, stream_number)
-
-
 # Pickles name these two functions, not a class: they can be read where _core is absent.
 def _restore_key(state: dict[str, Any]) -> Key:
     return Key.from_state(state)
@@ -177,16 +152,8 @@ def _restore_generator(state: dict[str, Any]) -> Generator:
     return generator
 
 
-def _reduce_key(key: Key) -> tuple[Callable[..., Any], tuple[dict[str, int]]]:
-    return _restore_key, (key.state,)
-
-
-def _reduce_generator(generator: Generator) -> tuple[Callable[..., Any], tuple[dict[str, int]]]:
-    return _restore_generator, (generator.state,)
-
-
 # Registered here, or the classes would have to import this module, which imports them.
 for _key in _KEYS:
-    copyreg.pickle(_key, _reduce_key)
+    copyreg.pickle(_key, lambda key: (_restore_key, (key.state,)))
 for _generator in _GENERATORS:
-    copyreg.pickle(_generator, _reduce_generator)
+    copyreg.pickle(_generator, lambda generator: (_restore_generator, (generator.state,)))

@@ -89,9 +89,7 @@ class Samples(Generic[Values]):
         if not ((value >= 0).all() and (abs(value.sum(-1) - 1) <= _TOLERANCE).all()):
             raise ValueError(f"{self._whose} {words}, but got other numbers")
 
-    def result(
-        self,
-    ) -> tuple[Values, Values, int, Values | None, Values | None]:
+    def result(self) -> tuple[Values, Values, int, Values | None, Values | None]:
         """What `Result` is made of."""
         mean, entropy, information = self._moments.mean, None, None
         if self._probabilities:

@@ -24,9 +24,3 @@ class Rows(NamedTuple):
     group_positions: int
     row_positions: int
     visible: int
-
-
-def plain_rows(x: Array, scale: float, mask: Array | None) -> Rows:
-    """The rows of `x`, with consecutive positions and no score masked."""
-    rows, n = x.shape
-    return Rows(scale, mask, max(rows, 1), rows * n, n, n)

@@ -13,14 +13,13 @@ fd_fields_at     ``(fields, n, seed, stream, offset)``: n int16, the stream that
 ===============  ================================================================================
 
 They are drawn by the compiled core, whichever backend is set, in as many threads as
-`fastdrop.set_num_threads` says, and need no GIL.
+`fastdrop.set_num_threads` says, and need no GIL. Importing this module raises ImportError where
+there is no core.
 
 - C: include ``fastdrop.h`` from `fastdrop.get_include`, and take the table of functions by
   ``PyCapsule_Import(FD_API_CAPSULE, 0)``.
 - Cython: ``from fastdrop.capi cimport fd_dropout_at, FD_f32``.
 - Numba and `ctypes`: ``fastdrop.capi.functions["fd_dropout_at"].ctypes``.
-
-Importing this module raises ImportError where fastdrop has no compiled core.
 
 >>> import numpy as np
 >>> import fastdrop

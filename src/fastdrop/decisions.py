@@ -1,12 +1,12 @@
 """Shared decisions: the shape of the decisions for an array, 1 along axes that share them.
 
-The decisions, in C order, are the positions in the stream.
+The decisions, in C order, are the positions in the stream. Errors call the array `argument`.
 """
 
 from __future__ import annotations
 
 import functools
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -17,18 +17,15 @@ from ._rates import check_choice
 DataFormat: TypeAlias = Literal["channels_first", "channels_last"]
 PathMode: TypeAlias = Literal["row", "batch"]
 
-DATA_FORMATS: Final[tuple[DataFormat, DataFormat]] = ("channels_first", "channels_last")
-PATH_MODES: Final[tuple[PathMode, PathMode]] = ("row", "batch")
-
 
 def check_data_format(data_format: object) -> DataFormat:
     """`data_format`, if it is one of the two."""
-    return check_choice(data_format, "data_format", DATA_FORMATS)
+    return check_choice(data_format, "data_format", ("channels_first", "channels_last"))
 
 
 def check_path_mode(mode: object) -> PathMode:
     """`mode`, if it is one of the two."""
-    return check_choice(mode, "mode", PATH_MODES)
+    return check_choice(mode, "mode", ("row", "batch"))
 
 
 def check_block_size(block_size: object) -> int:
@@ -42,29 +39,26 @@ def without_memory(shape: tuple[int, ...]) -> Array:
     return np.broadcast_to(np.False_, shape)
 
 
-# Errors call the array as its caller does: `argument`.
-
-
-def spatial_shape(
-    x: Array, axes: int, data_format: DataFormat, argument: str = "x"
-) -> tuple[int, ...]:
+def spatial_shape(x: Array, axes: int, data_format: object, argument: str = "x") -> tuple[int, ...]:
     """One decision for each sample and channel of `x`, which has so many spatial axes."""
+    place = check_data_format(data_format)
     _arrays.check_rank(x, axes + 1, axes + 2, argument)
     ones = (1,) * axes
-    if data_format == "channels_first":
+    if place == "channels_first":
         return x.shape[:-axes] + ones
     return x.shape[: x.ndim - axes - 1] + ones + x.shape[-1:]
 
 
-def variational_shape(x: Array, time_axis: int, argument: str = "x") -> tuple[int, ...]:
+def variational_shape(x: Array, time_axis: object, argument: str = "x") -> tuple[int, ...]:
     """One decision for all time steps."""
-    axis = _arrays.axis_of(time_axis, x, "time_axis", argument)
+    axis = _arrays.check_axis(time_axis, "time_axis")
+    axis = _arrays.axis_in(axis, x.shape, "time_axis", argument)
     return (*x.shape[:axis], 1, *x.shape[axis + 1 :])
 
 
-def path_shape(x: Array, mode: PathMode, argument: str = "x") -> tuple[int, ...]:
+def path_shape(x: Array, mode: object, argument: str = "x") -> tuple[int, ...]:
     """One decision for each sample, or one in all."""
-    if mode == "batch":
+    if check_path_mode(mode) == "batch":
         return (1,) * x.ndim
     _arrays.check_rank(x, 1, None, argument)
     return x.shape[:1] + (1,) * (x.ndim - 1)
@@ -82,9 +76,10 @@ def row_shape(table: Array, argument: str = "table") -> tuple[int, ...]:
     return (table.shape[0], 1)
 
 
-def corner_shape(x: Array, axes: int, block_size: int, argument: str = "x") -> tuple[int, ...]:
+def corner_shape(x: Array, axes: int, block_size: object, argument: str = "x") -> tuple[int, ...]:
     """The shape of the decisions for `x`, which has so many spatial axes: a block's corners."""
+    size = check_block_size(block_size)
     _arrays.check_rank(x, axes + 1, axes + 2, argument)
     lengths = x.shape[-axes:]
-    block = min(block_size, *lengths)
+    block = min(size, *lengths)
     return (*x.shape[:-axes], *(n - block + 1 for n in lengths))

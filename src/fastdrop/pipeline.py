@@ -56,8 +56,8 @@ def run(
     window: WindowLike | None = None,
     *option: object,
     act: tuple[object, npt.ArrayLike | None] | None = None,
-) -> Any:
-    """The work of a public function; several results are a tuple.
+) -> Array:
+    """The work of a public function; several results are a tuple, whatever the annotation says.
 
     With a `window` the operands are parts of larger arrays, and so are their decisions. `option` is
     what the variant's decisions depend on, `act` an activation and its bias. Arguments by name cost
@@ -77,14 +77,14 @@ def run(
         check_repeatable(rng)
     draws = training and (x if part is None else part.whole).size > 0
     place = None
-    if draws and part is not None:
-        place = place_of(decisions or part.shape, x.shape, part.start)
     if not draws:
         check_unused(rng)
-    elif place is not None and not x.size:
-        # There is nothing to compute, but whoever has the other parts reserves as much.
-        place.key(rng, variant.positions)
-        draws = False
+    elif part is not None:
+        place = place_of(decisions or part.shape, x.shape, part.start)
+        if not x.size:
+            # There is nothing to compute, but whoever has the other parts reserves as much.
+            place.key(rng, variant.positions)
+            draws = False
     unchanged = variant.evaluation is None or (not x.size and variant.operation == "scale")
     if unchanged and not draws:
         if target is not None and target is not x:
@@ -111,7 +111,7 @@ def run(
             _compute(call, extra)
     if out is not None:
         return out
-    return writes[0] if variant.results == 1 else tuple(writes)
+    return writes[0] if variant.results == 1 else tuple(writes)  # type: ignore[return-value]
 
 
 class Checked(NamedTuple):
@@ -150,16 +150,12 @@ def checked(
     decisions = None
     if variant.decisions is not None:
         decisions = variant.decisions(x if part is None else part.whole, *option)
-    activation = None if act is None else _activation(act, x)
+    activation = None
+    if act is not None:
+        values = None if act[1] is None else as_bias(act[1], x)
+        activation = check_activation(act[0]), values
     training = _arrays.check_flag(training, "training")
     return Checked(x, reads, kind, rate, decisions, activation, training, part)
-
-
-def _activation(act: tuple[object, npt.ArrayLike | None], x: Array) -> tuple[str, Array | None]:
-    """Check an activation and its bias for `x`."""
-    name, bias = act
-    values = None if bias is None else as_bias(bias, x)
-    return check_activation(name), values
 
 
 def _compute(call: Call, act: tuple[str, Bias] | None) -> None:
@@ -188,10 +184,7 @@ def apply(
     plan, numbers = rate
     x = reads[0]
     if variant.block_axes and decisions is not None:
-        lengths = x.shape[-variant.block_axes :]
-        block = lengths[0] - decisions[-variant.block_axes] + 1
-        mask_shape = (*decisions[: -variant.block_axes], *lengths)
-        apply_blocks(x, writes[0], kind, numbers[0], lengths, block, rng, mask_shape)
+        _drop_blocks(x, writes[0], kind, numbers[0], variant.block_axes, rng, decisions)
         return
     if place is None:
         place = place_of(decisions or x.shape, x.shape)
@@ -204,31 +197,26 @@ def apply(
     _compute(Call(variant.operation, kind, reads, writes, numbers, key, plan, steps, mask), act)
 
 
-def apply_blocks(
-    source: Array,
-    result: Array,
-    kind: str,
-    p: float,
-    lengths: tuple[int, ...],
-    block: int,
-    rng: RNGLike,
-    mask_shape: tuple[int, ...],
+def _drop_blocks(
+    x: Array, y: Array, kind: str, p: float, axes: int, rng: RNGLike, corners: tuple[int, ...]
 ) -> None:
-    """Reserve positions and drop blocks; `lengths` are those of the spatial axes.
+    """Reserve positions and drop blocks in planes, the last `axes` of `x`.
 
-    A decision is drawn for each place of a block's lowest corner. The mask is 1 along axes that
-    share it. Kept elements are scaled by the number of all elements over that of kept ones.
+    A decision is drawn for each place of a block's lowest corner. Planes share them along axes
+    where `corners` are 1. Kept elements are scaled by the number of all over that of kept ones.
     """
-    n = math.prod(mask_shape)
-    planes = n // math.prod(lengths)
+    lengths, planes = x.shape[-axes:], corners[:-axes]
+    block = lengths[0] - corners[-axes] + 1
     plan = make_block_plan(p, lengths, block)
+    mask_shape = (*planes, *lengths)
+    n = math.prod(mask_shape)
     bits = room_for(n)
     backend = backends.active()
-    key = resolve(rng, planes * math.prod(m - block + 1 for m in lengths))
-    kept = backend.drop_block_packed(bits, (planes, *lengths), block, key, plan)
+    key = resolve(rng, math.prod(corners))
+    kept = backend.drop_block_packed(bits, (math.prod(planes), *lengths), block, key, plan)
     if not kept:
-        result.fill(0)
+        y.fill(0)
         return
-    steps = None if mask_shape == source.shape else steps_of(mask_shape)
+    steps = None if mask_shape == x.shape else steps_of(mask_shape)
     numbers = (kept_scale(n, kept, kind),)
-    backend.run(Call("scale", kind, (source,), (result,), numbers, steps=steps, mask=bits))
+    backend.run(Call("scale", kind, (x,), (y,), numbers, steps=steps, mask=bits))

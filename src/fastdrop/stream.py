@@ -62,6 +62,13 @@ def _integer(name: str, value: object) -> int:
     raise TypeError(f"{name} has to be an integer, but got {type(value).__name__}")
 
 
+def _count(n: object) -> int:
+    count = _integer("n", n)
+    if count < 0:
+        raise ValueError(f"n has to be at least 0, but got {count}")
+    return count
+
+
 def _word(name: str, value: object, largest: int = _WORD) -> int:
     if type(value) is int and 0 <= value <= largest:  # the common case
         return value
@@ -96,18 +103,14 @@ class Key:
     Parameters
     ----------
     seed : int
-        From 0 to 2**64 - 1.
-    stream : int, default 0
-        Separates independent users of one seed, from 0 to 2**64 - 1.
-    offset : int, default 0
-        The position of the first element, from 0 to 2**64 - 1.
+        From 0 to 2**64 - 1, as all three.
+    stream, offset : int, default 0
+        What separates independent users of one seed, and the position of the first element.
 
     Raises
     ------
-    TypeError
-        An argument is not an integer (a bool is none).
-    ValueError
-        An argument is not between 0 and 2**64 - 1.
+    TypeError, ValueError
+        An argument is not an integer (a bool is none), or not between 0 and 2**64 - 1.
 
     Examples
     --------
@@ -115,10 +118,6 @@ class Key:
     >>> key = fastdrop.Key(1, offset=4096)
     >>> key
     Key(seed=1, stream=0, offset=4096)
-    >>> a = fastdrop.dropout_mask(1000, 0.5, rng=key)
-    >>> b = fastdrop.dropout_mask(1000, 0.5, rng=key)
-    >>> bool((a == b).all())
-    True
     >>> fastdrop.Key.from_state(key.state) == key
     True
     """
@@ -158,12 +157,8 @@ class Key:
     @property
     def state(self) -> dict[str, int]:
         """The key as plain data."""
-        return {
-            "version": VERSION,
-            "seed": self._seed,
-            "stream": self._stream,
-            "offset": self._offset,
-        }
+        words = {"seed": self._seed, "stream": self._stream, "offset": self._offset}
+        return {"version": VERSION, **words}
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
@@ -174,11 +169,7 @@ class Key:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Key):
             return NotImplemented
-        return (self._seed, self._stream, self._offset) == (
-            other._seed,
-            other._stream,
-            other._offset,
-        )
+        return self.state == other.state
 
     def __hash__(self) -> int:
         return hash((self._seed, self._stream, self._offset))
@@ -205,18 +196,14 @@ class Generator:
     Parameters
     ----------
     seed : int, optional
-        From 0 to 2**64 - 1. By default 64 bits of the system's randomness.
-    stream : int, default 0
-        Separates independent users of one seed, from 0 to 2**64 - 1.
-    offset : int, default 0
-        Where the first range begins, from 0 to 2**64 - 1.
+        By default 64 bits of the system's randomness.
+    stream, offset : int, default 0
+        As for `Key`; the first range begins at the offset.
 
     Raises
     ------
-    TypeError
-        An argument is not an integer (a bool is none).
-    ValueError
-        An argument is not between 0 and 2**64 - 1.
+    TypeError, ValueError
+        As for `Key`.
 
     Examples
     --------
@@ -236,11 +223,6 @@ class Generator:
     """
 
     __slots__ = ("__weakref__", "_offset", "_seed", "_spawned", "_stream")
-
-    _seed: int
-    _stream: int
-    _offset: int
-    _spawned: int
 
     def __init__(self, seed: int | None = None, stream: int = 0, offset: int = 0) -> None:
         self._seed = secrets.randbits(64) if seed is None else _word("seed", seed)
@@ -270,9 +252,7 @@ class Generator:
 
     def reserve(self, n: int) -> Key:
         """A key for ``n`` positions; the generator moves on to the next block after them."""
-        n = _integer("n", n)
-        if n < 0:
-            raise ValueError(f"n has to be at least 0, but got {n}")
+        n = _count(n)
         with _lock:
             start = self._offset
             if start + n > _END:
@@ -285,9 +265,7 @@ class Generator:
 
     def spawn(self, n: int) -> list["Generator"]:
         """``n`` independent generators; a later call continues the count of children."""
-        n = _integer("n", n)
-        if n < 0:
-            raise ValueError(f"n has to be at least 0, but got {n}")
+        n = _count(n)
         with _lock:
             first = self._spawned
             if first + n > _WORD:

@@ -9,27 +9,13 @@ products with a mask for each sample, norms and Monte Carlo are algorithms of th
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
-from . import decisions
-from ._arrays import Array, check_axis, check_noise_shape
-from ._rates import (
-    Rate,
-    affine_rate,
-    affine_slope_rate,
-    block_rate,
-    both_scales,
-    deviation_rate,
-    evaluation_scales,
-    factor_rate,
-    no_scale,
-    noise_rate,
-    plain_rate,
-    standard_rate,
-)
+from . import _rates, decisions
+from ._arrays import Array, check_noise_shape
+from ._rates import Rate
 from .backends.call import Operation
 
 Decisions: TypeAlias = Callable[..., tuple[int, ...] | None]
@@ -58,7 +44,7 @@ class Variant:
     operation: Operation = "scale"
     operands: tuple[str, ...] = ("x",)
     """What the function calls the arrays that it reads: of one shape and dtype."""
-    rate: Callable[[Any, str], Rate] = factor_rate
+    rate: Callable[[Any, str], Rate] = _rates.factor_rate
     """From p and the dtype to the threshold of decisions and the numbers of the operation."""
     decisions: Decisions | None = None
     """The shape of shared decisions; None for a decision for each element."""
@@ -85,48 +71,20 @@ class Variant:
 
 
 def _spatial(axes: int) -> Decisions:
-    return lambda x, data_format, argument="x": decisions.spatial_shape(
-        x, axes, decisions.check_data_format(data_format), argument
-    )
-
-
-def _corners(axes: int) -> Decisions:
-    return lambda x, block_size, argument="x": decisions.corner_shape(
-        x, axes, decisions.check_block_size(block_size), argument
-    )
-
-
-def _dropped_to(value: float) -> Callable[[Any, str], Rate]:
-    """Kept elements stay as they are: to add -0.0 changes nothing, not even another -0.0."""
-    numbers = 1.0, -0.0, value
-    return lambda p, kind: Rate(plain_rate(p, kind).plan, numbers)
+    return lambda x, form, argument="x": decisions.spatial_shape(x, axes, form, argument)
 
 
 def _noise_shape(x: Array, noise_shape: object = None) -> tuple[int, ...] | None:
     return None if noise_shape is None else check_noise_shape(noise_shape, x.shape)
 
 
-def _all_but_time(x: Array, time_axis: object, argument: str = "x") -> tuple[int, ...]:
-    return decisions.variational_shape(x, check_axis(time_axis, "time_axis"), argument)
-
-
-def _paths(x: Array, mode: object, argument: str = "x") -> tuple[int, ...]:
-    return decisions.path_shape(x, decisions.check_path_mode(mode), argument)
-
-
-# --- x / (1 - p) where kept, else +0.0 ------------------------------------------------------------
-
+# Where kept x / (1 - p), else +0.0.
 DROPOUT: Final = Variant(
     "dropout", "Srivastava et al. 2014", decisions=_noise_shape, layer="Dropout"
 )
 # mode="standard": nothing is scaled in training, and everything by 1 - p in evaluation.
-DROPOUT_STANDARD: Final = Variant(
-    "dropout",
-    "Srivastava et al. 2014",
-    decisions=_noise_shape,
-    rate=standard_rate,
-    evaluation=Evaluation("scale", evaluation_scales),
-    layer="Dropout",
+DROPOUT_STANDARD: Final = replace(
+    DROPOUT, rate=_rates.standard_rate, evaluation=Evaluation("scale", _rates.evaluation_scales)
 )
 DROPOUT1D: Final = Variant(
     "dropout1d", "Tompson et al. 2015", decisions=_spatial(1), layer="SpatialDropout1D"
@@ -140,10 +98,12 @@ DROPOUT3D: Final = Variant(
 VARIATIONAL_DROPOUT: Final = Variant(
     "variational_dropout",
     "Gal and Ghahramani 2016",
-    decisions=_all_but_time,
+    decisions=decisions.variational_shape,
     layer="VariationalDropout",
 )
-DROP_PATH: Final = Variant("drop_path", "Huang et al. 2016", decisions=_paths, layer="DropPath")
+DROP_PATH: Final = Variant(
+    "drop_path", "Huang et al. 2016", decisions=decisions.path_shape, layer="DropPath"
+)
 DROP_CONNECT: Final = Variant(
     "drop_connect", "Wan et al. 2013", operands=("w",), layer="DropConnect"
 )
@@ -158,43 +118,30 @@ ATTENTION_DROPOUT: Final = Variant(
     "attention_dropout", "Vaswani et al. 2017", operands=("weights",), layer="AttentionDropout"
 )
 
-# --- the same by blocks: kept elements are scaled by the number of all over that of kept ones -----
 
-DROP_BLOCK1D: Final = Variant(
-    "drop_block1d",
-    "Ghiasi, Lin and Le 2018",
-    rate=block_rate,
-    decisions=_corners(1),
-    block_axes=1,
-    faces=(),
-    layer="DropBlock1D",
-)
-DROP_BLOCK2D: Final = Variant(
-    "drop_block2d",
-    "Ghiasi, Lin and Le 2018",
-    rate=block_rate,
-    decisions=_corners(2),
-    block_axes=2,
-    faces=(),
-    layer="DropBlock2D",
-)
-DROP_BLOCK3D: Final = Variant(
-    "drop_block3d",
-    "Ghiasi, Lin and Le 2018",
-    rate=block_rate,
-    decisions=_corners(3),
-    block_axes=3,
-    faces=(),
-    layer="DropBlock3D",
-)
+# The same by blocks: kept elements are scaled by the number of all over that of kept ones.
+def _drop_block(axes: int) -> Variant:
+    return Variant(
+        f"drop_block{axes}d",
+        "Ghiasi, Lin and Le 2018",
+        rate=_rates.block_rate,
+        decisions=lambda x, size, argument="x": decisions.corner_shape(x, axes, size, argument),
+        block_axes=axes,
+        faces=(),
+        layer=f"DropBlock{axes}D",
+    )
 
-# --- a x + b where kept, else a constant ----------------------------------------------------------
 
+DROP_BLOCK1D: Final = _drop_block(1)
+DROP_BLOCK2D: Final = _drop_block(2)
+DROP_BLOCK3D: Final = _drop_block(3)
+
+# Where kept a x + b, else a constant.
 ALPHA_DROPOUT: Final = Variant(
     "alpha_dropout",
     "Klambauer et al. 2017",
     operation="affine",
-    rate=affine_rate,
+    rate=_rates.affine_rate,
     gradient="alpha_dropout_backward",
     layer="AlphaDropout",
 )
@@ -202,25 +149,20 @@ ALPHA_DROPOUT_BACKWARD: Final = Variant(
     "alpha_dropout_backward",
     "Klambauer et al. 2017",
     operands=("dy",),
-    rate=affine_slope_rate,
+    rate=_rates.affine_slope_rate,
     repeats=True,
 )
-FEATURE_ALPHA_DROPOUT: Final = Variant(
-    "feature_alpha_dropout",
-    "Klambauer et al. 2017",
-    operation="affine",
-    rate=affine_rate,
+FEATURE_ALPHA_DROPOUT: Final = replace(
+    ALPHA_DROPOUT,
+    function="feature_alpha_dropout",
     decisions=decisions.feature_shape,
     gradient="feature_alpha_dropout_backward",
     layer="FeatureAlphaDropout",
 )
-FEATURE_ALPHA_DROPOUT_BACKWARD: Final = Variant(
-    "feature_alpha_dropout_backward",
-    "Klambauer et al. 2017",
-    operands=("dy",),
-    rate=affine_slope_rate,
+FEATURE_ALPHA_DROPOUT_BACKWARD: Final = replace(
+    ALPHA_DROPOUT_BACKWARD,
+    function="feature_alpha_dropout_backward",
     decisions=lambda dy, argument="dy": decisions.feature_shape(dy, argument),
-    repeats=True,
 )
 
 DROP_KEY: Final = Variant(
@@ -228,25 +170,20 @@ DROP_KEY: Final = Variant(
     "Li et al. 2023",
     operation="affine",
     operands=("scores",),
-    rate=_dropped_to(-math.inf),
+    rate=_rates.lowest_rate,
     gradient="drop_key_backward",
     layer="DropKey",
 )
 DROP_KEY_BACKWARD: Final = Variant(
-    "drop_key_backward",
-    "Li et al. 2023",
-    operands=("dy",),
-    rate=standard_rate,
-    repeats=True,
+    "drop_key_backward", "Li et al. 2023", operands=("dy",), rate=_rates.standard_rate, repeats=True
 )
 
-# --- x (1 + sigma z), x + sigma z: nothing is dropped ---------------------------------------------
-
+# Nothing is dropped: x (1 + sigma z), x + sigma z.
 GAUSSIAN_DROPOUT: Final = Variant(
     "gaussian_dropout",
     "Srivastava et al. 2014",
     operation="noise_factor",
-    rate=deviation_rate,
+    rate=_rates.deviation_rate,
     positions=2,
     layer="GaussianDropout",
 )
@@ -254,20 +191,19 @@ GAUSSIAN_NOISE: Final = Variant(
     "gaussian_noise",
     "Bishop 1995",
     operation="noise_add",
-    rate=noise_rate,
+    rate=_rates.noise_rate,
     positions=2,
     gradient="identity",
     layer="GaussianNoise",
 )
 
-# --- in one pass with another operand, or an activation -------------------------------------------
-
+# In one pass with another operand, or an activation.
 DROPOUT_ADD: Final = Variant(
     "dropout_add",
     "Vaswani et al. 2017",
     operation="add",
     operands=("x", "residual"),
-    evaluation=Evaluation("add", no_scale),
+    evaluation=Evaluation("add", _rates.no_scale),
     gradient="dropout",
     layer="DropoutAdd",
 )
@@ -276,8 +212,8 @@ ZONEOUT: Final = Variant(
     "Krueger et al. 2017",
     operation="select",
     operands=("h_new", "h_old"),
-    rate=plain_rate,
-    evaluation=Evaluation("mix", both_scales),
+    rate=_rates.plain_rate,
+    evaluation=Evaluation("mix", _rates.both_scales),
     gradient="zoneout_backward",
     layer="Zoneout",
 )
@@ -286,8 +222,8 @@ ZONEOUT_BACKWARD: Final = Variant(
     "Krueger et al. 2017",
     operation="split",
     operands=("dy",),
-    rate=plain_rate,
-    evaluation=Evaluation("unmix", both_scales),
+    rate=_rates.plain_rate,
+    evaluation=Evaluation("unmix", _rates.both_scales),
     gradient="zoneout",
     results=2,
     repeats=True,
@@ -296,7 +232,7 @@ BIAS_ACT_DROPOUT: Final = Variant(
     "bias_act_dropout",
     "Hendrycks and Gimpel 2016",
     operation="act",
-    evaluation=Evaluation("act", no_scale),
+    evaluation=Evaluation("act", _rates.no_scale),
     gradient="bias_act_dropout_backward",
     layer="BiasActDropout",
 )
@@ -305,7 +241,7 @@ BIAS_ACT_DROPOUT_BACKWARD: Final = Variant(
     "Hendrycks and Gimpel 2016",
     operation="act_slope",
     operands=("x", "dy"),
-    evaluation=Evaluation("act_slope", no_scale),
+    evaluation=Evaluation("act_slope", _rates.no_scale),
     repeats=True,
 )
 

@@ -31,21 +31,18 @@ def bias_act_dropout(
 ) -> Array:
     """Add a bias, apply an activation and drop, in one pass: ``dropout(act(x + bias), p)``.
 
+    The gradients are those of `bias_act_dropout_backward`.
+
     Parameters
     ----------
-    x : array_like
-        Of shape ``(..., features)``; of any shape where there is no bias. Dtypes as for `dropout`.
-    bias : array_like, optional
-        Of shape ``(features,)`` and x's dtype.
+    x, bias : array_like
+        Of shapes (..., features) and (features,) and one dtype, as for `dropout`. The bias may be
+        None, and `x` then of any shape.
     act : {"none", "relu", "gelu", "gelu_tanh", "silu"}, default "none"
         "gelu" is x Φ(x) with the normal distribution function Φ, "gelu_tanh" its approximation
         x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2, and "silu" is x / (1 + exp(-x)).
-    p, training, rng
-        As for `dropout`.
-    out : ndarray, optional
-        Where the result goes: of x's shape and dtype; `x` itself, or memory of its own.
-    window : pair of tuple of int, optional
-        As for `dropout`: the operands are a part of larger ones.
+    p, training, rng, out, window
+        As for `dropout`; with a `window` both operands are a part of larger ones.
 
     Returns
     -------
@@ -54,17 +51,9 @@ def bias_act_dropout(
 
     Raises
     ------
-    TypeError
-        `bias` or `out` has another dtype than `x`; otherwise as for `dropout`.
-    ValueError
-        `bias` has not the length of x's last axis; an unknown `act`; `p` outside [0, 1];
-        `out` and `window` as for `dropout`, or overlapping `bias`.
-    OverflowError
-        The positions needed pass the end of the stream, 2**64.
-
-    See Also
-    --------
-    bias_act_dropout_backward : The gradients.
+    TypeError, ValueError, OverflowError
+        As for `dropout`; TypeError if `bias` has another dtype than `x`, ValueError if it has not
+        the length of x's last axis or overlaps `out`, or `act` is unknown.
 
     Notes
     -----
@@ -72,26 +61,22 @@ def bias_act_dropout(
     sequence of operations that gives the same bits everywhere, and rounded to the dtype at the
     end. In float32 "gelu" is within 6.5 units in the last place of the exact value, "silu" within
     3, both also for large negative numbers, where 1 + tanh or 1 + erf would cancel.
-
     Source: Hendrycks and Gimpel, "Gaussian Error Linear Units (GELUs)", arXiv:1606.08415 (2016),
     section 2, also for silu; dropout after the activation is in Srivastava et al., "Dropout", JMLR
     15 (2014), section 4.
 
     Examples
     --------
-    >>> import numpy as np
     >>> import fastdrop
-    >>> x = np.array([[-1, 0, 1], [2, 3, 4]], np.float32)
-    >>> bias = np.array([1, 1, -1], np.float32)
+    >>> x, bias = [[-1.0, 0, 1], [2, 3, 4]], [1.0, 1, -1]
     >>> fastdrop.bias_act_dropout(x, bias, "relu", 0.5, rng=1)
     array([[0., 0., 0.],
-           [0., 0., 6.]], dtype=float32)
+           [0., 0., 6.]])
     >>> fastdrop.bias_act_dropout(x, bias, "relu", training=False)
     array([[0., 1., 0.],
-           [3., 4., 3.]], dtype=float32)
+           [3., 4., 3.]])
     """
-    result: Array = run(BIAS_ACT_DROPOUT, (x,), p, training, rng, out, window, act=(act, bias))
-    return result
+    return run(BIAS_ACT_DROPOUT, (x,), p, training, rng, out, window, act=(act, bias))
 
 
 def bias_act_dropout_backward(
@@ -112,14 +97,9 @@ def bias_act_dropout_backward(
     ----------
     dy : array_like
         The gradient with respect to the result, of x's shape and dtype.
-    x, bias, act, p, training, rng
-        What `bias_act_dropout` was called with; `rng` is a `Key`, so that the decisions are the
-        same.
-    out : ndarray, optional
-        Where the gradient with respect to `x` goes: of x's shape and dtype; `dy` or `x` itself, or
-        memory of its own.
-    window : pair of tuple of int, optional
-        What the forward pass was called with.
+    x, bias, act, p, training, rng, out, window
+        What `bias_act_dropout` was called with, a `Key` as `rng` for the same decisions; but `out`
+        is where the gradient with respect to `x` goes, also `dy` itself.
 
     Returns
     -------
@@ -130,12 +110,8 @@ def bias_act_dropout_backward(
 
     Raises
     ------
-    TypeError
-        `dy`, `bias` or `out` has another dtype than `x`; otherwise as for `dropout`.
-    ValueError
-        `dy` has another shape than `x`; otherwise as for `bias_act_dropout`.
-    OverflowError
-        The positions needed pass the end of the stream, 2**64.
+    TypeError, ValueError, OverflowError
+        As for `bias_act_dropout`; also if `dy` has another dtype, or another shape, than `x`.
 
     Notes
     -----
@@ -143,25 +119,17 @@ def bias_act_dropout_backward(
     float64: the error of an element of `dbias` is at most 128 units of 2**-24 (2**-53) of the sum
     of absolute values, and one rounding to the dtype.
 
-    Source: the chain rule, for Hendrycks and Gimpel, "Gaussian Error Linear Units (GELUs)",
-    arXiv:1606.08415 (2016), section 2.
+    Source: the chain rule, for Hendrycks and Gimpel, arXiv:1606.08415 (2016), section 2.
 
     Examples
     --------
-    >>> import numpy as np
     >>> import fastdrop
-    >>> x, dy = np.ones((2, 3), np.float32), np.ones((2, 3), np.float32)
-    >>> bias = np.array([1, -2, 1], np.float32)
-    >>> dx, dbias = fastdrop.bias_act_dropout_backward(dy, x, bias, "relu", 0.5, rng=1)
-    >>> dx
-    array([[0., 0., 2.],
-           [0., 0., 2.]], dtype=float32)
-    >>> dbias
-    array([0., 0., 4.], dtype=float32)
+    >>> x = dy = [[1.0] * 3] * 2
+    >>> fastdrop.bias_act_dropout_backward(dy, x, [1.0, -2, 1], "relu", 0.5, rng=1)
+    (array([[0., 0., 2.],
+           [0., 0., 2.]]), array([0., 0., 4.]))
     """
-    dx: Array = run(
-        BIAS_ACT_DROPOUT_BACKWARD, (x, dy), p, training, rng, out, window, act=(act, bias)
-    )
+    dx = run(BIAS_ACT_DROPOUT_BACKWARD, (x, dy), p, training, rng, out, window, act=(act, bias))
     return dx, None if bias is None else _sum_of_rows(dx)
 
 

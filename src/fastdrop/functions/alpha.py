@@ -38,46 +38,30 @@ def alpha_dropout(
     -1.7580993408473766, to which SELU tends for large negative input. An affine map of all elements
     then makes the result's mean 0 and variance 1 where x's are: a kept element becomes ``a x + b``
     and a dropped one ``a alpha' + b``, with ``a = ((1 - p) (1 + p alpha'^2))^(-1/2)`` and
-    ``b = -a alpha' p``.
+    ``b = -a alpha' p``. The gradient, `alpha_dropout_backward`, has another form.
 
     Parameters
     ----------
-    x : array_like
-        Of any shape. Dtypes as for `dropout`.
-    p, training, rng, out
-        As for `dropout`, and the decisions too: with the same key they are those of
-        `dropout_mask`.
-    window : pair of tuple of int, optional
-        As for `dropout`.
+    x, p, training, rng, out, window
+        As for `dropout`, and the decisions too: with the same key they are those of `dropout_mask`.
 
     Returns
     -------
     ndarray
-        `out`, or an array of x's shape and dtype; evaluation returns `x` itself. With ``p = 1``
-        all elements are +0.0.
+        `out`, or an array of x's shape and dtype (+0.0 for p = 1); evaluation returns `x` itself.
 
     Raises
     ------
-    TypeError
+    TypeError, ValueError, OverflowError
         As for `dropout`.
-    ValueError
-        `p` outside [0, 1]; `out` and `window` as for `dropout`.
-    OverflowError
-        The positions needed pass the end of the stream, 2**64.
-
-    See Also
-    --------
-    alpha_dropout_backward : The gradient, which has another form.
 
     Notes
     -----
     Source: Klambauer, Unterthiner, Mayr and Hochreiter, "Self-Normalizing Neural Networks", NIPS
     2017, section "Alpha dropout". The paper writes q for the probability of keeping, 1 - p.
-
     The constants are computed in float64, each operation rounded. For float32 and 16-bit arrays a
     and b are rounded to float32; then product and sum are rounded each, and, for 16-bit floats, the
-    sum once more to the dtype. ``a alpha' + b`` is computed in float64 and rounded once, to the
-    dtype.
+    sum once more to the dtype. ``a alpha' + b`` is computed in float64 and rounded to the dtype.
 
     Examples
     --------
@@ -88,8 +72,7 @@ def alpha_dropout(
     >>> print(f"{abs(y.mean()):.2f} {y.std():.2f}")
     0.00 1.00
     """
-    result: Array = run(ALPHA_DROPOUT, (x,), p, training, rng, out, window)
-    return result
+    return run(ALPHA_DROPOUT, (x,), p, training, rng, out, window)
 
 
 def feature_alpha_dropout(
@@ -101,57 +84,36 @@ def feature_alpha_dropout(
     out: Array | None = None,
     window: WindowLike | None = None,
 ) -> Array:
-    """Apply `alpha_dropout` to whole channels.
+    """Apply `alpha_dropout` to whole channels: all elements of one are dropped together, or kept.
 
-    Each channel of each sample is dropped with probability `p`, all elements of it together. What
-    becomes of dropped and of kept elements is as in `alpha_dropout`.
+    The gradient, `feature_alpha_dropout_backward`, has another form. Source: Klambauer et al., NIPS
+    2017, section "Alpha dropout" (see `alpha_dropout`), with the decisions of `dropout2d`.
 
     Parameters
     ----------
-    x : array_like
-        Of shape (samples, channels, ...), with at least these two axes. Dtypes as for `dropout`.
-    p, training, rng, out
-        As for `dropout`; the mask takes one position for each sample and channel.
-    window : pair of tuple of int, optional
-        As for `dropout`.
+    x, p, training, rng, out, window
+        As for `dropout`, with an `x` of (samples, channels, ...); the mask takes one position for
+        each sample and channel.
 
     Returns
     -------
     ndarray
-        `out`, or an array of x's shape and dtype; evaluation returns `x` itself. With ``p = 1``
-        all elements are +0.0.
+        As for `alpha_dropout`.
 
     Raises
     ------
-    TypeError
-        As for `dropout`.
-    ValueError
-        `x` has fewer than 2 axes; `p` outside [0, 1]; `out` and `window` as for `dropout`.
-    OverflowError
-        The positions needed pass the end of the stream, 2**64.
-
-    See Also
-    --------
-    feature_alpha_dropout_backward : The gradient, which has another form.
-
-    Notes
-    -----
-    Source: Klambauer, Unterthiner, Mayr and Hochreiter, "Self-Normalizing Neural Networks", NIPS
-    2017, section "Alpha dropout", on the decisions of spatial dropout (Tompson et al., CVPR 2015).
+    TypeError, ValueError, OverflowError
+        As for `dropout`; ValueError if `x` has fewer than 2 axes.
 
     Examples
     --------
     >>> import numpy as np
     >>> import fastdrop
-    >>> y = fastdrop.feature_alpha_dropout(np.ones((2, 3, 4, 4)), 0.5, rng=3)
-    >>> y[:, :, 0, 0].round(3)
+    >>> fastdrop.feature_alpha_dropout(np.ones((2, 3, 4, 4)), 0.5, rng=3)[:, :, 0, 0].round(3)
     array([[-0.779,  1.666,  1.666],
            [-0.779, -0.779, -0.779]])
-    >>> bool(np.all(y == y[:, :, :1, :1]))
-    True
     """
-    result: Array = run(FEATURE_ALPHA_DROPOUT, (x,), p, training, rng, out, window)
-    return result
+    return run(FEATURE_ALPHA_DROPOUT, (x,), p, training, rng, out, window)
 
 
 def alpha_dropout_backward(
@@ -165,18 +127,15 @@ def alpha_dropout_backward(
 ) -> Array:
     """The gradient of `alpha_dropout` with respect to `x`: ``a dy`` where it kept, else +0.0.
 
+    Source: Klambauer et al., NIPS 2017, section "Alpha dropout": the derivative of its affine map.
+
     Parameters
     ----------
     dy : array_like
         The gradient with respect to the result of `alpha_dropout`. Dtypes as for `dropout`.
-    p, training
-        As they were for `alpha_dropout`.
-    rng : int, Key or numpy.random.SeedSequence
-        The key of `alpha_dropout`: what gives the same mask again.
-    out : ndarray, optional
-        Where the gradient goes, as for `dropout`.
-    window : pair of tuple of int, optional
-        What the forward pass was called with.
+    p, training, rng, out, window
+        What `alpha_dropout` was called with, its key as `rng` (an int, a `Key`, a `SeedSequence`);
+        but `out` is where the gradient goes, as for `dropout`.
 
     Returns
     -------
@@ -185,29 +144,16 @@ def alpha_dropout_backward(
 
     Raises
     ------
-    TypeError
-        `rng` gives another mask in every call; otherwise as for `dropout`.
-    ValueError
-        `p` outside [0, 1]; `out` and `window` as for `dropout`.
-    OverflowError
-        The positions needed pass the end of the stream, 2**64.
-
-    Notes
-    -----
-    Source: Klambauer et al., "Self-Normalizing Neural Networks", NIPS 2017, section "Alpha
-    dropout": the derivative of its affine map.
+    TypeError, ValueError, OverflowError
+        As for `dropout`; TypeError if `rng` gives another mask in every call.
 
     Examples
     --------
-    >>> import numpy as np
     >>> import fastdrop
-    >>> key = fastdrop.Generator(1).reserve(6)
-    >>> y = fastdrop.alpha_dropout(np.zeros(6), 0.5, rng=key)
-    >>> fastdrop.alpha_dropout_backward(np.ones(6), 0.5, rng=key).round(3)
+    >>> fastdrop.alpha_dropout_backward([1.0] * 6, 0.5, rng=1).round(3)
     array([0.   , 0.   , 0.886, 0.   , 0.   , 0.886])
     """
-    result: Array = run(ALPHA_DROPOUT_BACKWARD, (dy,), p, training, rng, out, window)
-    return result
+    return run(ALPHA_DROPOUT_BACKWARD, (dy,), p, training, rng, out, window)
 
 
 def feature_alpha_dropout_backward(
@@ -221,46 +167,29 @@ def feature_alpha_dropout_backward(
 ) -> Array:
     """The gradient of `feature_alpha_dropout` with respect to `x`.
 
+    Source: Klambauer et al., NIPS 2017, section "Alpha dropout": the derivative of its affine map.
+
     Parameters
     ----------
-    dy : array_like
-        The gradient with respect to the result of `feature_alpha_dropout`. Dtypes as for `dropout`.
-    p, training
-        As they were for `feature_alpha_dropout`.
-    rng : int, Key or numpy.random.SeedSequence
-        The key of `feature_alpha_dropout`: what gives the same mask again.
-    out : ndarray, optional
-        Where the gradient goes, as for `dropout`.
-    window : pair of tuple of int, optional
-        What the forward pass was called with.
+    dy, p, training, rng, out, window
+        As for `alpha_dropout_backward`, but of `feature_alpha_dropout`.
 
     Returns
     -------
     ndarray
-        `out`, or an array of dy's shape and dtype; of an evaluation, `dy` itself.
+        As for `alpha_dropout_backward`.
 
     Raises
     ------
-    TypeError
-        `rng` gives another mask in every call; otherwise as for `dropout`.
-    ValueError
-        `dy` has fewer than 2 axes; `p` outside [0, 1]; `out` and `window` as for `dropout`.
-    OverflowError
-        The positions needed pass the end of the stream, 2**64.
-
-    Notes
-    -----
-    Source: Klambauer et al., "Self-Normalizing Neural Networks", NIPS 2017, section "Alpha
-    dropout": the derivative of its affine map.
+    TypeError, ValueError, OverflowError
+        As for `alpha_dropout_backward`; ValueError if `dy` has fewer than 2 axes.
 
     Examples
     --------
     >>> import numpy as np
     >>> import fastdrop
-    >>> dx = fastdrop.feature_alpha_dropout_backward(np.ones((2, 3, 4)), 0.5, rng=3)
-    >>> dx[:, :, 0].round(3)
+    >>> fastdrop.feature_alpha_dropout_backward(np.ones((2, 3, 4)), 0.5, rng=3)[:, :, 0].round(3)
     array([[0.   , 0.886, 0.886],
            [0.   , 0.   , 0.   ]])
     """
-    result: Array = run(FEATURE_ALPHA_DROPOUT_BACKWARD, (dy,), p, training, rng, out, window)
-    return result
+    return run(FEATURE_ALPHA_DROPOUT_BACKWARD, (dy,), p, training, rng, out, window)

@@ -1,9 +1,4 @@
-"""Dropout of contiguous blocks: DropBlock.
-
-Seeds are drawn, one decision for each place where the lowest corner of a block can lie, and each
-drops the block at it. Kept elements are scaled by the number of all elements over the number of
-kept ones, which depends on the mask alone.
-"""
+"""Dropout of contiguous blocks: DropBlock, a decision for each place of a block's lowest corner."""
 
 from __future__ import annotations
 
@@ -26,60 +21,35 @@ def drop_block1d(
     rng: RNGLike = None,
     out: Array | None = None,
 ) -> Array:
-    """Drop blocks of neighbours in sequences: DropBlock.
+    """Drop blocks of neighbours in sequences: DropBlock, as `drop_block2d` does it for images.
 
-    In each channel of each sample on its own, blocks of `block_size` elements are dropped at
-    random places, so that about a share `p` of all elements is dropped. The others are
-    multiplied with ``x.size / kept``, where ``kept`` is their number in this call.
-
-    The gradient with respect to `x` is the same call on the gradient with the same `Key`: the
-    scale depends on the mask alone.
+    Source: Ghiasi, Lin and Le, NeurIPS 2018, section 3, on sequences; see `drop_block2d`.
 
     Parameters
     ----------
     x : array_like
-        Of shape (samples, channels, length), or (channels, length) for a single sample. Dtypes
-        as for `dropout`.
-    p : float, default 0.5
-        Share of elements to drop, from 0 to 1. It is met exactly in expectation only where
-        blocks do not meet: the larger it is, the more of them do, and the less is dropped.
-    block_size : int, default 7
-        Length of a block, at least 1; where x's length is less, it takes its place.
-    training, rng, out
-        As for `dropout`; the mask takes one position for each place where a block can begin,
-        length - block_size + 1 in each channel of each sample.
+        Of shape ([samples,] channels, length). Dtypes as for `dropout`.
+    p, block_size, training, rng, out
+        As for `drop_block2d`; a channel of a sample takes length - block_size + 1 positions.
 
     Returns
     -------
     ndarray
-        `out`, or an array of x's shape and dtype; +0.0 everywhere if nothing is kept.
-        Evaluation returns `x` itself.
+        As for `drop_block2d`.
 
     Raises
     ------
-    TypeError
-        `block_size` is not an integer; otherwise as for `dropout`.
-    ValueError
-        `x` has not 2 or 3 axes; `block_size` less than 1; `p` outside [0, 1]; `out` as for
-        `dropout`.
-    OverflowError
-        The positions needed pass the end of the stream, 2**64.
-
-    Notes
-    -----
-    Source: Ghiasi, Lin and Le, "DropBlock: A regularization method for convolutional networks",
-    NeurIPS 2018, section 3, on sequences. See `drop_block2d` for what is computed.
+    TypeError, ValueError, OverflowError
+        As for `drop_block2d`; here `x` has 2 or 3 axes.
 
     Examples
     --------
-    >>> import numpy as np
     >>> import fastdrop
-    >>> fastdrop.drop_block1d(np.ones((2, 8), np.float32), 0.4, 3, rng=1)
+    >>> fastdrop.drop_block1d([[1.0] * 8] * 2, 0.4, 3, rng=1)
     array([[1.6, 1.6, 1.6, 0. , 0. , 0. , 1.6, 1.6],
-           [1.6, 1.6, 0. , 0. , 0. , 1.6, 1.6, 1.6]], dtype=float32)
+           [1.6, 1.6, 0. , 0. , 0. , 1.6, 1.6, 1.6]])
     """
-    result: Array = run(DROP_BLOCK1D, (x,), p, training, rng, out, None, block_size)
-    return result
+    return run(DROP_BLOCK1D, (x,), p, training, rng, out, None, block_size)
 
 
 def drop_block2d(
@@ -96,42 +66,30 @@ def drop_block2d(
     In each channel of each sample on its own, blocks of `block_size` times `block_size` pixels
     are dropped at random places, so that about a share `p` of all pixels is dropped. The others
     are multiplied with ``x.size / kept``, where ``kept`` is their number in this call.
-
-    The gradient with respect to `x` is the same call on the gradient with the same `Key`: the
-    scale depends on the mask alone.
+    The gradient is the same call on ``dy`` with the same `Key`: the scale is the mask's alone.
 
     Parameters
     ----------
     x : array_like
-        Of shape (samples, channels, height, width), or (channels, height, width) for a single
-        sample. Dtypes as for `dropout`.
+        Of shape ([samples,] channels, height, width). Dtypes as for `dropout`.
     p : float, default 0.5
-        Share of pixels to drop, from 0 to 1. It is met exactly in expectation only where blocks
-        do not meet: the larger it is, the more of them do, and the less is dropped. (The paper
-        gives the share to keep, keep_prob.)
+        Share of pixels to drop, from 0 to 1 (the paper: to keep). It is met in expectation only
+        where blocks do not meet: the larger it is, the more of them do, and the less is dropped.
     block_size : int, default 7
-        Height and width of a block, at least 1; where x's height or width is less, the least
-        of them takes its place.
+        Height and width of a block, at least 1, or the least length of x if that is less.
     training, rng, out
-        As for `dropout`; the mask takes one position for each place where a block's first pixel
-        can lie, (height - block_size + 1) * (width - block_size + 1) in each channel of each
-        sample.
+        As for `dropout`; the mask takes one position for each place where a block's first pixel can
+        lie, (height - block_size + 1) * (width - block_size + 1) in each channel of each sample.
 
     Returns
     -------
     ndarray
-        `out`, or an array of x's shape and dtype; +0.0 everywhere if nothing is kept.
-        Evaluation returns `x` itself.
+        `out`, or an array of x's shape and dtype (+0.0 if none is kept); evaluation returns `x`.
 
     Raises
     ------
-    TypeError
-        `block_size` is not an integer; otherwise as for `dropout`.
-    ValueError
-        `x` has not 3 or 4 axes; `block_size` less than 1; `p` outside [0, 1]; `out` as for
-        `dropout`.
-    OverflowError
-        The positions needed pass the end of the stream, 2**64.
+    TypeError, ValueError, OverflowError
+        As for `dropout`; also if `block_size` is no integer or below 1, or `x` has not 3 or 4 axes.
 
     Notes
     -----
@@ -141,37 +99,28 @@ def drop_block2d(
 
     .. math:: \gamma = \frac{p}{b^2} \cdot \frac{h w}{(h - b + 1) (w - b + 1)}
 
-    for blocks of size b in images of size h times w, rounded once to binary64; that is never
-    above p. The paper's blocks are centred on their seeds; here, a seed is its block's pixel of
-    lowest indices, which moves the seeds and leaves the blocks as they are, and lets b be even.
-    The last step of the algorithm, count(M) / count_ones(M), is taken over the whole call.
-
-    ``x.size / kept`` is computed in binary64 and rounded to float32 (float64 for float64 arrays).
-    With blocks of size 1 the mask is that of `dropout`, with the same key.
+    for blocks of size b in images of size h times w, rounded once to binary64; that is never above
+    p. The paper's blocks are centred on their seeds; here, a seed is its block's pixel of lowest
+    indices, which moves the seeds and leaves the blocks as they are, and lets b be even. The last
+    step of the algorithm, count(M) / count_ones(M), is taken over the whole call, in binary64, and
+    rounded to float32 (float64 for float64 arrays). Blocks of size 1 are dropped as by `dropout`.
 
     Examples
     --------
     >>> import numpy as np
     >>> import fastdrop
-    >>> generator = fastdrop.Generator(7)
-    >>> x = np.ones((1, 5, 6), np.float32)
-    >>> key = generator.reserve(3 * 4)
-    >>> y = fastdrop.drop_block2d(x, 0.3, 3, rng=key)
+    >>> key = fastdrop.Generator(7).reserve(3 * 4)
+    >>> y = fastdrop.drop_block2d(np.ones((1, 5, 6)), 0.3, 3, rng=key)
     >>> (y[0] != 0).astype(int)
     array([[1, 1, 1, 1, 1, 1],
            [1, 0, 0, 0, 0, 1],
            [0, 0, 0, 0, 0, 1],
            [0, 0, 0, 0, 0, 1],
            [0, 0, 0, 1, 1, 1]])
-
-    The gradient, with the same key and no stored mask:
-
-    >>> dx = fastdrop.drop_block2d(np.ones_like(y), 0.3, 3, rng=key)
-    >>> bool(np.all(dx == y))
+    >>> bool(np.all(fastdrop.drop_block2d(np.ones_like(y), 0.3, 3, rng=key) == y))
     True
     """
-    result: Array = run(DROP_BLOCK2D, (x,), p, training, rng, out, None, block_size)
-    return result
+    return run(DROP_BLOCK2D, (x,), p, training, rng, out, None, block_size)
 
 
 def drop_block3d(
@@ -183,58 +132,33 @@ def drop_block3d(
     rng: RNGLike = None,
     out: Array | None = None,
 ) -> Array:
-    """Drop cubic blocks of volumes: DropBlock.
+    """Drop cubic blocks of volumes: DropBlock, as `drop_block2d` does it for images.
 
-    In each channel of each sample on its own, blocks of `block_size` voxels along each axis are
-    dropped at random places, so that about a share `p` of all voxels is dropped. The others are
-    multiplied with ``x.size / kept``, where ``kept`` is their number in this call.
-
-    The gradient with respect to `x` is the same call on the gradient with the same `Key`: the
-    scale depends on the mask alone.
+    Source: Ghiasi, Lin and Le, NeurIPS 2018, section 3, on volumes; see `drop_block2d`.
 
     Parameters
     ----------
     x : array_like
-        Of shape (samples, channels, depth, height, width), or without the first axis for a
-        single sample. Dtypes as for `dropout`.
-    p : float, default 0.5
-        Share of voxels to drop, from 0 to 1. It is met exactly in expectation only where blocks
-        do not meet: the larger it is, the more of them do, and the less is dropped.
-    block_size : int, default 7
-        Length of a block along each axis, at least 1; where an axis of x is shorter, the
-        shortest of them takes its place.
-    training, rng, out
-        As for `dropout`; the mask takes one position for each place where a block's voxel of
-        lowest indices can lie.
+        Of shape ([samples,] channels, depth, height, width). Dtypes as for `dropout`.
+    p, block_size, training, rng, out
+        As for `drop_block2d`; a place for a block's voxel of lowest indices takes one position.
 
     Returns
     -------
     ndarray
-        `out`, or an array of x's shape and dtype; +0.0 everywhere if nothing is kept.
-        Evaluation returns `x` itself.
+        As for `drop_block2d`.
 
     Raises
     ------
-    TypeError
-        `block_size` is not an integer; otherwise as for `dropout`.
-    ValueError
-        `x` has not 4 or 5 axes; `block_size` less than 1; `p` outside [0, 1]; `out` as for
-        `dropout`.
-    OverflowError
-        The positions needed pass the end of the stream, 2**64.
-
-    Notes
-    -----
-    Source: Ghiasi, Lin and Le, "DropBlock: A regularization method for convolutional networks",
-    NeurIPS 2018, section 3, on volumes. See `drop_block2d` for what is computed.
+    TypeError, ValueError, OverflowError
+        As for `drop_block2d`; here `x` has 4 or 5 axes.
 
     Examples
     --------
     >>> import numpy as np
     >>> import fastdrop
-    >>> y = fastdrop.drop_block3d(np.ones((1, 2, 4, 4), np.float32), 0.3, 2, rng=1)
+    >>> y = fastdrop.drop_block3d(np.ones((1, 2, 4, 4)), 0.3, 2, rng=1)
     >>> int(np.count_nonzero(y == 0)), float(y.max()), float(y.sum())
     (16, 2.0, 32.0)
     """
-    result: Array = run(DROP_BLOCK3D, (x,), p, training, rng, out, None, block_size)
-    return result
+    return run(DROP_BLOCK3D, (x,), p, training, rng, out, None, block_size)

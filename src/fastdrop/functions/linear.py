@@ -36,18 +36,14 @@ def dropconnect_linear(
     Parameters
     ----------
     x : array_like
-        Of shape (..., inputs): every index of the axes before the last is a sample. Dtypes as for
-        `dropout`.
-    w : array_like
-        Weights of shape (outputs, inputs) and x's dtype.
-    bias : array_like, optional
-        Of shape (outputs,) and x's dtype.
-    p, training, rng
-        As for `dropout`. (The paper writes p for keeping.)
+        Of shape (..., inputs): all axes but the last count samples. Dtypes as for `dropout`.
+    w, bias : array_like
+        Of shapes (outputs, inputs) and (outputs,), and of x's dtype. The bias may be None.
+    p, training, rng, out
+        As for `dropout`; `out` has the shape (..., outputs) and memory of its own. (The paper
+        writes p for keeping.)
     per_sample : bool, default True
         False draws one mask for all samples of the call, as ``drop_connect(w)`` would.
-    out : ndarray, optional
-        Where the result goes: of shape (..., outputs) and x's dtype, in memory of its own.
 
     Returns
     -------
@@ -56,20 +52,15 @@ def dropconnect_linear(
 
     Raises
     ------
-    TypeError
-        A dtype that `dropout` does not take; `w`, `bias` or `out` has another than `x`; `p`,
-        `training`, `per_sample` or `rng` of the wrong type.
-    ValueError
-        `x` has no axis; `w`, `bias` or `out` has the wrong shape; `p` outside [0, 1]; `out`
-        read-only, or overlapping an operand.
-    OverflowError
-        The positions needed, samples * outputs * inputs, pass the end of the stream, 2**64.
+    TypeError, ValueError, OverflowError
+        As for `dropout`; TypeError if `w` or `bias` has another dtype than `x`, or `per_sample` is
+        no bool, ValueError if `x` has no axis, `w` or `bias` has the wrong shape, or `out` overlaps
+        an operand. Positions needed are samples * outputs * inputs.
 
     Notes
     -----
-    Decisions are numbered in the C order of (samples, outputs, inputs), or of (outputs, inputs):
-    ``dropout_mask((samples, outputs, inputs), p, rng=key)`` is the mask of a call with that key.
-
+    ``dropout_mask((samples, outputs, inputs), p, rng=key)`` is the mask of a call with that key, or
+    with (outputs, inputs) where samples share it: decisions are numbered in C order.
     In training, products and sums are rounded in float32 (float64 for float64 arrays), in one
     order, so that backends, instruction sets and numbers of threads all give the same bits; the
     result is rounded once more to 16-bit floats. With u = 2**-24 (2**-53), a sum of n terms is
@@ -77,26 +68,23 @@ def dropconnect_linear(
     for each further 4096). Evaluation is NumPy's product, and rounds as that does.
 
     Operands that are not contiguous are copied. Beyond this, a call takes less than 100 KiB.
-
     Source: Wan, Zeiler, Zhang, LeCun and Fergus, "Regularization of Neural Networks using
     DropConnect", ICML 2013, section 3: a mask for each example, equation 4 for the gradient.
-    Evaluation takes the mean of the weights, where the paper samples from a normal approximation
-    (section 3.2).
+    Evaluation takes the weights' mean, where section 3.2 samples from a normal approximation.
 
     Examples
     --------
     >>> import numpy as np
     >>> import fastdrop
-    >>> x, w = np.ones((3, 4), np.float32), np.ones((2, 4), np.float32)
-    >>> fastdrop.dropconnect_linear(x, w, p=0.5, rng=1)
+    >>> x, w = np.ones((3, 4)), np.ones((2, 4))
+    >>> y = fastdrop.dropconnect_linear(x, w, p=0.5, rng=1)
+    >>> y
     array([[2., 2.],
            [4., 4.],
-           [4., 4.]], dtype=float32)
+           [4., 4.]])
     >>> mask = fastdrop.dropout_mask((3, 2, 4), 0.5, rng=1)
-    >>> np.einsum("noi,oi,ni->no", mask, w, x) * 2
-    array([[2., 2.],
-           [4., 4.],
-           [4., 4.]], dtype=float32)
+    >>> bool(np.all(y == np.einsum("noi,oi,ni->no", mask, w, x) * 2))
+    True
     """
     array = _arrays.as_operand(x)
     kind = _arrays.kind_of(array.dtype)
@@ -105,35 +93,30 @@ def dropconnect_linear(
     operands = {"x": array, "w": weights}
     constant = None
     if bias is not None:
-        constant = _arrays.as_operand_of(bias, array, (outputs,), "bias")
-        operands["bias"] = constant
+        operands["bias"] = constant = _arrays.as_operand_of(bias, array, (outputs,), "bias")
     plan = make_plan(p, kind)
     training = _arrays.check_flag(training, "training")
     shared = not _arrays.check_flag(per_sample, "per_sample")
     shape = (*array.shape[:-1], outputs)
     if out is None:
-        out = np.empty(shape, array.dtype)
-        target = out
+        target = out = np.empty(shape, array.dtype)
     else:
         target = _arrays.check_out_apart(out, array, shape, operands)
     if not training:
         check_unused(rng)
-        target[...] = _evaluated(array, weights, constant)
+        found = _widened(array) @ _widened(weights).T
+        if constant is not None:
+            found += _widened(constant)
+        target[...] = _rounded(found, array.dtype)
         return out
     samples = target.size // outputs if outputs else 0
     key = resolve(rng, samples and (1 if shared else samples) * weights.size)
     y = target if target.flags.c_contiguous else np.empty(shape, array.dtype)
     if y.size:
-        backends.active().dropconnect(
-            _matrix(array, samples, inputs, kind),
-            _matrix(weights, outputs, inputs, kind),
-            None if constant is None else _arrays.storage(np.ascontiguousarray(constant), kind),
-            _matrix(y, samples, outputs, kind),
-            kind,
-            key,
-            plan,
-            shared,
-        )
+        a, b = _matrix(array, samples, inputs, kind), _matrix(weights, outputs, inputs, kind)
+        c = None if constant is None else _arrays.storage(np.ascontiguousarray(constant), kind)
+        result = _matrix(y, samples, outputs, kind)
+        backends.active().dropconnect(a, b, c, result, kind, key, plan, shared)
     if y is not target:
         target[...] = y
     return out
@@ -159,10 +142,8 @@ def dropconnect_linear_backward(
     ----------
     dy : array_like
         The gradient with respect to the result: of shape (..., outputs) and x's dtype.
-    x, w, p, training, per_sample
-        What `dropconnect_linear` was called with.
-    rng
-        The `Key` that it was called with, so that the decisions are the same.
+    x, w, p, training, per_sample, rng
+        What `dropconnect_linear` was called with; a `Key` as `rng` gives the same decisions.
 
     Returns
     -------
@@ -171,13 +152,9 @@ def dropconnect_linear_backward(
 
     Raises
     ------
-    TypeError
-        A dtype that `dropout` does not take; `w` or `dy` has another than `x`; `p`, `training`,
-        `per_sample` or `rng` of the wrong type.
-    ValueError
-        `x` has no axis; `w` or `dy` has the wrong shape; `p` outside [0, 1].
-    OverflowError
-        The positions needed pass the end of the stream, 2**64.
+    TypeError, ValueError, OverflowError
+        As for `dropconnect_linear`; TypeError if `dy` has another dtype than `x`, or `rng` gives
+        another mask in every call, ValueError if `dy` has the wrong shape.
 
     Notes
     -----
@@ -186,22 +163,17 @@ def dropconnect_linear_backward(
     n terms is within ``(n + 3) u`` times the sum of the terms' magnitudes. db and the gradients of
     an evaluation are NumPy's sums and products.
 
-    Source: Wan et al., "Regularization of Neural Networks using DropConnect", ICML 2013, section
-    3.1, equation 4.
+    Source: Wan et al., ICML 2013, section 3.1, equation 4; see `dropconnect_linear`.
 
     Examples
     --------
     >>> import numpy as np
     >>> import fastdrop
-    >>> x, w = np.ones((3, 4), np.float32), np.ones((2, 4), np.float32)
-    >>> key = fastdrop.Generator(1).reserve(3 * 2 * 4)
-    >>> y = fastdrop.dropconnect_linear(x, w, p=0.5, rng=key)
-    >>> dx, dw, db = fastdrop.dropconnect_linear_backward(np.ones_like(y), x, w, 0.5, rng=key)
-    >>> dw
-    array([[0., 0., 6., 4.],
-           [4., 4., 0., 2.]], dtype=float32)
-    >>> db
-    array([3., 3.], dtype=float32)
+    >>> x, w = np.ones((3, 4)), np.ones((2, 4))
+    >>> dx, dw, db = fastdrop.dropconnect_linear_backward(np.ones((3, 2)), x, w, 0.5, rng=1)
+    >>> dw, db
+    (array([[0., 0., 6., 4.],
+           [4., 4., 0., 2.]]), array([3., 3.]))
     """
     array = _arrays.as_operand(x)
     kind = _arrays.kind_of(array.dtype)
@@ -213,10 +185,13 @@ def dropconnect_linear_backward(
     shared = not _arrays.check_flag(per_sample, "per_sample")
     dx, dw = np.zeros(array.shape, array.dtype), np.zeros(weights.shape, array.dtype)
     samples = gradient.size // outputs if outputs else 0
-    db = _widened(gradient).reshape(samples, outputs).sum(axis=0)
+    wide = _widened(gradient)
+    rows = wide.reshape(samples, outputs)
+    db = rows.sum(axis=0)
     if not training:
         check_unused(rng)
-        dx[...], dw[...] = _evaluated_backward(gradient, array, weights)
+        dx[...] = _rounded(wide @ _widened(weights), array.dtype)
+        dw[...] = _rounded(rows.T @ _widened(array).reshape(samples, inputs), array.dtype)
         return dx, dw, _rounded(db, array.dtype)
     check_repeatable(rng)
     key = resolve(rng, samples and (1 if shared else samples) * weights.size)
@@ -232,8 +207,7 @@ def dropconnect_linear_backward(
 
 def _matrix(array: Array, rows: int, columns: int, kind: str) -> Array:
     """`array` as backends take a matrix: contiguous, with two axes."""
-    contiguous = np.ascontiguousarray(array).reshape(rows, columns)
-    return _arrays.storage(contiguous, kind)
+    return _arrays.storage(np.ascontiguousarray(array).reshape(rows, columns), kind)
 
 
 def _widened(array: Array) -> Array:
@@ -244,19 +218,3 @@ def _widened(array: Array) -> Array:
 def _rounded(array: Array, dtype: np.dtype[Any]) -> Array:
     with np.errstate(over="ignore"):
         return array.astype(dtype, copy=False)
-
-
-def _evaluated(x: Array, w: Array, bias: Array | None) -> Array:
-    y: Array = _widened(x) @ _widened(w).T
-    if bias is not None:
-        y += _widened(bias)
-    return _rounded(y, x.dtype)
-
-
-def _evaluated_backward(dy: Array, x: Array, w: Array) -> tuple[Array, Array]:
-    wide = _widened(dy)
-    dx = wide @ _widened(w)
-    outputs, inputs = w.shape
-    samples = dy.size // outputs if outputs else 0
-    dw = wide.reshape(samples, outputs).T @ _widened(x).reshape(samples, inputs)
-    return _rounded(dx, x.dtype), _rounded(dw, x.dtype)

@@ -1,7 +1,4 @@
-"""Monte Carlo dropout: samples of an array, and statistics of a network's samples.
-
-Sample k draws from stream + k, so that it is the same whatever the number of samples.
-"""
+"""Monte Carlo dropout: samples of an array, and statistics of a network's samples."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ import numpy.typing as npt
 from fastdrop import _arrays, backends
 from fastdrop._arrays import Array
 from fastdrop._rates import make_plan
-from fastdrop._rng import Generator, Key, RNGLike, resolve, use_default
+from fastdrop._rng import Generator, RNGLike, resolve, use_default
 from fastdrop._samples import Library, Result, Samples
 from fastdrop.layers.base import sampling
 
@@ -26,34 +23,22 @@ __all__ = ["MonteCarloResult", "dropout_samples", "mc_dropout"]
 _RESERVED: Final = 2**36
 
 
-def _key_of_sample(key: Key, sample: int) -> Key:
-    return Key(key.seed, (key.stream + sample) % 2**64, key.offset)
-
-
 def dropout_samples(
-    x: npt.ArrayLike,
-    p: float,
-    samples: int,
-    *,
-    rng: RNGLike = None,
-    out: Array | None = None,
+    x: npt.ArrayLike, p: float, samples: int, *, rng: RNGLike = None, out: Array | None = None
 ) -> Array:
     """Apply dropout to `x` several times, with independent masks.
 
+    Source: Gal and Ghahramani, ICML 2016, section 4, of a single layer; see `mc_dropout`.
+
     Parameters
     ----------
-    x : array_like
-        As for `dropout`.
-    p : float
-        Probability of dropping an element, from 0 to 1.
-    samples : int
-        How many, at least 1.
-    rng : None, int, Key, Generator, numpy.random.SeedSequence or numpy.random.Generator
+    x, p, rng
         As for `dropout`. Sample k is drawn with ``Key(seed, stream + k, offset)``, whatever the
         number of samples; a generator moves on as for a single one.
+    samples : int
+        How many, at least 1.
     out : ndarray, optional
-        Where the result goes: an array of the result's shape and x's dtype that shares no
-        memory with `x`.
+        Where the result goes: of its shape and x's dtype, and apart from `x` in memory.
 
     Returns
     -------
@@ -62,36 +47,25 @@ def dropout_samples(
 
     Raises
     ------
-    TypeError
-        `samples` is not an integer; otherwise as for `dropout`.
-    ValueError
-        `samples` less than 1; `p` outside [0, 1]; `out` of another shape, read-only, or
-        overlapping itself or `x`.
-    OverflowError
-        The positions needed pass the end of the stream, 2**64.
-
-    Notes
-    -----
-    Source: Gal and Ghahramani, "Dropout as a Bayesian Approximation: Representing Model
-    Uncertainty in Deep Learning", ICML 2016, section 4, of a single layer.
+    TypeError, ValueError, OverflowError
+        As for `dropout`; also if `samples` is no integer, or less than 1, or `out` overlaps `x`.
 
     Examples
     --------
-    >>> import numpy as np
     >>> import fastdrop
-    >>> fastdrop.dropout_samples(np.ones(6, np.float32), 0.5, 3, rng=1)
+    >>> fastdrop.dropout_samples([1.0] * 6, 0.5, 3, rng=1)
     array([[0., 0., 2., 0., 0., 2.],
            [2., 2., 0., 2., 0., 2.],
-           [2., 0., 2., 0., 2., 2.]], dtype=float32)
+           [2., 0., 2., 0., 2., 2.]])
     """
     array = _arrays.as_input(x)
     kind = _arrays.kind_of(array.dtype)
     plan = make_plan(p, kind)
     samples = _arrays.check_count(samples, "samples")
+    shape = (samples, *array.shape)
     if out is None:
-        target = out = np.empty((samples, *array.shape), array.dtype)
+        target = out = np.empty(shape, array.dtype)
     else:
-        shape = (samples, *array.shape)
         words = "the shape (samples, *x.shape),"
         target = _arrays.check_out_apart(out, array, shape, {"x": array}, words)
     key = resolve(rng, array.size)
@@ -111,24 +85,19 @@ class MonteCarloResult(Result[Array]):
 
     Parameters
     ----------
-    mean : ndarray
-        Mean over the samples, in float64.
-    std : ndarray
-        Standard deviation over the samples (divided by their number), in float64.
+    mean, std : ndarray
+        Mean and standard deviation (divided by their number) of the samples, in float64.
     samples : int
         How many samples there were.
     entropy : ndarray or None
-        Entropy of the mean, in nats, without the last axis: the whole uncertainty about the
-        class.
+        Entropy of the mean, in nats, without the last axis: the whole uncertainty about the class.
     mutual_information : ndarray or None
-        The part of the entropy that is due to the model: what is left after subtracting the
-        samples' mean entropy, in nats.
+        What is due to the model: the entropy less the samples' mean entropy, in nats.
 
     Examples
     --------
-    >>> import numpy as np
     >>> import fastdrop
-    >>> result = fastdrop.mc_dropout(fastdrop.dropout, np.ones(3, np.float32), 10, rng=1)
+    >>> result = fastdrop.mc_dropout(fastdrop.dropout, [1.0] * 3, 10, rng=1)
     >>> result.samples, result.mean.shape, result.entropy
     (10, (3,), None)
     """
@@ -150,21 +119,23 @@ def mc_dropout(
     default generator; and all of fastdrop's layers train and draw from it. The layers
     themselves stay as they are: switch, generator, and what their `backward` answers.
 
+    Source: Gal and Ghahramani, "Dropout as a Bayesian Approximation: Representing Model Uncertainty
+    in Deep Learning", ICML 2016, section 4. Mean and standard deviation: Welford, "Note on a Method
+    for Calculating Corrected Sums of Squares and Products", Technometrics 4 (1962). Mutual
+    information: Houlsby, Huszar, Ghahramani and Lengyel, "Bayesian Active Learning for
+    Classification and Preference Learning", arXiv:1112.5745 (2011), section 2.
+
     Parameters
     ----------
-    fn : callable
-        Called as ``fn(x)`` or ``fn(x, rng=generator)``. It returns an array of real numbers,
-        always of one shape.
-    x : object
-        What `fn` is given, as it is.
+    fn, x : callable, object
+        Called as ``fn(x)`` or ``fn(x, rng=generator)``; gives real numbers, always of one shape.
     samples : int, default 50
         How often `fn` is called, at least once.
-    rng : None, int, Key, Generator, numpy.random.SeedSequence or numpy.random.Generator
-        As for `dropout`. A `Generator` moves on by 2**36 positions, which are the samples' own
-        on each of their streams.
+    rng
+        As for `dropout`. A `Generator` moves on by 2**36 positions on each sample's stream.
     probabilities : bool, default False
-        Whether `fn` returns probabilities of classes, along its last axis: the result then
-        says how uncertain the classes are.
+        Whether `fn` returns probabilities of classes, along its last axis: then the result says how
+        uncertain they are.
 
     Returns
     -------
@@ -174,22 +145,10 @@ def mc_dropout(
 
     Raises
     ------
-    TypeError
-        `fn` cannot be called, or returns something other than real numbers; `samples`, `rng`
-        or `probabilities` of the wrong type.
-    ValueError
-        `samples` less than 1; `fn` returns different shapes; `probabilities` is True, and `fn`
-        returns something negative, or that does not sum to 1 along the last axis.
-    OverflowError
-        The positions needed pass the end of the stream, 2**64.
-
-    Notes
-    -----
-    Source: Gal and Ghahramani, "Dropout as a Bayesian Approximation: Representing Model
-    Uncertainty in Deep Learning", ICML 2016, section 4. Mean and standard deviation: Welford,
-    "Note on a Method for Calculating Corrected Sums of Squares and Products", Technometrics 4
-    (1962). Mutual information: Houlsby, Huszar, Ghahramani and Lengyel, "Bayesian Active
-    Learning for Classification and Preference Learning", arXiv:1112.5745 (2011), section 2.
+    TypeError, ValueError, OverflowError
+        As for `dropout_samples`; TypeError if `fn` cannot be called or returns no real numbers, or
+        `probabilities` is no bool, ValueError if `fn` returns different shapes or, where they are
+        probabilities, something negative, or that does not sum to 1 along the last axis.
 
     Examples
     --------
@@ -216,11 +175,13 @@ def mc_dropout(
     key = resolve(rng, _RESERVED)
     found = Samples(_LIBRARY, "fn's result", probabilities)
     for k in range(samples):
-        sample = _key_of_sample(key, k)
-        generator = Generator(sample.seed, sample.stream, sample.offset)
+        generator = Generator(key.seed, (key.stream + k) % 2**64, key.offset)
         with use_default(generator), sampling(generator):
             y = fn(x, rng=generator) if takes_rng else fn(x)
-        found.add(_as_float64(y))
+        array = _arrays.as_input(y, "fn's result")
+        if array.dtype.kind not in "biuf":
+            _arrays.kind_of(array.dtype, "fn's result")  # bfloat16, or an error
+        found.add(array.astype(np.float64))
     return MonteCarloResult(*found.result())
 
 
@@ -230,18 +191,8 @@ def _takes_rng(fn: Callable[..., object]) -> bool:
         parameter = inspect.signature(fn).parameters.get("rng")
     except (TypeError, ValueError):  # some functions written in C have no signature
         return False
-    return parameter is not None and parameter.kind in (
-        parameter.POSITIONAL_OR_KEYWORD,
-        parameter.KEYWORD_ONLY,
-    )
-
-
-def _as_float64(value: npt.ArrayLike) -> Array:
-    """What the function returned, if it is real numbers."""
-    array = _arrays.as_input(value, "fn's result")
-    if array.dtype.kind not in "biuf":
-        _arrays.kind_of(array.dtype, "fn's result")
-    return array.astype(np.float64)
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return parameter is not None and parameter.kind in kinds
 
 
 def _entropy(probabilities: Array) -> Array:

@@ -27,10 +27,9 @@ def max_norm_(w: Array, c: float, axis: int | tuple[int, ...] | None = 1) -> Arr
     c : float
         The largest norm, at least 0; inf is no limit.
     axis : int, tuple of ints or None, default 1
-        The axis or axes that are summed over, as in `numpy.linalg.norm`: 1 limits the weights
-        that come into each unit of a layer with a matrix of (outputs, inputs), 0 those that leave
-        each input, and (1, 2, 3) the filters of a convolution with an array of (outputs, inputs,
-        height, width). None is all axes: one norm.
+        The axes that are summed over, as in `numpy.linalg.norm`: of (outputs, inputs), 1 limits the
+        weights that come into each output, and 0 those that leave each input; of (outputs, inputs,
+        height, width), (1, 2, 3) limits filters of convolutions. None is all axes: one norm.
 
     Returns
     -------
@@ -39,21 +38,15 @@ def max_norm_(w: Array, c: float, axis: int | tuple[int, ...] | None = 1) -> Arr
 
     Raises
     ------
-    TypeError
-        `w` is no array, or has another dtype; `c` is no real number; `axis` is none of what it may
-        be.
-    ValueError
-        `c` below 0 or nan; an axis that `w` does not have, or the same one twice, or none; `w` is
-        read-only or overlaps itself.
+    TypeError, ValueError
+        As for `dropout_`, of `w`; `c` is no number, or below 0 or nan; `axis` is no axis of `w`, or
+        names one twice, or none.
 
     Notes
     -----
-    Source: Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov, "Dropout: A Simple Way to
-    Prevent Neural Networks from Overfitting", JMLR 15 (2014), section 5.1: "constraining the norm
-    of the incoming weight vector at each hidden unit to be upper bounded by a fixed constant c";
-    "the neural network was optimized under the constraint ||w||_2 <= c. This constraint was imposed
-    during optimization by projecting w onto the surface of a ball of radius c, whenever w went out
-    of it."
+    Source: Srivastava et al., "Dropout", JMLR 15 (2014), section 5.1: "constraining the norm of the
+    incoming weight vector at each hidden unit to be upper bounded by a fixed constant c" by
+    "projecting w onto the surface of a ball of radius c, whenever w went out of it."
 
     Squares are summed in float32 (float64 for float64), 256 of them, and these sums in float64;
     where a square overflows, or underflows so that it matters, that is done again in float64 with
@@ -64,24 +57,20 @@ def max_norm_(w: Array, c: float, axis: int | tuple[int, ...] | None = 1) -> Arr
 
     A group of zeros stays as it is, and so does one with an inf or a nan, which no factor brings
     within `c`. With c = 0 all else becomes zeros with the signs of the numbers.
-
     The sums have one order, that of the numbers in C order of the axes: the bits are the same in
     all backends, for every number of threads, and for every layout in memory. What is contiguous
-    along `axis`, or beside it (a matrix with axis 0), is read and written where it lies; other
-    layouts go through a copy.
+    along `axis`, or beside it (a matrix with axis 0), is changed where it lies, else by a copy.
 
     Examples
     --------
     >>> import numpy as np
     >>> import fastdrop
-    >>> w = np.array([[3, 4], [0.3, 0.4], [0, 0]], np.float32)
-    >>> fastdrop.max_norm_(w, 2)
+    >>> fastdrop.max_norm_(np.array([[3, 4], [0.3, 0.4], [0, 0]]), 2)
     array([[1.2, 1.6],
            [0.3, 0.4],
-           [0. , 0. ]], dtype=float32)
-    >>> filters = np.ones((8, 4, 3, 3), np.float32)
-    >>> fastdrop.max_norm_(filters, 3, axis=(1, 2, 3))[0, 0, 0]
-    array([0.5, 0.5, 0.5], dtype=float32)
+           [0. , 0. ]])
+    >>> fastdrop.max_norm_(np.ones((8, 4, 3, 3)), 3, axis=(1, 2, 3))[0, 0, 0]
+    array([0.5, 0.5, 0.5])
     """
     array = _arrays.check_inplace(w, "w")
     kind = _arrays.kind_of(array.dtype, "w")
@@ -121,12 +110,8 @@ def _matrices(array: Array, axes: tuple[int, ...]) -> Array | None:
         return array.reshape(-1, math.prod(shape[first:end]), math.prod(shape[end:]))
     groups: list[tuple[int, int]] = []  # strides and lengths
     numbers: list[tuple[int, int]] = []
-    corner = array[
-        tuple(
-            slice(None, None, -1 if stride < 0 and i not in axes else 1)
-            for i, stride in enumerate(array.strides)
-        )
-    ]
+    backwards = (stride < 0 and i not in axes for i, stride in enumerate(array.strides))
+    corner = array[tuple(slice(None, None, -1 if back else 1) for back in backwards)]
     for i, (stride, length) in enumerate(zip(corner.strides, array.shape, strict=True)):
         if length > 1:
             (numbers if i in axes else groups).append((stride, length))

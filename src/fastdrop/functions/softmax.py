@@ -11,7 +11,7 @@ from fastdrop import _arrays, backends
 from fastdrop._arrays import Array
 from fastdrop._rates import Plan, check_factor, make_plan
 from fastdrop._rng import Key, RNGLike, check_repeatable, check_unused, resolve
-from fastdrop._score_rows import plain_rows
+from fastdrop._score_rows import Rows
 from fastdrop.pipeline import compiled
 from fastdrop.variants import DROPOUT
 
@@ -36,28 +36,23 @@ def softmax_dropout(
 
     The scores are multiplied by `scale`, masked, turned to weights ``exp(z) / sum(exp(z))`` along
     `axis`, and dropped like `attention_dropout` drops them: each with probability `p`, the others
-    divided by 1 - p. Evaluation gives the weights.
+    divided by 1 - p. Evaluation gives the weights. The gradient: `softmax_dropout_backward`.
 
     Parameters
     ----------
     scores : array_like
-        Of any shape with at least one axis, such as (samples, heads, queries, keys). Dtypes as
-        for `dropout`.
-    p, training, rng
-        As for `dropout`.
+        Such as (samples, heads, queries, keys), with at least one axis. Dtypes as for `dropout`.
+    p, training, rng, out
+        As for `dropout`; `out` shares no memory with `mask`.
     axis : int, default -1
         The axis that the weights sum to 1 along. Only the last one is served in one pass: along
         another, copies are made, and 16-bit floats are rounded twice, as by softmax and `dropout`.
     mask : array_like, optional
         Broadcastable to the scores' shape; it is not expanded in memory. Either bool, True for
-        what takes part (as in PyTorch's attention), or of the scores' dtype and added to the scaled
-        scores.
+        what takes part (as in PyTorch), or of the scores' dtype and added to the scaled scores.
     scale : float, default 1.0
         What the scores are multiplied by, such as ``1 / sqrt(width)``; finite, and rounded to
         float32 unless the scores are float64.
-    out : ndarray, optional
-        Where the result goes: of the scores' shape and dtype; `scores` itself, or memory of its
-        own.
 
     Returns
     -------
@@ -66,50 +61,36 @@ def softmax_dropout(
 
     Raises
     ------
-    TypeError
-        `mask` is neither bool nor of the scores' dtype; an argument has the wrong type; otherwise
-        as for `dropout`.
-    ValueError
-        `mask` cannot be broadcast to the scores; `axis` is none of theirs; `scale` is not finite;
-        `p` outside [0, 1]; `out` read-only, or overlapping `scores` in part or `mask`.
-    OverflowError
-        The positions needed pass the end of the stream, 2**64.
-
-    See Also
-    --------
-    softmax_dropout_backward : The gradient.
-    attention_dropout : Dropout on weights that are there already.
+    TypeError, ValueError, OverflowError
+        As for `dropout`; TypeError if `mask` is neither bool nor of the scores' dtype, or `axis`
+        or `scale` has the wrong type, ValueError if `mask` cannot be broadcast to the scores or
+        overlaps `out`, `axis` is none of theirs, or `scale` is not finite.
 
     Notes
     -----
     Source: Vaswani et al., "Attention Is All You Need", NIPS 2017, section 3.2.1: scaled scores,
-    masked with -inf, and softmax. Dropout on the weights is in the code that the authors published
-    with the paper.
+    masked with -inf, and softmax. Dropout on the weights is in the authors' code for the paper.
 
-    Decisions are numbered in C order of the scores, whatever `axis` is.
+    Decisions are numbered in C order of the scores, whatever `axis` is. Where nothing takes part,
+    or all scores are -inf, all weights are +0.0, where PyTorch's softmax gives nan. A nan or inf
+    among the scores makes all weights nan that belong together, but those dropped, which are +0.0.
 
-    Where nothing takes part, or all scores are -inf, all weights are +0.0, where PyTorch's
-    softmax gives nan. A nan or inf among the scores makes all weights nan that belong together, as
-    there; those that are dropped are +0.0.
-
-    All backends give the same bits, and so does every number of threads: exp is a fixed sequence of
-    operations, and the order of a sum is fixed. A weight whose scaled score is d below the largest
-    of n is within 10 + d + min(n, 4096) / 64 units in the last place (of float32, or float64 for
-    float64 scores).
+    Backends and numbers of threads all give the same bits: exp is a fixed sequence of operations,
+    and the order of a sum is fixed. A weight whose scaled score is d below the largest of n is
+    within 10 + d + min(n, 4096) / 64 units in the last place (float32's; float64's for float64).
 
     Examples
     --------
     >>> import numpy as np
     >>> import fastdrop
-    >>> scores = np.log(np.array([[1, 2, 5, 8], [3, 1, 4, 9]], np.float32))
+    >>> scores = np.log([[1, 2, 5, 8], [3, 1, 4, 9]])
     >>> seen = np.array([[True, True, True, True], [True, True, False, False]])
-    >>> weights = fastdrop.softmax_dropout(scores, training=False, mask=seen)
-    >>> weights.round(4)
+    >>> fastdrop.softmax_dropout(scores, training=False, mask=seen).round(4)
     array([[0.0625, 0.125 , 0.3125, 0.5   ],
-           [0.75  , 0.25  , 0.    , 0.    ]], dtype=float32)
+           [0.75  , 0.25  , 0.    , 0.    ]])
     >>> fastdrop.softmax_dropout(scores, 0.5, mask=seen, rng=3).round(4)
     array([[0.   , 0.25 , 0.625, 0.   ],
-           [0.   , 0.   , 0.   , 0.   ]], dtype=float32)
+           [0.   , 0.   , 0.   , 0.   ]])
     """
     call = _check(_arrays.as_operand(scores, "scores"), p, axis, mask, scale)
     training = _arrays.check_flag(training, "training")
@@ -118,12 +99,11 @@ def softmax_dropout(
     else:
         target = _arrays.check_out(out, call.scores, "scores")
         call.check_mask_apart(target)
-    source = call.by_rows(call.scores)
-    result = call.result_for(target, source)
+    result, source = call.in_rows(target, call.scores)
     key = resolve(rng, target.size) if training and target.size else None
     if key is None:
         check_unused(rng)
-    call.over_rows(key, result, source.array)
+    call.over_rows(key, result, source)
     call.put(result, target)
     if key is not None and not call.is_last:
         dropout_(target, p, rng=key)
@@ -151,31 +131,21 @@ def softmax_dropout_backward(
     Parameters
     ----------
     dy : array_like
-        The gradient with respect to the result of `softmax_dropout`, of the scores' shape and
-        dtype.
-    scores, p, training, axis, mask, scale, rng
-        What `softmax_dropout` was called with; `rng` is a `Key`, so that the decisions are the
-        same.
-    out : ndarray, optional
-        Where the result goes: of the scores' shape and dtype; `dy` or `scores` itself, or memory of
-        its own.
+        The gradient with respect to the result, of the scores' shape and dtype.
+    scores, p, training, axis, mask, scale, rng, out
+        What `softmax_dropout` was called with, a `Key` as `rng` for the same decisions; but `out`
+        is where the gradient goes, also `dy` itself.
 
     Returns
     -------
     ndarray
-        `out`, or a new array of the scores' shape and dtype. It is +0.0 where the mask lets nothing
-        take part.
+        `out`, or a new array of the scores' shape and dtype; +0.0 where nothing takes part.
 
     Raises
     ------
-    TypeError
-        `dy` has another dtype than the scores; `rng` moves with every call; otherwise as for
-        `softmax_dropout`.
-    ValueError
-        `dy` has another shape than the scores; `out` overlaps an operand in part; otherwise as for
-        `softmax_dropout`.
-    OverflowError
-        The positions needed pass the end of the stream, 2**64.
+    TypeError, ValueError, OverflowError
+        As for `softmax_dropout`; TypeError if `dy` has another dtype than the scores or `rng` moves
+        with every call, ValueError if `dy` has another shape, or overlaps `out` in part.
 
     Notes
     -----
@@ -186,15 +156,9 @@ def softmax_dropout_backward(
 
     Examples
     --------
-    >>> import numpy as np
     >>> import fastdrop
-    >>> scores = np.zeros((1, 4), np.float32)
-    >>> key = fastdrop.Key(3)
-    >>> fastdrop.softmax_dropout(scores, 0.5, rng=key)
-    array([[0. , 0.5, 0.5, 0. ]], dtype=float32)
-    >>> dy = np.array([[1, 2, 4, 8]], np.float32)
-    >>> fastdrop.softmax_dropout_backward(dy, scores, 0.5, rng=key)
-    array([[-0.75,  0.25,  1.25, -0.75]], dtype=float32)
+    >>> fastdrop.softmax_dropout_backward([[1.0, 2, 4, 8]], [[0.0] * 4], 0.5, rng=3)
+    array([[-0.75,  0.25,  1.25, -0.75]])
     """
     call = _check(_arrays.as_operand(scores, "scores"), p, axis, mask, scale)
     gradient = _arrays.as_operand_like(dy, call.scores, "dy", "scores")
@@ -212,18 +176,10 @@ def softmax_dropout_backward(
         check_unused(rng)
     elif not call.is_last:
         gradient = dropout(gradient, p, rng=key)
-    source, other = call.by_rows(call.scores), call.by_rows(gradient)
-    result = call.result_for(target, source, other)
-    call.over_rows(key, result, source.array, other.array)
+    result, source, other = call.in_rows(target, call.scores, gradient)
+    call.over_rows(key, result, source, other)
     call.put(result, target)
     return out
-
-
-class _ByRows(NamedTuple):
-    """An array with the axis of the softmax last, contiguous."""
-
-    array: Array
-    copied: bool
 
 
 class SoftmaxCall(NamedTuple):
@@ -250,22 +206,17 @@ class SoftmaxCall(NamedTuple):
         """The array with the axis of the softmax last."""
         return array if self.is_last else np.moveaxis(array, self.axis, -1)
 
-    def by_rows(self, array: Array) -> _ByRows:
-        """The array itself where its rows are contiguous, or a copy."""
-        moved = self._moved(array)
-        if moved.flags.c_contiguous:
-            return _ByRows(moved, False)
-        return _ByRows(moved.copy(order="C"), True)
+    def in_rows(self, target: Array, *operands: Array) -> list[Array]:
+        """Memory for the rows of the result, and those of the operands, all contiguous.
 
-    def result_for(self, target: Array, *operands: _ByRows) -> Array:
-        """The memory for the rows of the result: `target`, existing scratch, or new memory."""
-        moved = self._moved(target)
-        if moved.flags.c_contiguous:
-            return moved
-        for operand in operands:
-            if operand.copied:
-                return operand.array
-        return np.empty(moved.shape, moved.dtype)
+        They are the arrays themselves, or copies; the first copy serves the result, too.
+        """
+        result, *moved = [self._moved(array) for array in (target, *operands)]
+        rows = [array if array.flags.c_contiguous else array.copy(order="C") for array in moved]
+        if not result.flags.c_contiguous:
+            copies = [row for row, array in zip(rows, moved, strict=True) if row is not array]
+            result = copies[0] if copies else np.empty(result.shape, result.dtype)
+        return [result, *rows]
 
     def put(self, result: Array, target: Array) -> None:
         """Copy the rows of the result to `target` where they were computed elsewhere."""
@@ -283,7 +234,8 @@ class SoftmaxCall(NamedTuple):
         if key is None or not self.is_last:
             plan, key = make_plan(0, self.kind), Key(0)
         x, y = self._storage(scores), self._storage(result)
-        rows = plain_rows(x, self.scale, self._mask_of_rows())
+        n = x.shape[1]
+        rows = Rows(self.scale, self._mask_of_rows(), max(len(x), 1), x.size, n, n)
         backend = backends.active()
         if dy is None:
             backend.softmax_dropout(x, y, self.kind, rows, key, plan)
@@ -309,7 +261,7 @@ def _check(
     scores: Array, p: float, axis: object, mask: npt.ArrayLike | None, scale: object
 ) -> SoftmaxCall:
     kind = _arrays.kind_of(scores.dtype, "scores")
-    number = _arrays.axis_of(_arrays.check_axis(axis, "axis"), scores, "axis", "scores")
+    number = _arrays.axis_in(_arrays.check_axis(axis, "axis"), scores.shape, "axis", "scores")
     seen = None if mask is None else _arrays.score_mask(mask, scores)
     plan = make_plan(p, kind)
     return SoftmaxCall(scores, kind, number, seen, check_factor(scale, "scale", kind), plan)

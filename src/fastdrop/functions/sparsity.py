@@ -23,10 +23,8 @@ class Sparsity:
     ----------
     fraction : float
         The share of the elements that are at most `tol` away from 0, from 0 to 1.
-    counts : ndarray
-        How many elements fall into each bin, as integers.
-    edges : ndarray
-        The edges of the bins: one more than there are bins.
+    counts, edges : ndarray
+        How many elements fall into each bin, as integers; the bins' edges, one more than bins.
 
     Examples
     --------
@@ -55,11 +53,9 @@ def sparsity(
     tol : float, default 0.0
         An element counts as 0 if its absolute value is at most this; at least 0.
     bins : int, sequence of floats or str, default 50
-        The bins of the histogram, as for `numpy.histogram`: how many of equal width, or their
-        edges, or the name of a rule.
+        As for `numpy.histogram`: how many of equal width, or their edges, or the name of a rule.
     range : tuple of two floats, optional
-        Where the first bin begins and the last one ends, as for `numpy.histogram`: the smallest
-        and the largest finite element if it is not given.
+        Where the bins begin and end: by default at the smallest and the largest finite element.
 
     Returns
     -------
@@ -68,35 +64,24 @@ def sparsity(
 
     Raises
     ------
-    TypeError
-        The dtype of `a`, or the type of `tol`, is none of those.
-    ValueError
-        `a` is empty; `tol` is below 0 or nan; what `numpy.histogram` refuses of `bins` and
-        `range`.
+    TypeError, ValueError
+        As for `dropout` and, of `bins` and `range`, `numpy.histogram`; TypeError if `tol` is no
+        number, ValueError if it is below 0 or nan, or `a` is empty.
 
     Notes
     -----
-    Source: Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov, "Dropout: A Simple Way to
-    Prevent Neural Networks from Overfitting", JMLR 15 (2014), section 7.2 and its figure: with
-    dropout, histograms of the activations of hidden units have a sharp peak at 0, and those of the
-    units' mean activations, ``sparsity(a.mean(axis=0))`` for activations of (samples, units), lie
-    closer to 0.
-
+    Source: Srivastava et al., "Dropout", JMLR 15 (2014), section 7.2 and its figure: with dropout,
+    histograms of hidden units' activations have a sharp peak at 0, and those of the units' mean
+    activations, ``sparsity(a.mean(axis=0))`` for activations of (samples, units), lie closer to 0.
     A nan is no 0, and neither is an inf: they count among the elements whose share is given, and
     stand in no bin. The bins are in float32 for 16-bit floats, else in a's dtype.
 
     Examples
     --------
-    >>> import numpy as np
     >>> import fastdrop
-    >>> hidden = np.array([[0, 0.5, 0, 2], [0, 1.5, 1e-3, 0]], np.float32)
-    >>> found = fastdrop.sparsity(hidden, tol=0.01, bins=4)
-    >>> found.fraction
-    0.625
-    >>> found.counts
-    array([5, 1, 0, 2])
-    >>> found.edges
-    array([0. , 0.5, 1. , 1.5, 2. ], dtype=float32)
+    >>> hidden = [[0, 0.5, 0, 2], [0, 1.5, 1e-3, 0]]
+    >>> fastdrop.sparsity(hidden, tol=0.01, bins=4)
+    Sparsity(fraction=0.625, counts=array([5, 1, 0, 2]), edges=array([0. , 0.5, 1. , 1.5, 2. ]))
     """
     array = _arrays.as_operand(a, "a")
     limit = check_limit(tol, "tol")

@@ -1,8 +1,4 @@
-"""Dropout on weights: of connections, of an embedding table, of attention.
-
-Each function is `dropout`, named after its operand, with the mask that suits it; `drop_key`, before
-the softmax, drops to -inf.
-"""
+"""Dropout on weights: of connections, of an embedding table, of attention."""
 
 from __future__ import annotations
 
@@ -44,14 +40,14 @@ def drop_connect(
     All samples that meet the result share the mask. The gradient with respect to `w` is the
     same call on the gradient with respect to the result, with the same `Key`.
 
+    Source: Wan, Zeiler, Zhang, LeCun and Fergus, "Regularization of Neural Networks using
+    DropConnect", ICML 2013, the section "Motivation". Evaluation takes the mean of the weights,
+    where the paper samples from a normal approximation of the activations.
+
     Parameters
     ----------
-    w : array_like
-        Weights of any shape. Dtypes as for `dropout`.
-    p, training, rng, out
-        As for `dropout`. (The paper writes p for keeping.)
-    window : pair of tuple of int, optional
-        As for `dropout`.
+    w, p, training, rng, out, window
+        As for `dropout`, with the weights for `x`. (The paper writes p for keeping.)
 
     Returns
     -------
@@ -60,30 +56,17 @@ def drop_connect(
 
     Raises
     ------
-    TypeError
+    TypeError, ValueError, OverflowError
         As for `dropout`.
-    ValueError
-        `p` outside [0, 1]; `out` and `window` as for `dropout`.
-    OverflowError
-        The positions needed pass the end of the stream, 2**64.
-
-    Notes
-    -----
-    Source: Wan, Zeiler, Zhang, LeCun and Fergus, "Regularization of Neural Networks using
-    DropConnect", ICML 2013, the section "Motivation". Evaluation takes the mean of the
-    weights, where the paper samples from a normal approximation of the activations.
 
     Examples
     --------
-    >>> import numpy as np
     >>> import fastdrop
-    >>> w = np.ones((2, 4), np.float32)
-    >>> fastdrop.drop_connect(w, 0.5, rng=1)
+    >>> fastdrop.drop_connect([[1.0] * 4] * 2, 0.5, rng=1)
     array([[0., 0., 2., 0.],
-           [0., 2., 0., 0.]], dtype=float32)
+           [0., 2., 0., 0.]])
     """
-    result: Array = run(DROP_CONNECT, (w,), p, training, rng, out, window)
-    return result
+    return run(DROP_CONNECT, (w,), p, training, rng, out, window)
 
 
 def embedding_dropout(
@@ -97,17 +80,15 @@ def embedding_dropout(
 ) -> Array:
     """Drop whole rows of an embedding table: words.
 
-    Each row is dropped with probability `p`, wherever the word occurs in the batch; the others
-    are divided by 1 - p.
+    Each row is dropped with probability `p`, wherever the word occurs in the batch; the others are
+    divided by 1 - p. Source: Gal and Ghahramani, "A Theoretically Grounded Application of Dropout
+    in Recurrent Neural Networks", NIPS 2016, and Merity, Keskar and Socher, "Regularizing and
+    Optimizing LSTM Language Models", ICLR 2018, section 4.3.
 
     Parameters
     ----------
-    table : array_like
-        Of shape (words, width). Dtypes as for `dropout`.
-    p, training, rng, out
-        As for `dropout`; the mask takes one position for each row.
-    window : pair of tuple of int, optional
-        As for `dropout`.
+    table, p, training, rng, out, window
+        As for `dropout`, with a table of (words, width) for `x`; a row takes one position.
 
     Returns
     -------
@@ -116,32 +97,19 @@ def embedding_dropout(
 
     Raises
     ------
-    TypeError
-        As for `dropout`.
-    ValueError
-        `table` has not 2 axes; `p` outside [0, 1]; `out` and `window` as for `dropout`.
-    OverflowError
-        The positions needed pass the end of the stream, 2**64.
-
-    Notes
-    -----
-    Source: Gal and Ghahramani, "A Theoretically Grounded Application of Dropout in Recurrent
-    Neural Networks", NIPS 2016, and Merity, Keskar and Socher, "Regularizing and Optimizing
-    LSTM Language Models", ICLR 2018, section 4.3.
+    TypeError, ValueError, OverflowError
+        As for `dropout`; ValueError if `table` has not 2 axes.
 
     Examples
     --------
-    >>> import numpy as np
     >>> import fastdrop
-    >>> table = np.ones((4, 3), np.float32)
-    >>> fastdrop.embedding_dropout(table, 0.5, rng=3)
+    >>> fastdrop.embedding_dropout([[1.0] * 3] * 4, 0.5, rng=3)
     array([[0., 0., 0.],
            [2., 2., 2.],
            [2., 2., 2.],
-           [0., 0., 0.]], dtype=float32)
+           [0., 0., 0.]])
     """
-    result: Array = run(EMBEDDING_DROPOUT, (table,), p, training, rng, out, window)
-    return result
+    return run(EMBEDDING_DROPOUT, (table,), p, training, rng, out, window)
 
 
 def attention_dropout(
@@ -155,17 +123,14 @@ def attention_dropout(
 ) -> Array:
     """Drop attention weights, after the softmax and before they meet the values.
 
-    Each weight is dropped with probability `p`, on its own; the others are divided by 1 - p,
-    so that a row sums to 1 in expectation only.
+    Each weight is dropped with probability `p`, on its own; the others are divided by 1 - p, so
+    that a row sums to 1 in expectation only. Source: Vaswani et al., "Attention Is All You Need",
+    NIPS 2017: the weights of section 3.2.1. Dropout on them is in the authors' code for the paper.
 
     Parameters
     ----------
-    weights : array_like
-        Of any shape, such as (samples, heads, queries, keys). Dtypes as for `dropout`.
-    p, training, rng, out
-        As for `dropout`.
-    window : pair of tuple of int, optional
-        As for `dropout`.
+    weights, p, training, rng, out, window
+        As for `dropout`, with the weights, such as (samples, heads, queries, keys), for `x`.
 
     Returns
     -------
@@ -174,29 +139,17 @@ def attention_dropout(
 
     Raises
     ------
-    TypeError
+    TypeError, ValueError, OverflowError
         As for `dropout`.
-    ValueError
-        `p` outside [0, 1]; `out` and `window` as for `dropout`.
-    OverflowError
-        The positions needed pass the end of the stream, 2**64.
-
-    Notes
-    -----
-    Source: Vaswani et al., "Attention Is All You Need", NIPS 2017: the weights of section
-    3.2.1. Dropout on them is in the code that the authors published with the paper.
 
     Examples
     --------
-    >>> import numpy as np
     >>> import fastdrop
-    >>> weights = np.full((2, 4), 0.25, np.float32)
-    >>> fastdrop.attention_dropout(weights, 0.5, rng=1)
+    >>> fastdrop.attention_dropout([[0.25] * 4] * 2, 0.5, rng=1)
     array([[0. , 0. , 0.5, 0. ],
-           [0. , 0.5, 0. , 0. ]], dtype=float32)
+           [0. , 0.5, 0. , 0. ]])
     """
-    result: Array = run(ATTENTION_DROPOUT, (weights,), p, training, rng, out, window)
-    return result
+    return run(ATTENTION_DROPOUT, (weights,), p, training, rng, out, window)
 
 
 def drop_key(
@@ -210,23 +163,21 @@ def drop_key(
 ) -> Array:
     """Drop keys from attention, each from each query by itself, before the softmax: DropKey.
 
-    Each score is set to -inf with probability `p`, on its own; the others stay as they are, bit
-    for bit. The softmax after it gives dropped keys the weight 0, and a query's other weights
-    still sum to 1, which they do not after `attention_dropout`.
-
+    Each score is set to -inf with probability `p`, on its own; the others stay as they are, bit for
+    bit. The softmax after it gives dropped keys the weight 0, and a query's other weights still sum
+    to 1, which they do not after `attention_dropout`. The gradient is that of `drop_key_backward`.
     Where all scores of a query are -inf, its softmax is nan: with n keys a share of ``p ** n`` of
-    the queries. With few keys keep `p` small, or put back a score of each query, such as the one
-    that it has with its own key.
+    the queries. With few keys keep `p` small, or put back a score of each query, as with its key.
+
+    Source: Li, Hu, Nie, Han, Jiang, Guo and Liu, "DropKey for Vision Transformer", CVPR 2023: its
+    dropout before the softmax. The paper lets `p` fall from layer to layer. Code for it often adds
+    -1e12 to a score in place of -inf, a number that float16 does not have.
 
     Parameters
     ----------
-    scores : array_like
-        Attention's scores, of any shape, such as (samples, heads, queries, keys); -inf where a
-        mask has been added. Dtypes as for `dropout`.
-    p, training, rng, out
-        As for `dropout`: with one `rng` and `p` both drop the same elements.
-    window : pair of tuple of int, optional
-        As for `dropout`.
+    scores, p, training, rng, out, window
+        As for `dropout`, with scores, such as (samples, heads, queries, keys), for `x`, -inf where
+        a mask has been added: with one `rng` and `p` both drop the same elements.
 
     Returns
     -------
@@ -235,42 +186,22 @@ def drop_key(
 
     Raises
     ------
-    TypeError
+    TypeError, ValueError, OverflowError
         As for `dropout`.
-    ValueError
-        `p` outside [0, 1]; `out` and `window` as for `dropout`.
-    OverflowError
-        The positions needed pass the end of the stream, 2**64.
-
-    See Also
-    --------
-    drop_key_backward : The gradient.
-    attention_dropout : Dropout after the softmax.
-
-    Notes
-    -----
-    Source: Li, Hu, Nie, Han, Jiang, Guo and Liu, "DropKey for Vision Transformer", CVPR 2023: its
-    dropout before the softmax. The paper lets `p` fall from layer to layer. Code for it often adds
-    -1e12 to a score in place of -inf, a number that float16 does not have.
 
     Examples
     --------
     >>> import numpy as np
     >>> import fastdrop
-    >>> scores = np.ones((2, 4), np.float32)
-    >>> fastdrop.drop_key(scores, 0.5, rng=1)
-    array([[-inf, -inf,   1., -inf],
-           [-inf,   1., -inf, -inf]], dtype=float32)
-
-    With the softmax, whose rows sum to 1 whatever was dropped:
-
-    >>> weights = np.exp(fastdrop.drop_key(np.zeros((2, 4)), 0.4, rng=3))
-    >>> weights / weights.sum(-1, keepdims=True)
+    >>> scores = fastdrop.drop_key(np.zeros((2, 4)), 0.4, rng=3)
+    >>> scores
+    array([[-inf,   0.,   0., -inf],
+           [-inf, -inf,   0., -inf]])
+    >>> np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
     array([[0. , 0.5, 0.5, 0. ],
            [0. , 0. , 1. , 0. ]])
     """
-    result: Array = run(DROP_KEY, (scores,), p, training, rng, out, window=window)
-    return result
+    return run(DROP_KEY, (scores,), p, training, rng, out, window)
 
 
 def drop_key_backward(
@@ -284,18 +215,12 @@ def drop_key_backward(
 ) -> Array:
     """The gradient of `drop_key` with respect to the scores: `dy` where it kept, else +0.0.
 
+    Source: Li et al., "DropKey for Vision Transformer", CVPR 2023.
+
     Parameters
     ----------
-    dy : array_like
-        The gradient with respect to the result of `drop_key`. Dtypes as for `dropout`.
-    p, training
-        As they were for `drop_key`.
-    rng : int, Key or numpy.random.SeedSequence
-        The key of `drop_key`: what gives the same mask again.
-    out : ndarray, optional
-        Where the gradient goes, as for `dropout`.
-    window : pair of tuple of int, optional
-        What the forward pass was called with.
+    dy, p, training, rng, out, window
+        As for `alpha_dropout_backward`, but of `drop_key`.
 
     Returns
     -------
@@ -304,24 +229,14 @@ def drop_key_backward(
 
     Raises
     ------
-    TypeError
-        `rng` gives another mask in every call; otherwise as for `dropout`.
-    ValueError
-        `p` outside [0, 1]; `out` and `window` as for `dropout`.
-    OverflowError
-        The positions needed pass the end of the stream, 2**64.
-
-    Notes
-    -----
-    Source: Li et al., "DropKey for Vision Transformer", CVPR 2023.
+    TypeError, ValueError, OverflowError
+        As for `dropout`; TypeError if `rng` gives another mask in every call.
 
     Examples
     --------
-    >>> import numpy as np
     >>> import fastdrop
-    >>> fastdrop.drop_key_backward(np.full((2, 4), 3.0), 0.5, rng=1)
+    >>> fastdrop.drop_key_backward([[3.0] * 4] * 2, 0.5, rng=1)
     array([[0., 0., 3., 0.],
            [0., 3., 0., 0.]])
     """
-    result: Array = run(DROP_KEY_BACKWARD, (dy,), p, training, rng, out, window=window)
-    return result
+    return run(DROP_KEY_BACKWARD, (dy,), p, training, rng, out, window)

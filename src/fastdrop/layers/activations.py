@@ -21,42 +21,33 @@ __all__ = ["BiasActDropout"]
 class BiasActDropout(VariantLayer):
     """Bias, activation and dropout in one pass, after the matrix product of a dense layer.
 
+    The layer keeps `x` and `bias`, not copies of them, for `backward`. See
+    `fastdrop.bias_act_dropout`. Source: Hendrycks and Gimpel, arXiv:1606.08415 (2016), section 2;
+    Srivastava et al., JMLR 15 (2014), section 4.
+
     Parameters
     ----------
     act : {"none", "relu", "gelu", "gelu_tanh", "silu"}, default "none"
         The activation. May be assigned later.
-    p : float, default 0.5
-        Probability of dropping an element, from 0 to 1. May be assigned later.
-    rng : None, int, Key, Generator, numpy.random.SeedSequence or numpy.random.Generator
-        What the layer draws from, as for `Dropout`.
+    p, rng
+        As for `Dropout`.
 
     Raises
     ------
-    TypeError
-        An argument has the wrong type.
-    ValueError
-        `p` is outside [0, 1], or `act` unknown.
-
-    Notes
-    -----
-    Source: Hendrycks and Gimpel, "Gaussian Error Linear Units (GELUs)", arXiv:1606.08415 (2016),
-    section 2; Srivastava et al., "Dropout", JMLR 15 (2014), section 4. See
-    `fastdrop.bias_act_dropout`.
-
-    The layer keeps `x` and `bias`, not copies of them, for `backward`.
+    TypeError, ValueError
+        As for `Dropout`; ValueError if `act` is unknown.
 
     Examples
     --------
     >>> import numpy as np
     >>> import fastdrop
     >>> layer = fastdrop.layers.BiasActDropout("relu", 0.5, rng=1)
-    >>> x, bias = np.ones((2, 3), np.float32), np.array([1, -2, 1], np.float32)
-    >>> layer(x, bias)
+    >>> layer(np.ones((2, 3)), np.array([1.0, -2, 1]))
     array([[0., 0., 4.],
-           [0., 0., 4.]], dtype=float32)
-    >>> dx, dbias = layer.backward(np.ones((2, 3), np.float32))
+           [0., 0., 4.]])
+    >>> dx, dbias = layer.backward(np.ones((2, 3)))
     >>> dbias
-    array([0., 0., 4.], dtype=float32)
+    array([0., 0., 4.])
     """
 
     _variant = BIAS_ACT_DROPOUT
@@ -81,21 +72,14 @@ class BiasActDropout(VariantLayer):
 
         Parameters
         ----------
-        x, bias : array_like
-            As for `fastdrop.bias_act_dropout`; of a part of an array the part's features.
-        window : pair of tuple of int, optional
-            As for the function: what is given is a part of a larger array. `backward` then
-            computes the gradient of that part.
+        x, bias, window
+            As for `fastdrop.bias_act_dropout`, with the same errors; of a part of an array the
+            part's features, and `backward` computes its gradient.
 
         Returns
         -------
         ndarray
             A new array of x's shape and dtype.
-
-        Raises
-        ------
-        TypeError, ValueError
-            As for `fastdrop.bias_act_dropout`.
         """
         array = _arrays.as_operand(x)
         values = None if bias is None else as_bias(bias, array)
@@ -116,12 +100,8 @@ class BiasActDropout(VariantLayer):
 
         Raises
         ------
-        RuntimeError
-            There was no `forward`.
-        TypeError
-            `dy` has another dtype than the output.
-        ValueError
-            `dy` has another shape than the output.
+        RuntimeError, TypeError, ValueError
+            There was no `forward`; `dy` has another dtype, or another shape, than the output.
         """
         array, last = self._answered(dy)
         x, (act, bias) = last.needed

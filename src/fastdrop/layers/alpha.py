@@ -10,33 +10,20 @@ __all__ = ["AlphaDropout", "FeatureAlphaDropout"]
 class AlphaDropout(MaskedLayer):
     """Dropout for networks of SELUs, which keeps mean 0 and variance 1.
 
+    See `fastdrop.alpha_dropout`. Source: Klambauer et al., NIPS 2017, section "Alpha dropout".
+
     Parameters
     ----------
-    p : float, default 0.5
-        Probability of dropping an element, from 0 to 1. May be assigned later.
-    rng : None, int, Key, Generator, numpy.random.SeedSequence or numpy.random.Generator
-        What the layer draws from, as for `Dropout`.
-
-    Raises
-    ------
-    TypeError
-        An argument has the wrong type.
-    ValueError
-        `p` is outside [0, 1].
-
-    Notes
-    -----
-    Source: Klambauer et al., "Self-Normalizing Neural Networks", NIPS 2017. See
-    `fastdrop.alpha_dropout`.
+    p, rng
+        As for `Dropout`, with the same errors.
 
     Examples
     --------
-    >>> import numpy as np
     >>> import fastdrop
     >>> layer = fastdrop.layers.AlphaDropout(0.5, rng=1)
-    >>> layer(np.zeros(4)).round(3)
+    >>> layer([0.0] * 4).round(3)
     array([-0.779, -0.779,  0.779, -0.779])
-    >>> layer.backward(np.ones(4)).round(3)
+    >>> layer.backward([1.0] * 4).round(3)
     array([0.   , 0.   , 0.886, 0.   ])
     """
 
@@ -46,31 +33,17 @@ class AlphaDropout(MaskedLayer):
 class FeatureAlphaDropout(MaskedLayer):
     """Alpha dropout of whole channels.
 
+    See `fastdrop.feature_alpha_dropout`. Source: as for `AlphaDropout`.
+
     Parameters
     ----------
-    p : float, default 0.5
-        Probability of dropping a channel of a sample, from 0 to 1. May be assigned later.
-    rng : None, int, Key, Generator, numpy.random.SeedSequence or numpy.random.Generator
-        What the layer draws from, as for `Dropout`.
-
-    Raises
-    ------
-    TypeError
-        An argument has the wrong type.
-    ValueError
-        `p` is outside [0, 1].
-
-    Notes
-    -----
-    Source: Klambauer et al., "Self-Normalizing Neural Networks", NIPS 2017. See
-    `fastdrop.feature_alpha_dropout`.
+    p, rng
+        As for `Dropout`, with the same errors; `p` is the probability of dropping a channel.
 
     Examples
     --------
-    >>> import numpy as np
     >>> import fastdrop
-    >>> layer = fastdrop.layers.FeatureAlphaDropout(0.5, rng=3)
-    >>> layer(np.zeros((1, 3, 2))).round(3)
+    >>> fastdrop.layers.FeatureAlphaDropout(0.5, rng=3)([[[0.0] * 2] * 3]).round(3)
     array([[[-0.779, -0.779],
             [ 0.779,  0.779],
             [ 0.779,  0.779]]])

@@ -198,11 +198,9 @@ class Layer(ABC):
 
         Raises
         ------
-        TypeError
-            `state` is not a dict, or an entry has the wrong type.
-        ValueError
-            Entries are missing or unknown, belong to another kind of layer or another version
-            of the stream, or hold impossible values.
+        TypeError, ValueError
+            `state` is not a dict, or an entry has the wrong type; entries are missing or unknown,
+            belong to another kind of layer or version of the stream, or hold impossible values.
         """
         if not isinstance(state, dict):
             raise TypeError(f"state has to be a dict, but got {type(state).__name__}")

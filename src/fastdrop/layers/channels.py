@@ -40,11 +40,7 @@ class _SpatialDropout(MaskedLayer):
     )
 
     def __init__(
-        self,
-        p: float = 0.5,
-        *,
-        data_format: DataFormat = "channels_first",
-        rng: RNGLike = None,
+        self, p: float = 0.5, *, data_format: DataFormat = "channels_first", rng: RNGLike = None
     ) -> None:
         self._configure(rng, p=p, data_format=data_format)
 
@@ -52,35 +48,26 @@ class _SpatialDropout(MaskedLayer):
 class SpatialDropout1D(_SpatialDropout):
     """Drop whole channels of sequences.
 
+    See `fastdrop.dropout1d`. Source: Tompson et al., CVPR 2015, section 3.2.
+
     Parameters
     ----------
-    p : float, default 0.5
-        Probability of dropping a channel of a sample, from 0 to 1. May be assigned later.
+    p, rng
+        As for `Dropout`; `p` is the probability of dropping a channel of a sample.
     data_format : {"channels_first", "channels_last"}, default "channels_first"
         Where the channels' axis is.
-    rng : None, int, Key, Generator, numpy.random.SeedSequence or numpy.random.Generator
-        What the layer draws from, as for `Dropout`.
 
     Raises
     ------
-    TypeError
-        An argument has the wrong type.
-    ValueError
-        `p` is outside [0, 1], or `data_format` unknown.
-
-    Notes
-    -----
-    Source: Tompson et al., "Efficient Object Localization Using Convolutional Networks", CVPR
-    2015, section 3.2. See `fastdrop.dropout1d`.
+    TypeError, ValueError
+        As for `Dropout`; ValueError if `data_format` is unknown.
 
     Examples
     --------
-    >>> import numpy as np
     >>> import fastdrop
-    >>> layer = fastdrop.layers.SpatialDropout1D(0.5, rng=3)
-    >>> layer(np.ones((1, 2, 3), np.float32))
+    >>> fastdrop.layers.SpatialDropout1D(0.5, rng=3)([[[1.0] * 3] * 2])
     array([[[0., 0., 0.],
-            [2., 2., 2.]]], dtype=float32)
+            [2., 2., 2.]]])
     """
 
     _variant = DROPOUT1D
@@ -89,35 +76,21 @@ class SpatialDropout1D(_SpatialDropout):
 class SpatialDropout2D(_SpatialDropout):
     """Drop whole channels of images.
 
+    See `fastdrop.dropout2d`. Source: as for `SpatialDropout1D`.
+
     Parameters
     ----------
-    p : float, default 0.5
-        Probability of dropping a channel of a sample, from 0 to 1. May be assigned later.
-    data_format : {"channels_first", "channels_last"}, default "channels_first"
-        Where the channels' axis is.
-    rng : None, int, Key, Generator, numpy.random.SeedSequence or numpy.random.Generator
-        What the layer draws from, as for `Dropout`.
-
-    Raises
-    ------
-    TypeError
-        An argument has the wrong type.
-    ValueError
-        `p` is outside [0, 1], or `data_format` unknown.
-
-    Notes
-    -----
-    Source: Tompson et al., "Efficient Object Localization Using Convolutional Networks", CVPR
-    2015, section 3.2. See `fastdrop.dropout2d`.
+    p, data_format, rng
+        As for `SpatialDropout1D`, with the same errors.
 
     Examples
     --------
     >>> import numpy as np
     >>> import fastdrop
     >>> layer = fastdrop.layers.SpatialDropout2D(0.5, data_format="channels_last", rng=3)
-    >>> layer(np.ones((1, 1, 2, 3), np.float32))
+    >>> layer(np.ones((1, 1, 2, 3)))
     array([[[[0., 2., 2.],
-             [0., 2., 2.]]]], dtype=float32)
+             [0., 2., 2.]]]])
     >>> layer
     SpatialDropout2D(p=0.5, data_format='channels_last')
     """
@@ -128,35 +101,19 @@ class SpatialDropout2D(_SpatialDropout):
 class SpatialDropout3D(_SpatialDropout):
     """Drop whole channels of volumes.
 
+    See `fastdrop.dropout3d`. Source: as for `SpatialDropout1D`.
+
     Parameters
     ----------
-    p : float, default 0.5
-        Probability of dropping a channel of a sample, from 0 to 1. May be assigned later.
-    data_format : {"channels_first", "channels_last"}, default "channels_first"
-        Where the channels' axis is.
-    rng : None, int, Key, Generator, numpy.random.SeedSequence or numpy.random.Generator
-        What the layer draws from, as for `Dropout`.
-
-    Raises
-    ------
-    TypeError
-        An argument has the wrong type.
-    ValueError
-        `p` is outside [0, 1], or `data_format` unknown.
-
-    Notes
-    -----
-    Source: Tompson et al., "Efficient Object Localization Using Convolutional Networks", CVPR
-    2015, section 3.2. See `fastdrop.dropout3d`.
+    p, data_format, rng
+        As for `SpatialDropout1D`, with the same errors.
 
     Examples
     --------
     >>> import numpy as np
     >>> import fastdrop
-    >>> layer = fastdrop.layers.SpatialDropout3D(0.5, rng=3)
-    >>> y = layer(np.ones((1, 3, 2, 2, 2), np.float32))
-    >>> y[0, :, 0, 0, 0]
-    array([0., 2., 2.], dtype=float32)
+    >>> fastdrop.layers.SpatialDropout3D(0.5, rng=3)(np.ones((1, 3, 2, 2, 2)))[0, :, 0, 0, 0]
+    array([0., 2., 2.])
     """
 
     _variant = DROPOUT3D
@@ -166,43 +123,29 @@ class VariationalDropout(MaskedLayer):
     """Drop features of sequences, the same ones in all time steps.
 
     A whole sequence goes through `forward`. A loop over time steps calls `step` instead, which
-    holds its mask until `reset`: call that before each sequence.
+    holds its mask until `reset`: call that before each sequence. As the steps of a sequence share a
+    mask, `backward` after the last of them is right for the gradient of each.
+
+    See `fastdrop.variational_dropout`. Source: Gal and Ghahramani, NIPS 2016, section 4.
 
     Parameters
     ----------
-    p : float, default 0.5
-        Probability of dropping a feature of a sample, from 0 to 1. May be assigned later; a
-        mask that is held keeps the one it was drawn with.
+    p, rng
+        As for `Dropout`, with the same errors; `p` is the probability of dropping a feature of a
+        sample, and a mask that is held keeps the one it was drawn with.
     time_axis : int, default 1
         The axis of the time steps in what `forward` takes; negative numbers count from the end.
-    rng : None, int, Key, Generator, numpy.random.SeedSequence or numpy.random.Generator
-        What the layer draws from, as for `Dropout`.
-
-    Raises
-    ------
-    TypeError
-        An argument has the wrong type.
-    ValueError
-        `p` is outside [0, 1].
-
-    Notes
-    -----
-    Source: Gal and Ghahramani, "A Theoretically Grounded Application of Dropout in Recurrent
-    Neural Networks", NIPS 2016, section 4. See `fastdrop.variational_dropout`.
-
-    As the steps of a sequence share a mask, `backward` after the last of them is right for the
-    gradient of each.
 
     Examples
     --------
     >>> import numpy as np
     >>> import fastdrop
     >>> layer = fastdrop.layers.VariationalDropout(0.5, rng=3)
-    >>> x = np.ones((2, 3, 4), np.float32)
+    >>> x = np.ones((2, 3, 4))
     >>> layer(x)[0]
     array([[0., 2., 2., 0.],
            [0., 2., 2., 0.],
-           [0., 2., 2., 0.]], dtype=float32)
+           [0., 2., 2., 0.]])
 
     The same one step at a time:
 
@@ -235,10 +178,9 @@ class VariationalDropout(MaskedLayer):
 
         Raises
         ------
-        TypeError
-            A dtype that `fastdrop.dropout` does not take.
-        ValueError
-            `x` has another shape, or `window` is another, than that of the mask that is held.
+        TypeError, ValueError
+            A dtype that `fastdrop.dropout` does not take; `x` has another shape, or `window` is
+            another, than that of the mask that is held.
         """
         array = _arrays.as_operand(x)
         memory, training = self._memory, self.training
@@ -268,38 +210,31 @@ class VariationalDropout(MaskedLayer):
 class DropPath(MaskedLayer):
     """Stochastic depth: drop whole samples of a residual branch's output.
 
+    See `fastdrop.drop_path`. Source: Huang et al., ECCV 2016, section 3.
+
     Parameters
     ----------
-    p : float, default 0.5
-        Probability of dropping a sample, from 0 to 1. May be assigned later.
+    p, rng
+        As for `Dropout`; `p` is the probability of dropping a sample.
     mode : {"row", "batch"}, default "row"
         "row" decides for each sample, "batch" once.
-    rng : None, int, Key, Generator, numpy.random.SeedSequence or numpy.random.Generator
-        What the layer draws from, as for `Dropout`.
 
     Raises
     ------
-    TypeError
-        An argument has the wrong type.
-    ValueError
-        `p` is outside [0, 1], or `mode` unknown.
-
-    Notes
-    -----
-    Source: Huang et al., "Deep Networks with Stochastic Depth", ECCV 2016, section 3. See
-    `fastdrop.drop_path`.
+    TypeError, ValueError
+        As for `Dropout`; ValueError if `mode` is unknown.
 
     Examples
     --------
     >>> import numpy as np
     >>> import fastdrop
     >>> layer = fastdrop.layers.DropPath(0.5, rng=3)
-    >>> h = np.ones((4, 2), np.float32)
+    >>> h = np.ones((4, 2))
     >>> h + layer(3 * h)
     array([[1., 1.],
            [7., 7.],
            [7., 7.],
-           [1., 1.]], dtype=float32)
+           [1., 1.]])
     """
 
     _variant = DROP_PATH

@@ -65,14 +65,12 @@ class VariantLayer(ConfiguredLayer):
                 key = self.generator.reserve(variant.positions * decisions)
             needed = declared if act is None else (x, act)
             draw = Draw(x.shape, self._values[self._strength], key, needed, part)
-        y: Array = run(
-            variant, operands, draw.p, training, draw.key, out, draw.window, *option, act=act
-        )
+        y = run(variant, operands, draw.p, training, draw.key, out, draw.window, *option, act=act)
         self._memory.last = draw
         return y
 
-    def _gradient(self, dy: npt.ArrayLike) -> Any:
-        """The gradient that the declaration names, or a tuple of them, for the last forward."""
+    def _gradient(self, dy: npt.ArrayLike) -> Array:
+        """The gradient that the declaration names, for the last forward; `run` says of several."""
         array, last = self._answered(dy)
         variant, option = last.needed
         if variant.gradient == "identity":
@@ -85,11 +83,6 @@ class VariantLayer(ConfiguredLayer):
 
 class WholeLayer(VariantLayer):
     """A layer of one input, which has to be the whole of it."""
-
-    p = PROBABILITY
-
-    def __init__(self, p: float = 0.5, *, rng: RNGLike = None) -> None:
-        self._configure(rng, p=p)
 
     def forward(self, x: npt.ArrayLike) -> Array:
         """Drop in training, and evaluate otherwise.
@@ -106,10 +99,8 @@ class WholeLayer(VariantLayer):
 
         Raises
         ------
-        TypeError
-            A dtype that `fastdrop.dropout` does not take.
-        ValueError
-            A shape that the layer does not take.
+        TypeError, ValueError
+            A dtype, or a shape, that the function does not take.
         """
         return self._compute(self._declared, x)
 
@@ -131,28 +122,28 @@ class WholeLayer(VariantLayer):
         ------
         RuntimeError
             There was no `forward`.
-        TypeError
-            A dtype that `fastdrop.dropout` does not take.
-        ValueError
-            `dy` has another shape than the output.
+        TypeError, ValueError
+            A dtype that `fastdrop.dropout` does not take; another shape than the output's.
         """
-        gradient: Array = self._gradient(dy)
-        return gradient
+        return self._gradient(dy)
 
 
 class MaskedLayer(WholeLayer):
     """A layer of one input that is multiplied, or mapped, element by element."""
+
+    p = PROBABILITY
+
+    def __init__(self, p: float = 0.5, *, rng: RNGLike = None) -> None:
+        self._configure(rng, p=p)
 
     def forward(self, x: npt.ArrayLike, *, window: WindowLike | None = None) -> Array:
         """Drop in training, and evaluate otherwise.
 
         Parameters
         ----------
-        x : array_like
-            As for the function that the layer is named after.
-        window : pair of tuple of int, optional
-            As for the function: what is given is a part of a larger array. `backward` then
-            computes the gradient of that part.
+        x, window
+            As for the function that the layer is named after. With a `window`, `backward` computes
+            the gradient of the part.
 
         Returns
         -------
@@ -161,9 +152,7 @@ class MaskedLayer(WholeLayer):
 
         Raises
         ------
-        TypeError
-            A dtype that `fastdrop.dropout` does not take.
-        ValueError
-            A shape that the layer does not take; `window` as for `fastdrop.dropout`.
+        TypeError, ValueError
+            A dtype, a shape or a `window` that the function does not take.
         """
         return self._compute(self._declared, x, window=window)

@@ -20,6 +20,9 @@ __all__ = ["DropConnectLinear"]
 class DropConnectLinear(ConfiguredLayer):
     """A linear layer that drops weights, anew for each sample: DropConnect.
 
+    Beside the key, the layer keeps the input of the last `forward`, not a copy of it: `backward`
+    needs its values. See `fastdrop.dropconnect_linear`. Source: Wan et al., ICML 2013, section 3.
+
     Parameters
     ----------
     w : array_like
@@ -27,12 +30,10 @@ class DropConnectLinear(ConfiguredLayer):
         array is used as it is, not copied.
     bias : array_like, optional
         Of shape (outputs,) and w's dtype: the attribute `bias`.
-    p : float, default 0.5
-        Probability of dropping a weight, from 0 to 1. May be assigned later.
+    p, rng
+        As for `Dropout`; `p` is the probability of dropping a weight.
     per_sample : bool, default True
         False draws one mask for all samples of a `forward`.
-    rng : None, int, Key, Generator, numpy.random.SeedSequence or numpy.random.Generator
-        What the layer draws from, as for `Dropout`.
 
     Attributes
     ----------
@@ -44,27 +45,20 @@ class DropConnectLinear(ConfiguredLayer):
 
     Raises
     ------
-    TypeError
-        An argument has the wrong type; a dtype that `fastdrop.dropout` does not take, or two.
-    ValueError
-        `p` is outside [0, 1]; `w` has not two axes, or `bias` not one number for each output.
-
-    Notes
-    -----
-    Source: Wan, Zeiler, Zhang, LeCun and Fergus, "Regularization of Neural Networks using
-    DropConnect", ICML 2013, section 3. See `fastdrop.dropconnect_linear`. Beside the key, the
-    layer keeps the input of the last `forward`, not a copy of it: `backward` needs its values.
+    TypeError, ValueError
+        As for `Dropout`; TypeError for a dtype that `fastdrop.dropout` does not take, or two,
+        ValueError if `w` has not two axes, or `bias` not one number for each output.
 
     Examples
     --------
     >>> import numpy as np
     >>> import fastdrop
-    >>> layer = fastdrop.layers.DropConnectLinear(np.ones((2, 4), np.float32), rng=1)
-    >>> layer(np.ones((3, 4), np.float32))
+    >>> layer = fastdrop.layers.DropConnectLinear(np.ones((2, 4)), rng=1)
+    >>> layer(np.ones((3, 4)))
     array([[2., 2.],
            [4., 4.],
-           [4., 4.]], dtype=float32)
-    >>> dx = layer.backward(np.ones((3, 2), np.float32))
+           [4., 4.]])
+    >>> dx = layer.backward(np.ones((3, 2)))
     >>> layer.w -= 0.1 * layer.dw
     """
 
@@ -106,17 +100,12 @@ class DropConnectLinear(ConfiguredLayer):
         Parameters
         ----------
         x : array_like
-            Of shape (..., inputs) and w's dtype.
+            Of shape (..., inputs) and w's dtype; errors as for `fastdrop.dropconnect_linear`.
 
         Returns
         -------
         ndarray
             A new array of shape (..., outputs).
-
-        Raises
-        ------
-        TypeError, ValueError
-            As for `fastdrop.dropconnect_linear`.
         """
         array = _arrays.as_operand(x)
         weights = _arrays.as_weights(self.w, array)
@@ -128,14 +117,9 @@ class DropConnectLinear(ConfiguredLayer):
             count = (samples if self.per_sample else min(samples, 1)) * weights.size
             key = self.generator.reserve(count)
         draw = Draw((*array.shape[:-1], weights.shape[0]), self.p, key, (array,))
+        training, each = key is not None, self.per_sample
         y = linear.dropconnect_linear(
-            array,
-            weights,
-            self.bias,
-            draw.p,
-            key is not None,
-            per_sample=self.per_sample,
-            rng=key,
+            array, weights, self.bias, draw.p, training, per_sample=each, rng=key
         )
         self._memory.last = draw
         return y
@@ -155,21 +139,12 @@ class DropConnectLinear(ConfiguredLayer):
 
         Raises
         ------
-        RuntimeError
-            There was no `forward`.
-        TypeError
-            `dy` has another dtype than the input.
-        ValueError
-            `dy` has another shape than the output.
+        RuntimeError, TypeError, ValueError
+            There was no `forward`; `dy` has another dtype, or another shape, than the output.
         """
         array, last = self._answered(dy)
+        x, training = last.needed[0], last.key is not None
         dx, self.dw, self.db = linear.dropconnect_linear_backward(
-            array,
-            last.needed[0],
-            self.w,
-            last.p,
-            last.key is not None,
-            per_sample=self.per_sample,
-            rng=last.key,
+            array, x, self.w, last.p, training, per_sample=self.per_sample, rng=last.key
         )
         return dx

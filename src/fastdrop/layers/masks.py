@@ -20,47 +20,42 @@ __all__ = ["Dropout"]
 class Dropout(MaskedLayer):
     """Dropout as a layer with `forward` and `backward`.
 
+    `backward` answers the last `forward`, so that each place in a network needs a layer of its
+    own. Assigning `p` between the two does not change the gradient.
+
     Parameters
     ----------
     p : float, default 0.5
         Probability of dropping an element, from 0 to 1. May be assigned later.
-    mode : {"inverted", "standard"}, default "inverted"
+    mode, noise_shape
         As in `fastdrop.dropout`.
-    noise_shape : tuple of int or None, optional
-        Shape of the mask, as in `fastdrop.dropout`.
     rng : None, int, Key, Generator, numpy.random.SeedSequence or numpy.random.Generator
         What the layer draws from. None gives it a stream of its own, a child of the default
         generator; a `fastdrop.Generator` is used as it is; anything else starts a generator.
 
     Raises
     ------
-    TypeError
-        An argument has the wrong type.
-    ValueError
-        `p` is outside [0, 1], `mode` unknown, or a length in `noise_shape` negative.
+    TypeError, ValueError
+        An argument has the wrong type; `p` is outside [0, 1], `mode` unknown, or a length in
+        `noise_shape` negative.
 
     Notes
     -----
     Source: Srivastava et al., "Dropout", JMLR 15 (2014), section 4 (model) and section 5.1
     (backpropagation through the thinned network).
 
-    `backward` answers the last `forward`, so that each place in a network needs a layer of its
-    own. Assigning `p` between the two does not change the gradient.
-
     Examples
     --------
     >>> import numpy as np
     >>> import fastdrop
     >>> layer = fastdrop.layers.Dropout(0.5, rng=1)
+    >>> layer
+    Dropout(p=0.5)
     >>> x = np.ones((2, 4), np.float32)
-    >>> y = layer(x)
-    >>> dx = layer.backward(np.ones_like(y))
-    >>> bool(np.all(dx == y))
+    >>> bool(np.all(layer(x) == layer.backward(x)))
     True
     >>> layer.eval()(x) is x
     True
-    >>> layer
-    Dropout(p=0.5)
     """
 
     _variant = DROPOUT

@@ -12,7 +12,7 @@ from fastdrop._window import WindowLike
 from fastdrop.variants import GAUSSIAN_DROPOUT, GAUSSIAN_NOISE
 
 from .configured import PROBABILITY, Assignable
-from .declared import MaskedLayer, VariantLayer
+from .declared import MaskedLayer, WholeLayer
 
 __all__ = ["GaussianDropout", "GaussianNoise"]
 
@@ -20,34 +20,27 @@ __all__ = ["GaussianDropout", "GaussianNoise"]
 class GaussianDropout(MaskedLayer):
     """Multiplication with Gaussian noise that has dropout's variance.
 
+    See `fastdrop.gaussian_dropout`. Source: Srivastava et al., JMLR 15 (2014), section 10.
+
     Parameters
     ----------
     p : float, default 0.5
-        Probability of dropping of the dropout whose variance the noise has, from 0 to less than 1.
-        May be assigned later.
-    rng : None, int, Key, Generator, numpy.random.SeedSequence or numpy.random.Generator
-        What the layer draws from, as for `Dropout`.
+        As for `fastdrop.gaussian_dropout`. May be assigned later.
+    rng
+        As for `Dropout`.
 
     Raises
     ------
-    TypeError
-        An argument has the wrong type.
-    ValueError
-        `p` is outside [0, 1).
-
-    Notes
-    -----
-    Source: Srivastava et al., "Dropout", JMLR 15 (2014), section 10. See
-    `fastdrop.gaussian_dropout`.
+    TypeError, ValueError
+        As for `Dropout`; ValueError if `p` is 1.
 
     Examples
     --------
-    >>> import numpy as np
     >>> import fastdrop
     >>> layer = fastdrop.layers.GaussianDropout(0.2, rng=1)
-    >>> layer(np.full(4, 2.0)).round(3)
+    >>> layer([2.0] * 4).round(3)
     array([1.238, 1.962, 2.714, 1.291])
-    >>> layer.backward(np.ones(4)).round(3)
+    >>> layer.backward([1.0] * 4).round(3)
     array([0.619, 0.981, 1.357, 0.646])
     """
 
@@ -55,36 +48,31 @@ class GaussianDropout(MaskedLayer):
     p = Assignable(check_noise_p, str(PROBABILITY.__doc__))
 
 
-class GaussianNoise(VariantLayer):
-    """Addition of Gaussian noise.
+class GaussianNoise(WholeLayer):
+    """Addition of Gaussian noise; the gradient is `dy` itself, as the noise depends on nothing.
+
+    See `fastdrop.gaussian_noise`. Source: Bishop, "Training with Noise is Equivalent to Tikhonov
+    Regularization", Neural Computation 7 (1995).
 
     Parameters
     ----------
     std : float
         Standard deviation of the noise: finite, at least 0. May be assigned later.
-    rng : None, int, Key, Generator, numpy.random.SeedSequence or numpy.random.Generator
-        What the layer draws from, as for `Dropout`.
+    rng
+        As for `Dropout`.
 
     Raises
     ------
-    TypeError
-        An argument has the wrong type.
-    ValueError
-        `std` is negative or not finite.
-
-    Notes
-    -----
-    Source: Bishop, "Training with Noise is Equivalent to Tikhonov Regularization", Neural
-    Computation 7 (1995). See `fastdrop.gaussian_noise`.
+    TypeError, ValueError
+        As for `Dropout`; ValueError if `std` is negative or not finite.
 
     Examples
     --------
-    >>> import numpy as np
     >>> import fastdrop
     >>> layer = fastdrop.layers.GaussianNoise(0.5, rng=1)
-    >>> layer(np.full(4, 2.0)).round(3)
+    >>> layer([2.0] * 4).round(3)
     array([1.619, 1.981, 2.357, 1.646])
-    >>> layer.backward(np.ones(4))
+    >>> layer.backward([1.0] * 4)
     array([1., 1., 1., 1.])
     """
 
@@ -103,50 +91,14 @@ class GaussianNoise(VariantLayer):
 
         Parameters
         ----------
-        x : array_like
-            As for `fastdrop.gaussian_noise`.
-        window : pair of tuple of int, optional
-            As for the function: what is given is a part of a larger array. `backward` then
-            computes the gradient of that part.
+        x, window
+            As for `fastdrop.gaussian_noise`, with the same errors.
 
         Returns
         -------
         ndarray
             A new array of x's shape and dtype; evaluation returns `x` itself.
-
-        Raises
-        ------
-        TypeError
-            A dtype that `fastdrop.dropout` does not take.
-        ValueError
-            `std` is not finite in float32, and x's dtype is not float64; `window` as for
-            `fastdrop.dropout`.
         """
         array = _arrays.as_operand(x)
         check_deviation(self.std, "std", _arrays.kind_of(array.dtype))
         return self._compute(self._declared, _arrays.itself(x, array), window=window)
-
-    def backward(self, dy: npt.ArrayLike) -> Array:
-        """The gradient with respect to the input of the last `forward`.
-
-        Parameters
-        ----------
-        dy : array_like
-            The gradient with respect to its output, of the same shape.
-
-        Returns
-        -------
-        ndarray
-            `dy` itself: the noise depends on nothing.
-
-        Raises
-        ------
-        RuntimeError
-            There was no `forward`.
-        TypeError
-            A dtype that `fastdrop.dropout` does not take.
-        ValueError
-            `dy` has another shape than the output.
-        """
-        gradient: Array = self._gradient(dy)
-        return gradient

@@ -27,35 +27,22 @@ class _PairLayer(VariantLayer):
 class DropoutAdd(_PairLayer):
     """Dropout of a sub-layer's output, and the addition to its input, in one pass.
 
+    See `fastdrop.dropout_add`. Source: Vaswani et al., NIPS 2017, section 5.4.
+
     Parameters
     ----------
-    p : float, default 0.5
-        Probability of dropping an element, from 0 to 1. May be assigned later.
-    rng : None, int, Key, Generator, numpy.random.SeedSequence or numpy.random.Generator
-        What the layer draws from, as for `Dropout`.
-
-    Raises
-    ------
-    TypeError
-        An argument has the wrong type.
-    ValueError
-        `p` is outside [0, 1].
-
-    Notes
-    -----
-    Source: Vaswani et al., "Attention Is All You Need", NIPS 2017, section 5.4. See
-    `fastdrop.dropout_add`.
+    p, rng
+        As for `Dropout`, with the same errors.
 
     Examples
     --------
-    >>> import numpy as np
     >>> import fastdrop
     >>> layer = fastdrop.layers.DropoutAdd(0.5, rng=1)
-    >>> layer(np.ones(6, np.float32), np.full(6, 10, np.float32))
-    array([10., 10., 12., 10., 10., 12.], dtype=float32)
-    >>> dx, d_residual = layer.backward(np.ones(6, np.float32))
+    >>> layer([1.0] * 6, [10.0] * 6)
+    array([10., 10., 12., 10., 10., 12.])
+    >>> dx, d_residual = layer.backward([1.0] * 6)
     >>> dx
-    array([0., 0., 2., 0., 0., 2.], dtype=float32)
+    array([0., 0., 2., 0., 0., 2.])
     """
 
     _variant = DROPOUT_ADD
@@ -67,21 +54,13 @@ class DropoutAdd(_PairLayer):
 
         Parameters
         ----------
-        x, residual : array_like
-            As for `fastdrop.dropout_add`.
-        window : pair of tuple of int, optional
-            As for the function: what is given is a part of a larger array. `backward` then
-            computes the gradient of that part.
+        x, residual, window
+            As for `fastdrop.dropout_add`, with the same errors; `backward` follows the `window`.
 
         Returns
         -------
         ndarray
             A new array of their shape and dtype.
-
-        Raises
-        ------
-        TypeError, ValueError
-            As for `fastdrop.dropout_add`.
         """
         return self._compute(self._declared, x, residual, window=window)
 
@@ -100,12 +79,8 @@ class DropoutAdd(_PairLayer):
 
         Raises
         ------
-        RuntimeError
-            There was no `forward`.
-        TypeError
-            A dtype that `fastdrop.dropout` does not take.
-        ValueError
-            `dy` has another shape than the output.
+        RuntimeError, TypeError, ValueError
+            No `forward`; a dtype that `fastdrop.dropout` does not take; not the output's shape.
         """
         return self._gradient(dy), self._answered(dy)[0]
 
@@ -113,37 +88,23 @@ class DropoutAdd(_PairLayer):
 class Zoneout(_PairLayer):
     """Keep hidden units of the step before, instead of dropping them.
 
+    Every `forward` draws anew, as the paper does at each time step; `backward` answers the last.
+    See `fastdrop.zoneout`. Source: Krueger et al., ICLR 2017, section 3.
+
     Parameters
     ----------
-    p : float, default 0.5
-        Probability that a unit stays as it was, from 0 to 1. May be assigned later.
-    rng : None, int, Key, Generator, numpy.random.SeedSequence or numpy.random.Generator
-        What the layer draws from, as for `Dropout`.
-
-    Raises
-    ------
-    TypeError
-        An argument has the wrong type.
-    ValueError
-        `p` is outside [0, 1].
-
-    Notes
-    -----
-    Source: Krueger et al., "Zoneout: Regularizing RNNs by Randomly Preserving Hidden
-    Activations", ICLR 2017 (arXiv:1606.01305), section 3. See `fastdrop.zoneout`.
-
-    Every `forward` draws anew, as the paper does at each time step; `backward` answers the last.
+    p, rng
+        As for `Dropout`, with the same errors; `p` is the probability that a unit stays as it was.
 
     Examples
     --------
-    >>> import numpy as np
     >>> import fastdrop
     >>> layer = fastdrop.layers.Zoneout(0.5, rng=1)
-    >>> layer(np.ones(6, np.float32), np.zeros(6, np.float32))
-    array([0., 0., 1., 0., 0., 1.], dtype=float32)
-    >>> d_new, d_old = layer.backward(np.ones(6, np.float32))
+    >>> layer([1.0] * 6, [0.0] * 6)
+    array([0., 0., 1., 0., 0., 1.])
+    >>> d_new, d_old = layer.backward([1.0] * 6)
     >>> d_old
-    array([1., 1., 0., 1., 1., 0.], dtype=float32)
+    array([1., 1., 0., 1., 1., 0.])
     """
 
     _variant = ZONEOUT
@@ -155,21 +116,13 @@ class Zoneout(_PairLayer):
 
         Parameters
         ----------
-        h_new, h_old : array_like
-            As for `fastdrop.zoneout`.
-        window : pair of tuple of int, optional
-            As for the function: what is given is a part of a larger array. `backward` then
-            computes the gradient of that part.
+        h_new, h_old, window
+            As for `fastdrop.zoneout`, with the same errors; `backward` follows the `window`.
 
         Returns
         -------
         ndarray
             A new array of their shape and dtype.
-
-        Raises
-        ------
-        TypeError, ValueError
-            As for `fastdrop.zoneout`.
         """
         return self._compute(self._declared, h_new, h_old, window=window)
 
@@ -188,12 +141,7 @@ class Zoneout(_PairLayer):
 
         Raises
         ------
-        RuntimeError
-            There was no `forward`.
-        TypeError
-            A dtype that `fastdrop.dropout` does not take.
-        ValueError
-            `dy` has another shape than the output.
+        RuntimeError, TypeError, ValueError
+            No `forward`; a dtype that `fastdrop.dropout` does not take; not the output's shape.
         """
-        gradients: tuple[Array, Array] = self._gradient(dy)
-        return gradients
+        return self._gradient(dy)  # type: ignore[return-value]

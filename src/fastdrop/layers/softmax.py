@@ -20,40 +20,31 @@ class SoftmaxDropout(ConfiguredLayer):
     """Softmax of attention's scores, and dropout of the weights, in one pass.
 
     `backward` computes the weights again from the scores of the last `forward`, which must not
-    have changed in between: the layer keeps the caller's arrays, and no copies.
+    have changed in between: the layer keeps the caller's arrays, and no copies. See
+    `fastdrop.softmax_dropout`. Source: Vaswani et al., NIPS 2017, section 3.2.1.
 
     Parameters
     ----------
-    p : float, default 0.5
-        Probability of dropping a weight, from 0 to 1. May be assigned later.
+    p, rng
+        As for `Dropout`; `p` is the probability of dropping a weight.
     axis : int, default -1
         The axis that the weights sum to 1 along.
     scale : float, default 1.0
         What the scores are multiplied by.
-    rng : None, int, Key, Generator, numpy.random.SeedSequence or numpy.random.Generator
-        What the layer draws from, as for `Dropout`.
 
     Raises
     ------
-    TypeError
-        An argument has the wrong type.
-    ValueError
-        `p` is outside [0, 1], or `scale` not finite.
-
-    Notes
-    -----
-    Source: Vaswani et al., "Attention Is All You Need", NIPS 2017, section 3.2.1. See
-    `fastdrop.softmax_dropout`.
+    TypeError, ValueError
+        As for `Dropout`; ValueError if `scale` is not finite.
 
     Examples
     --------
-    >>> import numpy as np
     >>> import fastdrop
     >>> layer = fastdrop.layers.SoftmaxDropout(0.5, rng=3)
-    >>> layer(np.zeros((1, 4), np.float32))
-    array([[0. , 0.5, 0.5, 0. ]], dtype=float32)
-    >>> layer.backward(np.array([[1, 2, 4, 8]], np.float32))
-    array([[-0.75,  0.25,  1.25, -0.75]], dtype=float32)
+    >>> layer([[0.0] * 4])
+    array([[0. , 0.5, 0.5, 0. ]])
+    >>> layer.backward([[1.0, 2.0, 4.0, 8.0]])
+    array([[-0.75,  0.25,  1.25, -0.75]])
     """
 
     p = PROBABILITY
@@ -79,21 +70,16 @@ class SoftmaxDropout(ConfiguredLayer):
         Parameters
         ----------
         scores, mask : array_like
-            As for `fastdrop.softmax_dropout`.
+            As for `fastdrop.softmax_dropout`, with the same errors.
 
         Returns
         -------
         ndarray
             A new array of the scores' shape and dtype.
-
-        Raises
-        ------
-        TypeError, ValueError
-            As for `fastdrop.softmax_dropout`.
         """
         array = _arrays.as_operand(scores, "scores")
         seen = None if mask is None else _arrays.score_mask(mask, array)
-        _arrays.axis_of(self.axis, array, "axis", "scores")
+        _arrays.axis_in(self.axis, array.shape, "axis", "scores")
         key = self.generator.reserve(array.size) if self.training else None
         draw = Draw(array.shape, self.p, key, (array, seen))
         y = softmax.softmax_dropout(
@@ -117,12 +103,8 @@ class SoftmaxDropout(ConfiguredLayer):
 
         Raises
         ------
-        RuntimeError
-            There was no `forward`.
-        TypeError
-            `dy` has another dtype than the scores.
-        ValueError
-            `dy` has another shape than the output.
+        RuntimeError, TypeError, ValueError
+            There was no `forward`; `dy` has another dtype, or another shape, than the output.
         """
         gradient, last = self._answered(dy)
         scores, mask = last.needed
