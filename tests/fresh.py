@@ -108,8 +108,11 @@ def failing(run: Callable[..., tuple[dict[str, str], str]]) -> tuple[set[str], i
 def example(
     name: str, *arguments: str, folder: Path, timeout: float = 300
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program of the repository in a folder."""
-    if not (EXAMPLES / name).exists():
+    """Run a program of the repository in a folder: a file, or by its dotted name a module."""
+    if not EXAMPLES.exists():
         pytest.skip("an installed fastdrop is tested apart from its repository")
-    more = {"encoding": "utf-8", "env": {**os.environ, "PYTHONIOENCODING": "utf-8"}}
-    return _run(str(EXAMPLES / name), *arguments, timeout=timeout, cwd=folder, **more)
+    how = (str(EXAMPLES / name),) if name.endswith(".py") else ("-m", f"examples.{name}")
+    path = os.pathsep.join([str(EXAMPLES.parent), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8"}
+    more = {"encoding": "utf-8", "env": environment, "cwd": folder}
+    return _run(*how, *arguments, timeout=timeout, **more)

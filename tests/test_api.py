@@ -100,7 +100,7 @@ def test_importing_imports_little() -> None:
     code = """
         import sys
         import fastdrop
-        others = ("dask", "flax", "jax", "keras", "numba", "ml_dtypes", "scipy", "torch")
+        others = ("dask", "flax", "jax", "keras", "numba", "ml_dtypes", "scipy", "torch", "xarray")
         print([m for m in others if m in sys.modules])
     """
     assert output(code) == "[]"

@@ -20,44 +20,24 @@ from fastdrop.variants import VARIANTS
 
 def saved_run() -> dict[str, object]:
     """A run as pytest-benchmark saves it, as far as the chart reads it."""
-    benchmarks = []
-    for who in ("np.multiply", "fastdrop c-avx512", "PyTorch", "somebody new"):
-        for elements in (16, 1 << 12, 1 << 20):
-            for what in ("in place", "out of place", "apply a bool mask"):
-                info = {
-                    "who": who,
-                    "what": what,
-                    "dtype": "float32",
-                    "elements": elements,
-                    "gel_s": elements / 1e6,
-                    "limit_gel_s": elements / 5e5,
-                    "p": 0.1,
-                    "threads": 1,
-                    "cpu": "a processor",
-                }
-                benchmarks.append({"extra_info": info})
-    return {"benchmarks": benchmarks}
+    every = {"dtype": "float32", "p": 0.1, "threads": 1, "cpu": "a processor"}
+    infos = [
+        {"who": who, "what": what, "elements": n, "gel_s": n / 1e6, "limit_gel_s": n / 5e5, **every}
+        for who in ("np.multiply", "fastdrop c-avx512", "PyTorch", "somebody new")
+        for n in (16, 1 << 12, 1 << 20)
+        for what in ("in place", "out of place", "apply a bool mask")
+    ]
+    return {"benchmarks": [{"extra_info": info} for info in infos]}
 
 
 @pytest.mark.heavy
-def test_a_saved_run_becomes_a_chart(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
-    from bench import plot
-
-    run = tmp_path / "run.json"
+def test_a_saved_run_becomes_a_chart_with_every_curve_and_the_limit(tmp_path: Path) -> None:
+    plot = pytest.importorskip("bench.plot")
+    run, chart = tmp_path / "run.json", tmp_path / "chart.svg"
     run.write_text(json.dumps(saved_run()), encoding="utf-8")
-    chart = tmp_path / "chart.svg"
     plot.main([str(run), str(chart)])
     assert "<svg" in chart.read_text(encoding="utf-8")
-
-
-@pytest.mark.heavy
-def test_the_chart_has_every_curve_and_the_limit() -> None:
-    pytest.importorskip("matplotlib")
-    from bench import plot
-
-    figure = plot.chart(saved_run())
-    for axes in figure.axes:
+    for axes in plot.chart(saved_run()).axes:
         names = [line.get_label() for line in axes.get_lines()]
         assert names == ["limit: np.multiply", "fastdrop c-avx512", "PyTorch", "somebody new"]
         assert axes.get_xscale() == axes.get_yscale() == "log"
@@ -66,16 +46,13 @@ def test_the_chart_has_every_curve_and_the_limit() -> None:
 
 
 def test_a_run_without_dropout_makes_no_chart() -> None:
-    pytest.importorskip("matplotlib")
-    from bench import plot
-
+    plot = pytest.importorskip("bench.plot")
     with pytest.raises(SystemExit, match="no float32 dropout"):
         plot.chart({"benchmarks": []})
 
 
 def test_every_peer_is_named_once_in_each_way() -> None:
-    ways = [(peer.who, peer.what) for peer in PEERS]
-    assert len(ways) == len(set(ways))
+    assert len(PEERS) == len({(peer.who, peer.what) for peer in PEERS})
 
 
 @pytest.mark.parametrize(
@@ -98,12 +75,10 @@ def test_verdicts(what: str, value: float | None, isa: str, verdict: str) -> Non
 @pytest.mark.heavy
 def test_every_goal_is_measured() -> None:
     one = _selfcheck.implementations()[0]
-    measured = [figure.what for figure in targets.small_call(one, 0.0)]
-    measured += [figure.what for figure in targets.fallbacks(0.0)]
-    measured += [figure.what for figure in targets.product(one, 0.0)]
-    measured += [figure.what for figure in targets.noise(one, 0.0)]
-    measured += [figure.what for figure in targets.norms(one, 0.0)]
-    measured += [figure.what for figure in targets.windows(one, 0.0)]
+    figures = [*targets.small_call(one, 0.0), *targets.fallbacks(0.0)]
+    for measure in (targets.product, targets.noise, targets.norms, targets.windows):
+        figures += measure(one, 0.0)
+    measured = [figure.what for figure in figures]
     measured += [f"{way}, {size}" for way, size, *_ in targets.WAYS]
     assert set(measured) <= set(targets.GOALS)
 
@@ -118,8 +93,7 @@ def test_peak_memory_of_a_call() -> None:
 
 
 def test_every_declared_function_is_measured() -> None:
-    names = [case.what for case in variants.CASES]
-    assert len(names) == len(set(names))
+    assert len(variants.CASES) == len({case.what for case in variants.CASES})
     measured = {case.function for case in variants.CASES}
     assert measured >= {variant.function for variant in VARIANTS}
     assert measured <= set(fastdrop.__all__)

@@ -3,46 +3,34 @@
 import importlib
 import math
 import re
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fresh import example
 
-ROOT = Path(__file__).parents[1]
+pytest.importorskip("examples.experiments.document")
 
-if not (ROOT / "examples" / "experiments").is_dir():
-    pytest.skip(
-        "an installed fastdrop is tested apart from its repository", allow_module_level=True
-    )
-for module in ("matplotlib", "sklearn", "tqdm", "threadpoolctl"):
-    pytest.importorskip(module)
+from examples.experiments import common, document
 
 pytestmark = pytest.mark.heavy
 
 NAMES = sorted(
     path.stem
-    for path in (ROOT / "examples" / "experiments").glob("*.py")
+    for path in Path(common.__file__).parent.glob("*.py")
     if re.search(r"^def run\(budget: Budget\) -> Result:$", path.read_text(), re.MULTILINE)
 )
-NEEDS_TORCH = {"convolution"}
-
-Run = Callable[..., str]
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Any:
     """Run an experiment in this process, where it cannot leave anything, and return its words."""
-    monkeypatch.syspath_prepend(str(ROOT))
     monkeypatch.chdir(tmp_path)
 
     def run(name: str, *arguments: str) -> str:
-        if name in NEEDS_TORCH:
+        if name == "convolution":
             pytest.importorskip("torch")
         experiment: Any = importlib.import_module(f"examples.experiments.{name}")
-        common: Any = importlib.import_module("examples.experiments.common")
         common.main(experiment.run, experiment.__doc__, arguments)
         return capsys.readouterr().out
 
@@ -61,7 +49,7 @@ def rows(text: str) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_quick_run(run: Run, name: str) -> None:
+def test_quick_run(run: Any, name: str) -> None:
     out = run(name, "--quick")
     found = rows(out)
     assert len(found) >= 2
@@ -75,7 +63,7 @@ def test_quick_run(run: Run, name: str) -> None:
     assert figure.count("<path") + figure.count("<use") > 10
 
 
-def test_the_same_seeds_give_the_same_files(run: Run) -> None:
+def test_the_same_seeds_give_the_same_files(run: Any) -> None:
     """Tables and figures of the documentation can be made again."""
     first = run("averaging", "--quick", "--output", "first.svg")
     second = run("averaging", "--quick", "--output", "second.svg")
@@ -83,7 +71,7 @@ def test_the_same_seeds_give_the_same_files(run: Run) -> None:
     assert Path("first.svg").read_bytes() == Path("second.svg").read_bytes()
 
 
-def test_the_worked_example_has_its_numbers(run: Run) -> None:
+def test_the_worked_example_has_its_numbers(run: Any) -> None:
     """100 inputs, p = 40 %: 60 without scaling, 100 with it, and exactly so in evaluation."""
     unscaled, inverted, evaluation, standard = rows(run("neuron", "--quick"))
     deviation = math.sqrt(100 * 0.4 * 0.6)
@@ -99,7 +87,7 @@ def test_the_worked_example_has_its_numbers(run: Run) -> None:
     assert standard[2] == "60.000 ± 0.000"
 
 
-def test_scales_of_training_and_evaluation(run: Run) -> None:
+def test_scales_of_training_and_evaluation(run: Any) -> None:
     """What the layer behind the first dropout receives: alike, twice as much, half as much."""
     out = {row[0]: float(row[1].split()[0]) for row in rows(run("scaling", "--quick"))}
     expected = {"inverted": 1.0, "standard": 1.0, "neither scales": 2.0, "both scale": 0.5}
@@ -108,46 +96,31 @@ def test_scales_of_training_and_evaluation(run: Run) -> None:
 
 
 def test_runs_as_a_module(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "examples.experiments.neuron", "--quick",
-         "--output", str(tmp_path / "neuron.png")],
-        capture_output=True, text=True, encoding="utf-8", timeout=300, check=False, cwd=ROOT,
-    )  # fmt: skip
+    done = example("experiments.neuron", "--quick", "--output", "neuron.png", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "| training, inverted | 100 |" in done.stdout
     assert (tmp_path / "neuron.png").read_bytes().startswith(b"\x89PNG\r\n")
 
 
-def test_bad_argument(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_argument(run: Any, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         run("neuron", "--seeds", "1")
     assert "--seeds has to be at least 2, but got 1" in capsys.readouterr().err
 
 
-# --- the documentation's page ---------------------------------------------------------------------
-
-PAGE = ROOT / "docs" / "experiments.md"
-
-
-@pytest.fixture
-def document(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.syspath_prepend(str(ROOT))
-    return importlib.import_module("examples.experiments.document")
-
-
-def test_the_page_shows_every_experiment(document: Any) -> None:
-    text = PAGE.read_text(encoding="utf-8")
+def test_the_page_shows_every_experiment() -> None:
+    text = document.PAGE.read_text(encoding="utf-8")
     found = document.places(text)
     assert sorted(found) == NAMES
     for name, result in found.items():
         assert len(rows(result)) >= 2
         assert "Seeds 0 to 4" in result
-        figure = PAGE.parent / "experiments" / f"{name}.svg"
+        figure = document.PAGE.parent / "experiments" / f"{name}.svg"
         assert f"](experiments/{name}.svg)" in text
         assert 1_000 < figure.stat().st_size < 60_000
 
 
-def test_results_go_into_the_page(document: Any, tmp_path: Path) -> None:
+def test_results_go_into_the_page(tmp_path: Path) -> None:
     place = "<!-- result: {} -->\nold\n<!-- end -->\nwords\n"
     page = tmp_path / "page.md"
     page.write_text(place.format("rates") + place.format("neuron"), encoding="utf-8")

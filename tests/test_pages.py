@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from fresh import loaded
+from test_docs import run_examples
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -14,18 +15,13 @@ PAGES = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md"]
 BLOCK = re.compile(r"^```(python|pycon)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 # What a page may need beyond NumPy: without it the page is skipped.
 OPTIONAL = (
-    "dask",
-    "flax",
-    "jax",
-    "keras",
-    "matplotlib",
-    "ml_dtypes",
-    "numba",
-    "sklearn",
-    "thinc",
-    "torch",
+    "dask", "flax", "jax", "keras", "matplotlib", "ml_dtypes", "numba", "sklearn", "thinc", "torch",
     "xarray",
-)
+)  # fmt: skip
+
+DIRECTIVES = {
+    "eval-rst", "figure", "grid", "grid-item-card", "literalinclude", "note", "toctree",
+}  # fmt: skip
 
 pytestmark = pytest.mark.skipif(
     not DOCS.exists(), reason="an installed fastdrop is tested apart from its repository"
@@ -36,16 +32,6 @@ def blocks(page: Path) -> list[tuple[int, str, str]]:
     """The code of a page: in which line it begins, its language, and it."""
     text = page.read_text(encoding="utf-8")
     return [(text[: m.start()].count("\n") + 2, m[1], m[2]) for m in BLOCK.finditer(text)]
-
-
-def run_pycon(code: str, namespace: dict[str, Any], name: str, line: int) -> None:
-    test = doctest.DocTestParser().get_doctest(code, namespace, name, name, line - 1)
-    assert test.examples, f"{name}:{line}: no example"
-    report: list[str] = []
-    runner = doctest.DocTestRunner(optionflags=doctest.REPORT_NDIFF | doctest.ELLIPSIS)
-    runner.run(test, out=report.append, clear_globs=False)
-    assert not runner.failures, "".join(report)
-    namespace.update(test.globs)
 
 
 @pytest.mark.heavy
@@ -63,7 +49,7 @@ def test_code(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     namespace: dict[str, Any] = {"__name__": "__main__"}
     for line, language, code in found:
         if language == "pycon":
-            run_pycon(code, namespace, page.name, line)
+            assert run_examples(code, page.name, namespace, line - 1, doctest.ELLIPSIS), line
         else:
             padded = "\n" * (line - 1) + code  # so that errors name the page's lines
             exec(compile(padded, str(page), "exec"), namespace)
@@ -79,20 +65,10 @@ def test_nothing_is_left_out() -> None:
         assert len(BLOCK.findall(text)) == len(re.findall(r"```py", text)), page
 
 
-DIRECTIVES = {
-    "eval-rst", "figure", "grid", "grid-item-card", "literalinclude", "note", "toctree",
-}  # fmt: skip
-
-
-@pytest.fixture
-def public_names() -> Any:
-    """The module that makes the reference."""
+def test_every_public_name_has_a_page_and_headings_are_of_modules_that_exist() -> None:
     for module in ("sphinx", "torch", "dask.array", "xarray", "keras", "thinc"):
         pytest.importorskip(module, exc_type=ImportError)
-    return loaded(DOCS / "_ext" / "public_names.py")
-
-
-def test_every_public_name_has_a_page(public_names: Any) -> None:
+    public_names: Any = loaded(DOCS / "_ext" / "public_names.py")  # makes the reference
     pages = [path.read_text(encoding="utf-8") for path in DOCS.glob("reference/*.rst")]
     wanted = re.compile(r"^\.\. public-names:: (\S+)((?:\n   :\w+:.*)*)", re.MULTILINE)
     asked = [match.groups() for page in pages for match in wanted.finditer(page)]
@@ -110,8 +86,5 @@ def test_every_public_name_has_a_page(public_names: Any) -> None:
                 and (":except:" not in options or source not in options.split())
             ]
             assert len(takers) == 1, source
-
-
-def test_headings_name_modules_that_exist(public_names: Any) -> None:
     sources = {source for module in public_names.PUBLIC for source in public_names.groups(module)}
     assert set(public_names.HEADINGS) <= sources

@@ -3,34 +3,21 @@
 from __future__ import annotations
 
 import gzip
-import importlib
 import itertools
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).parents[1]
+pytest.importorskip("examples.paper.document")
 
-if not (ROOT / "examples" / "paper").is_dir():
-    pytest.skip(
-        "an installed fastdrop is tested apart from its repository", allow_module_level=True
-    )
-for module in ("matplotlib", "sklearn", "tqdm", "threadpoolctl"):
-    pytest.importorskip(module)
+import fastdrop
+from examples.paper import __main__ as main
+from examples.paper import data, document, plan, training
 
 pytestmark = pytest.mark.heavy
-
-PAGE = ROOT / "docs" / "paper.md"
-
-
-@pytest.fixture
-def part(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
-    monkeypatch.syspath_prepend(str(ROOT))
-    return lambda name: importlib.import_module(f"examples.paper.{name}")
 
 
 def idx(values: np.ndarray) -> bytes:
@@ -57,11 +44,12 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-# --- data -----------------------------------------------------------------------------------------
+@pytest.fixture
+def split(folder: Path) -> Any:
+    return data.load(folder).split(0, few=True)
 
 
-def test_files_are_read(part: Callable[[str], Any], tmp_path: Path) -> None:
-    data = part("data")
+def test_files_are_read(tmp_path: Path) -> None:
     values = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
     (tmp_path / "a").write_bytes(idx(values))
     (tmp_path / "b.gz").write_bytes(gzip.compress(idx(values)))
@@ -75,8 +63,8 @@ def test_files_are_read(part: Callable[[str], Any], tmp_path: Path) -> None:
         data.read(tmp_path / "floats")
 
 
-def test_images_are_split(part: Callable[[str], Any], folder: Path) -> None:
-    images = part("data").load(folder)
+def test_images_are_split(folder: Path) -> None:
+    images = data.load(folder)
     assert images.x.shape == (800, 784)
     assert images.x.dtype == np.float32
     assert 0 <= images.x.min() < images.x.max() <= 1
@@ -87,8 +75,7 @@ def test_images_are_split(part: Callable[[str], Any], folder: Path) -> None:
     assert not np.array_equal(first.x_validation, other.x_validation)
 
 
-def test_missing_files(part: Callable[[str], Any], folder: Path) -> None:
-    data = part("data")
+def test_missing_files(folder: Path) -> None:
     with pytest.raises(FileNotFoundError, match="has no train-images-idx3-ubyte"):
         data.load(folder.parent)
     (folder / "train-labels.idx1-ubyte").write_bytes(idx(np.zeros(3, np.uint8)))
@@ -96,10 +83,7 @@ def test_missing_files(part: Callable[[str], Any], folder: Path) -> None:
         data.load(folder)
 
 
-# --- training -------------------------------------------------------------------------------------
-
-
-def recipe(training: Any, **changes: Any) -> Any:
+def recipe(**changes: Any) -> Any:
     """A small network with everything that a checkpoint has to restore."""
     given = {
         "hidden": (32, 32), "p_input": 0.2, "p_hidden": 0.5, "max_norm": 2.0, "epochs": 4,
@@ -108,30 +92,22 @@ def recipe(training: Any, **changes: Any) -> Any:
     return training.Recipe(**{**given, **changes})
 
 
-def test_a_network_learns(part: Callable[[str], Any], folder: Path, tmp_path: Path) -> None:
-    training = part("training")
-    split = part("data").load(folder).split(0, few=True)
+def test_a_network_learns(split: Any, tmp_path: Path) -> None:
     path = tmp_path / "a.npz"
     for block in (("linear", "relu", "drop"), ("linear", "logistic", "drop")):
         path.unlink(missing_ok=True)
-        how = recipe(
-            training, block=block, epochs=30, rate=0.1, p_input=0.1, p_hidden=0.1, momentum=0.9
-        )
+        how = recipe(block=block, epochs=30, rate=0.1, p_input=0.1, p_hidden=0.1, momentum=0.9)
         epochs, errors = zip(*training.train(how, split, 0, path), strict=True)
         assert epochs == tuple(range(1, 31))
         assert errors[-1] < 20
         network, _ = training.load_network(path, how, split, 0)
         assert training.judge(network, split.x_test, split.y_test) < 20  # of 90 by chance
-        for layer in network.of(part("training").Linear):
+        for layer in network.of(training.Linear):
             assert np.linalg.norm(layer.weight, axis=1).max() < 2.001
 
 
-def test_going_on_is_as_if_nothing_had_happened(
-    part: Callable[[str], Any], folder: Path, tmp_path: Path
-) -> None:
-    training = part("training")
-    split = part("data").load(folder).split(0, few=True)
-    how = recipe(training)
+def test_going_on_is_as_if_nothing_had_happened(split: Any, tmp_path: Path) -> None:
+    how = recipe()
 
     def values(path: Path) -> list[np.ndarray]:
         return training.load_network(path, how, split, 3)[0].values()
@@ -150,13 +126,9 @@ def test_going_on_is_as_if_nothing_had_happened(
             assert np.array_equal(a, b)
 
 
-def test_time_of_all_runs_is_counted(
-    part: Callable[[str], Any], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_all_runs_are_timed(split: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process's time begins anew where training goes on."""
-    training = part("training")
-    split = part("data").load(folder).split(0, few=True)
-    how, path = recipe(training), tmp_path / "a.npz"
+    how, path = recipe(), tmp_path / "a.npz"
     for starts_at, epochs in ((100.0, 3), (0.0, 1)):
         clock = itertools.count(starts_at, 2.0)  # two seconds between the ends of an epoch
         monkeypatch.setattr(training.time, "process_time", lambda clock=clock: next(clock))
@@ -167,27 +139,24 @@ def test_time_of_all_runs_is_counted(
     assert training.load_network(path, how, split, 0)[1].seconds == 8.0
 
 
-def test_epochs_have_masks_of_their_own(part: Callable[[str], Any]) -> None:
+def test_epochs_have_masks_of_their_own() -> None:
     """No two epochs or layers share a stream; masks do not depend on epochs before."""
-    training = part("training")
-    network = training.Network(recipe(training), 784, 10, 0)
+    network = training.Network(recipe(), 784, 10, 0)
     seen = set()
     for epoch in (0, 1, 2, 1):
         training.epochs_masks(network, 5, epoch)
-        drops = [x for x in network.layers if isinstance(x, training.fastdrop.layers.Layer)]
+        drops = [x for x in network.layers if isinstance(x, fastdrop.layers.Layer)]
         keys = [(d.generator.seed, d.generator.stream, d.generator.offset) for d in drops]
         assert len(keys) == len(set(keys)) == 3
         assert (keys[0] in seen) == (epoch == 1 and len(seen) == 9)
         seen |= set(keys)
 
 
-# --- the whole ------------------------------------------------------------------------------------
+def results(state: Path, **changes: Any) -> dict[str, Any]:
+    return {path.name: json.loads(path.read_text("utf-8")) | changes for path in state.iterdir()}
 
 
-def test_quick_run_and_page(
-    part: Callable[[str], Any], folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    main, document = part("__main__"), part("document")
+def test_quick_run(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     state = tmp_path / "state"
     arguments = ["--quick", "--data", str(folder), "--state", str(state)]
     main.main(arguments)
@@ -195,22 +164,24 @@ def test_quick_run_and_page(
     assert "Everything is trained" in out
     assert "A quick run says nothing about dropout" in out
     assert "64/64" in err  # the progress bar
-    before = {path.name: path.read_bytes() for path in state.iterdir()}
-    finals = [json.loads(text) for name, text in before.items() if name.startswith("final")]
-    assert len(finals) == 2 * len(part("plan").RECIPES) == 26
+    before = results(state)
+    finals = [one for name, one in before.items() if name.startswith("final")]
+    assert len(finals) == 2 * len(plan.RECIPES) == 26
     assert not list(state.glob("*.npz"))
-    choosing = [json.loads(text) for name, text in before.items() if name.startswith("choosing")]
+    choosing = [one for name, one in before.items() if name.startswith("choosing")]
     assert len(choosing) == 12
     assert not any("test" in one for one in choosing)
     best = main.choose(choosing)
-    assert {one["rate"] for one in finals if one["name"] == "ReLU"} == {best["ReLU"]}
-    assert {one["rate"] for one in finals if one["name"] == "p = 0.3"} == {best["ReLU, dropout"]}
-    assert {one["rate"] for one in finals if one["name"] == "Gaussian"} == {
-        best["ReLU, dropout, max-norm"]
-    }
+    for name, chosen in (
+        ("ReLU", "ReLU"), ("p = 0.3", "ReLU, dropout"), ("Gaussian", "ReLU, dropout, max-norm")
+    ):  # fmt: skip
+        assert {one["rate"] for one in finals if one["name"] == name} == {best[chosen]}
 
     main.main(arguments)  # nothing is left to do
-    assert {path.name: path.read_bytes() for path in state.iterdir()} == before
+    assert results(state) == before
+    again = tmp_path / "again"
+    main.main([*arguments[:3], "--state", str(again), "--processes", "2"])
+    assert results(again, seconds=0) == results(state, seconds=0)
     with pytest.raises(SystemExit, match="has results of"):
         main.main([*arguments[1:], "--epochs", "1"])
     assert all(one["seconds"] > 0 for one in finals)
@@ -235,38 +206,18 @@ def test_quick_run_and_page(
         document.main(["--state", str(state), "--page", str(page)])
 
 
-def test_processes_change_no_result(
-    part: Callable[[str], Any], folder: Path, tmp_path: Path
-) -> None:
-    main = part("__main__")
-    arguments = ["--quick", "--data", str(folder), "--state"]
-    found = []
-    for processes in ("1", "2"):
-        state = tmp_path / processes
-        main.main([*arguments, str(state), "--processes", processes])
-        results = {path.name: json.loads(path.read_text("utf-8")) for path in state.iterdir()}
-        for one in results.values():
-            one.pop("seconds", None)
-        found.append(results)
-    assert found[0] == found[1]
-
-
-def test_the_plan_is_told(
-    part: Callable[[str], Any], folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    part("__main__").main(["--plan", "--quick", "--data", str(folder)])
+def test_the_plan_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main.main(["--plan", "--quick", "--data", str(folder)])
     out = capsys.readouterr().out
     assert "s an epoch" in out
     assert "38 networks, 64 epochs: 0.0 hours" in out
 
 
-def test_benchmark(
-    part: Callable[[str], Any], folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    pytest.importorskip("torch")
+def test_benchmark(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    benchmark = pytest.importorskip("examples.paper.benchmark")
     page = tmp_path / "page.md"
     page.write_text("<!-- result: cost -->\n<!-- end -->\n", "utf-8")
-    part("benchmark").main(
+    benchmark.main(
         ["--quick", "--rounds", "2", "--data", str(folder), "--document", "--page", str(page)]
     )
     out = capsys.readouterr().out
@@ -276,7 +227,6 @@ def test_benchmark(
         assert f"| {name} |" in text
 
 
-def test_the_page_has_all_places(part: Callable[[str], Any]) -> None:
-    document = part("document")
-    text = PAGE.read_text("utf-8")
+def test_the_page_has_all_places() -> None:
+    text = document.PAGE.read_text("utf-8")
     assert set(document.places(text)) == {*document.PARTS, "cost"}

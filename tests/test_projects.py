@@ -6,27 +6,19 @@ import importlib
 import importlib.util
 import json
 import math
-import os
 import re
-import subprocess
-import sys
+import shutil
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from fresh import output
+from fresh import EXAMPLES, example, output
 
-ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "guide" / "projects.md"
+pytest.importorskip("examples.projects.document")
 
-if not (ROOT / "examples" / "projects").is_dir():
-    pytest.skip(
-        "an installed fastdrop is tested apart from its repository", allow_module_level=True
-    )
-for module in ("matplotlib", "sklearn", "tqdm", "threadpoolctl"):
-    pytest.importorskip(module)
+from examples.projects import common, document
 
 # Each script, what it imports, and how many cases it has.
 SCRIPTS = {
@@ -39,18 +31,6 @@ SCRIPTS = {
 }
 
 
-@pytest.fixture
-def common(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.syspath_prepend(str(ROOT))
-    return importlib.import_module("examples.projects.common")
-
-
-@pytest.fixture
-def document(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.syspath_prepend(str(ROOT))
-    return importlib.import_module("examples.projects.document")
-
-
 def need(name: str) -> None:
     """Skip where a script's packages are missing."""
     for package in SCRIPTS[name][0]:
@@ -61,7 +41,7 @@ def need(name: str) -> None:
 @pytest.mark.outside
 @pytest.mark.filterwarnings("ignore")  # other projects' own
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_the_switch_decides_who_draws(name: str, common: Any) -> None:
+def test_the_switch_decides_who_draws(name: str) -> None:
     """From one seed a second step is the same each time, and another one with fastdrop."""
     need(name)
     script: Any = importlib.import_module(f"examples.projects.{name}")
@@ -83,19 +63,13 @@ def test_the_switch_decides_who_draws(name: str, common: Any) -> None:
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_quick_run(name: str, tmp_path: Path) -> None:
     need(name)
-    cases = SCRIPTS[name][1]
-    output = tmp_path / "found.json"
-    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run(
-        [sys.executable, "-m", f"examples.projects.{name}", "--quick", "--output", str(output)],
-        capture_output=True, text=True, encoding="utf-8", timeout=900, check=False, cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8"},
-    )  # fmt: skip
+    arguments = ("--quick", "--output", "found.json")
+    done = example(f"projects.{name}", *arguments, folder=tmp_path, timeout=900)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "A quick run says nothing about speed" in done.stdout
     assert "3/3" in done.stderr  # the progress bar
-    found = json.loads(output.read_text("utf-8"))
-    assert len(found) == cases
+    found = json.loads((tmp_path / "found.json").read_text("utf-8"))
+    assert len(found) == SCRIPTS[name][1]
     for one in found:
         assert f"| {one['name']} |" in done.stdout
         assert all(seconds > 0 for seconds in one["seconds"].values())
@@ -107,24 +81,8 @@ def test_quick_run(name: str, tmp_path: Path) -> None:
         assert math.isnan(share) if name == "droq" else 0.01 < share < 0.95
 
 
-# --- what all share -------------------------------------------------------------------------------
-
-
-def case(common: Any, **changes: Any) -> Any:
-    """One whose steps say in which variant they are."""
-
-    def build(variant: str, _quick: bool) -> Any:
-        return lambda: float(common.VARIANTS.index(variant))
-
-    given = {
-        "name": "a case", "what": "nothing", "build": build, "switch": nullcontext,
-        "share": lambda _: 0.5, "packages": ("numpy",),
-    }  # fmt: skip
-    return common.Case(**{**given, **changes})
-
-
 @pytest.mark.heavy
-def test_steps_are_interleaved_and_switched(common: Any) -> None:
+def test_steps_are_interleaved_and_switched() -> None:
     trace: list[str] = []
 
     class Switch(AbstractContextManager[None]):
@@ -137,38 +95,34 @@ def test_steps_are_interleaved_and_switched(common: Any) -> None:
     def build(variant: str, _: bool) -> Any:
         return lambda: trace.append(variant) or 1.0
 
-    found = common.measure(case(common, build=build, switch=Switch), True, {})
-    a_round = ["none", "theirs", "on", "fastdrop", "off"]
-    assert trace[: 5 * 5] == a_round * 5
+    case = common.Case("a case", "nothing", build, Switch, lambda _: 0.5, ("numpy",))
+    found = common.measure(case, True, {})
+    assert trace[: 5 * 5] == ["none", "theirs", "on", "fastdrop", "off"] * 5
     assert found.rounds == 3
     assert found.versions == {"numpy": np.__version__}
     assert found.quartiles[0] <= found.ratio <= found.quartiles[1]
 
 
-HUNGRY = """
-import json
-from contextlib import nullcontext
-
-import numpy as np
-
-from examples.projects import common
-
-def build(variant, quick):
-    size = 40 if variant == "theirs" and not quick else 1  # MiB
-    return lambda: float(np.ones(size << 17)[0])
-
-case = common.Case("a case", "nothing", build, nullcontext, lambda _: 0.5, ("numpy",))
-print(json.dumps(common.memory(case, False)))
-"""
-
-
 @pytest.mark.heavy
-def test_memory_is_of_each_variant(common: Any) -> None:
+def test_memory_is_of_each_variant() -> None:
     """In a fresh process: the variants' are its forks, and other tests may have started threads."""
     if not Path("/proc/self/clear_refs").exists():
         pytest.skip("only Linux tells")
-    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    found = json.loads(output(HUNGRY, PYTHONPATH=path))
+    code = f"""
+        import json, sys
+        from contextlib import nullcontext
+        import numpy as np
+        sys.path.insert(0, {str(EXAMPLES.parent)!r})
+        from examples.projects import common
+
+        def build(variant, quick):
+            size = 40 if variant == "theirs" and not quick else 1  # MiB
+            return lambda: float(np.ones(size << 17)[0])
+
+        case = common.Case("a case", "nothing", build, nullcontext, lambda _: 0.5, ("numpy",))
+        print(json.dumps(common.memory(case, False)))
+    """
+    found = json.loads(output(code))
     assert list(found) == list(common.VARIANTS)
     assert 38 < found["theirs"] < 60
     assert found["none"] < 20
@@ -176,11 +130,10 @@ def test_memory_is_of_each_variant(common: Any) -> None:
 
 
 @pytest.mark.heavy
-def test_the_profilers_share(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_profilers_share() -> None:
     """Nearly all of a step that only drops, nothing of one that does not, and backward counts."""
     torch = pytest.importorskip("torch")
-    monkeypatch.syspath_prepend(str(ROOT))
-    on_torch: Any = importlib.import_module("examples.projects.on_torch")
+    on_torch = importlib.import_module("examples.projects.on_torch")
     x = torch.ones(1 << 20, requires_grad=True)
 
     def step(p: float, backward: bool) -> Any:
@@ -209,44 +162,28 @@ def test_the_profilers_share(monkeypatch: pytest.MonkeyPatch) -> None:
     assert on_torch.share(products) < 0.2
 
 
-# --- the documentation's page ---------------------------------------------------------------------
-
-
-def test_the_page_shows_what_was_measured(document: Any) -> None:
-    """Its table is the one of the files beside it, and every project is there."""
-    text = PAGE.read_text(encoding="utf-8")
-    folder = PAGE.parent / "projects"
+def test_the_page_shows_what_was_measured(tmp_path: Path) -> None:
+    """Every project is there; made again from the files beside it, the page is the same."""
+    text, folder = document.PAGE.read_text("utf-8"), document.PAGE.with_suffix("")
     assert {path.stem for path in folder.glob("*.json")} == set(SCRIPTS)
     results = document.gather(folder)
     assert len(results) == sum(cases for _, cases in SCRIPTS.values())
     assert all(one.rounds >= 9 for one in results)
-    (shown,) = re.findall(r"<!-- result: projects -->\n(.*?)<!-- end -->", text, re.DOTALL)
-    assert shown == f"\n{document.report(results)}\n\n{document.conditions(results)}\n\n"
-    assert "](projects/steps.svg)" in text
-    assert 1_000 < (folder / "steps.svg").stat().st_size < 60_000
-
-
-def test_results_go_into_the_page(document: Any, tmp_path: Path) -> None:
-    page = tmp_path / "page.md"
-    page.write_text("<!-- result: projects -->\nold\n<!-- end -->\nwords\n", encoding="utf-8")
-    (tmp_path / "page").mkdir()
-    for path in (PAGE.parent / "projects").glob("*.json"):
-        (tmp_path / "page" / path.name).write_bytes(path.read_bytes())
+    place = re.compile(r"(<!-- result: projects -->\n).*?(<!-- end -->)", re.DOTALL)
+    page = tmp_path / document.PAGE.name
+    page.write_text(place.sub(r"\1old\n\2", text), "utf-8")
+    shutil.copytree(folder, tmp_path / "projects", ignore=shutil.ignore_patterns("*.svg"))
     document.main(["--draw", "--page", str(page)])
-    text = page.read_text(encoding="utf-8")
-    assert "old" not in text
-    assert text.endswith("\n<!-- end -->\nwords\n")
-    assert "| PyG's GCN |" in text
-    assert "</svg>" in (tmp_path / "page" / "steps.svg").read_text(encoding="utf-8")
+    assert page.read_text("utf-8") == text
+    assert "](projects/steps.svg)" in text
+    for figure in (folder / "steps.svg", tmp_path / "projects" / "steps.svg"):
+        assert 1_000 < figure.stat().st_size < 60_000
+        assert "</svg>" in figure.read_text("utf-8")
     with pytest.raises(SystemExit):
         document.main(["--page", str(page), "unknown"])
 
 
-def test_scripts_are_known(document: Any) -> None:
-    assert set(document.SCRIPTS) == set(SCRIPTS)
-    found = {
-        path.stem
-        for path in (ROOT / "examples" / "projects").glob("*.py")
-        if "\nCASES = (" in path.read_text(encoding="utf-8")
-    }
-    assert found == set(SCRIPTS)
+def test_scripts_are_known() -> None:
+    files = (EXAMPLES / "projects").glob("*.py")
+    found = {path.stem for path in files if "\nCASES = (" in path.read_text("utf-8")}
+    assert found == set(SCRIPTS) == set(document.SCRIPTS)

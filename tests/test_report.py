@@ -17,35 +17,18 @@ from bench.peers import PEERS, MissingError, Peer
 
 pytestmark = pytest.mark.heavy
 
-WHO = {
-    "fastdrop c-avx512": 8.0,
-    "np.multiply": 10.0,
-    "NumPy by hand": 0.5,
-    "somebody new": 0.01,
-}
+WHO = {"fastdrop c-avx512": 8.0, "np.multiply": 10.0, "NumPy by hand": 0.5, "somebody new": 0.01}
 
 
 def made_up(group: str, who: str, elements: int, **other: object) -> dict[str, Any]:
     gel_s = WHO[who]
     seconds = elements / gel_s / 1e9
     return {
-        "group": group,
-        "who": who,
-        "what": "in place",
-        "statement": "",
-        "dtype": "float32",
-        "elements": elements,
-        "p": 0.1,
-        "threads": 1,
-        "seconds": seconds,
-        "quartiles": [0.9 * seconds, 1.2 * seconds],
-        "samples": 5,
-        "gel_s": gel_s,
-        "cpu": "a processor",
-        "limit_gel_s": 10.0,
-        "ratio_to_limit": gel_s / 10.0,
-        **other,
-    }
+        "group": group, "who": who, "what": "in place", "statement": "", "dtype": "float32",
+        "elements": elements, "p": 0.1, "threads": 1, "seconds": seconds,
+        "quartiles": [0.9 * seconds, 1.2 * seconds], "samples": 5, "gel_s": gel_s,
+        "cpu": "a processor", "limit_gel_s": 10.0, "ratio_to_limit": gel_s / 10.0, **other,
+    }  # fmt: skip
 
 
 @pytest.fixture
@@ -54,32 +37,25 @@ def results() -> dict[str, Any]:
     measurements = [
         made_up(group, who, n) for group, those in sizes.items() for n in those for who in WHO
     ]
-    for k in (1, 2):
-        measurements += [
-            made_up("scaling", who, 1 << 26, threads=k, gel_s=k * WHO[who])
-            for who in ("fastdrop c-avx512", "np.multiply")
-        ]
-    # Too small for a limit on several threads.
+    # The second size is too small for a limit on several threads.
     measurements += [
-        made_up("scaling", "fastdrop c-avx512", 1 << 20, threads=k, gel_s=k * 8.0) for k in (1, 2)
-    ]
-    measurements.append(made_up("scaling", "np.multiply", 1 << 20))
+        made_up("scaling", who, n, threads=k, gel_s=k * WHO[who])
+        for n, who, counts in (
+            (1 << 26, "fastdrop c-avx512", (1, 2)), (1 << 26, "np.multiply", (1, 2)),
+            (1 << 20, "fastdrop c-avx512", (1, 2)), (1 << 20, "np.multiply", (1,)),
+        )
+        for k in counts
+    ]  # fmt: skip
     return {
-        "format": report.FORMAT,
-        "date": "2000-01-01",
-        "quick": False,
+        "format": report.FORMAT, "date": "2000-01-01", "quick": False,
         "machine": {
-            "cpu_name": "a processor",
-            "cpu_flags": ["avx2", "fma"],
-            "caches": {"L1": "48K"},
-            "architecture": "x86_64",
-            "operating_system": "Linux",
+            "cpu_name": "a processor", "cpu_flags": ["avx2", "fma"], "caches": {"L1": "48K"},
+            "architecture": "x86_64", "operating_system": "Linux",
             "fastdrop": {"instruction_sets": {"available": ["avx2", "scalar"]}},
             "versions": {"numpy": "2.0.0", "torch": None},
         },
-        "measurements": measurements,
-        "skipped": {"PyTorch": "torch is not installed"},
-    }
+        "measurements": measurements, "skipped": {"PyTorch": "torch is not installed"},
+    }  # fmt: skip
 
 
 def text(results: dict[str, Any]) -> str:
@@ -105,13 +81,7 @@ def test_the_report_says_who_where_and_how_fast(results: dict[str, Any]) -> None
     ):
         assert words in found, words
     assert "quick run" not in found
-
-
-def test_a_quick_report_says_so(results: dict[str, Any]) -> None:
     assert "**A quick run**" in text({**results, "quick": True})
-
-
-def test_a_report_of_everybody_says_so(results: dict[str, Any]) -> None:
     assert text({**results, "skipped": {}}).endswith("## Not measured\n\nNothing.")
 
 
@@ -121,11 +91,8 @@ def test_the_same_results_make_the_same_files(results: dict[str, Any], tmp_path:
     report.main(arguments)
     report.main([*arguments, "--out", str(tmp_path / "again")])
     again = {path.name: path.read_bytes() for path in (tmp_path / "again").iterdir()}
-    pictures = {
-        f"{name}{suffix}"
-        for name in charts.all_charts(results["measurements"])
-        for suffix in (".svg", ".png")
-    }
+    names = charts.all_charts(results["measurements"])
+    pictures = {f"{name}{suffix}" for name in names for suffix in (".svg", ".png")}
     assert set(again) == {"report.md", *pictures}
     for name, content in again.items():
         assert (tmp_path / name).read_bytes() == content, name
@@ -159,11 +126,9 @@ def test_bars_are_there_for_everybody_the_fastest_on_top(results: dict[str, Any]
 
 
 def test_every_size_of_small_calls_has_a_panel(results: dict[str, Any]) -> None:
-    figure = charts.calls(results["measurements"])
-    assert [axes.get_title() for axes in figure.axes] == ["16 elements", "256 elements"]
-    for axes in figure.axes:
-        bottom, top = axes.get_ylim()
-        assert bottom > top
+    panels = charts.calls(results["measurements"]).axes
+    assert [axes.get_title() for axes in panels] == ["16 elements", "256 elements"]
+    assert all(bottom > top for bottom, top in (axes.get_ylim() for axes in panels))
 
 
 def test_scaling_has_the_limit_of_as_many_threads(results: dict[str, Any]) -> None:
@@ -186,10 +151,8 @@ def test_times(seconds: float, words: str) -> None:
 
 
 def test_thread_counts() -> None:
-    assert comparison.thread_counts(1) == [1]
-    assert comparison.thread_counts(6) == [1, 2, 3, 4, 5, 6]
-    assert comparison.thread_counts(12) == [1, 2, 4, 8, 12]
-    assert comparison.thread_counts(64) == [1, 2, 4, 8, 16, 32, 64]
+    for counts in ([1], [1, 2, 3, 4, 5, 6], [1, 2, 4, 8, 12], [1, 2, 4, 8, 16, 32, 64]):
+        assert comparison.thread_counts(counts[-1]) == counts
 
 
 def test_flags_of_processors() -> None:
@@ -208,14 +171,9 @@ def test_what_is_said_of_the_machine_can_be_saved() -> None:
 
 
 TINY = comparison.Effort(
-    throughput=[64],
-    peers=[64],
-    calls=[16],
-    scaling=[64],
+    throughput=[64], peers=[64], calls=[16], scaling=[64], least=2, compile=False,
     seconds=dict.fromkeys(("throughput", "peers", "calls", "scaling"), 0.0),
-    least=2,
-    compile=False,
-)
+)  # fmt: skip
 
 
 def test_everybody_is_measured_or_missing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,6 +210,4 @@ def test_the_limit_of_large_arrays_is_threaded(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(comparison, "thread_counts", lambda: [1, 2, 3])
     infos = comparison.Comparison(TINY).scaling(64)
     assert [info["threads"] for info in infos] == [1, 2, 3, 1, 2, 3]
-    ours, limits = infos[:3], infos[3:]
-    for mine, limit in zip(ours, limits, strict=True):
-        assert mine["limit_gel_s"] == limit["gel_s"]
+    assert [i["limit_gel_s"] for i in infos[:3]] == [i["gel_s"] for i in infos[3:]]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support import alike
 
 import fastdrop
 from fastdrop import Generator, Key
@@ -26,37 +27,33 @@ def image() -> Any:
     )
 
 
-def chunked(x: Any) -> Any:
+@pytest.fixture(params=["numpy", "dask"])
+def x(request: pytest.FixtureRequest) -> Any:
+    if request.param == "numpy":
+        return image()
     pytest.importorskip("dask.array", reason="Dask is not installed")
-    return x.chunk({"sample": 2, "y": 3})
+    return image().chunk({"sample": 2, "y": 3})
 
 
-@pytest.mark.parametrize("lazy", [False, True], ids=["numpy", "dask"])
-def test_shared_dimensions(lazy: bool) -> None:
-    plain = image()
-    x = chunked(plain) if lazy else plain
+def test_shared_dimensions(x: Any) -> None:
     for n in range(len(DIMS) + 1):
         for shared in itertools.combinations(DIMS, n):
             shape = tuple(1 if name in shared else None for name in DIMS)
-            wanted = fastdrop.dropout(plain.values, 0.4, rng=KEY, noise_shape=shape)
             y = fastdrop.xarray.dropout(x, 0.4, rng=KEY, shared=shared)
-            assert (y.chunks is not None) == lazy
-            assert np.array_equal(y.values, wanted)
+            assert y.chunks == x.chunks
+            assert alike(y, fastdrop.dropout(image().values, 0.4, rng=KEY, noise_shape=shape))
             assert y.dims == x.dims
             assert y.name == "stack"
             assert y.attrs == {"unit": "K"}
-            assert y.coords.identical(plain.coords)
-    one = fastdrop.xarray.dropout(x, 0.4, rng=KEY, shared="y")
-    assert np.array_equal(one.values, fastdrop.xarray.dropout(x, 0.4, rng=KEY, shared=["y"]).values)
+            assert y.coords.identical(image().coords)
+    one, same = (fastdrop.xarray.dropout(x, 0.4, rng=KEY, shared=s) for s in ("y", ["y"]))
+    assert alike(one, same)
 
 
-@pytest.mark.parametrize("lazy", [False, True], ids=["numpy", "dask"])
 @pytest.mark.parametrize("name", ["alpha_dropout", "gaussian_dropout", "gaussian_noise"])
-def test_the_others(name: str, lazy: bool) -> None:
-    plain = image()
-    x = chunked(plain) if lazy else plain
+def test_the_others(name: str, x: Any) -> None:
     y = getattr(fastdrop.xarray, name)(x, 0.3, rng=KEY)
-    assert np.array_equal(y.values, getattr(fastdrop, name)(plain.values, 0.3, rng=KEY))
+    assert alike(y, getattr(fastdrop, name)(image().values, 0.3, rng=KEY))
     assert getattr(fastdrop.xarray, name)(x, 0.3, training=False) is x
 
 

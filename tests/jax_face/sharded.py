@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
 import jax
 import jax.numpy as jnp
 import numpy as np
+from forms import reshaped
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from on_jax import FIRST, KEY, equal, fj, in_jax, in_numpy
 
@@ -30,14 +29,8 @@ def starts(shape: tuple[int, ...], names: tuple[str | None, ...]) -> tuple[objec
 def shard_map() -> None:
     """All of the family: windows of one array, bit for bit, and nothing is gathered."""
     for case in FIRST:
-        whole = case.shape
-        if whole[0] % 2:
-            whole = (2 * whole[0], *whole[1:])
-        source = np.random.default_rng(1)
-        operands = {
-            name: source.standard_normal(whole if shape == case.shape else shape, np.float32)
-            for name, shape in case.shapes.items()
-        }
+        whole = (2 * case.shape[0], *case.shape[1:])
+        operands = reshaped(case, whole).operands()
         specs = {name: P("a") if x.shape == whole else P() for name, x in operands.items()}
 
         def part(operands, case=case, whole=whole):
@@ -51,7 +44,6 @@ def shard_map() -> None:
         text = compiled.lower(operands).compile().as_text()
         assert "fastdrop" in text
         assert "all-gather" not in text
-
         loss = lambda operands, f=mapped: (f(operands) ** 2).sum()  # noqa: E731
         alone = lambda operands, case=case: (in_jax(case, operands, rng=KEY) ** 2).sum()  # noqa: E731
         found, wanted = (jax.jit(jax.grad(f))(operands) for f in (loss, alone))
@@ -68,13 +60,6 @@ def shard_map_of_two_axes() -> None:
     assert equal(jax.jit(jax.grad(lambda x: (f(x) * X).sum()))(X), DROPPED)
     assert equal(jax.jvp(f, (X,), (X,))[1], DROPPED)
 
-    def replicated(x):
-        return fj.dropout(x, 0.3, rng=KEY, window=(X.shape, starts(x.shape, ("a", None, None))))
-
-    g = jax.shard_map(replicated, mesh=MESH, in_specs=P("a"), out_specs=P("a"))
-    assert equal(jax.jit(g)(X), DROPPED)
-    assert equal(jax.jit(jax.grad(lambda x: (g(x) * X).sum()))(X), DROPPED)
-
 
 def keys_of_shards() -> None:
     """Without a window each device draws by the key that it is given."""
@@ -85,9 +70,8 @@ def keys_of_shards() -> None:
 
     both = P(("a", "b"))
     f = jax.jit(jax.shard_map(part, mesh=MESH, in_specs=(both, both), out_specs=both))
-    y = f(X, keys)
-    for i in range(4):
-        assert equal(y[2 * i : 2 * i + 2], fj.dropout(X[2 * i : 2 * i + 2], 0.3, rng=keys[i]))
+    parts = zip(np.split(X, 4), np.split(f(X, keys), 4), keys, strict=True)
+    assert all(equal(y, fj.dropout(x, 0.3, rng=key)) for x, y, key in parts)
 
 
 def jit_of_shards() -> None:
@@ -96,8 +80,7 @@ def jit_of_shards() -> None:
     gradient = jax.grad(lambda x: (f(x) * X).sum())
     for spec in SPECS:
         x = jax.device_put(X, NamedSharding(MESH, spec))
-        out = NamedSharding(MESH, spec)
-        for call in (f, jax.jit(f), jax.jit(f, out_shardings=out)):
+        for call in (f, jax.jit(f), jax.jit(f, out_shardings=x.sharding)):
             assert equal(call(x), DROPPED), spec
         assert equal(jax.jit(lambda x: 2 * f(2 * x))(x), 4 * DROPPED), spec
         assert equal(jax.jit(gradient)(x), DROPPED), spec
@@ -123,9 +106,3 @@ def typed_shardings() -> None:
     alone = jax.grad(g, (0, 1))(jnp.asarray(X), jnp.asarray(bias))
     for value, other in zip(found, alone, strict=True):
         np.testing.assert_allclose(value, other, rtol=1e-5)
-
-
-if __name__ == "__main__":
-    assert len(jax.devices()) == 4
-    globals()[sys.argv[1]]()
-    print("done")

@@ -10,5 +10,5 @@ from fastdrop import backends
 
 @pytest.fixture
 def on_fastest() -> Iterator[None]:
-    with backends.backend(masks.fastest_name()):
+    with backends.backend(backends.name_of(masks.fastest())):
         yield

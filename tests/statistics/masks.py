@@ -3,6 +3,7 @@
 Here a set bit is a **dropped** element, unlike in the packed masks of the package.
 """
 
+import contextlib
 import functools
 from collections.abc import Iterator
 
@@ -18,18 +19,11 @@ CHUNK = 2**23
 
 
 @functools.cache
-def fastest_name() -> str:
-    for name in ("c", "numba"):
-        try:
-            backends.load(name)
-        except ImportError:
-            continue
-        return name
-    pytest.skip("only NumPy runs here: it draws the same bits, but would take many minutes")
-
-
 def fastest() -> backends.Backend:
-    return backends.load(fastest_name())
+    for name in ("c", "numba"):
+        with contextlib.suppress(ImportError):
+            return backends.load(name)
+    pytest.skip("only NumPy runs here: it draws the same bits, but would take many minutes")
 
 
 def plan_of(p: float) -> Plan:

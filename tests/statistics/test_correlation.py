@@ -19,9 +19,6 @@ LAGS = (*range(1, 131), 4095, 4096, 4097, 65536)
 SAMPLE = 2**26
 
 
-# --- Lags -------------------------------------------------------------------------------------
-
-
 def differing(drops: np.ndarray) -> tuple[np.ndarray, int]:
     """How many decisions differ from the one a lag later, for each lag, and of how many."""
     size = drops.size - max(LAGS) // WORD - 1
@@ -45,24 +42,20 @@ def both_dropped(drops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_no_correlation_at_any_lag():
-    counts, n = differing(words(SAMPLE, Key(31), 0.5))
-    believe("lags at 0.5", counts, n, 0.5, 7.5e-4)
+    believe("lags at 0.5", *differing(words(SAMPLE, Key(31), 0.5)), 0.5, 7.5e-4)
 
 
 def test_no_correlation_of_rare_drops():
-    counts, n = both_dropped(words(SAMPLE, Key(32), 0.1))
-    believe("lags at 0.1", counts, n, 0.01, 2.3e-4)
+    believe("lags at 0.1", *both_dropped(words(SAMPLE, Key(32), 0.1)), 0.01, 2.3e-4)
 
 
 @pytest.mark.parametrize("mistake", [mistakes.lanes_by_xor, mistakes.lanes_by_addition])
 def test_lags_find_lanes_seeded_without_the_mixer(mistake):
-    counts, n = differing(mistake(2**11))
-    assert surprises(counts, n, 0.5)
+    assert surprises(*differing(mistake(2**11)), 0.5)
 
 
 def test_lags_find_nothing_in_the_same_stream_with_the_mixer():
-    counts, n = differing(mistakes.right(2**11))
-    believe("lags of the rebuilt stream", counts, n, 0.5, 2.1e-3)
+    believe("lags of the rebuilt stream", *differing(mistakes.right(2**11)), 0.5, 2.1e-3)
 
 
 @pytest.mark.parametrize("lag", [65, 130, 4095, 65536])
@@ -70,11 +63,8 @@ def test_lags_find_elements_drawn_together(lag):
     drops, one_in_200 = bools(SAMPLE // 4, Key(33), 0.1), bools(SAMPLE // 4, Key(34), 1 / 200)
     together = np.flatnonzero(one_in_200[:-lag])
     drops[together + lag] = drops[together]
-    packed = to_words(drops)
-    assert surprises(*both_dropped(packed), 0.01)
+    assert surprises(*both_dropped(to_words(drops)), 0.01)
 
-
-# --- Triples ----------------------------------------------------------------------------------
 
 # (e, e + 64, e + 128): one lane's output in three successive steps, among which xorshift128+ has
 # its linear relations. 64 elements are a word, so these are triples of words.
@@ -86,8 +76,7 @@ def triple_parity(drops: np.ndarray) -> tuple[int, int]:
 
 
 def test_triples_a_step_apart_are_independent():
-    counts, n = triple_parity(words(2**28, Key(35), 0.5))
-    believe("triples at 0.5", counts, n, 0.5, 3.4e-4)
+    believe("triples at 0.5", *triple_parity(words(2**28, Key(35), 0.5)), 0.5, 3.4e-4)
 
 
 def test_triples_of_rare_drops_are_independent():
@@ -109,43 +98,35 @@ def test_triples_find_what_lags_do_not():
     drops[e + 128] = drops[e] ^ drops[e + 64]
     packed = to_words(drops)
     assert surprises(*triple_parity(packed), 0.5)
-    counts, n = differing(packed)
-    believe("lags of a stream with triples", counts, n, 0.5, 7.5e-4)
+    believe("lags of a stream with triples", *differing(packed), 0.5, 7.5e-4)
 
-
-# --- Runs -------------------------------------------------------------------------------------
 
 RUN_SAMPLE = 2**23
 LONGEST = 400
 
 
-def run_cells(p: float) -> tuple[int, np.ndarray, np.ndarray]:
-    """How many runs are looked at, the cell of each length (0 too), the chance of each cell.
+def runs_before(ends: np.ndarray, p: float) -> tuple[np.ndarray, int, np.ndarray]:
+    """How many runs before an end have a length of each cell, of how many; the cells' chances.
 
-    The run of drops after a keep has length k with probability p**k (1 - p), whatever came
-    before: the first so many runs are independent, and their number is fixed beforehand.
+    The run of drops after a keep (or at once) has length k, 0 too, with probability p**k (1 - p),
+    whatever came before: the first so many runs are independent, and their number is fixed
+    beforehand.
     """
-    runs = int(0.99 * RUN_SAMPLE * (1 - p))
+    n = int(0.99 * RUN_SAMPLE * (1 - p))
     chances = p ** np.arange(LONGEST + 1) * (1 - p)
     chances[LONGEST] = p**LONGEST
-    return runs, *cells(chances, runs, 2000)
-
-
-def run_counts(ends: np.ndarray, p: float) -> np.ndarray:
-    """The runs before each end (a keep, for runs of drops of probability p), by their cell."""
-    runs, cell, chances = run_cells(p)
-    lengths = np.diff(np.flatnonzero(ends)[:runs], prepend=-1) - 1
-    assert lengths.size == runs, "fewer runs than could be"
-    return np.bincount(cell[np.minimum(lengths, LONGEST)], minlength=chances.size)
+    cell, chances = cells(chances, n, 2000)
+    lengths = np.diff(np.flatnonzero(ends)[:n], prepend=-1) - 1
+    assert lengths.size == n, "fewer runs than could be"
+    return np.bincount(cell[np.minimum(lengths, LONGEST)], minlength=chances.size), n, chances
 
 
 @pytest.mark.parametrize("p", [0.1, 0.5])
 def test_lengths_of_runs(p):
     drops = bools(RUN_SAMPLE, Key(39), p)
     for name, ends, chance in (("drops", ~drops, p), ("keeps", drops, 1 - p)):
-        runs, _, chances = run_cells(chance)
-        error = deviations(runs, chances, 13)
-        believe(f"runs of {name} {p}", run_counts(ends, chance), runs, chances, error)
+        counts, n, chances = runs_before(ends, chance)
+        believe(f"runs of {name} {p}", counts, n, chances, deviations(n, chances, 13))
 
 
 def test_lengths_of_runs_find_a_bias_to_change():
@@ -153,5 +134,4 @@ def test_lengths_of_runs_find_a_bias_to_change():
     drops, some = bools(RUN_SAMPLE, Key(40), 0.5), bools(RUN_SAMPLE, Key(41), 1 / 200)
     e = np.flatnonzero(some[1:])
     drops[e + 1] = ~drops[e]
-    runs, _, chances = run_cells(0.5)
-    assert surprises(run_counts(~drops, 0.5), runs, chances)
+    assert surprises(*runs_before(~drops, 0.5))

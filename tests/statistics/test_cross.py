@@ -54,29 +54,41 @@ def p(request) -> float:
     return request.param
 
 
-def test_seeds(p):
-    pairs = []
-    for seed, stream in ((0, 0), (0x0123456789ABCDEF, 5)):
-        others = [(seed + 1) % 2**64, *(seed ^ 2**i for i in range(64))]
-        pairs += [(Key(seed, stream), Key(other, stream)) for other in others]
-    believe_independent("seeds", of_keys(pairs, p), p)
+def children() -> list[tuple[Key, Key]]:
+    kids = fastdrop.Generator(62).spawn(9)
+    family = [fastdrop.Generator(62), *kids, *kids[0].spawn(2), *kids[1].spawn(2)]
+    keys = [Key(g.seed, g.stream) for g in family]
+    assert keys[1].stream == child_stream(0, 0)
+    # A child against the samples of its parent and of its sister, which are consecutive streams.
+    samples = [Key(62, stream + i) for stream in (0, keys[2].stream) for i in range(1, 5)]
+    return [*pairwise(keys), *((keys[1], sample) for sample in samples)]
 
 
-def test_streams(p):
-    pairs = []
-    for seed, stream in ((0, 0), (12345, 0xFEDCBA9876543210)):
-        others = [stream + 1, stream + 2, *(stream ^ 2**i for i in range(64))]
-        pairs += [(Key(seed, stream), Key(seed, other)) for other in others]
-    believe_independent("streams", of_keys(pairs, p), p)
+NUMBERS = [(0, 1), (1, 2), (1000, 7), (2**40, 2**40 + 1), (2**63, 2)]
+KEYS = {
+    "seeds": [
+        (Key(s, t), Key(other, t))
+        for s, t in ((0, 0), (0x0123456789ABCDEF, 5))
+        for other in ((s + 1) % 2**64, *(s ^ 2**i for i in range(64)))
+    ],
+    "streams": [
+        (Key(s, t), Key(s, other))
+        for s, t in ((0, 0), (12345, 0xFEDCBA9876543210))
+        for other in (t + 1, t + 2, *(t ^ 2**i for i in range(64)))
+    ],
+    # What a stream made by ``seed + i`` or ``seed ^ i`` has in common.
+    "seed against stream": [
+        *((Key(s + 1, t), Key(s, t + 1)) for s, t in NUMBERS),
+        *((Key(s, t), Key(t, s)) for s, t in NUMBERS),
+        *((Key(s ^ 4, t), Key(s, t ^ 4)) for s, t in NUMBERS),
+    ],
+    "children": children(),
+}
 
 
-def test_seed_against_stream(p):
-    """What a stream made by ``seed + i`` or ``seed ^ i`` has in common."""
-    numbers = [(0, 1), (1, 2), (1000, 7), (2**40, 2**40 + 1), (2**63, 2)]
-    pairs = [(Key(s + 1, t), Key(s, t + 1)) for s, t in numbers]
-    pairs += [(Key(s, t), Key(t, s)) for s, t in numbers]
-    pairs += [(Key(s ^ 4, t), Key(s, t ^ 4)) for s, t in numbers]
-    believe_independent("seed against stream", of_keys(pairs, p), p)
+@pytest.mark.parametrize("name", KEYS)
+def test_keys(name, p):
+    believe_independent(name, of_keys(KEYS[name], p), p)
 
 
 def alternate_blocks(distance: int, p: float) -> Pair:
@@ -90,19 +102,6 @@ def test_blocks(p):
     far = [(Key(61), Key(61, 0, 2**i * BLOCK)) for i in range(9, 52)]
     pairs += of_keys(far, p)
     believe_independent("blocks", iter(pairs), p)
-
-
-def test_children(p):
-    parent = fastdrop.Generator(62)
-    kids = parent.spawn(9)
-    family = [parent, *kids, *kids[0].spawn(2), *kids[1].spawn(2)]
-    keys = [Key(g.seed, g.stream) for g in family]
-    pairs = list(pairwise(keys))
-    # A child against the samples of its parent and of its sister, which are consecutive streams.
-    pairs += [(keys[1], Key(62, sample)) for sample in range(1, 5)]
-    pairs += [(keys[1], Key(62, keys[2].stream + sample)) for sample in range(1, 5)]
-    assert keys[1].stream == child_stream(0, 0)
-    believe_independent("children", of_keys(pairs, p), p)
 
 
 def test_layers(p):
@@ -127,8 +126,6 @@ def test_successive_calls(p):
     pairs = [*pairwise(calls), *zip(calls[:-2], calls[2:], strict=True)]
     believe_independent("calls", iter(pairs), p)
 
-
-# --- Mistakes that have to be found -----------------------------------------------------------
 
 BLOCKS = SAMPLE // BLOCK
 # As many comparisons as the largest test above has.
@@ -156,19 +153,16 @@ def test_finds_a_part_in_common(p):
     assert found(one, other, p)
 
 
-def test_finds_thread_seeds_that_shift_lanes():
-    """LIBXSMM's mistake: shown here by a lane, which is 4 elements."""
-    assert found(mistakes.thread_by_shift(BLOCKS, 1, 0), mistakes.thread_by_shift(BLOCKS, 1, 1))
-
-
-def test_finds_streams_made_by_sum():
-    """``seed + i``, well mixed: the next stream of one seed is that of the next seed."""
-    assert found(mistakes.stream_by_sum(BLOCKS, 7, 1), mistakes.stream_by_sum(BLOCKS, 8, 0))
-
-
-def test_finds_streams_made_by_sum_without_the_mixer():
-    """``state + i``: the first steps of each block are nearly the same in streams 0 and 1."""
-    assert found(mistakes.stream_by_state(BLOCKS, 7, 0), mistakes.stream_by_state(BLOCKS, 7, 1))
+@pytest.mark.parametrize(
+    ("mistake", "one", "other"),
+    [
+        (mistakes.thread_by_shift, (1, 0), (1, 1)),
+        (mistakes.stream_by_sum, (7, 1), (8, 0)),
+        (mistakes.stream_by_state, (7, 0), (7, 1)),
+    ],
+)
+def test_finds_mistakes_of_others(mistake, one, other):
+    assert found(mistake(BLOCKS, *one), mistake(BLOCKS, *other))
 
 
 def test_finds_nothing_in_rebuilt_streams_that_do_not_meet():

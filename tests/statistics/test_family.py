@@ -33,8 +33,8 @@ class Variant(NamedTuple):
 
     call: Callable[..., np.ndarray]
     decisions: tuple[int, ...]
-    kept: Callable[[float], np.ndarray]
-    dropped: Callable[[float], np.ndarray]
+    decided: Callable[[float, bool], np.ndarray]
+    """All of them kept, or dropped."""
     expected: Callable[[float], np.ndarray]
 
 
@@ -55,13 +55,8 @@ def of(case: Case) -> Variant:
             return dropped
         return x if case.evaluated is None else case.evaluated(case.given(p, float), x, *others)
 
-    return Variant(
-        lambda p, rng: case(operands, p, rng=rng),
-        case.shape if case.decisions is None else case.decisions,
-        lambda p: decided(p, True),
-        lambda p: decided(p, False),
-        expected,
-    )
+    shape = case.shape if case.decisions is None else case.decisions
+    return Variant(lambda p, rng: case(operands, p, rng=rng), shape, decided, expected)
 
 
 def _softmax(x: np.ndarray) -> np.ndarray:
@@ -79,8 +74,7 @@ VARIANTS = {
 VARIANTS["softmax"] = Variant(
     lambda p, rng: fastdrop.softmax_dropout(SCORES, p, rng=rng),
     SCORES.shape,
-    lambda p: _softmax(SCORES) / (1 - p),
-    lambda _: np.zeros(SCORES.shape),
+    lambda p, keep: keep * _softmax(SCORES) / (1 - p),
     lambda _: _softmax(SCORES),
 )
 
@@ -98,7 +92,7 @@ def count(variant: Variant, p: float, seed: int) -> tuple[int, int]:
     Each result has to be one of the two values, and the same one wherever a decision is shared.
     """
     generator = Generator(seed)
-    kept, dropped = variant.kept(p), variant.dropped(p)
+    kept, dropped = variant.decided(p, True), variant.decided(p, False)
     shared = tuple(i for i, n in enumerate(variant.decisions) if n == 1)
     drops = 0
     for _ in range(CALLS):
@@ -115,7 +109,7 @@ def count(variant: Variant, p: float, seed: int) -> tuple[int, int]:
 def test_the_mean_of_both_values_is_the_expectation(name):
     variant = VARIANTS[name]
     for p in (0.1, 0.5):
-        mean = (1 - p) * variant.kept(p) + p * variant.dropped(p)
+        mean = (1 - p) * variant.decided(p, True) + p * variant.decided(p, False)
         np.testing.assert_allclose(mean, variant.expected(p), rtol=1e-12, atol=1e-14)
 
 

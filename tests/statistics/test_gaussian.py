@@ -8,15 +8,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+import variates
 from test_normal import MOMENT_ERRORS, SAMPLE, SMALL_SAMPLE
-from variates import (
-    CHUNK,
-    believe_distribution,
-    believe_moments,
-    moment_limits,
-    moment_surprises,
-    moments,
-)
 
 import fastdrop
 from fastdrop import Key
@@ -47,11 +40,11 @@ def of_the_kept(x: np.ndarray, key: Key) -> np.ndarray:
     return (fastdrop.gaussian_dropout(np.ones(x.shape), 0.8, rng=key) - 1) / DEVIATION
 
 
-def variates(n: int, key: Key, noise: Call) -> Iterator[np.ndarray]:
+def pieces(n: int, key: Key, noise: Call) -> Iterator[np.ndarray]:
     zero = np.zeros(PIECE, np.float32)
     for start in range(0, n, PIECE):
         z = noise(zero, Key(key.seed, key.stream, key.offset + 2 * start))
-        yield from z.astype(np.float32).reshape(-1, CHUNK)
+        yield from z.astype(np.float32).reshape(-1, variates.CHUNK)
 
 
 both = pytest.mark.parametrize("noise", [dropout_noise, added_noise])
@@ -60,20 +53,20 @@ both = pytest.mark.parametrize("noise", [dropout_noise, added_noise])
 @pytest.mark.heavy
 @both
 def test_distribution(noise):
-    z = np.concatenate(list(variates(SAMPLE, Key(91), noise)))
-    believe_distribution("normal distribution", z, 1e-3)
+    z = np.concatenate(list(pieces(SAMPLE, Key(91), noise)))
+    variates.believe_distribution("normal distribution", z, 1e-3)
 
 
 @both
 def test_moments_to_the_sixth(noise):
-    found = moments(SAMPLE, variates(SAMPLE, Key(95), noise), 6)
-    believe_moments("normal moments", found, SAMPLE, MOMENT_ERRORS)
+    found = variates.moments(SAMPLE, pieces(SAMPLE, Key(95), noise), 6)
+    variates.believe_moments("normal moments", found, SAMPLE, MOMENT_ERRORS)
 
 
 @pytest.mark.parametrize("wrong", [without_the_root, of_the_kept])
 def test_moments_find_a_wrong_deviation(wrong):
-    found = moments(SMALL_SAMPLE, variates(SMALL_SAMPLE, Key(106), wrong), 6)
-    assert {2, 4, 6} <= set(moment_surprises(found, SMALL_SAMPLE))
+    found = variates.moments(SMALL_SAMPLE, pieces(SMALL_SAMPLE, Key(106), wrong), 6)
+    assert {2, 4, 6} <= set(variates.moment_surprises(found, SMALL_SAMPLE))
 
 
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
@@ -86,6 +79,6 @@ def test_mean_and_variance_are_dropout_s(p):
         y = fastdrop.gaussian_dropout(one, p, rng=Key(95, 0, 2 * start)) - 1
         total += float(y.sum())
         squares += float((y * y).sum())
-    first, second = (moment_limits(SAMPLE, k, 6)[0] for k in (1, 2))
+    first, second = (variates.moment_limits(SAMPLE, k, 6)[0] for k in (1, 2))
     assert abs(total / SAMPLE) <= variance**0.5 * first
     assert abs(squares / SAMPLE - variance) <= variance * second

@@ -13,8 +13,6 @@ from mistakes import splitmix
 
 from fastdrop import Key
 
-# --- Avalanche --------------------------------------------------------------------------------
-
 BASES = 2**8
 Draw = Callable[[int], np.ndarray]
 
@@ -72,8 +70,6 @@ def one_bit_ignored(base: int) -> np.ndarray:
 def test_avalanche_finds(draw):
     assert surprises(*flips(draw, 64, random_bases(64)[:32]), 0.5)
 
-
-# --- A million keys ---------------------------------------------------------------------------
 
 SIDE = 2**10
 BITS = 128

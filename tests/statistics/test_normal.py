@@ -4,21 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+import variates
 from binomial import SHARE, believe, deviations, surprises
-from variates import (
-    believe_distribution,
-    believe_moments,
-    chance_beyond,
-    chunks,
-    deviation_allowed,
-    largest_deviation,
-    moment_limits,
-    moment_surprises,
-    moments,
-    normal_moment,
-    sample,
-    special,
-)
 
 from fastdrop import Key
 from fastdrop.backends.numpy import functions
@@ -29,9 +16,6 @@ LARGE_SAMPLE = 5 * 2**30
 
 # What is found of the moments 0, 1, 0, 3, 0, 15.
 MOMENT_ERRORS = [0.0021, 0.003, 0.0081, 0.021, 0.067, 0.23]
-
-
-# --- Wrong variates ---------------------------------------------------------------------------
 
 
 def from_16_bits(w: np.ndarray) -> np.ndarray:
@@ -62,21 +46,18 @@ def with_wrong_octave(w: np.ndarray) -> np.ndarray:
     return np.where(again, np.copysign(functions.normal(twice), z), z)
 
 
-# --- Distribution -----------------------------------------------------------------------------
-
-
 def test_distribution():
-    believe_distribution("normal distribution", sample(SAMPLE, Key(91)), 1e-3)
+    variates.believe_distribution("normal distribution", variates.sample(SAMPLE, Key(91)), 1e-3)
 
 
 @pytest.mark.parametrize("wrong", [from_sums, shifted])
 def test_distribution_finds(wrong):
-    z = sample(SMALL_SAMPLE, Key(92), wrong)
-    assert largest_deviation(z) > deviation_allowed(SMALL_SAMPLE)
+    z = variates.sample(SMALL_SAMPLE, Key(92), wrong)
+    assert variates.largest_deviation(z) > variates.deviation_allowed(SMALL_SAMPLE)
 
 
 CELLS = 1000
-EDGES = special.ndtri(np.arange(1, CELLS) / CELLS).astype(np.float32)
+EDGES = variates.special.ndtri(np.arange(1, CELLS) / CELLS).astype(np.float32)
 
 
 def in_cells(z: np.ndarray) -> np.ndarray:
@@ -84,28 +65,25 @@ def in_cells(z: np.ndarray) -> np.ndarray:
 
 
 def test_cells_of_equal_chance():
-    counts = sum(in_cells(z) for z in chunks(SAMPLE, Key(93)))
+    counts = sum(in_cells(z) for z in variates.chunks(SAMPLE, Key(93)))
     believe("normal cells", counts, SAMPLE, 1 / CELLS, deviations(SAMPLE, np.float64(1e-3), 13))
 
 
 @pytest.mark.parametrize("wrong", [from_sums, wider])
 def test_cells_find(wrong):
-    counts = sum(in_cells(z) for z in chunks(SMALL_SAMPLE, Key(94), wrong))
+    counts = sum(in_cells(z) for z in variates.chunks(SMALL_SAMPLE, Key(94), wrong))
     assert surprises(counts, SMALL_SAMPLE, 1 / CELLS)
 
 
 def test_moments():
-    found = moments(SAMPLE, chunks(SAMPLE, Key(95)), 6)
-    believe_moments("normal moments", found, SAMPLE, MOMENT_ERRORS)
+    found = variates.moments(SAMPLE, variates.chunks(SAMPLE, Key(95)), 6)
+    variates.believe_moments("normal moments", found, SAMPLE, MOMENT_ERRORS)
 
 
 @pytest.mark.parametrize(("wrong", "which"), [(from_sums, [4, 6]), (shifted, [1]), (wider, [2])])
 def test_moments_find(wrong, which):
-    found = moments(SMALL_SAMPLE, chunks(SMALL_SAMPLE, Key(96), wrong), 6)
-    assert set(which) <= set(moment_surprises(found, SMALL_SAMPLE))
-
-
-# --- Tails ------------------------------------------------------------------------------------
+    found = variates.moments(SMALL_SAMPLE, variates.chunks(SMALL_SAMPLE, Key(96), wrong), 6)
+    assert set(which) <= set(variates.moment_surprises(found, SMALL_SAMPLE))
 
 
 def beyond(limits: list[float], pieces: Iterator[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -117,7 +95,7 @@ def beyond(limits: list[float], pieces: Iterator[np.ndarray]) -> tuple[np.ndarra
     for z in pieces:
         far = z[np.abs(z) > limits[0]]
         counts += [[np.count_nonzero(far < -c), np.count_nonzero(far > c)] for c in limits]
-    p = np.array([chance_beyond(c) for c in limits])
+    p = np.array([variates.chance_beyond(c) for c in limits])
     return np.append(counts[:-1], counts[-1].sum()), np.append((p[:-1] / 2).repeat(2), p[-1])
 
 
@@ -132,26 +110,24 @@ def errors_of(tails: dict[float, float]) -> np.ndarray:
 
 
 def test_tails():
-    counts, p = beyond(list(NEAR_TAILS), chunks(SAMPLE, Key(97)))
+    counts, p = beyond(list(NEAR_TAILS), variates.chunks(SAMPLE, Key(97)))
     believe("normal tails", counts, SAMPLE, p, p * errors_of(NEAR_TAILS))
 
 
 @pytest.mark.parametrize("wrong", [from_sums, from_16_bits, with_wrong_octave])
 def test_tails_find(wrong):
-    counts, p = beyond(list(NEAR_TAILS), chunks(SAMPLE, Key(98), wrong))
+    counts, p = beyond(list(NEAR_TAILS), variates.chunks(SAMPLE, Key(98), wrong))
     assert surprises(counts, SAMPLE, p)
 
 
 @pytest.mark.slow
 def test_far_tails():
-    counts, p = beyond(list(FAR_TAILS), chunks(LARGE_SAMPLE, Key(99)))
+    counts, p = beyond(list(FAR_TAILS), variates.chunks(LARGE_SAMPLE, Key(99)))
     believe("far normal tails", counts, LARGE_SAMPLE, p, p * errors_of(FAR_TAILS))
 
 
-# --- Neighbours -------------------------------------------------------------------------------
-
 SIDE = 16
-SIDE_EDGES = special.ndtri(np.arange(1, SIDE) / SIDE).astype(np.float32)
+SIDE_EDGES = variates.special.ndtri(np.arange(1, SIDE) / SIDE).astype(np.float32)
 
 
 def in_squares(z: np.ndarray, lag: int) -> np.ndarray:
@@ -163,7 +139,7 @@ def in_squares(z: np.ndarray, lag: int) -> np.ndarray:
 @pytest.mark.parametrize("lag", [1, 2, 32, 64])
 def test_neighbours(lag):
     """64 fields are a step, 32 variates."""
-    counts = sum(in_squares(z, lag) for z in chunks(SAMPLE, Key(100 + lag)))
+    counts = sum(in_squares(z, lag) for z in variates.chunks(SAMPLE, Key(100 + lag)))
     chance = np.float64(1 / SIDE**2)
     believe(f"neighbours {lag}", counts, SAMPLE // 2, chance, deviations(SAMPLE // 2, chance, 13))
 
@@ -171,21 +147,20 @@ def test_neighbours(lag):
 def test_neighbours_find_a_weak_common_cause():
     """In one pair of a hundred the second is the first."""
     counts = np.zeros(SIDE**2, np.int64)
-    for z in chunks(SAMPLE, Key(105)):
+    for z in variates.chunks(SAMPLE, Key(105)):
         z[1::200] = z[::200]
         counts += in_squares(z, 1)
     assert surprises(counts, SAMPLE // 2, 1 / SIDE**2)
 
 
-# --- The bounds -------------------------------------------------------------------------------
-
-
 def test_bounds_are_safe_and_close():
     """The exact chance of failing: of the largest deviation, and of a mean if it were normal."""
     stats = pytest.importorskip("scipy.stats")
-    exact = stats.kstwo.sf(deviation_allowed(SMALL_SAMPLE), SMALL_SAMPLE)
+    exact = stats.kstwo.sf(variates.deviation_allowed(SMALL_SAMPLE), SMALL_SAMPLE)
     assert SHARE / 2 < exact <= SHARE
     for k in (1, 2):
-        deviation = np.sqrt((normal_moment(2 * k) - normal_moment(k) ** 2) / SAMPLE)
-        exact = 2 * special.ndtr(-moment_limits(SAMPLE, k, 6)[0] / deviation)
+        deviation = np.sqrt(
+            (variates.normal_moment(2 * k) - variates.normal_moment(k) ** 2) / SAMPLE
+        )
+        exact = 2 * variates.special.ndtr(-variates.moment_limits(SAMPLE, k, 6)[0] / deviation)
         assert SHARE / 6 / 100 < exact <= SHARE / 6

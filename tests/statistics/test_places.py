@@ -50,7 +50,7 @@ def over_calls(p: float) -> np.ndarray:
 
 DRAWS = {
     "blocks": lambda p: bools(ROWS * BLOCK, Key(21), p).reshape(-1, BLOCK),
-    "seeds": over_keys(lambda i: Key(i)),
+    "seeds": over_keys(Key),
     "streams": over_keys(lambda i: Key(23, i)),
     "calls": over_calls,
 }
@@ -76,8 +76,7 @@ def test_places_find_one_with_another_rate(where, n):
     drops = DRAWS["blocks"](p)
     more = bools(ROWS * BLOCK, Key(22), ERROR * np.sqrt(p / (1 - p) / n)).reshape(-1, BLOCK)
     drops[where] |= more[where]
-    counts, sizes = by_place(drops)
-    assert surprises(counts, sizes, p)
+    assert surprises(*by_place(drops), p)
 
 
 def test_places_find_one_mask_for_every_seed():

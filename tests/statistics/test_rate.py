@@ -15,14 +15,7 @@ KEY = Key(11)
 
 @pytest.mark.parametrize(
     ("p", "error"),
-    [
-        (1e-3, 2.2e-5),
-        (0.1, 2.1e-4),
-        (0.15, 2.4e-4),
-        (0.3, 3.1e-4),
-        (0.5, 3.4e-4),
-        (0.9, 2.1e-4),
-    ],
+    [(1e-3, 2.2e-5), (0.1, 2.1e-4), (0.15, 2.4e-4), (0.3, 3.1e-4), (0.5, 3.4e-4), (0.9, 2.1e-4)],
 )
 def test_rate(p, error):
     believe(f"rate {p}", count_dropped(SAMPLE, KEY, plan_of(p)), SAMPLE, p, error)
@@ -60,8 +53,6 @@ def test_rate_below_one_in_65536_by_block():
     )
     believe("blocks below one in 65536", touched, blocks, p, 6e-3)
 
-
-# --- The 16-bit threshold of p = 0.1 ----------------------------------------------------------
 
 # What rounding p to 16 bits changes. 2**38 elements, 2.7e11, are what it takes to find this in all
 # but one case in a million; in 1e11 it would be missed in every fourth.

@@ -21,17 +21,16 @@ pytestmark = pytest.mark.usefixtures("on_fastest")
 
 
 def by_cell(sums: np.ndarray, size: int, p: float, expected: float):
-    """The number of sums (of ``size`` decisions each) in each cell, and the cells' chances."""
+    """How many sums (of ``size`` decisions each) are in each cell, of how many; their chances."""
     cell, chances = cells(pmf(size, p), sums.size, expected)
-    return np.bincount(cell[sums], minlength=chances.size), chances
+    return np.bincount(cell[sums], minlength=chances.size), sums.size, chances
 
 
 @pytest.mark.parametrize("p", [0.1, 0.3, 0.5])
 def test_popcounts_of_words(p):
     sums = np.bitwise_count(words(2**26, Key(51), p))
-    counts, chances = by_cell(sums, WORD, p, 2000)
-    error = deviations(sums.size, chances, ERROR)
-    believe(f"popcounts {p}", counts, sums.size, chances, error)
+    counts, n, chances = by_cell(sums, WORD, p, 2000)
+    believe(f"popcounts {p}", counts, n, chances, deviations(n, chances, ERROR))
 
 
 def test_popcounts_find_a_lane_used_twice():
@@ -39,28 +38,20 @@ def test_popcounts_find_a_lane_used_twice():
     drops = words(2**26, Key(52), 0.5)
     half = drops[::50] & np.uint64(0xFFFFFFFF)
     drops[::50] = half | (half << np.uint64(32))
-    sums = np.bitwise_count(drops)
-    counts, chances = by_cell(sums, WORD, 0.5, 2000)
-    assert surprises(counts, sums.size, chances)
+    assert surprises(*by_cell(np.bitwise_count(drops), WORD, 0.5, 2000))
 
 
 ROWS = 2**15
-
-
-def row_sums(drops: np.ndarray) -> np.ndarray:
-    return np.count_nonzero(drops, axis=1)
 
 
 @pytest.mark.parametrize("width", [64, 768, 1000, 1024])
 @pytest.mark.parametrize("p", [0.1, 0.5])
 def test_rows_and_columns(p, width):
     drops = ~fastdrop.dropout_mask((ROWS, width), p, rng=Key(53))
-    counts, chances = by_cell(row_sums(drops), width, p, 1000)
-    error = deviations(ROWS, chances, ERROR)
-    believe(f"rows of {width} {p}", counts, ROWS, chances, error)
-
-    columns = column_sums(drops)
-    believe(f"columns of {width} {p}", columns, ROWS, p, 0.034 if p == 0.5 else 0.021)
+    counts, n, chances = by_cell(np.count_nonzero(drops, axis=1), width, p, 1000)
+    believe(f"rows of {width} {p}", counts, n, chances, deviations(n, chances, ERROR))
+    error = 0.034 if p == 0.5 else 0.021
+    believe(f"columns of {width} {p}", column_sums(drops), ROWS, p, error)
 
 
 def test_rows_find_a_weak_common_cause():
@@ -68,8 +59,7 @@ def test_rows_find_a_weak_common_cause():
     drops = bools(ROWS * 1000, Key(54), 0.5).reshape(ROWS, 1000)
     some = bools(ROWS * 1000, Key(55), 1 / 100).reshape(ROWS, 1000)
     drops = np.where(some, drops[:, :1], drops)
-    counts, chances = by_cell(row_sums(drops), 1000, 0.5, 1000)
-    assert surprises(counts, ROWS, chances)
+    assert surprises(*by_cell(np.count_nonzero(drops, axis=1), 1000, 0.5, 1000))
 
 
 def test_columns_find_one_with_another_rate():
