@@ -28,6 +28,8 @@ ROOT = Path(__file__).resolve().parents[1]
 C_FILE = ROOT / "csrc" / "coefficients.h"
 PYTHON_FILE = ROOT / "src" / "fastdrop" / "backends" / "_coefficients.py"
 
+Function = Callable[[mp.mpf], mp.mpf]
+
 mp.mp.dps = 50
 
 
@@ -85,11 +87,7 @@ class Problem:
 
 
 def problem(
-    function: Callable[[mp.mpf], mp.mpf],
-    weight: Callable[[mp.mpf], mp.mpf],
-    low: float | mp.mpf,
-    high: float | mp.mpf,
-    points: int,
+    function: Function, weight: Function, low: float | mp.mpf, high: float | mp.mpf, points: int
 ) -> Problem:
     """A function at Chebyshev points from ``low`` to ``high``, both included."""
     x = [
