@@ -6,17 +6,16 @@ adds up the chunks; a gradient adds outputs or samples one after the other.
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
+from fastdrop._arrays import Array
 from fastdrop._rates import Plan
+from fastdrop.backends.call import parts
 from fastdrop.stream import Key
 
 from .arithmetic import factor, masked, rounded, widened
 from .draw import keep
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 PLACES = 32
 CHUNK = 4096  # inputs
@@ -41,9 +40,7 @@ def _sums(terms: Array) -> Array:
 
 
 def _tiles(outputs: int, inputs: int) -> Iterator[slice]:
-    rows = max(1, _TILE // inputs)
-    for first in range(0, outputs, rows):
-        yield slice(first, min(first + rows, outputs))
+    return parts(outputs, max(1, _TILE // inputs))
 
 
 def _keep(key: Key, plan: Plan, sample: int, rows: slice, shape: tuple[int, int]) -> Array:
