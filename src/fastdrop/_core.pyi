@@ -2,6 +2,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Self, TypeAlias, final
 
 from fastdrop._arrays import Array
+from fastdrop.backends.call import Steps
 from fastdrop.variants import Variant
 
 from ._rates import Plan
@@ -51,6 +52,7 @@ class Front:
 
 _F: TypeAlias = Callable[..., Any]
 _Default: TypeAlias = Callable[[], Generator]
+_Shape: TypeAlias = tuple[int, ...]
 
 def dropout_front(general: _F, default_generator: _Default, variant: Variant) -> _F: ...
 def dropout_inplace_front(general: _F, default_generator: _Default, variant: Variant) -> _F: ...
@@ -92,28 +94,16 @@ def dropconnect_dw_into(
 ) -> None: ...
 def max_norm_into(w: Array, kind: str, limit: float) -> None: ...
 def mask_packed_into(
-    out: Array,
-    shape: int | tuple[int, ...],
-    key: Any,
-    plan: Plan,
-    steps: tuple[int, ...] | None = None,
+    out: Array, shape: int | _Shape, key: Any, plan: Plan, steps: Steps = None
 ) -> None: ...
-def mask_bool_into(
-    out: Array, key: Any, plan: Plan, steps: tuple[int, ...] | None = None
-) -> None: ...
+def mask_bool_into(out: Array, key: Any, plan: Plan, steps: Steps = None) -> None: ...
 def drop_block_packed_into(
     out: Array, shape: Sequence[int], block: int, key: Any, plan: Plan
 ) -> int: ...
 def bind_tensors(table: object, dtypes: Mapping[str, object], pytorch: Any) -> None: ...
 def tensor_size(x: Any) -> int: ...
 def dropout_tensor(
-    x: Any,
-    y: Any,
-    p: float,
-    seed: int,
-    stream: int,
-    offset: int,
-    form: tuple[int, ...] | None = None,
+    x: Any, y: Any, p: float, seed: int, stream: int, offset: int, form: _Shape | None = None
 ) -> bool: ...
 def drawn_tensor(
     x: Any, p: object, inplace: bool, word: Any, record: Callable[[Any, tuple[float, int]], Any]

@@ -13,19 +13,13 @@ from fastdrop._arrays import Array
 from fastdrop._rates import Plan
 from fastdrop.stream import Key
 
+Steps: TypeAlias = tuple[int, ...] | None
+"""How many decisions further the next element along each axis is, or None: see ``Call``."""
+
 Operation: TypeAlias = Literal[
-    "scale",
-    "affine",
-    "add",
-    "select",
-    "split",
-    "mix",
-    "unmix",
-    "act",
-    "act_slope",
-    "noise_factor",
+    "scale", "affine", "add", "select", "split", "mix", "unmix", "act", "act_slope", "noise_factor",
     "noise_add",
-]
+]  # fmt: skip
 """What is computed of kept elements and of dropped ones:
 
 ============  =========  ======  ======================  =======================================
@@ -80,7 +74,7 @@ class Call(NamedTuple):
     """Where decisions are drawn; without a key and a mask everything is kept."""
     plan: Plan | None = None
     """The threshold that decisions are drawn with; None for normal variates."""
-    steps: tuple[int, ...] | None = None
+    steps: Steps = None
     """How many decisions further the next element along each axis is, 0 to share a decision; None
     for C order. Element (i, j) has decision ``i * steps[0] + j * steps[1]``, which is at that
     position from the key's offset on (a variate, at twice that: it takes two positions). Those of a

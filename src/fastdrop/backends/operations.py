@@ -7,7 +7,7 @@ from fastdrop._rates import Plan
 from fastdrop._score_rows import Rows
 from fastdrop.stream import Key
 
-from .call import Call
+from .call import Call, Steps
 
 
 class Backend(Protocol):
@@ -26,21 +26,14 @@ class Backend(Protocol):
         """Dropout of x into each of ``out[k]``, with ``key.stream + k``; strided and disjoint."""
 
     def mask_packed(
-        self,
-        out: Array,
-        shape: int | tuple[int, ...],
-        key: Key,
-        plan: Plan,
-        steps: tuple[int, ...] | None = None,
+        self, out: Array, shape: int | tuple[int, ...], key: Key, plan: Plan, steps: Steps = None
     ) -> None:
         """The decisions as bits, lowest first, in contiguous uint8; padding is 0.
 
         ``shape`` is the number of elements or their shape, ``steps`` are those of ``Call``.
         """
 
-    def mask_bool(
-        self, out: Array, key: Key, plan: Plan, steps: tuple[int, ...] | None = None
-    ) -> None:
+    def mask_bool(self, out: Array, key: Key, plan: Plan, steps: Steps = None) -> None:
         """The decisions as a contiguous bool array, True to keep."""
 
     def drop_block_packed(

@@ -21,7 +21,7 @@ if sys.byteorder != "little":
 
 from fastdrop._arrays import Array
 from fastdrop._rates import Plan
-from fastdrop.backends.call import Call, in_runs, parts
+from fastdrop.backends.call import Call, Steps, in_runs, parts
 from fastdrop.stream import Key
 
 from . import jit  # first: it raises a clear error where Numba cannot be imported
@@ -78,11 +78,7 @@ def dropout_samples(x: Array, out: Array, kind: str, key: Key, plan: Plan) -> No
 
 
 def mask_packed(
-    out: Array,
-    shape: int | tuple[int, ...],
-    key: Key,
-    plan: Plan,
-    steps: tuple[int, ...] | None = None,
+    out: Array, shape: int | tuple[int, ...], key: Key, plan: Plan, steps: Steps = None
 ) -> None:
     """The decisions as bits, lowest first."""
     n = shape if isinstance(shape, int) else math.prod(shape)
@@ -99,7 +95,7 @@ def mask_packed(
         out[part.start // 8 : part.start // 8 + bits.size] = bits
 
 
-def mask_bool(out: Array, key: Key, plan: Plan, steps: tuple[int, ...] | None = None) -> None:
+def mask_bool(out: Array, key: Key, plan: Plan, steps: Steps = None) -> None:
     """The decisions as bools."""
     keep = out.reshape(-1).view(np.uint8)
     if steps is None:

@@ -42,7 +42,7 @@ def _kernel(kind: str, multiplies: bool) -> Callable[..., None]:
     compute = KINDS[kind][2]
     one = compute(1)
 
-    def noise(x: Array, out: Array, field: Array, deviation: Any) -> None:
+    def noisy(x: Array, out: Array, field: Array, deviation: Any) -> None:
         for i in range(x.size):
             v = load(x[i])
             noise = compute(normal(field[2 * i], field[2 * i + 1])) * deviation
@@ -50,7 +50,7 @@ def _kernel(kind: str, multiplies: bool) -> Callable[..., None]:
 
     element, number = types_of(kind)
     fields = types.Array(types.int16, 1, "C", readonly=True)
-    return compiled(noise, vector(element), written(element), fields, number)
+    return compiled(noisy, vector(element), written(element), fields, number)
 
 
 def noise(call: Call) -> None:

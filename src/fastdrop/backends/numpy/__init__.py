@@ -16,7 +16,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from fastdrop._arrays import Array
 from fastdrop._rates import Plan
-from fastdrop.backends.call import Call, mask_shape, parts
+from fastdrop.backends.call import Call, Steps, mask_shape, parts
 from fastdrop.stream import Key
 
 from .arithmetic import masked, multiplied
@@ -109,11 +109,7 @@ def dropout_samples(x: Array, out: Array, kind: str, key: Key, plan: Plan) -> No
 
 
 def mask_packed(
-    out: Array,
-    shape: int | tuple[int, ...],
-    key: Key,
-    plan: Plan,
-    steps: tuple[int, ...] | None = None,
+    out: Array, shape: int | tuple[int, ...], key: Key, plan: Plan, steps: Steps = None
 ) -> None:
     """The decisions as bits, lowest first."""
     n = shape if isinstance(shape, int) else math.prod(shape)
@@ -122,16 +118,14 @@ def mask_packed(
         out[part.start // 8 : part.start // 8 + bits.size] = bits
 
 
-def mask_bool(out: Array, key: Key, plan: Plan, steps: tuple[int, ...] | None = None) -> None:
+def mask_bool(out: Array, key: Key, plan: Plan, steps: Steps = None) -> None:
     """The decisions as bools."""
     flat = out.reshape(-1)
     for part in parts(flat.size, CHUNK):
         flat[part] = _mask(out.shape, key, plan, steps, part)
 
 
-def _mask(
-    shape: int | tuple[int, ...], key: Key, plan: Plan, steps: tuple[int, ...] | None, part: slice
-) -> Array:
+def _mask(shape: int | tuple[int, ...], key: Key, plan: Plan, steps: Steps, part: slice) -> Array:
     if steps is None or isinstance(shape, int):
         return keep(key, plan, part.start, part.stop)
     return keep_at(key, plan, numbers(shape, steps, part))
