@@ -67,24 +67,10 @@ def softmax_dropout_into(
     x: Array, out: Array, kind: str, rows: Rows, key: Any, plan: Plan
 ) -> None: ...
 def softmax_dropout_backward_into(
-    x: Array,
-    dy: Array,
-    dx: Array,
-    weights: Array | None,
-    kind: str,
-    rows: Rows,
-    key: Any,
-    plan: Plan,
+    x: Array, dy: Array, dx: Array, again: Array | None, kind: str, rows: Rows, key: Any, plan: Plan
 ) -> None: ...
 def dropconnect_into(
-    x: Array,
-    w: Array,
-    bias: Array | None,
-    out: Array,
-    kind: str,
-    key: Any,
-    plan: Plan,
-    shared: bool,
+    x: Array, w: Array, bias: Array | None, y: Array, kind: str, key: Any, plan: Plan, shared: bool
 ) -> None: ...
 def dropconnect_dx_into(
     dy: Array, w: Array, dx: Array, kind: str, key: Any, plan: Plan, shared: bool

@@ -36,8 +36,8 @@ cdef int _product(
     return 0
 
 
-def dropconnect_into(x, w, bias, out, kind, key, plan, bint shared):
-    _product(NULL, x, w, bias, out, w, kind, key, plan, shared)
+def dropconnect_into(x, w, bias, y, kind, key, plan, bint shared):
+    _product(NULL, x, w, bias, y, w, kind, key, plan, shared)
 
 
 def dropconnect_dx_into(dy, w, dx, kind, key, plan, bint shared):

@@ -28,7 +28,7 @@ cdef void _softmax(
         fd_softmax_dropout(dtype, s, x, y, key, plan, keep)
 
 
-cdef int _softmax_into(x, dy, out, weights, kind, rows, key, plan) except -1:
+cdef int _softmax_into(x, dy, out, again, kind, rows, key, plan) except -1:
     """Softmax with dropout of what `Rows` says, or, where dy is not None, its gradient."""
     cdef fd_dtype dtype = <fd_dtype><int>_dtypes[kind]
     cdef drawn draw = _drawn(key, plan)
@@ -36,7 +36,7 @@ cdef int _softmax_into(x, dy, out, weights, kind, rows, key, plan) except -1:
     cdef const void *scores = buffers.memory(x)
     cdef const void *gradient = buffers.memory(dy)
     cdef void *y = buffers.memory(out, True)
-    cdef void *again = buffers.memory(weights, True)
+    cdef void *weights = buffers.memory(again, True)
     cdef Py_buffer *mask
     cdef fd_softmax s
     cdef int d
@@ -51,7 +51,7 @@ cdef int _softmax_into(x, dy, out, weights, kind, rows, key, plan) except -1:
         for d in range(mask.ndim - 1):
             s.mask_rows.shape[d], s.mask_rows.mask_strides[d] = mask.shape[d], mask.strides[d]
     with nogil:
-        _softmax(dtype, &s, scores, gradient, y, again, &draw.key, &draw.plan, draw.scale)
+        _softmax(dtype, &s, scores, gradient, y, weights, &draw.key, &draw.plan, draw.scale)
     return 0
 
 
@@ -59,8 +59,8 @@ def softmax_dropout_into(x, out, kind, rows, key, plan):
     _softmax_into(x, None, out, None, kind, rows, key, plan)
 
 
-def softmax_dropout_backward_into(x, dy, dx, weights, kind, rows, key, plan):
-    _softmax_into(x, dy, dx, weights, kind, rows, key, plan)
+def softmax_dropout_backward_into(x, dy, dx, again, kind, rows, key, plan):
+    _softmax_into(x, dy, dx, again, kind, rows, key, plan)
 
 
 cdef bint _is_short(double x) noexcept:

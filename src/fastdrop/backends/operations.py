@@ -58,28 +58,28 @@ class Backend(Protocol):
         x: Array,
         dy: Array,
         dx: Array,
-        weights: Array | None,
+        again: Array | None,
         kind: str,
         rows: Rows,
         key: Key,
         plan: Plan,
     ) -> None:
-        """Its gradient, and the result once more in ``weights``; either may be x or dy."""
+        """Its gradient, and the result once more in ``again``; either may be x or dy."""
 
     def dropconnect(
         self,
         x: Array,
         w: Array,
         bias: Array | None,
-        out: Array,
+        y: Array,
         kind: str,
         key: Key,
         plan: Plan,
         shared: bool,
     ) -> None:
-        """``out = x @ (keep * w).T * scale + bias``, with a mask for each sample or one for all.
+        """``y = x @ (keep * w).T * scale + bias``, with a mask for each sample or one for all.
 
-        Matrices x of (samples, inputs), w of (outputs, inputs), out of (samples, outputs). This
+        Matrices x of (samples, inputs), w of (outputs, inputs), y of (samples, outputs). This
         sum and the two below have one order in all backends, which the NumPy backend states.
         """
 

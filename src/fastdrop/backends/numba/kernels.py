@@ -161,14 +161,9 @@ def drawing_kernel(kind: str) -> Callable[..., None]:
 def draw(x: Array, kind: str, key: Key, plan: Plan, start: int) -> None:
     """Dropout in place of contiguous elements; the first of them is number ``start``."""
     drawing_kernel(kind)(
-        x,
-        KINDS[kind][2](plan.scale),
-        np.uint64(key.seed),
-        np.uint64(key.stream),
-        np.uint64((key.offset + start) % 2**64),
-        plan.threshold,
-        np.uint64(plan.fraction),
-    )
+        x, KINDS[kind][2](plan.scale), np.uint64(key.seed), np.uint64(key.stream),
+        np.uint64((key.offset + start) % 2**64), plan.threshold, np.uint64(plan.fraction),
+    )  # fmt: skip
 
 
 @functools.cache

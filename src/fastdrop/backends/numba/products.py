@@ -131,14 +131,7 @@ def _zeros(shape: Any, kind: str) -> Array:
 
 
 def dropconnect(
-    x: Array,
-    w: Array,
-    bias: Array | None,
-    out: Array,
-    kind: str,
-    key: Key,
-    plan: Plan,
-    shared: bool,
+    x: Array, w: Array, bias: Array | None, y: Array, kind: str, key: Key, plan: Plan, shared: bool
 ) -> None:
     """The output of a linear layer without the dropped weights."""
     real, mask = KINDS[kind][2], _masks(key, plan, w.shape)
@@ -154,10 +147,10 @@ def dropconnect(
     with np.errstate(all="ignore"):
         for rows in _tiles(*w.shape):
             for n in range(len(x)):
-                y = _zeros(rows.stop - rows.start, kind)
-                dot(x[n], w[rows], y, mask(0 if shared else n, rows), real(0))
-                y *= real(plan.scale)
-                narrow(y if constant is None else y + constant[rows], out[n, rows], real(1))
+                total = _zeros(rows.stop - rows.start, kind)
+                dot(x[n], w[rows], total, mask(0 if shared else n, rows), real(0))
+                total *= real(plan.scale)
+                narrow(total if constant is None else total + constant[rows], y[n, rows], real(1))
 
 
 def dropconnect_dx(

@@ -164,21 +164,14 @@ def softmax_dropout(x: Array, out: Array, kind: str, rows: Rows, key: Key, plan:
 
 
 def softmax_dropout_backward(
-    x: Array,
-    dy: Array,
-    dx: Array,
-    weights: Array | None,
-    kind: str,
-    rows: Rows,
-    key: Key,
-    plan: Plan,
+    x: Array, dy: Array, dx: Array, again: Array | None, kind: str, rows: Rows, key: Key, plan: Plan
 ) -> None:
-    """Its gradient, and the result once more in ``weights``."""
+    """Its gradient, and the result once more in ``again``."""
     kernel, compute = _backward_kernel(kind), KINDS[kind][2]
-    again = np.empty(0, x.dtype) if weights is None else weights.reshape(-1)
+    weights = np.empty(0, x.dtype) if again is None else again.reshape(-1)
     source, gradient, target = x.reshape(-1), dy.reshape(-1), dx.reshape(-1)
     for part, *masks in _pieces(x, rows, key, plan):
         kernel(
-            source[part], gradient[part], target[part], again[part], *masks, x.shape[1],
+            source[part], gradient[part], target[part], weights[part], *masks, x.shape[1],
             compute(rows.scale), plan.scale,
         )  # fmt: skip

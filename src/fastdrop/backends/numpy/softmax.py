@@ -70,21 +70,14 @@ def softmax_dropout(x: Array, out: Array, kind: str, rows: Rows, key: Key, plan:
 
 @np.errstate(all="ignore")
 def softmax_dropout_backward(
-    x: Array,
-    dy: Array,
-    dx: Array,
-    weights: Array | None,
-    kind: str,
-    rows: Rows,
-    key: Key,
-    plan: Plan,
+    x: Array, dy: Array, dx: Array, again: Array | None, kind: str, rows: Rows, key: Key, plan: Plan
 ) -> None:
     """Its gradient: with weights w and g = dy * keep / (1 - p), w * (g - sum of w * g) * scale."""
     for part, e, total, take, kept in _pieces(x, kind, rows, key, plan):
         g = masked(widened(dy[part], kind) * factor(plan.scale, kind), kept & take)
         centre = _quotients(row_sums(e * g, EXPONENTIALS), total, e.dtype)
         gradient = (e * _quotients(rows.scale, total, e.dtype)) * (g - centre)
-        again = masked(e * _quotients(plan.scale, total, e.dtype), kept)
         dx[part] = rounded(masked(gradient, take), kind)
-        if weights is not None:
-            weights[part] = rounded(again, kind)
+        if again is not None:
+            weights = masked(e * _quotients(plan.scale, total, e.dtype), kept)
+            again[part] = rounded(weights, kind)
