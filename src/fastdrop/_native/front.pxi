@@ -18,7 +18,7 @@ cdef class _Rate:
 cdef class Front:
     """The compiled front of one variant: its declaration, and the rate of its last call."""
 
-    cdef object rate, decisions
+    cdef object variant, rate, decisions
     cdef int operation, operands, results, block_axes
     cdef size_t positions  # of the stream that a decision takes
     cdef bint repeats, identity
@@ -26,7 +26,7 @@ cdef class Front:
     cdef dict shapes  # of decisions, by the array's shape and the option
 
     def __init__(self, variant):
-        self.rate, self.decisions = variant.rate, variant.decisions
+        self.variant, self.rate, self.decisions = variant, variant.rate, variant.decisions
         self.operation = _operations[variant.operation]
         self.positions = 2 if variant.operation.startswith("noise") else 1
         self.operands, self.results = len(variant.operands), variant.results
@@ -62,18 +62,21 @@ cdef class Front:
         Raises what is wrong with it or with the option.
         """
         # Of other types some numbers are equal to an integer and no option: True, 1.0.
-        cdef bint known = not option or type(option[0]) is int or type(option[0]) is str
-        name = (x.shape if window is None else (<tuple>window)[0], option)
-        shape = self.shapes.get(name) if known else None
+        if option and type(option[0]) is not int and type(option[0]) is not str:
+            return self._new_shape(x, window, option)
+        known = (x.shape if window is None else (<tuple>window)[0], option)
+        shape = self.shapes.get(known)
         if shape is None:
-            if window is not None:
-                x = _decisions.without_memory((<tuple>window)[0])
-            shape = self.decisions(x, *option)
+            shape = self._new_shape(x, window, option)
             if len(self.shapes) >= 64:
                 self.shapes.clear()
-            if known:
-                self.shapes[name] = shape
+            self.shapes[known] = shape
         return shape
+
+    cdef object _new_shape(self, x, window, tuple option):
+        if window is not None:
+            x = _decisions.without_memory((<tuple>window)[0])
+        return self.decisions(x, *option)
 
 
 cdef void *_lengthened(const Py_buffer *bias, fd_dtype dtype, size_t n, fd_bias *c):
@@ -193,8 +196,9 @@ cdef object _quick(
             memory = _lengthened(bias, c.dtype, n, &c.bias)
             if memory == NULL:
                 return None
-        for i in range(front.operands):
-            c.at[i] = views[i].buf
+        c.at[0] = source.buf
+        if front.operands == 2:
+            c.at[1] = views[1].buf
         c.at[front.operands] = source.buf
         if not in_place:
             result = out
