@@ -16,6 +16,7 @@ another.
 
 import argparse
 import sys
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,8 @@ import mpmath as mp
 ROOT = Path(__file__).resolve().parents[1]
 C_FILE = ROOT / "csrc" / "coefficients.h"
 PYTHON_FILE = ROOT / "src" / "fastdrop" / "backends" / "_coefficients.py"
+
+Function = Callable[[mp.mpf], mp.mpf]
 
 mp.mp.dps = 50
 
@@ -84,11 +87,7 @@ class Problem:
 
 
 def problem(
-    function: Callable[[mp.mpf], mp.mpf],
-    weight: Callable[[mp.mpf], mp.mpf],
-    low: float | mp.mpf,
-    high: float | mp.mpf,
-    points: int,
+    function: Function, weight: Function, low: float | mp.mpf, high: float | mp.mpf, points: int
 ) -> Problem:
     """A function at Chebyshev points from ``low`` to ``high``, both included."""
     x = [
@@ -297,13 +296,20 @@ def digits(x: mp.mpf) -> str:
     return f"{mantissa.rstrip('0').rstrip('.')}p{exponent}"
 
 
-def nested(value: Numbers, number: Callable[[mp.mpf], str], brackets: str, indent: str) -> str:
-    """A number, or a list of them with one on each line."""
-    if not isinstance(value, list):
-        return number(value)
+def wrapped(numbers: Sequence[str], separator: str, indent: str) -> str:
+    """Numbers one after another, as many on a line as there is room for."""
+    lines = textwrap.wrap(separator.join(numbers), 100 - len(indent), break_on_hyphens=False)
+    return textwrap.indent("\n".join(lines), indent)
+
+
+def c_array(value: list[Numbers], suffix: str, indent: str = "") -> str:
+    """The initializer of a list of numbers, or of such lists."""
     inner = indent + "    "
-    lines = [f"{inner}{nested(v, number, brackets, inner)},\n" for v in value]
-    return f"{brackets[0]}\n{''.join(lines)}{indent}{brackets[1]}"
+    if isinstance(value[0], list):
+        text = ",\n".join(inner + c_array(row, suffix, inner) for row in value)
+    else:
+        text = wrapped([digits(x) + suffix for x in value], ", ", inner)
+    return f"{{\n{text},\n{indent}}}"
 
 
 def c_text(values: list[Value]) -> str:
@@ -320,14 +326,26 @@ def c_text(values: list[Value]) -> str:
     for v in values:
         name = f"{v.name}_{v.form.name}"
         suffix, kind = ("f", "float") if v.form is F32 else ("", "double")
+        if not isinstance(v.value, list):
+            text += f"#define FD_{name.upper()} {digits(v.value)}{suffix} /* {v.comment} */\n"
+            continue
         shape, inner = "", v.value
         while isinstance(inner, list):
             shape, inner = f"{shape}[{len(inner)}]", inner[0]
-        value = nested(v.value, lambda x, suffix=suffix: digits(x) + suffix, "{}", "")
         text += f"/* {v.comment} */\n"
-        text += f"static const {kind} fd_{name}{shape} = {value};\n" if shape else ""
-        text += f"#define FD_{name.upper()} {value}\n" if not shape else ""
+        text += f"static const {kind} fd_{name}{shape} = {c_array(v.value, suffix)};\n"
     return text + "// clang-format on\n\n#endif\n"
+
+
+def python_value(value: Numbers, form: Format, indent: str = "") -> str:
+    """A number, or a tuple of numbers, or of such tuples."""
+    if not isinstance(value, list):
+        return f'{form.name}("{digits(value)}")'
+    inner = indent + "    "
+    if isinstance(value[0], list):
+        rows = [f"{inner}{python_value(row, form, inner)},\n" for row in value]
+        return f"(\n{''.join(rows)}{indent})"
+    return f'{form.name}("""\n{wrapped([digits(x) for x in value], " ", inner)}\n{indent}""")'
 
 
 def python_text(values: list[Value]) -> str:
@@ -344,14 +362,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 
-def f32(digits: str) -> np.float32:
-    """A binary32 from its hexadecimal digits."""
-    return np.float32(float.fromhex(digits))
+def f64(digits: str, number: Any = np.float64) -> Any:
+    """A binary64 from its hexadecimal digits, or a tuple from those of several."""
+    numbers = tuple(number(float.fromhex(one)) for one in digits.split())
+    return numbers if len(numbers) > 1 else numbers[0]
 
 
-def f64(digits: str) -> np.float64:
-    """A binary64 from its hexadecimal digits."""
-    return np.float64(float.fromhex(digits))
+def f32(digits: str) -> Any:
+    """The same of binary32."""
+    return f64(digits, np.float32)
 
 
 class Constants(NamedTuple):
@@ -364,18 +383,20 @@ class Constants(NamedTuple):
         f"    {v.name}: {kinds[isinstance(v.value, list)]}\n" for v in values if v.form is F64
     )
 
-    def of(v: Value, indent: str) -> str:
-        return nested(v.value, lambda x: f'{v.form.name}("{digits(x)}")', "()", indent)
+    def line(v: Value, start: str, end: str, indent: str) -> str:
+        value = f"{indent}{start}{python_value(v.value, v.form, indent)}{end}"
+        comment = f"# {v.comment}"
+        if isinstance(v.value, list):
+            return f"{indent}{comment}\n{value}\n"
+        return f"{value}  {comment}\n"
 
     for form in (F32, F64):
-        text += f"\n\n{form.name.upper()} = Constants(\n"
-        for v in values:
-            if v.form is form and v.name in shared:
-                text += f"    # {v.comment}\n    {v.name}={of(v, '    ')},\n"
-        text += ")\n"
+        ours = [v for v in values if v.form is form and v.name in shared]
+        lines = "".join(line(v, f"{v.name}=", ",", "    ") for v in ours)
+        text += f"\n\n{form.name.upper()} = Constants(\n{lines})\n"
     for v in values:
         if v.name not in shared:
-            text += f"\n# {v.comment}\n{v.name.upper()} = {of(v, '')}\n"
+            text += "\n" + line(v, f"{v.name.upper()} = ", "", "")
     return text
 
 

@@ -1,7 +1,8 @@
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Self, final
+from typing import Any, Final, Self, TypeAlias, final
 
 from fastdrop._arrays import Array
+from fastdrop.backends.call import Steps
 from fastdrop.variants import Variant
 
 from ._rates import Plan
@@ -49,24 +50,16 @@ class Generator:
 class Front:
     def __init__(self, variant: Variant) -> None: ...
 
-def dropout_front(
-    general: Callable[..., Any], default_generator: Callable[[], Generator], variant: Variant
-) -> Callable[..., Any]: ...
-def dropout_inplace_front(
-    general: Callable[..., Any], default_generator: Callable[[], Generator], variant: Variant
-) -> Callable[..., Any]: ...
-def softmax_front(
-    general: Callable[..., Any], default_generator: Callable[[], Generator], variant: Variant
-) -> Callable[..., Any]: ...
-def softmax_backward_front(
-    general: Callable[..., Any], default_generator: Callable[[], Generator], variant: Variant
-) -> Callable[..., Any]: ...
-def run_front(
-    general: Callable[..., Any], default_generator: Callable[[], Generator]
-) -> Callable[..., Any]: ...
-def sum_front(
-    general: Callable[..., Any], default_generator: Callable[[], Generator]
-) -> Callable[..., Any]: ...
+_F: TypeAlias = Callable[..., Any]
+_Default: TypeAlias = Callable[[], Generator]
+_Shape: TypeAlias = tuple[int, ...]
+
+def dropout_front(general: _F, default_generator: _Default, variant: Variant) -> _F: ...
+def dropout_inplace_front(general: _F, default_generator: _Default, variant: Variant) -> _F: ...
+def softmax_front(general: _F, default_generator: _Default, variant: Variant) -> _F: ...
+def softmax_backward_front(general: _F, default_generator: _Default, variant: Variant) -> _F: ...
+def run_front(general: _F, default_generator: _Default) -> _F: ...
+def sum_front(general: _F, default_generator: _Default) -> _F: ...
 def enable(on: bool) -> None: ...
 def run(call: Any) -> None: ...
 def dropout_samples_into(x: Array, out: Array, kind: str, key: Any, plan: Plan) -> None: ...
@@ -74,24 +67,10 @@ def softmax_dropout_into(
     x: Array, out: Array, kind: str, rows: Rows, key: Any, plan: Plan
 ) -> None: ...
 def softmax_dropout_backward_into(
-    x: Array,
-    dy: Array,
-    dx: Array,
-    weights: Array | None,
-    kind: str,
-    rows: Rows,
-    key: Any,
-    plan: Plan,
+    x: Array, dy: Array, dx: Array, again: Array | None, kind: str, rows: Rows, key: Any, plan: Plan
 ) -> None: ...
 def dropconnect_into(
-    x: Array,
-    w: Array,
-    bias: Array | None,
-    out: Array,
-    kind: str,
-    key: Any,
-    plan: Plan,
-    shared: bool,
+    x: Array, w: Array, bias: Array | None, y: Array, kind: str, key: Any, plan: Plan, shared: bool
 ) -> None: ...
 def dropconnect_dx_into(
     dy: Array, w: Array, dx: Array, kind: str, key: Any, plan: Plan, shared: bool
@@ -101,28 +80,16 @@ def dropconnect_dw_into(
 ) -> None: ...
 def max_norm_into(w: Array, kind: str, limit: float) -> None: ...
 def mask_packed_into(
-    out: Array,
-    shape: int | tuple[int, ...],
-    key: Any,
-    plan: Plan,
-    steps: tuple[int, ...] | None = None,
+    out: Array, shape: int | _Shape, key: Any, plan: Plan, steps: Steps = None
 ) -> None: ...
-def mask_bool_into(
-    out: Array, key: Any, plan: Plan, steps: tuple[int, ...] | None = None
-) -> None: ...
+def mask_bool_into(out: Array, key: Any, plan: Plan, steps: Steps = None) -> None: ...
 def drop_block_packed_into(
     out: Array, shape: Sequence[int], block: int, key: Any, plan: Plan
 ) -> int: ...
 def bind_tensors(table: object, dtypes: Mapping[str, object], pytorch: Any) -> None: ...
 def tensor_size(x: Any) -> int: ...
 def dropout_tensor(
-    x: Any,
-    y: Any,
-    p: float,
-    seed: int,
-    stream: int,
-    offset: int,
-    form: tuple[int, ...] | None = None,
+    x: Any, y: Any, p: float, seed: int, stream: int, offset: int, form: _Shape | None = None
 ) -> bool: ...
 def drawn_tensor(
     x: Any, p: object, inplace: bool, word: Any, record: Callable[[Any, tuple[float, int]], Any]

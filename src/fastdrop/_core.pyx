@@ -113,13 +113,10 @@ include "_native/xla.pxi"
 
 def isas():
     """Every instruction set, best first: None where it can run, else why it cannot."""
-    cdef int i
-    cdef const char *reason
-    sets = {}
-    for i in range(fd_isa_count()):
-        reason = fd_isa_reason(i)
-        sets[fd_isa_name(i).decode()] = None if reason == NULL else reason.decode()
-    return sets
+    return {
+        fd_isa_name(i).decode(): fd_isa_reason(i).decode() if fd_isa_reason(i) else None
+        for i in range(fd_isa_count())
+    }
 
 
 def get_isa():

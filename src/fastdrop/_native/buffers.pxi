@@ -57,33 +57,21 @@ cdef bint _apart(const Py_buffer *x, const Py_buffer *y) noexcept:
 
 
 @cython.final
-cdef class _Span:
-    """The buffer of a contiguous array, read or written."""
-
-    cdef Py_buffer view
-    cdef bint held
-
-    def __cinit__(self, array, bint written=False):
-        PyObject_GetBuffer(array, &self.view, PyBUF_C_CONTIGUOUS | (PyBUF_WRITABLE if written else 0))
-        self.held = True
-
-    def __dealloc__(self):
-        if self.held:
-            PyBuffer_Release(&self.view)
-
-
-@cython.final
 cdef class _Buffers:
     """The buffers of a call's arrays, held while C computes with them."""
 
     cdef Py_buffer views[6]
     cdef int held
 
-    cdef Py_buffer *hold(self, array, bint written=False) except NULL:
+    cdef Py_buffer *hold(self, array, bint written=False, int flags=PyBUF_STRIDES) except NULL:
         cdef Py_buffer *view = &self.views[self.held]
-        PyObject_GetBuffer(array, view, PyBUF_STRIDES | (PyBUF_WRITABLE if written else 0))
+        PyObject_GetBuffer(array, view, flags | (PyBUF_WRITABLE if written else 0))
         self.held += 1
         return view
+
+    cdef void *memory(self, array, bint written=False) except? NULL:
+        """The memory of a contiguous array; NULL for None."""
+        return NULL if array is None else self.hold(array, written, PyBUF_C_CONTIGUOUS).buf
 
     def __dealloc__(self):
         while self.held:

@@ -91,10 +91,10 @@ def run(call):
     cdef fd_axes *axes = &c.axes
     cdef int i, d
     cdef size_t n = 1
+    cdef tuple operands = <tuple>reads + <tuple>writes
     _begin(&c, _operations[operation], _dtypes[kind])
     for i in range(axes.operands):
-        written = i >= len(<tuple>reads)
-        view = buffers.hold((<tuple>writes)[i - len(<tuple>reads)] if written else (<tuple>reads)[i], written)
+        view = buffers.hold(operands[i], i >= len(<tuple>reads))
         c.at[i] = view.buf
         axes.ndim = view.ndim
         for d in range(view.ndim):

@@ -24,22 +24,16 @@ def exported():
     A capsule's name is the function's type as Cython writes it: an extension that was compiled for
     another type is refused when it is imported.
     """
+    cdef const char *mask = b"int (uint8_t *, size_t, double, uint64_t, uint64_t, uint64_t)"
     functions = {
         "fd_dropout_at": _exported(
             <void *>fd_dropout_at,
             b"int (int, void const *, void *, size_t, double, uint64_t, uint64_t, uint64_t)",
         ),
-        "fd_mask_bits_at": _exported(
-            <void *>fd_mask_bits_at,
-            b"int (uint8_t *, size_t, double, uint64_t, uint64_t, uint64_t)",
-        ),
-        "fd_mask_bool_at": _exported(
-            <void *>fd_mask_bool_at,
-            b"int (uint8_t *, size_t, double, uint64_t, uint64_t, uint64_t)",
-        ),
+        "fd_mask_bits_at": _exported(<void *>fd_mask_bits_at, mask),
+        "fd_mask_bool_at": _exported(<void *>fd_mask_bool_at, mask),
         "fd_fields_at": _exported(
-            <void *>fd_fields_at,
-            b"int (int16_t *, size_t, uint64_t, uint64_t, uint64_t)",
+            <void *>fd_fields_at, b"int (int16_t *, size_t, uint64_t, uint64_t, uint64_t)"
         ),
     }
     return functions, PyCapsule_New(<void *>&fd_api_table, FD_API_CAPSULE, NULL)

@@ -56,7 +56,6 @@ cdef class Front:
             self.last = rate
         return rate
 
-
     cdef object shape_of(self, x, window, tuple option):
         """The shape of the decisions for `x`, or for the whole that it is a part of.
 

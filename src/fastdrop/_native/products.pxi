@@ -11,40 +11,38 @@ cdef extern from "fastdrop.h" nogil:
                            size_t outputs, size_t inputs, int shared, const fd_key *,
                            const fd_plan *, double scale)
 
+ctypedef void (*product)(fd_dtype, const void *, const void *, void *, size_t, size_t, size_t, int,
+                         const fd_key *, const fd_plan *, double) noexcept nogil
 
-def dropconnect_into(x, w, bias, out, kind, key, plan, bint shared):
+
+cdef int _product(
+    product gradient, a, b, bias, out, weights, kind, key, plan, bint shared
+) except -1:
+    """A gradient, or, without one, the output; `weights` are of their shape."""
     cdef fd_dtype dtype = <fd_dtype><int>_dtypes[kind]
-    cdef _Span a = _Span(x), b = _Span(w), y = _Span(out, True)
-    cdef _Span c = None if bias is None else _Span(bias)
-    cdef const void *bias_ = NULL if bias is None else c.view.buf
-    cdef fd_key k = _key(key)
-    cdef fd_plan p = _plan(plan)
-    cdef double scale = plan.scale
-    cdef size_t samples = x.shape[0], outputs = w.shape[0], inputs = w.shape[1]
+    cdef drawn d = _drawn(key, plan)
+    cdef _Buffers buffers = _Buffers()
+    cdef const void *x = buffers.memory(a)
+    cdef const void *w = buffers.memory(b)
+    cdef const void *c = buffers.memory(bias)
+    cdef void *y = buffers.memory(out, True)
+    cdef size_t samples = a.shape[0], outputs = weights.shape[0], inputs = weights.shape[1]
     with nogil:
-        fd_dropconnect(dtype, a.view.buf, b.view.buf, bias_, y.view.buf, samples, outputs, inputs,
-                       shared, &k, &p, scale)
+        if gradient == NULL:
+            fd_dropconnect(dtype, x, w, c, y, samples, outputs, inputs, shared, &d.key, &d.plan,
+                           d.scale)
+        else:
+            gradient(dtype, x, w, y, samples, outputs, inputs, shared, &d.key, &d.plan, d.scale)
+    return 0
+
+
+def dropconnect_into(x, w, bias, y, kind, key, plan, bint shared):
+    _product(NULL, x, w, bias, y, w, kind, key, plan, shared)
 
 
 def dropconnect_dx_into(dy, w, dx, kind, key, plan, bint shared):
-    cdef fd_dtype dtype = <fd_dtype><int>_dtypes[kind]
-    cdef _Span a = _Span(dy), b = _Span(w), y = _Span(dx, True)
-    cdef fd_key k = _key(key)
-    cdef fd_plan p = _plan(plan)
-    cdef double scale = plan.scale
-    cdef size_t samples = dy.shape[0], outputs = w.shape[0], inputs = w.shape[1]
-    with nogil:
-        fd_dropconnect_dx(dtype, a.view.buf, b.view.buf, y.view.buf, samples, outputs, inputs,
-                          shared, &k, &p, scale)
+    _product(fd_dropconnect_dx, dy, w, None, dx, w, kind, key, plan, shared)
 
 
 def dropconnect_dw_into(dy, x, dw, kind, key, plan, bint shared):
-    cdef fd_dtype dtype = <fd_dtype><int>_dtypes[kind]
-    cdef _Span a = _Span(dy), b = _Span(x), y = _Span(dw, True)
-    cdef fd_key k = _key(key)
-    cdef fd_plan p = _plan(plan)
-    cdef double scale = plan.scale
-    cdef size_t samples = x.shape[0], outputs = dw.shape[0], inputs = dw.shape[1]
-    with nogil:
-        fd_dropconnect_dw(dtype, a.view.buf, b.view.buf, y.view.buf, samples, outputs, inputs,
-                          shared, &k, &p, scale)
+    _product(fd_dropconnect_dw, dy, x, None, dw, dw, kind, key, plan, shared)

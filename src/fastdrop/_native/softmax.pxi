@@ -17,64 +17,50 @@ cdef extern from "fastdrop.h" nogil:
                                      double keep_scale)
 
 
-@cython.final
-cdef class _Rows:
-    """What `Rows` says, and the buffer of its mask."""
+cdef void _softmax(
+    fd_dtype dtype, const fd_softmax *s, const void *x, const void *dy, void *y, void *weights,
+    const fd_key *key, const fd_plan *plan, double keep,
+) noexcept nogil:
+    """Softmax with dropout, or, where dy is not NULL, its gradient."""
+    if dy != NULL:
+        fd_softmax_dropout_backward(dtype, s, x, dy, y, weights, key, plan, keep)
+    else:
+        fd_softmax_dropout(dtype, s, x, y, key, plan, keep)
 
+
+cdef int _softmax_into(x, dy, out, again, kind, rows, key, plan) except -1:
+    """Softmax with dropout of what `Rows` says, or, where dy is not None, its gradient."""
+    cdef fd_dtype dtype = <fd_dtype><int>_dtypes[kind]
+    cdef drawn draw = _drawn(key, plan)
+    cdef _Buffers buffers = _Buffers()
+    cdef const void *scores = buffers.memory(x)
+    cdef const void *gradient = buffers.memory(dy)
+    cdef void *y = buffers.memory(out, True)
+    cdef void *weights = buffers.memory(again, True)
+    cdef Py_buffer *mask
     cdef fd_softmax s
-    cdef Py_buffer mask
-    cdef bint has_mask
-
-    def __cinit__(self, x, rows):
-        cdef int d
-        self.s.rows = rows.group
-        self.s.groups = x.shape[0] // rows.group
-        self.s.n = x.shape[1]
-        self.s.group_positions, self.s.row_positions = rows.group_positions, rows.row_positions
-        self.s.visible = rows.visible
-        self.s.scale = rows.scale
-        if rows.mask is None:
-            return
-        PyObject_GetBuffer(rows.mask, &self.mask, PyBUF_STRIDES)
-        self.has_mask = True
-        self.s.mask = self.mask.buf
-        self.s.additive = rows.mask.dtype != bool
-        d = self.mask.ndim - 1
-        self.s.mask_step = self.mask.strides[d]
-        self.s.mask_rows.ndim = d
-        for d in range(self.mask.ndim - 1):
-            self.s.mask_rows.shape[d] = self.mask.shape[d]
-            self.s.mask_rows.mask_strides[d] = self.mask.strides[d]
-
-    def __dealloc__(self):
-        if self.has_mask:
-            PyBuffer_Release(&self.mask)
+    cdef int d
+    s.rows, s.groups, s.n = rows.group, x.shape[0] // rows.group, x.shape[1]
+    s.group_positions, s.row_positions = rows.group_positions, rows.row_positions
+    s.visible, s.scale, s.mask = rows.visible, rows.scale, NULL
+    if rows.mask is not None:
+        mask = buffers.hold(rows.mask)
+        s.mask, s.additive = mask.buf, rows.mask.dtype != bool
+        s.mask_rows.ndim = mask.ndim - 1
+        s.mask_step = mask.strides[mask.ndim - 1]
+        for d in range(mask.ndim - 1):
+            s.mask_rows.shape[d], s.mask_rows.mask_strides[d] = mask.shape[d], mask.strides[d]
+    with nogil:
+        _softmax(dtype, &s, scores, gradient, y, weights, &draw.key, &draw.plan, draw.scale)
+    return 0
 
 
 def softmax_dropout_into(x, out, kind, rows, key, plan):
-    cdef fd_dtype dtype = <fd_dtype><int>_dtypes[kind]
-    cdef _Rows r = _Rows(x, rows)
-    cdef _Span a = _Span(x), y = _Span(out, True)
-    cdef fd_key k = _key(key)
-    cdef fd_plan c = _plan(plan)
-    cdef double scale = plan.scale
-    with nogil:
-        fd_softmax_dropout(dtype, &r.s, a.view.buf, y.view.buf, &k, &c, scale)
+    _softmax_into(x, None, out, None, kind, rows, key, plan)
 
 
-def softmax_dropout_backward_into(x, dy, dx, weights, kind, rows, key, plan):
-    cdef fd_dtype dtype = <fd_dtype><int>_dtypes[kind]
-    cdef _Rows r = _Rows(x, rows)
-    cdef _Span a = _Span(x), d = _Span(dy), y = _Span(dx, True)
-    cdef _Span w = None if weights is None else _Span(weights, True)
-    cdef void *w_buffer = NULL if weights is None else w.view.buf
-    cdef fd_key k = _key(key)
-    cdef fd_plan c = _plan(plan)
-    cdef double scale = plan.scale
-    with nogil:
-        fd_softmax_dropout_backward(
-            dtype, &r.s, a.view.buf, d.view.buf, y.view.buf, w_buffer, &k, &c, scale
-        )
+def softmax_dropout_backward_into(x, dy, dx, again, kind, rows, key, plan):
+    _softmax_into(x, dy, dx, again, kind, rows, key, plan)
 
 
 cdef bint _is_short(double x) noexcept:
@@ -82,9 +68,7 @@ cdef bint _is_short(double x) noexcept:
     return -3e38 < x < 3e38 and <double><float>x == x
 
 
-cdef object _quick_softmax(
-    Front front, x, dy, p, axis, scale, rng, out, default_generator,
-):
+cdef object _quick_softmax(Front front, x, dy, p, axis, scale, rng, out, default_generator):
     """The result for contiguous rows that are seen in full, or None: the general path then decides.
 
     With `dy` it is the gradient.
@@ -95,9 +79,8 @@ cdef object _quick_softmax(
     cdef size_t n
     cdef fd_softmax s
     cdef fd_key key
-    cdef fd_plan plan
-    cdef double keep
     cdef _Rate rate
+    cdef const void *gradient = NULL
     # A scale that is no binary32 number is rounded by the general path, as the dtype asks.
     if (
         type(x) is not _ndarray or type(axis) is not int or axis != -1 or type(p) is not float
@@ -124,8 +107,10 @@ cdef object _quick_softmax(
         n = views[0].len // views[0].itemsize
         if dtype < 0 or n == 0 or views[0].ndim == 0:
             return None
-        if dy is not None and not _like(&views[0], &views[1]):
-            return None
+        if dy is not None:
+            gradient = views[1].buf
+            if not _like(&views[0], &views[1]):
+                return None
         rate = front.rate_of(p, <fd_dtype>dtype)
         if rate is None:
             return None
@@ -146,32 +131,20 @@ cdef object _quick_softmax(
                     return None
         s.n = s.row_positions = s.visible = views[0].shape[views[0].ndim - 1]
         s.groups, s.rows, s.group_positions = 1, n // s.n, n
-        s.scale, s.mask, s.additive = scale, NULL, False
+        s.scale, s.mask = scale, NULL
         if not _reserve(rng, n, &key):
             return None
-        plan, keep = rate.plan, rate.numbers[0]
         if n < GIL_ELEMENTS:
-            _softmax(<fd_dtype>dtype, &s, &views[0], dy is not None, target, &key, &plan, keep)
+            _softmax(rate.dtype, &s, views[0].buf, gradient, target.buf, NULL, &key, &rate.plan,
+                     rate.numbers[0])
         else:
             with nogil:
-                _softmax(<fd_dtype>dtype, &s, &views[0], dy is not None, target, &key, &plan, keep)
+                _softmax(rate.dtype, &s, views[0].buf, gradient, target.buf, NULL, &key,
+                         &rate.plan, rate.numbers[0])
     finally:
         for i in range(held):
             PyBuffer_Release(&views[i])
     return out
-
-
-cdef void _softmax(
-    fd_dtype dtype, const fd_softmax *s, const Py_buffer *reads, bint backward,
-    const Py_buffer *target, const fd_key *key, const fd_plan *plan, double keep,
-) noexcept nogil:
-    """Softmax with dropout, or its gradient: `reads` are the scores, and then the gradient."""
-    if backward:
-        fd_softmax_dropout_backward(
-            dtype, s, reads[0].buf, reads[1].buf, target.buf, NULL, key, plan, keep
-        )
-    else:
-        fd_softmax_dropout(dtype, s, reads[0].buf, target.buf, key, plan, keep)
 
 
 def softmax_front(general, default_generator, variant):

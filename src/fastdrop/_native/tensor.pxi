@@ -47,17 +47,18 @@ cdef struct tensor:
     Py_ssize_t strides[FD_MAX_DIMS]
 
 cdef DLExchange *_exchange = NULL
-cdef dict _tensor_dtypes = {}
-cdef tuple _tensor_types = ()
-cdef object _tensor_threads = None
-cdef object _tensor_new = None
-cdef object _tensor_touched = None
-cdef object _tensor_watched = None
-cdef object _tensor_modes = None
-cdef object _tensor_idle = None
-cdef object _tensor_quiet = None
-cdef object _tensor_grad_enabled = None
-cdef object _tensor_forward_ad = None
+
+@cython.final
+@cython.auto_pickle(False)
+cdef class _PyTorch:
+    """What there is to know of PyTorch."""
+
+    cdef dict dtypes
+    cdef tuple types, watched
+    cdef object threads, new, touched, modes, idle, quiet, grad_enabled, forward_ad
+
+
+cdef _PyTorch _torch = _PyTorch()
 
 
 def bind_tensors(table, dtypes, pytorch):
@@ -68,23 +69,17 @@ def bind_tensors(table, dtypes, pytorch):
     autograd looks on; `modes()`, which tells of function modes, `idle()`, whether these do nothing
     here, and `quiet()`, a context without them; and `forward_ad`, the module that knows of tangents.
     """
-    global _exchange, _tensor_dtypes, _tensor_types, _tensor_threads, _tensor_new, _tensor_touched
-    global _tensor_watched, _tensor_grad_enabled, _tensor_forward_ad
-    global _tensor_modes, _tensor_idle, _tensor_quiet
+    global _exchange
     _exchange = NULL
     if table is not None:
         _exchange = <DLExchange *>PyCapsule_GetPointer(table, b"dlpack_exchange_api")
         if _exchange.major != DL_VERSION:
             _exchange = NULL
-    _tensor_dtypes = {dtypes[name]: _dtypes[name] for name in _dtypes}
-    _tensor_types = tuple(pytorch.types)
-    _tensor_threads = pytorch.threads
-    _tensor_new = pytorch.new
-    _tensor_touched = pytorch.touched
-    _tensor_watched = tuple(pytorch.watched)
-    _tensor_modes, _tensor_idle, _tensor_quiet = pytorch.modes, pytorch.idle, pytorch.quiet
-    _tensor_grad_enabled = pytorch.grad_enabled
-    _tensor_forward_ad = pytorch.forward_ad
+    _torch.dtypes = {dtypes[name]: _dtypes[name] for name in _dtypes}
+    _torch.types, _torch.watched = tuple(pytorch.types), tuple(pytorch.watched)
+    _torch.threads, _torch.new, _torch.touched = pytorch.threads, pytorch.new, pytorch.touched
+    _torch.modes, _torch.idle, _torch.quiet = pytorch.modes, pytorch.idle, pytorch.quiet
+    _torch.grad_enabled, _torch.forward_ad = pytorch.grad_enabled, pytorch.forward_ad
 
 
 cdef int _dl_dtype(const DLTensor *dl) noexcept:
@@ -114,7 +109,7 @@ cdef int _by_table(x, tensor *t) noexcept:
 
 
 cdef int _by_address(x, tensor *t) except -2:
-    cdef int d, dtype = _tensor_dtypes.get(x.dtype, -1)
+    cdef int d, dtype = _torch.dtypes.get(x.dtype, -1)
     if dtype < 0 or not x.is_cpu or x.dim() > FD_MAX_DIMS:
         return -1
     try:
@@ -160,7 +155,7 @@ cdef bint _tensor_dropout(
     cdef place at
     cdef uint8_t few_bits[FEW_BYTES]
     cdef void *memory = NULL
-    cdef int d, threads = 0 if x.n < GIL_ELEMENTS else _tensor_threads()
+    cdef int d, threads = 0 if x.n < GIL_ELEMENTS else _torch.threads()
     _begin(&c, FD_OP_scale, x.dtype)
     c.at[0], c.at[1] = x.view.buf, y.view.buf
     c.drawn, c.key, c.plan = True, key[0], fd_plan_make(p)
@@ -209,21 +204,12 @@ cdef bint _is_plain(x, tensor *t) except -1:
 
     But for function modes: they are left to the caller.
     """
-    if not _enabled or type(x) not in _tensor_types or _tensor_forward_ad._current_level >= 0:
+    if not _enabled or type(x) not in _torch.types or _torch.forward_ad._current_level >= 0:
         return False
-    for watched in _tensor_watched:
+    for watched in _torch.watched:
         if watched():
             return False
     return _describe(x, t) and t.n > 0 and not x.is_neg()
-
-
-cdef object _tensor_new_dropout(x, tensor *source, double p, const fd_key *key):
-    cdef tensor target
-    y = _tensor_new(x)
-    if not _describe(y, &target):
-        return None
-    _tensor_dropout(source, &target, p, key)
-    return y
 
 
 def drawn_tensor(x, p, bint inplace, word, record):
@@ -234,33 +220,7 @@ def drawn_tensor(x, p, bint inplace, word, record):
     """
     if type(p) is not float or not 0.0 < <double>p <= 1.0:
         return None
-    if not _tensor_modes():
-        return _drawn_tensor(x, p, inplace, word, record)
-    if type(x) not in _tensor_types or not _tensor_idle():
-        return None
-    with _tensor_quiet():
-        return _drawn_tensor(x, p, inplace, word, record)
-
-
-cdef object _drawn_tensor(x, double p, bint inplace, word, record):
-    cdef tensor source
-    cdef fd_key key
-    cdef bint recorded
-    if not _is_plain(x, &source):
-        return None
-    recorded = _tensor_grad_enabled() and x.requires_grad
-    if inplace and (recorded or x._is_view() or not _is_contiguous(&source) or x.is_inference()):
-        return None
-    word.tensor.random_(0, word.range)
-    key.seed = (<const int64_t *><size_t>word.address)[0]
-    key.stream = key.offset = 0
-    if recorded:
-        return record(x, (p, key.seed))
-    if not inplace:
-        return _tensor_new_dropout(x, &source, p, &key)
-    _tensor_dropout(&source, &source, p, &key)
-    _tensor_touched((x,))
-    return x
+    return _quietly(x, p, inplace, word, record, None)
 
 
 def drawn_pair(x, draw):
@@ -270,24 +230,49 @@ def drawn_pair(x, draw):
     """
     if type(draw) is not tuple:
         return None
-    if not _tensor_modes():
-        return _drawn_pair(x, draw)
-    if type(x) not in _tensor_types or not _tensor_idle():
-        return None
-    with _tensor_quiet():
-        return _drawn_pair(x, draw)
-
-
-cdef object _drawn_pair(x, draw):
-    cdef tensor source
-    cdef fd_key key
-    if not _is_plain(x, &source) or not _is_contiguous(&source):
-        return None
-    if _tensor_grad_enabled() and x.requires_grad:
-        return None
     p, seed = draw
-    key.seed, key.stream, key.offset = seed, 0, 0
-    return _tensor_new_dropout(x, &source, p, &key)
+    return _quietly(x, p, False, None, None, seed)
+
+
+cdef object _quietly(x, double p, bint inplace, word, record, seed):
+    if not _torch.modes():
+        return _drawn_tensor(x, p, inplace, word, record, seed)
+    if type(x) not in _torch.types or not _torch.idle():
+        return None
+    with _torch.quiet():
+        return _drawn_tensor(x, p, inplace, word, record, seed)
+
+
+cdef object _drawn_tensor(x, double p, bint inplace, word, record, seed):
+    cdef tensor source, target
+    cdef fd_key key
+    cdef bint recorded
+    if not _is_plain(x, &source):
+        return None
+    recorded = _torch.grad_enabled() and x.requires_grad
+    if word is None:
+        if recorded or not _is_contiguous(&source):
+            return None
+        key.seed = seed
+    else:
+        if inplace and (
+            recorded or x._is_view() or not _is_contiguous(&source) or x.is_inference()
+        ):
+            return None
+        word.tensor.random_(0, word.range)
+        key.seed = (<const int64_t *><size_t>word.address)[0]
+    key.stream = key.offset = 0
+    if recorded:
+        return record(x, (p, key.seed))
+    if inplace:
+        _tensor_dropout(&source, &source, p, &key)
+        _torch.touched((x,))
+        return x
+    y = _torch.new(x)
+    if not _describe(y, &target):
+        return None
+    _tensor_dropout(&source, &target, p, &key)
+    return y
 
 
 def limit_threads(int n):

@@ -155,39 +155,29 @@ def backend(name: str) -> Iterator[None]:
 def _choose() -> Backend:
     wanted = os.environ.get(VARIABLE)
     if wanted:
-        return _load_wanted(wanted)
-    errors: list[tuple[str, ImportError]] = []
+        _check_name(wanted, VARIABLE)
+        try:
+            return load(wanted)
+        except ImportError as error:
+            what = f"{VARIABLE}={wanted}, but it cannot run: {_describe(error)}"
+            raise ImportError(what) from error
+    errors: list[str] = []
     for name in NAMES:
         try:
             module = load(name)
         except ImportError as error:
-            errors.append((name, error))
+            errors.append(f"{name} cannot run ({_describe(error)})")
             continue
         if errors:
-            _warn_of_fallback(name, errors)
+            warnings.warn(
+                f"fastdrop falls back on its {name} backend, which gives the same results more "
+                f"slowly: {'; '.join(errors)}. Set {VARIABLE}={name} to choose it without this "
+                "warning.",
+                RuntimeWarning,
+                stacklevel=1,
+            )
         return module
-    raise ImportError(f"no backend of fastdrop can run: {_list(errors)}")
-
-
-def _load_wanted(name: str) -> Backend:
-    _check_name(name, VARIABLE)
-    try:
-        return load(name)
-    except ImportError as error:
-        raise ImportError(f"{VARIABLE}={name}, but it cannot run: {_describe(error)}") from error
-
-
-def _warn_of_fallback(name: str, errors: list[tuple[str, ImportError]]) -> None:
-    warnings.warn(
-        f"fastdrop falls back on its {name} backend, which gives the same results more slowly: "
-        f"{_list(errors)}. Set {VARIABLE}={name} to choose it without this warning.",
-        RuntimeWarning,
-        stacklevel=2,
-    )
-
-
-def _list(errors: list[tuple[str, ImportError]]) -> str:
-    return "; ".join(f"{name} cannot run ({_describe(error)})" for name, error in errors)
+    raise ImportError(f"no backend of fastdrop can run: {'; '.join(errors)}")
 
 
 def _describe(error: ImportError) -> str:

@@ -5,29 +5,21 @@ compiled backend fills has the same parts.
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from fastdrop._rates import Plan
-    from fastdrop.stream import Key
+from fastdrop._arrays import Array
+from fastdrop._rates import Plan
+from fastdrop.stream import Key
 
-Array = np.ndarray[Any, np.dtype[Any]]
+Steps: TypeAlias = tuple[int, ...] | None
+"""How many decisions further the next element along each axis is, or None: see ``Call``."""
 
 Operation: TypeAlias = Literal[
-    "scale",
-    "affine",
-    "add",
-    "select",
-    "split",
-    "mix",
-    "unmix",
-    "act",
-    "act_slope",
-    "noise_factor",
+    "scale", "affine", "add", "select", "split", "mix", "unmix", "act", "act_slope", "noise_factor",
     "noise_add",
-]
+]  # fmt: skip
 """What is computed of kept elements and of dropped ones:
 
 ============  =========  ======  ======================  =======================================
@@ -78,11 +70,11 @@ class Call(NamedTuple):
     reads: tuple[Array, ...]
     writes: tuple[Array, ...]
     numbers: tuple[float, ...] = ()
-    key: "Key | None" = None
+    key: Key | None = None
     """Where decisions are drawn; without a key and a mask everything is kept."""
-    plan: "Plan | None" = None
+    plan: Plan | None = None
     """The threshold that decisions are drawn with; None for normal variates."""
-    steps: tuple[int, ...] | None = None
+    steps: Steps = None
     """How many decisions further the next element along each axis is, 0 to share a decision; None
     for C order. Element (i, j) has decision ``i * steps[0] + j * steps[1]``, which is at that
     position from the key's offset on (a variate, at twice that: it takes two positions). Those of a
@@ -121,6 +113,12 @@ def room_for(n: int) -> Array:
     return np.empty((n + 7) // 8, np.uint8)
 
 
+def parts(n: int, length: int) -> Iterator[slice]:
+    """The numbers below ``n``, at most ``length`` at a time."""
+    for start in range(0, n, length):
+        yield slice(start, min(start + length, n))
+
+
 def in_runs(call: Call, *more: Array) -> Iterator[Call]:
     """The call in parts that have contiguous operands of one axis, one after another in C order.
 
@@ -134,15 +132,10 @@ def in_runs(call: Call, *more: Array) -> Iterator[Call]:
         flat = tuple(array.reshape(-1) for array in arrays)
         yield call._replace(reads=flat[:n], writes=flat[n:])
         return
-    flags: list[list[Any]] = [["readonly", "contig"] for _ in read]
-    flags += [["writeonly", "contig"] for _ in call.writes]
-    iterator = np.nditer(
-        arrays,
-        flags=["external_loop", "buffered", "delay_bufalloc"],
-        op_flags=flags,
-        order="C",
-        buffersize=_BUFFER,
-    )
+    flags: list[list[Any]] = [["readonly", "contig"]] * n
+    flags += [["writeonly", "contig"]] * len(call.writes)
+    how: Any = ["external_loop", "buffered", "delay_bufalloc"]
+    iterator = np.nditer(arrays, how, flags, order="C", buffersize=_BUFFER)
     start = 0
     with iterator:
         iterator.reset()

@@ -4,96 +4,59 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from numba import types
 
+from fastdrop._arrays import Array
 from fastdrop.backends.call import Call
 
-from .computing import MASK, chunks, conversions, types_of, vector, written
+from .computing import chunks
 from .functions import functions
+from .halves import conversions
 from .jit import compiled, jit
-from .kernels import KINDS
-
-Array = np.ndarray[Any, np.dtype[Any]]
+from .kernels import KINDS, MASK, types_of, vector, written
 
 # Elements for which a lengthened bias goes on without a jump.
 _RUN = 4096
 
 
-@jit
-def _identity(x: Any) -> Any:
-    return x
-
-
 @functools.cache
-def _kernel(kind: str, act: str) -> Callable[..., None]:
+def _kernel(kind: str, act: str, slope: bool) -> Callable[..., None]:
     load, store = conversions(kind)
-    activation = _identity if act == "none" else getattr(functions(KINDS[kind][2]), act)
-
-    def kernel(
-        x: Array, values: Array, n: int, column: int, out: Array, keep: Array, scale: Any
-    ) -> None:
-        zero = scale - scale
-        for first in range(0, x.size, _RUN):
-            place = (column + first) % n
-            for i in range(first, min(first + _RUN, x.size)):
-                y = activation(load(x[i]) + load(values[place + i - first])) * scale
-                out[i] = store(y if keep[i] else zero)
-
-    element, number = types_of(kind)
-    a, n = vector(element), types.int64
-    return compiled(kernel, a, a, n, n, written(element), MASK, number)
-
-
-@functools.cache
-def _slope_kernel(kind: str, act: str) -> Callable[..., None]:
-    load, store = conversions(kind)
-    number = KINDS[kind][2]
-    one = number(1)
+    function = functions(KINDS[kind][2])[f"{act}_slope" if slope else act]
 
     @jit
-    def constant(_: Any) -> Any:
-        return one
+    def activated(v: Any, _: Any, scale: Any) -> Any:
+        return function(v) * scale
 
-    slope = constant if act == "none" else getattr(functions(number), f"{act}_slope")
+    @jit
+    def gradient(v: Any, dy: Any, scale: Any) -> Any:
+        return (dy * scale) * function(v)
+
+    value = gradient if slope else activated
 
     def kernel(
-        x: Array,
-        dy: Array,
-        values: Array,
-        n: int,
-        column: int,
-        out: Array,
-        keep: Array,
-        scale: Any,
+        x: Array, dy: Array, values: Array, n: int, column: int, out: Array, keep: Array, scale: Any
     ) -> None:
         zero = scale - scale
         for first in range(0, x.size, _RUN):
             place = (column + first) % n
             for i in range(first, min(first + _RUN, x.size)):
                 v = load(x[i]) + load(values[place + i - first])
-                dx = (load(dy[i]) * scale) * slope(v)
-                out[i] = store(dx if keep[i] else zero)
+                y = value(v, load(dy[i]), scale)
+                out[i] = store(y if keep[i] else zero)
 
-    element, scalar = types_of(kind)
+    element, number = types_of(kind)
     a, n = vector(element), types.int64
-    return compiled(kernel, a, a, a, n, n, written(element), MASK, scalar)
-
-
-def _run(kernel: Callable[..., None], call: Call) -> None:
-    bias, scale = call.bias, KINDS[call.kind][2](call.numbers[0])
-    assert bias is not None
-    for part, keep in chunks(call):
-        column = (bias.column + part.start) % bias.n
-        operands = (operand[part] for operand in call.reads)
-        kernel(*operands, bias.values, bias.n, column, call.writes[0][part], keep, scale)
+    return compiled(kernel, a, a, a, n, n, written(element), MASK, number)
 
 
 def act(call: Call) -> None:
-    """Dropout of ``act(x + bias)``."""
-    _run(_kernel(call.kind, call.act), call)
-
-
-def act_slope(call: Call) -> None:
-    """The gradient with respect to ``x + bias``."""
-    _run(_slope_kernel(call.kind, call.act), call)
+    """Dropout of ``act(x + bias)``, or its gradient with respect to ``x + bias``."""
+    kernel = _kernel(call.kind, call.act, call.operation == "act_slope")
+    bias, scale = call.bias, KINDS[call.kind][2](call.numbers[0])
+    x, dy = call.reads[0], call.reads[-1]
+    assert bias is not None
+    for part, keep in chunks(call):
+        column = (bias.column + part.start) % bias.n
+        out = call.writes[0][part]
+        kernel(x[part], dy[part], bias.values, bias.n, column, out, keep, scale)

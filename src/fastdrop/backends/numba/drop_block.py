@@ -7,19 +7,17 @@ to p, about p times as many elements as there are.
 import functools
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numba import types
 
+from fastdrop._arrays import Array
 from fastdrop._rates import Plan
 from fastdrop.stream import Key
 
 from .computing import CHUNK
 from .jit import compiled
 from .kernels import draw
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def _drop_blocks(keep: Array, no_seed: Array, block0: int, block1: int, block2: int) -> int:

@@ -6,7 +6,7 @@ of Python's meets a binary32. Comparisons are written out: for nan they have to 
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -17,29 +17,17 @@ from .jit import jit
 Function = Callable[[Any], Any]
 
 
-class Functions(NamedTuple):
-    """The functions in one format. A slope is the derivative of what it is named after."""
-
-    exp: Function
-    relu: Function
-    relu_slope: Function
-    gelu: Function
-    gelu_slope: Function
-    gelu_tanh: Function
-    gelu_tanh_slope: Function
-    silu: Function
-    silu_slope: Function
-
-
 @functools.cache
-def functions(compute: type[np.floating[Any]]) -> Functions:
-    """The functions of numpy.float32 or numpy.float64."""
+def functions(compute: type[np.floating[Any]]) -> dict[str, Function]:
+    """The functions of numpy.float32 or numpy.float64, by their names.
+
+    A slope is the derivative of what it is named after.
+    """
     single = compute is np.float32
-    constants = F32 if single else F64
-    return Functions(*_make(constants, compute, np.uint32 if single else np.uint64))
+    return _make(F32 if single else F64, compute, np.uint32 if single else np.uint64)
 
 
-def _make(c: Constants, number: Any, word: Any) -> tuple[Function, ...]:
+def _make(c: Constants, number: Any, word: Any) -> dict[str, Function]:
     (log2e, magic, ln2_high, ln2_low) = c[:4]
     exp_lowest, lowered, exp_q, farthest, tail_centre, tail_r = c[4:10]
     density, linear, cubic, tanh_slope = c[10:]
@@ -101,6 +89,14 @@ def _make(c: Constants, number: Any, word: Any) -> tuple[Function, ...]:
         return a, exp_half_square(a), polynomial(tail_r, t) * q
 
     @jit
+    def none(x: Any) -> Any:
+        return x
+
+    @jit
+    def none_slope(_: Any) -> Any:
+        return one
+
+    @jit
     def relu(x: Any) -> Any:
         return zero if x <= zero else x
 
@@ -146,14 +142,8 @@ def _make(c: Constants, number: Any, word: Any) -> tuple[Function, ...]:
         d = one / (one + e)
         return mirrored(x, (e * d) * (one - (a * d) * (square * tanh_slope + linear)))
 
-    return (
-        exp,
-        relu,
-        relu_slope,
-        gelu,
-        gelu_slope,
-        gelu_tanh,
-        gelu_tanh_slope,
-        silu,
+    made = (
+        exp, none, none_slope, relu, relu_slope, gelu, gelu_slope, gelu_tanh, gelu_tanh_slope, silu,
         silu_slope,
-    )
+    )  # fmt: skip
+    return {function.__name__: function for function in made}

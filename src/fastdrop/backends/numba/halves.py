@@ -4,6 +4,7 @@ Every result is brought back to its width, because Numba computes in 64 bits unl
 the vectors of LLVM are then as wide as the data, not as the intermediate values.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -69,3 +70,17 @@ def to_float16(x: Any) -> Any:
     y = np.uint32(0x7C00) if rest >= np.uint32(0x47800000) else y
     y = np.uint32(0x7E00) if rest > np.uint32(0x7F800000) else y
     return np.uint16(sign | y)
+
+
+@jit
+def same(v: Any) -> Any:
+    """What needs no conversion."""
+    return v
+
+
+_HALVES = {"float16": (from_float16, to_float16), "bfloat16": (from_bfloat16, to_bfloat16)}
+
+
+def conversions(kind: str) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+    """From an element of ``kind`` to its compute type, and back."""
+    return _HALVES.get(kind, (same, same))

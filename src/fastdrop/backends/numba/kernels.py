@@ -8,13 +8,12 @@ import numba
 import numpy as np
 from numba import types
 
+from fastdrop._arrays import Array
 from fastdrop._rates import Plan
 from fastdrop.stream import Key
 
-from .halves import from_bfloat16, from_float16, to_bfloat16, to_float16
+from .halves import conversions
 from .jit import compiled, jit
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 
 @jit
@@ -63,13 +62,7 @@ def _over_blocks(apply: Callable[..., None]) -> Callable[..., None]:
 
     @jit
     def kernel(
-        x: Array,
-        scale: float,
-        seed: Any,
-        stream: Any,
-        position: Any,
-        threshold: int,
-        fraction: Any,
+        x: Array, scale: float, seed: Any, stream: Any, position: Any, threshold: int, fraction: Any
     ) -> None:
         g = np.uint64(0x9E3779B97F4A7C15)
         k0 = _mix(_mix(seed + g) ^ stream)
@@ -108,70 +101,73 @@ def _apply_none(field: Array, drawn: Array, _bound: Any, _: float) -> None:
         field[i] = drawn[i]
 
 
-@jit
-def _apply_float(x: Array, drawn: Array, bound: Any, scale: Any) -> None:
-    zero = x.dtype.type(0)
-    for i in range(x.size):
-        x[i] = x[i] * scale if drawn[i] >= bound else zero
+def _scaling(kind: str) -> Callable[..., None]:
+    load, store = conversions(kind)
 
+    @jit
+    def scale_kept(x: Array, drawn: Array, bound: Any, scale: Any) -> None:
+        zero = x.dtype.type(0)
+        for i in range(x.size):
+            y = store(load(x[i]) * scale)
+            x[i] = y if drawn[i] >= bound else zero
 
-@jit
-def _apply_bfloat16(x: Array, drawn: Array, bound: Any, scale: Any) -> None:
-    for i in range(x.size):
-        y = to_bfloat16(from_bfloat16(x[i]) * scale)
-        x[i] = y if drawn[i] >= bound else np.uint16(0)
-
-
-@jit
-def _apply_float16(x: Array, drawn: Array, bound: Any, scale: Any) -> None:
-    for i in range(x.size):
-        y = to_float16(from_float16(x[i]) * scale)
-        x[i] = y if drawn[i] >= bound else np.uint16(0)
+    return scale_kept
 
 
 # --- compiled ---------------------------------------------------------------------------------
 
-# An explicit signature takes every array: a writable or aligned one is accepted where neither is
-# asked for, so that nothing is ever compiled twice.
-_U64 = types.uint64
-_MASK = types.Array(types.uint8, 1, "C", readonly=True)
-
 # The function that is applied, and the types of the elements and of the scale.
 KINDS: dict[str, tuple[Callable[..., None], Any, Any]] = {
-    "float32": (_apply_float, types.float32, np.float32),
-    "float64": (_apply_float, types.float64, np.float64),
-    "float16": (_apply_float16, types.uint16, np.float32),
-    "bfloat16": (_apply_bfloat16, types.uint16, np.float32),
+    "float32": (_scaling("float32"), types.float32, np.float32),
+    "float64": (_scaling("float64"), types.float64, np.float64),
+    "float16": (_scaling("float16"), types.uint16, np.float32),
+    "bfloat16": (_scaling("bfloat16"), types.uint16, np.float32),
     "mask": (_apply_nothing, types.uint8, np.float32),
     "fields": (_apply_none, types.int16, np.float32),
 }
 
 
+# An explicit signature takes every array: a writable or aligned one is accepted where neither is
+# asked for, so that nothing is ever compiled twice.
+def vector(element: Any) -> Any:
+    """Numba's type of a contiguous array, aligned or not, that may be read-only."""
+    return types.Array(element, 1, "C", readonly=True, aligned=False)
+
+
+def written(element: Any) -> Any:
+    """The same of an array that is written."""
+    return types.Array(element, 1, "C", aligned=False)
+
+
+def types_of(kind: str) -> tuple[Any, Any]:
+    """Numba's types of an element of ``kind``, and of a number in its compute type."""
+    _, element, compute = KINDS[kind]
+    return element, numba.from_dtype(np.dtype(compute))
+
+
+MASK = types.Array(types.uint8, 1, "C", readonly=True)
+
+
 @functools.cache
 def drawing_kernel(kind: str) -> Callable[..., None]:
     """The kernel that draws and applies in one go."""
-    apply, element, factor = KINDS[kind]
-    vector = types.Array(element, 1, "C", aligned=False)
-    scale = numba.from_dtype(np.dtype(factor))
-    return compiled(_over_blocks(apply), vector, scale, _U64, _U64, _U64, types.int64, _U64)
+    element, scale = types_of(kind)
+    word = types.uint64
+    return compiled(
+        _over_blocks(KINDS[kind][0]), written(element), scale, word, word, word, types.int64, word
+    )
 
 
 def draw(x: Array, kind: str, key: Key, plan: Plan, start: int) -> None:
     """Dropout in place of contiguous elements; the first of them is number ``start``."""
     drawing_kernel(kind)(
-        x,
-        KINDS[kind][2](plan.scale),
-        np.uint64(key.seed),
-        np.uint64(key.stream),
-        np.uint64((key.offset + start) % 2**64),
-        plan.threshold,
-        np.uint64(plan.fraction),
-    )
+        x, KINDS[kind][2](plan.scale), np.uint64(key.seed), np.uint64(key.stream),
+        np.uint64((key.offset + start) % 2**64), plan.threshold, np.uint64(plan.fraction),
+    )  # fmt: skip
 
 
 @functools.cache
 def masking_kernel(kind: str) -> Callable[..., None]:
     """The kernel that applies the bytes of a mask."""
-    apply, element, factor = KINDS[kind]
-    vector = types.Array(element, 1, "C", aligned=False)
-    return compiled(apply, vector, _MASK, types.uint8, numba.from_dtype(np.dtype(factor)))
+    element, scale = types_of(kind)
+    return compiled(KINDS[kind][0], written(element), MASK, types.uint8, scale)

@@ -7,20 +7,16 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from fastdrop._rates import Plan
+from fastdrop._arrays import Array
 from fastdrop.backends._coefficients import NORMAL, NORMAL_CENTRE
-from fastdrop.backends.call import Call, in_runs
+from fastdrop.backends.call import Call, parts
 
-from .computing import conversions, types_of, vector, written
-from .halves import bits_of, float_of
+from .halves import bits_of, conversions, float_of
 from .jit import compiled, jit
-from .kernels import KINDS, draw
-from .stepped import stepped
-
-Array = np.ndarray[Any, np.dtype[Any]]
+from .kernels import KINDS, draw, types_of, vector, written
+from .stepped import KEEP_ALL
 
 CHUNK = 64 * 2048  # elements at a time, of two positions each
-_KEEP_ALL = Plan(0, 0, 1.0)
 
 _ROWS = np.array(NORMAL)
 
@@ -46,45 +42,28 @@ def _kernel(kind: str, multiplies: bool) -> Callable[..., None]:
     compute = KINDS[kind][2]
     one = compute(1)
 
-    def factor(x: Array, out: Array, field: Array, deviation: Any) -> None:
+    def noisy(x: Array, out: Array, field: Array, deviation: Any) -> None:
         for i in range(x.size):
+            v = load(x[i])
             noise = compute(normal(field[2 * i], field[2 * i + 1])) * deviation
-            out[i] = store(load(x[i]) * (one + noise))
-
-    def term(x: Array, out: Array, field: Array, deviation: Any) -> None:
-        for i in range(x.size):
-            noise = compute(normal(field[2 * i], field[2 * i + 1])) * deviation
-            out[i] = store(load(x[i]) + noise)
+            out[i] = store(v * (one + noise) if multiplies else v + noise)
 
     element, number = types_of(kind)
     fields = types.Array(types.int16, 1, "C", readonly=True)
-    return compiled(
-        factor if multiplies else term, vector(element), written(element), fields, number
-    )
+    return compiled(noisy, vector(element), written(element), fields, number)
 
 
-def _run(call: Call, multiplies: bool) -> None:
-    (x,), (out,), (deviation,), kind, key = (
-        call.reads, call.writes, call.numbers, call.kind, call.key,
-    )  # fmt: skip
-    assert key is not None
-    kernel = _kernel(kind, multiplies)
-    buffer = np.empty(2 * min(x.size, CHUNK), np.int16)
-    for start in range(0, x.size, CHUNK):
-        part = slice(start, min(start + CHUNK, x.size))
-        field = buffer[: 2 * (part.stop - start)]
-        draw(field, "fields", key, _KEEP_ALL, 2 * start)
-        kernel(x[part], out[part], field, KINDS[kind][2](deviation))
-
-
-def run(call: Call) -> None:
-    """``x * (1 + deviation * z)``, or ``x + deviation * z``."""
-    multiplies = call.operation == "noise_factor"
-    if call.steps is None:
-        for part in in_runs(call):
-            _run(part, multiplies)
+def noise(call: Call) -> None:
+    """``x * (1 + deviation * z)``, or ``x + deviation * z``; a mask has the words of z."""
+    (x,), (out,), (number,), key = call.reads, call.writes, call.numbers, call.key
+    kernel = _kernel(call.kind, call.operation == "noise_factor")
+    deviation = KINDS[call.kind][2](number)
+    if key is None:
+        assert call.mask is not None
+        kernel(x, out, call.mask.view(np.int16), deviation)
         return
-    kernel, deviation = _kernel(call.kind, multiplies), KINDS[call.kind][2](call.numbers[0])
-    for part in in_runs(call, stepped(call)):
-        x, words = part.reads
-        kernel(x, part.writes[0], words.view(np.int16), deviation)
+    buffer = np.empty(2 * min(x.size, CHUNK), np.int16)
+    for part in parts(x.size, CHUNK):
+        field = buffer[: 2 * (part.stop - part.start)]
+        draw(field, "fields", key, KEEP_ALL, 2 * part.start)
+        kernel(x[part], out[part], field, deviation)

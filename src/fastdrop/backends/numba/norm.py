@@ -6,19 +6,18 @@ Groups are gathered as squares, some that are neighbours at a time, and summed a
 import functools
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numba
 import numpy as np
 from numba import types
 
+from fastdrop._arrays import Array
+
 from ..numpy.sums import SQUARES
-from .computing import conversions
+from .halves import conversions
 from .jit import compiled, jit
 from .kernels import KINDS
 from .sums import row_sum
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 _TOGETHER = 16  # neighbours, as far as a cache line goes
 _LARGEST = float(np.finfo(np.float64).max)

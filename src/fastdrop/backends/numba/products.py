@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from numba import types
 
+from fastdrop._arrays import Array
 from fastdrop._rates import Plan
+from fastdrop.backends.call import parts
 from fastdrop.stream import Key
 
-from .computing import conversions, types_of, vector, written
+from .halves import conversions, same
 from .jit import compiled, jit
-from .kernels import KINDS, draw
-
-Array = np.ndarray[Any, np.dtype[Any]]
+from .kernels import KINDS, draw, types_of, vector, written
 
 _PLACES = 32
 _CHUNK = 4096  # inputs
@@ -88,52 +88,42 @@ def _add_kernel(kind: str) -> Callable[..., None]:
 
 
 @functools.cache
-def _convert_kernel(kind: str) -> Callable[..., None]:
-    """Round ``total`` to ``out``."""
-    _, store = conversions(kind)
-
-    def convert(total: Array, out: Array) -> None:
-        for i in range(total.size):
-            out[i] = store(total[i])
-
+def _scaling(kind: str, widens: bool) -> Callable[..., None]:
+    """Products with a number: of elements, to compute with, or of what was computed, rounded."""
+    load, store = conversions(kind)
     element, number = types_of(kind)
-    return compiled(convert, types.Array(number, 1, "C"), written(element))
-
-
-@functools.cache
-def _scaled_kernel(kind: str) -> Callable[..., None]:
-    load, _ = conversions(kind)
+    source, target = vector(element), types.Array(number, 1, "C")
+    if widens:
+        store = same
+    else:
+        load, source, target = same, target, written(element)
 
     def scaled(x: Array, out: Array, scale: Any) -> None:
         for i in range(x.size):
-            out[i] = load(x[i]) * scale
+            out[i] = store(load(x[i]) * scale)
 
-    element, number = types_of(kind)
-    return compiled(scaled, vector(element), types.Array(number, 1, "C"), number)
+    return compiled(scaled, source, target, number)
 
 
-class _Masks:
-    """The masks of tiles, drawn into one buffer; a shared one stays there for the next sample."""
+def _tiles(outputs: int, inputs: int) -> Iterator[slice]:
+    return parts(outputs, max(1, _TILE // max(1, inputs)))
 
-    def __init__(self, key: Key, plan: Plan, shape: tuple[int, int], shared: bool) -> None:
-        self.key, self.plan, self.shared = key, plan, shared
-        self.outputs, self.inputs = shape
-        self.rows = max(1, min(_TILE // max(1, self.inputs), self.outputs))
-        self.buffer = np.empty(self.rows * self.inputs, np.uint8)
-        self.drawn: slice | None = None
 
-    def tiles(self) -> Iterator[slice]:
-        for first in range(0, self.outputs, self.rows):
-            yield slice(first, min(first + self.rows, self.outputs))
+def _masks(key: Key, plan: Plan, shape: tuple[int, int]) -> Callable[[int, slice], Array]:
+    """What gives the mask of some outputs of a sample, in one buffer.
 
-    def draw(self, sample: int, rows: slice) -> Array:
-        count = rows.stop - rows.start
-        start = ((0 if self.shared else sample * self.outputs) + rows.start) * self.inputs
-        keep = self.buffer[: count * self.inputs]
-        if not self.shared or self.drawn != rows:
-            draw(keep, "mask", self.key, self.plan, start)
-            self.drawn = rows
-        return keep.reshape(count, self.inputs)
+    One that is asked for again, as it is where samples share it, is there still.
+    """
+    outputs, inputs = shape
+    buffer = np.empty(min(max(_TILE, inputs), outputs * inputs), np.uint8)
+
+    @functools.lru_cache(maxsize=1)
+    def drawn(first: int, count: int) -> Array:
+        keep = buffer[: count * inputs]
+        draw(keep, "mask", key, plan, first * inputs)
+        return keep.reshape(count, inputs)
+
+    return lambda sample, rows: drawn(sample * outputs + rows.start, rows.stop - rows.start)
 
 
 def _zeros(shape: Any, kind: str) -> Array:
@@ -141,59 +131,60 @@ def _zeros(shape: Any, kind: str) -> Array:
 
 
 def dropconnect(
-    x: Array,
-    w: Array,
-    bias: Array | None,
-    out: Array,
-    kind: str,
-    key: Key,
-    plan: Plan,
-    shared: bool,
+    x: Array, w: Array, bias: Array | None, y: Array, kind: str, key: Key, plan: Plan, shared: bool
 ) -> None:
     """The output of a linear layer without the dropped weights."""
-    real = KINDS[kind][2]
-    masks = _Masks(key, plan, w.shape, shared)
-    dot, convert = _dot_kernel(kind), _convert_kernel(kind)
+    real, mask = KINDS[kind][2], _masks(key, plan, w.shape)
+    dot, widen, narrow = (
+        _dot_kernel(kind),
+        _scaling(kind, True),
+        _scaling(kind, False),
+    )
     constant = None
     if bias is not None:
         constant = _zeros(bias.size, kind)
-        _scaled_kernel(kind)(bias, constant, real(1))
+        widen(bias, constant, real(1))
     with np.errstate(all="ignore"):
-        for rows in masks.tiles():
+        for rows in _tiles(*w.shape):
             for n in range(len(x)):
-                keep = masks.draw(n, rows) if masks.inputs else masks.buffer.reshape(0, 0)
-                y = _zeros(rows.stop - rows.start, kind)
-                dot(x[n], w[rows], y, keep, real(0))
-                y *= real(plan.scale)
-                convert(y if constant is None else y + constant[rows], out[n, rows])
+                total = _zeros(rows.stop - rows.start, kind)
+                dot(x[n], w[rows], total, mask(0 if shared else n, rows), real(0))
+                total *= real(plan.scale)
+                narrow(total if constant is None else total + constant[rows], y[n, rows], real(1))
 
 
 def dropconnect_dx(
     dy: Array, w: Array, dx: Array, kind: str, key: Key, plan: Plan, shared: bool
 ) -> None:
     """The gradient with respect to the input."""
-    real = KINDS[kind][2]
-    masks = _Masks(key, plan, w.shape, shared)
-    add, scaled, convert = _add_kernel(kind), _scaled_kernel(kind), _convert_kernel(kind)
-    for n in range(len(dy) if masks.inputs else 0):
-        gradient, total = _zeros(masks.outputs, kind), _zeros((1, masks.inputs), kind)
-        scaled(dy[n], gradient, real(plan.scale))
-        for rows in masks.tiles():
-            add(w[rows], gradient[rows], total, masks.draw(n, rows), real(0))
-        convert(total[0], dx[n])
+    real, mask, (outputs, inputs) = KINDS[kind][2], _masks(key, plan, w.shape), w.shape
+    add, widen, narrow = (
+        _add_kernel(kind),
+        _scaling(kind, True),
+        _scaling(kind, False),
+    )
+    for n in range(len(dy) if inputs else 0):
+        gradient, total = _zeros(outputs, kind), _zeros((1, inputs), kind)
+        widen(dy[n], gradient, real(plan.scale))
+        for rows in _tiles(outputs, inputs):
+            add(w[rows], gradient[rows], total, mask(0 if shared else n, rows), real(0))
+        narrow(total[0], dx[n], real(1))
 
 
 def dropconnect_dw(
     dy: Array, x: Array, dw: Array, kind: str, key: Key, plan: Plan, shared: bool
 ) -> None:
     """The gradient with respect to the weights."""
-    real = KINDS[kind][2]
-    masks = _Masks(key, plan, dw.shape, shared)
-    add, scaled, convert = _add_kernel(kind), _scaled_kernel(kind), _convert_kernel(kind)
-    for rows in masks.tiles() if masks.inputs else ():
+    real, mask, (outputs, inputs) = KINDS[kind][2], _masks(key, plan, dw.shape), dw.shape
+    add, widen, narrow = (
+        _add_kernel(kind),
+        _scaling(kind, True),
+        _scaling(kind, False),
+    )
+    for rows in _tiles(outputs, inputs) if inputs else ():
         count = rows.stop - rows.start
-        gradient, total = _zeros(count, kind), _zeros((count, masks.inputs), kind)
+        gradient, total = _zeros(count, kind), _zeros((count, inputs), kind)
         for n in range(len(x)):
-            scaled(dy[n, rows], gradient, real(plan.scale))
-            add(x[n : n + 1], gradient, total, masks.draw(n, rows), real(0))
-        convert(total.reshape(-1), dw[rows].reshape(-1))
+            widen(dy[n, rows], gradient, real(plan.scale))
+            add(x[n : n + 1], gradient, total, mask(0 if shared else n, rows), real(0))
+        narrow(total.reshape(-1), dw[rows].reshape(-1), real(1))

@@ -5,23 +5,24 @@ The bytes of the masks of some rows are gathered into buffers; the kernels walk 
 
 import functools
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numba import types
 
+from fastdrop._arrays import Array
 from fastdrop._rates import Plan
 from fastdrop._score_rows import Rows
+from fastdrop.backends.call import parts
 from fastdrop.stream import Key
 
 from ..numpy.sums import EXPONENTIALS
-from .computing import CHUNK, MASK, conversions, types_of, vector, written
+from .computing import CHUNK
 from .functions import functions
+from .halves import conversions
 from .jit import compiled, jit
-from .kernels import KINDS, draw
+from .kernels import KINDS, MASK, draw, types_of, vector, written
 from .sums import row_sum
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 
 @jit
@@ -32,7 +33,7 @@ def _part(a: float, total: float) -> float:
 def _exponentials(kind: str) -> Callable[..., Any]:
     """The kernel that turns a row of scores into e = exp(z - largest) and returns the sum of e."""
     compute = KINDS[kind][2]
-    (load, _), exp = conversions(kind), functions(compute).exp
+    (load, _), exp = conversions(kind), functions(compute)["exp"]
     lowest, zero = compute(-np.inf), compute(0)
 
     @jit
@@ -124,22 +125,15 @@ def _backward_kernel(kind: str) -> Callable[..., None]:
     return compiled(backward, a, a, b, b, MASK, MASK, a, types.int64, real, types.float64)
 
 
-class _Piece(NamedTuple):
-    """Some rows: their range, and their masks as bytes or numbers."""
+def _pieces(x: Array, rows: Rows, key: Key, plan: Plan) -> Iterator[tuple[Any, ...]]:
+    """As many rows at a time as make up a chunk, or one row.
 
-    part: slice
-    take: Array
-    keep: Array
-    add: Array
-
-
-def _pieces(x: Array, rows: Rows, key: Key, plan: Plan) -> Iterator[_Piece]:
-    """As many rows at a time as make up a chunk, or one row."""
+    Their range; their masks as bytes, unmasked and kept; and what is added to the scores.
+    """
     count, n = x.shape
-    step = max(1, CHUNK // n) if n else 1
     together = rows.row_positions == n and rows.group_positions == rows.group * n
-    for first in range(0, count if n else 0, step):
-        numbers = np.arange(first, min(first + step, count))
+    for some in parts(count, max(1, CHUNK // n)) if n else ():
+        numbers = np.arange(some.start, some.stop)
         group, row = np.divmod(numbers, rows.group)
         seen = np.arange(n) < (rows.visible + row)[:, None]
         take, add = seen, np.empty(0, x.dtype)
@@ -151,44 +145,33 @@ def _pieces(x: Array, rows: Rows, key: Key, plan: Plan) -> Iterator[_Piece]:
                 add = np.ascontiguousarray(mask).reshape(-1)
         keep = np.empty((numbers.size, n), np.uint8)
         if together:
-            draw(keep.reshape(-1), "mask", key, plan, first * n)
+            draw(keep.reshape(-1), "mask", key, plan, some.start * n)
         else:
             for i, (g, r) in enumerate(zip(group.tolist(), row.tolist(), strict=True)):
                 start = g * rows.group_positions + r * rows.row_positions
                 draw(keep[i], "mask", key, plan, start)
         keep &= seen
-        part = slice(first * n, (first + numbers.size) * n)
-        yield _Piece(part, take.reshape(-1).view(np.uint8), keep.reshape(-1), add)
+        part = slice(some.start * n, some.stop * n)
+        yield part, take.reshape(-1).view(np.uint8), keep.reshape(-1), add
 
 
 def softmax_dropout(x: Array, out: Array, kind: str, rows: Rows, key: Key, plan: Plan) -> None:
     """Dropout of the softmax of each row."""
     kernel, compute = _forward_kernel(kind), KINDS[kind][2]
     source, target = x.reshape(-1), out.reshape(-1)
-    for piece in _pieces(x, rows, key, plan):
-        kernel(
-            source[piece.part], target[piece.part], piece.take, piece.keep, piece.add, x.shape[1],
-            compute(rows.scale), plan.scale,
-        )  # fmt: skip
+    for part, *masks in _pieces(x, rows, key, plan):
+        kernel(source[part], target[part], *masks, x.shape[1], compute(rows.scale), plan.scale)
 
 
 def softmax_dropout_backward(
-    x: Array,
-    dy: Array,
-    dx: Array,
-    weights: Array | None,
-    kind: str,
-    rows: Rows,
-    key: Key,
-    plan: Plan,
+    x: Array, dy: Array, dx: Array, again: Array | None, kind: str, rows: Rows, key: Key, plan: Plan
 ) -> None:
-    """Its gradient, and the result once more in ``weights``."""
+    """Its gradient, and the result once more in ``again``."""
     kernel, compute = _backward_kernel(kind), KINDS[kind][2]
-    again = np.empty(0, x.dtype) if weights is None else weights.reshape(-1)
+    weights = np.empty(0, x.dtype) if again is None else again.reshape(-1)
     source, gradient, target = x.reshape(-1), dy.reshape(-1), dx.reshape(-1)
-    for piece in _pieces(x, rows, key, plan):
-        part = piece.part
+    for part, *masks in _pieces(x, rows, key, plan):
         kernel(
-            source[part], gradient[part], target[part], again[part], piece.take, piece.keep,
-            piece.add, x.shape[1], compute(rows.scale), plan.scale,
+            source[part], gradient[part], target[part], weights[part], *masks, x.shape[1],
+            compute(rows.scale), plan.scale,
         )  # fmt: skip

@@ -1,12 +1,10 @@
 """Summation in the order that all backends share."""
 
-from typing import Any
-
 import numpy as np
 
-from .jit import jit
+from fastdrop._arrays import Array
 
-Array = np.ndarray[Any, np.dtype[Any]]
+from .jit import jit
 
 
 @jit

@@ -14,36 +14,22 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from fastdrop._arrays import Array
 from fastdrop._rates import Plan
-from fastdrop.backends.call import Call, mask_shape
+from fastdrop.backends.call import Call, Steps, mask_shape, parts
 from fastdrop.stream import Key
 
 from .arithmetic import masked, multiplied
 from .draw import CHUNK, keep, keep_at, numbers, words, words_at
-from .drop_block import drop_block_packed
+from .drop_block import drop_block_packed as drop_block_packed
 from .functions import normal
-from .norm import max_norm
+from .norm import max_norm as max_norm
 from .operations import OPERATIONS
-from .products import dropconnect, dropconnect_dw, dropconnect_dx
-from .softmax import softmax_dropout, softmax_dropout_backward
-
-__all__ = [
-    "drop_block_packed",
-    "dropconnect",
-    "dropconnect_dw",
-    "dropconnect_dx",
-    "dropout_samples",
-    "info",
-    "mask_bool",
-    "mask_packed",
-    "max_norm",
-    "run",
-    "softmax_dropout",
-    "softmax_dropout_backward",
-]
-
-Array = np.ndarray[Any, np.dtype[Any]]
-
+from .products import dropconnect as dropconnect
+from .products import dropconnect_dw as dropconnect_dw
+from .products import dropconnect_dx as dropconnect_dx
+from .softmax import softmax_dropout as softmax_dropout
+from .softmax import softmax_dropout_backward as softmax_dropout_backward
 
 Drawn: TypeAlias = Callable[[slice], Array | None]
 """What gives the decisions of a part of the elements, True to keep, or their variates."""
@@ -54,9 +40,7 @@ def run(call: Call) -> None:
     compute, drawn = OPERATIONS[call.operation], _drawn(call)
     sources = [_flat(x) for x in call.reads]
     targets = [_flat(y) for y in call.writes]
-    size = call.reads[0].size
-    for start in range(0, size, CHUNK):
-        part = slice(start, min(start + CHUNK, size))
+    for part in parts(call.reads[0].size, CHUNK):
         with np.errstate(all="ignore"):
             results = compute(call, part, drawn(part), *(source[part] for source in sources))
         for target, result in zip(targets, results, strict=True):
@@ -87,9 +71,8 @@ def _stepped(call: Call, draw: Callable[[Array], Array], dtype: Any) -> Drawn:
     shape, x = mask_shape(call), call.reads[0]
     assert call.steps is not None
     small = np.empty(math.prod(shape), dtype)
-    for start in range(0, small.size, CHUNK):
-        stop = min(start + CHUNK, small.size)
-        small[start:stop] = draw(numbers(shape, call.steps, start, stop))
+    for part in parts(small.size, CHUNK):
+        small[part] = draw(numbers(shape, call.steps, part))
     flat = np.broadcast_to(small.reshape(shape), x.shape).flat
     return lambda part: flat[part]
 
@@ -118,48 +101,34 @@ def _bools(mask: Array) -> Drawn:
 def dropout_samples(x: Array, out: Array, kind: str, key: Key, plan: Plan) -> None:
     """Drop and scale once for each of ``out[k]``, on consecutive streams."""
     source = _flat(x)
-    for start in range(0, x.size, CHUNK):
-        stop = min(start + CHUNK, x.size)
-        y = multiplied(source[start:stop], kind, plan.scale)
+    for part in parts(x.size, CHUNK):
+        y = multiplied(source[part], kind, plan.scale)
         for k in range(len(out)):
             one = Key(key.seed, (key.stream + k) % 2**64, key.offset)
-            out[k, ...].flat[start:stop] = masked(y, keep(one, plan, start, stop))
+            out[k, ...].flat[part] = masked(y, keep(one, plan, part.start, part.stop))
 
 
 def mask_packed(
-    out: Array,
-    shape: int | tuple[int, ...],
-    key: Key,
-    plan: Plan,
-    steps: tuple[int, ...] | None = None,
+    out: Array, shape: int | tuple[int, ...], key: Key, plan: Plan, steps: Steps = None
 ) -> None:
     """The decisions as bits, lowest first."""
     n = shape if isinstance(shape, int) else math.prod(shape)
-    for start in range(0, n, CHUNK):  # a multiple of 8: every chunk starts a byte
-        stop = min(start + CHUNK, n)
-        bits = np.packbits(_mask(shape, key, plan, steps, start, stop), bitorder="little")
-        out[start // 8 : start // 8 + bits.size] = bits
+    for part in parts(n, CHUNK):  # a multiple of 8: every chunk starts a byte
+        bits = np.packbits(_mask(shape, key, plan, steps, part), bitorder="little")
+        out[part.start // 8 : part.start // 8 + bits.size] = bits
 
 
-def mask_bool(out: Array, key: Key, plan: Plan, steps: tuple[int, ...] | None = None) -> None:
+def mask_bool(out: Array, key: Key, plan: Plan, steps: Steps = None) -> None:
     """The decisions as bools."""
     flat = out.reshape(-1)
-    for start in range(0, flat.size, CHUNK):
-        stop = min(start + CHUNK, flat.size)
-        flat[start:stop] = _mask(out.shape, key, plan, steps, start, stop)
+    for part in parts(flat.size, CHUNK):
+        flat[part] = _mask(out.shape, key, plan, steps, part)
 
 
-def _mask(
-    shape: int | tuple[int, ...],
-    key: Key,
-    plan: Plan,
-    steps: tuple[int, ...] | None,
-    start: int,
-    stop: int,
-) -> Array:
+def _mask(shape: int | tuple[int, ...], key: Key, plan: Plan, steps: Steps, part: slice) -> Array:
     if steps is None or isinstance(shape, int):
-        return keep(key, plan, start, stop)
-    return keep_at(key, plan, numbers(shape, steps, start, stop))
+        return keep(key, plan, part.start, part.stop)
+    return keep_at(key, plan, numbers(shape, steps, part))
 
 
 def info() -> dict[str, object]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-Array = np.ndarray[Any, np.dtype[Any]]
+from fastdrop._arrays import Array
 
 
 def widened(x: Array, kind: str) -> Array:

@@ -1,13 +1,10 @@
 """The stream: whole arrays of 64-bit words, one axis for the blocks and one for the 16 lanes."""
 
-from typing import Any
-
 import numpy as np
 
+from fastdrop._arrays import Array
 from fastdrop._rates import Plan
 from fastdrop.stream import G, Key, mix
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 BLOCK = 4096  # positions in a block
 LANES = 16
@@ -88,10 +85,10 @@ def _threshold(plan: Plan, u: Array) -> Array:
 # --- at positions that do not follow on each other ------------------------------------------------
 
 
-def numbers(shape: tuple[int, ...], steps: tuple[int, ...], start: int, stop: int) -> Array:
-    """The numbers of the decisions for elements ``start`` to ``stop`` of an array."""
-    number = np.zeros(stop - start, np.uint64)
-    index = np.arange(start, stop)
+def numbers(shape: tuple[int, ...], steps: tuple[int, ...], part: slice) -> Array:
+    """The numbers of the decisions for a part of the elements of an array."""
+    index = np.arange(part.start, part.stop)
+    number = np.zeros(index.size, np.uint64)
     for n, step in zip(reversed(shape), reversed(steps), strict=True):
         number += (index % n).astype(np.uint64) * np.uint64(step)
         index //= n

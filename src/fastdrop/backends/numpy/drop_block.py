@@ -1,16 +1,14 @@
 """DropBlock's mask: seeds, spread along one axis after the other."""
 
 import math
-from typing import Any
 
 import numpy as np
 
+from fastdrop._arrays import Array
 from fastdrop._rates import Plan
 from fastdrop.stream import Key
 
 from .draw import CHUNK, keep
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def drop_block_packed(out: Array, shape: tuple[int, ...], block: int, key: Key, plan: Plan) -> int:

@@ -29,9 +29,8 @@ from typing import Any
 
 import numpy as np
 
+from fastdrop._arrays import Array
 from fastdrop.backends._coefficients import F32, F64, NORMAL, NORMAL_CENTRE, Constants
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 _NORMAL = np.array(NORMAL)
 

@@ -1,14 +1,12 @@
 """Max-norm: limiting the norms of groups of numbers."""
 
-from typing import Any
-
 import numpy as np
+
+from fastdrop._arrays import Array
 
 from .arithmetic import rounded, widened
 from .draw import CHUNK
 from .sums import SQUARES, row_sums
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 _LARGEST = np.finfo(np.float64).max
 

@@ -5,16 +5,16 @@ or normal variates; None where nothing is), and the operands.
 """
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
+from fastdrop._arrays import Array
 from fastdrop.backends.call import Call
 
 from . import functions
 from .arithmetic import factor, masked, multiplied, rounded, widened
 
-Array = np.ndarray[Any, np.dtype[Any]]
 Results: TypeAlias = tuple[Array, ...]
 
 ACTIVATIONS: dict[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {

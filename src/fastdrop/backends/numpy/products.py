@@ -6,17 +6,16 @@ adds up the chunks; a gradient adds outputs or samples one after the other.
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
+from fastdrop._arrays import Array
 from fastdrop._rates import Plan
+from fastdrop.backends.call import parts
 from fastdrop.stream import Key
 
 from .arithmetic import factor, masked, rounded, widened
 from .draw import keep
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 PLACES = 32
 CHUNK = 4096  # inputs
@@ -41,9 +40,7 @@ def _sums(terms: Array) -> Array:
 
 
 def _tiles(outputs: int, inputs: int) -> Iterator[slice]:
-    rows = max(1, _TILE // inputs)
-    for first in range(0, outputs, rows):
-        yield slice(first, min(first + rows, outputs))
+    return parts(outputs, max(1, _TILE // inputs))
 
 
 def _keep(key: Key, plan: Plan, sample: int, rows: slice, shape: tuple[int, int]) -> Array:
@@ -55,28 +52,21 @@ def _keep(key: Key, plan: Plan, sample: int, rows: slice, shape: tuple[int, int]
 
 
 def dropconnect(
-    x: Array,
-    w: Array,
-    bias: Array | None,
-    out: Array,
-    kind: str,
-    key: Key,
-    plan: Plan,
-    shared: bool,
+    x: Array, w: Array, bias: Array | None, y: Array, kind: str, key: Key, plan: Plan, shared: bool
 ) -> None:
     """The output of a linear layer without the dropped weights."""
     outputs, inputs = w.shape
     with np.errstate(all="ignore"):
         for n in range(len(x)):
             sample = widened(x[n], kind)
-            y = np.zeros(outputs, sample.dtype)
+            total = np.zeros(outputs, sample.dtype)
             for rows in _tiles(outputs, inputs) if inputs else ():
                 terms = widened(w[rows], kind) * sample
                 terms = masked(terms, _keep(key, plan, 0 if shared else n, rows, w.shape))
                 for first in range(0, inputs, CHUNK):
-                    y[rows] += _sums(terms[:, first : first + CHUNK])
-            y *= factor(plan.scale, kind)
-            out[n] = rounded(y if bias is None else y + widened(bias, kind), kind)
+                    total[rows] += _sums(terms[:, first : first + CHUNK])
+            total *= factor(plan.scale, kind)
+            y[n] = rounded(total if bias is None else total + widened(bias, kind), kind)
 
 
 def dropconnect_dx(

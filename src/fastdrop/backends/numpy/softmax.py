@@ -1,12 +1,14 @@
 """Softmax with dropout and its gradient, by rows of scores."""
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from fastdrop._arrays import Array
 from fastdrop._rates import Plan
 from fastdrop._score_rows import Rows
+from fastdrop.backends.call import parts
 from fastdrop.stream import Key
 
 from .arithmetic import factor, masked, rounded, widened
@@ -14,24 +16,12 @@ from .draw import CHUNK, keep
 from .functions import exp
 from .sums import EXPONENTIALS, row_sums
 
-Array = np.ndarray[Any, np.dtype[Any]]
 
-
-def _parts(number: Any, total: Array, dtype: Any) -> Array:
+def _quotients(number: Any, total: Array, dtype: Any) -> Array:
     """``number / total`` as a column; of an empty sum, 0."""
     nothing = total == 0
-    parts = np.where(nothing, 0, number / np.where(nothing, 1, total))
-    return parts.astype(dtype)[:, None]
-
-
-class _Piece(NamedTuple):
-    """Some rows, their exponentials and their masks."""
-
-    part: slice
-    e: Array  # exp(z - largest)
-    total: Array
-    take: Array  # unmasked
-    keep: Array
+    quotients = np.where(nothing, 0, number / np.where(nothing, 1, total))
+    return quotients.astype(dtype)[:, None]
 
 
 def _decisions(rows: Rows, key: Key, plan: Plan, first: int, end: int, n: int) -> Array:
@@ -45,12 +35,13 @@ def _decisions(rows: Rows, key: Key, plan: Plan, first: int, end: int, n: int) -
     return np.stack([keep(key, plan, start, start + n) for start in starts])
 
 
-def _pieces(x: Array, kind: str, rows: Rows, key: Key, plan: Plan) -> Iterator[_Piece]:
-    """As many rows at a time as make up a chunk, or one row."""
+def _pieces(x: Array, kind: str, rows: Rows, key: Key, plan: Plan) -> Iterator[tuple[Any, ...]]:
+    """As many rows at a time as make up a chunk, or one row.
+
+    Which they are, e = exp(z - largest) and its sums, what is not masked, and what is kept.
+    """
     count, n = x.shape
-    step = max(1, CHUNK // n) if n else 1
-    for first in range(0, count if n else 0, step):
-        part = slice(first, min(first + step, count))
+    for part in parts(count, max(1, CHUNK // n)) if n else ():
         numbers = np.arange(part.start, part.stop)
         visible = rows.visible + numbers % rows.group
         take = np.arange(n) < visible[:, None]
@@ -67,35 +58,26 @@ def _pieces(x: Array, kind: str, rows: Rows, key: Key, plan: Plan) -> Iterator[_
         decisions = _decisions(rows, key, plan, part.start, part.stop, n)
         # A masked score counts for nothing, even where it is nan.
         decisions &= np.arange(n) < visible[:, None]
-        yield _Piece(part, e, row_sums(e, EXPONENTIALS), take, decisions)
+        yield part, e, row_sums(e, EXPONENTIALS), take, decisions
 
 
 @np.errstate(all="ignore")
 def softmax_dropout(x: Array, out: Array, kind: str, rows: Rows, key: Key, plan: Plan) -> None:
     """Dropout of the softmax of each row, rounded to the storage type once."""
-    for piece in _pieces(x, kind, rows, key, plan):
-        y = piece.e * _parts(plan.scale, piece.total, piece.e.dtype)
-        out[piece.part] = rounded(masked(y, piece.keep), kind)
+    for part, e, total, _, kept in _pieces(x, kind, rows, key, plan):
+        out[part] = rounded(masked(e * _quotients(plan.scale, total, e.dtype), kept), kind)
 
 
 @np.errstate(all="ignore")
 def softmax_dropout_backward(
-    x: Array,
-    dy: Array,
-    dx: Array,
-    weights: Array | None,
-    kind: str,
-    rows: Rows,
-    key: Key,
-    plan: Plan,
+    x: Array, dy: Array, dx: Array, again: Array | None, kind: str, rows: Rows, key: Key, plan: Plan
 ) -> None:
     """Its gradient: with weights w and g = dy * keep / (1 - p), w * (g - sum of w * g) * scale."""
-    for piece in _pieces(x, kind, rows, key, plan):
-        part, e, total = piece.part, piece.e, piece.total
-        g = masked(widened(dy[part], kind) * factor(plan.scale, kind), piece.keep & piece.take)
-        centre = _parts(row_sums(e * g, EXPONENTIALS), total, e.dtype)
-        gradient = (e * _parts(rows.scale, total, e.dtype)) * (g - centre)
-        again = masked(e * _parts(plan.scale, total, e.dtype), piece.keep)
-        dx[part] = rounded(masked(gradient, piece.take), kind)
-        if weights is not None:
-            weights[part] = rounded(again, kind)
+    for part, e, total, take, kept in _pieces(x, kind, rows, key, plan):
+        g = masked(widened(dy[part], kind) * factor(plan.scale, kind), kept & take)
+        centre = _quotients(row_sums(e * g, EXPONENTIALS), total, e.dtype)
+        gradient = (e * _quotients(rows.scale, total, e.dtype)) * (g - centre)
+        dx[part] = rounded(masked(gradient, take), kind)
+        if again is not None:
+            weights = masked(e * _quotients(plan.scale, total, e.dtype), kept)
+            again[part] = rounded(weights, kind)

@@ -1,10 +1,8 @@
 """Summation in the order that all backends share: pairwise within 64, then 16 partial sums."""
 
-from typing import Any
-
 import numpy as np
 
-Array = np.ndarray[Any, np.dtype[Any]]
+from fastdrop._arrays import Array
 
 _PLACES = 16
 
