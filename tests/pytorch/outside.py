@@ -64,12 +64,13 @@ _TWO = {
     "vocab_size": 50, "d_model": 16, "encoder_layers": 2, "decoder_layers": 2,
     "encoder_attention_heads": 2, "decoder_attention_heads": 2, "encoder_ffn_dim": 32,
     "decoder_ffn_dim": 32, "attention_dropout": 0.3, "activation_dropout": 0.1,
+    "max_position_embeddings": 32,
 }  # fmt: skip
-_ATTENTION = {"attention_dropout": 0.3, "sliding_window": 5}
 _WEIGHTS = {"attention_probs_dropout_prob": 0.3}
 _TOKENS = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 1}
+_KEYS = {"attention_dropout": 0.3, "num_key_value_heads": 1}
 MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {
-    "bert": ("BertConfig", "BertForMaskedLM", {**_SIZES, **_WEIGHTS}),
+    "bert": ("BertConfig", "BertForMaskedLM", _SIZES | _WEIGHTS),
     "distilbert": (
         "DistilBertConfig", "DistilBertForMaskedLM",
         {"vocab_size": 50, "n_layers": 2, "n_heads": 2, "dim": 16, "hidden_dim": 32},
@@ -78,18 +79,15 @@ MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {
         "GPT2Config", "GPT2LMHeadModel",
         {"vocab_size": 50, "n_positions": 32, "n_embd": 16, "n_layer": 2, "n_head": 2},
     ),
-    "llama": (
-        "LlamaConfig", "LlamaForCausalLM",
-        {**_SIZES, "attention_dropout": 0.3, "num_key_value_heads": 1},
-    ),
+    "llama": ("LlamaConfig", "LlamaForCausalLM", _SIZES | _KEYS),
     "mistral": (
         "MistralConfig", "MistralForCausalLM",
-        {**_SIZES, **_ATTENTION, "num_attention_heads": 4, "num_key_value_heads": 2},
+        _SIZES | _KEYS | {"num_attention_heads": 4, "num_key_value_heads": 2, "sliding_window": 5},
     ),
     "gemma3": (
         "Gemma3TextConfig", "Gemma3ForCausalLM",
-        {
-            **_SIZES, **_ATTENTION, "num_key_value_heads": 1, "head_dim": 8,
+        _SIZES | _KEYS | {
+            "sliding_window": 5, "head_dim": 8,
             "layer_types": ["sliding_attention", "full_attention"],
         },
     ),
@@ -100,22 +98,16 @@ MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {
             "num_heads": 2, "decoder_start_token_id": 0, "pad_token_id": 0,
         },
     ),
-    "bart": (
-        "BartConfig", "BartForConditionalGeneration", {**_TWO, "max_position_embeddings": 32},
-    ),
+    "bart": ("BartConfig", "BartForConditionalGeneration", _TWO),
     "vit": (
         "ViTConfig", "ViTForImageClassification",
-        {
-            **_SIZES, **_WEIGHTS, "image_size": 16, "patch_size": 4, "hidden_dropout_prob": 0.1,
-            "num_labels": 5,
+        _SIZES | _WEIGHTS | {
+            "image_size": 16, "patch_size": 4, "hidden_dropout_prob": 0.1, "num_labels": 5,
         },
     ),
     "whisper": (
         "WhisperConfig", "WhisperForConditionalGeneration",
-        {
-            **_TWO, **_TOKENS, "num_mel_bins": 8, "max_source_positions": 12,
-            "max_target_positions": 32, "dropout": 0.1,
-        },
+        _TWO | _TOKENS | {"num_mel_bins": 8, "max_source_positions": 12, "dropout": 0.1},
     ),
 }  # fmt: skip
 

@@ -68,7 +68,7 @@ def test_gradients_are_transformers_where_nothing_is_dropped(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_training_drops_and_learns(name: str) -> None:
+def test_training_drops(name: str) -> None:
     model, given = model_of(name).train(), outside.batch(name, True)
     model.set_attn_implementation("fastdrop")
     found = []
@@ -77,15 +77,6 @@ def test_training_drops_and_learns(name: str) -> None:
         found.append(numbers_of(model, given).detach())
     assert torch.equal(found[0], found[1])
     assert not torch.equal(found[0], found[2])
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
-    losses = []
-    for _ in range(12):
-        loss = model(**given).loss
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    assert losses[-1] < losses[0]
 
 
 @pytest.mark.parametrize("name", [pytest.param("llama", marks=others)])

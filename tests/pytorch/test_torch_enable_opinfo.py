@@ -1,11 +1,10 @@
-"""PyTorch's own descriptions of operators and modules, run with `enable` and without.
+"""PyTorch's own descriptions of operators, run with `enable` and without.
 
 Shapes, dtypes, strides, what requires a gradient, and errors have to be the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -28,7 +27,6 @@ OPERATORS = (
     "nn.functional.multi_head_attention_forward",
     "nn.functional.scaled_dot_product_attention",
 )
-MODULES = ("Dropout", "RNN", "LSTM", "GRU", "Transformer", "MultiheadAttention")
 
 
 def described(x: Any) -> Any:
@@ -47,13 +45,6 @@ def entries() -> list[Any]:
     return found
 
 
-def check(call: Callable[[], Any], *what: Any) -> None:
-    """The same forms, or the same error, with `enable` and without."""
-    wanted = outcome(call)
-    with ft.enable():
-        assert described(outcome(call)) == described(wanted), what
-
-
 @pytest.mark.parametrize("dtype", [*DTYPES, torch.int64])
 def test_operators(dtype: torch.dtype) -> None:
     tried, floating = 0, dtype.is_floating_point
@@ -66,7 +57,9 @@ def test_operators(dtype: torch.dtype) -> None:
                 again = sample.transform(lambda x: x)
                 return entry(again.input, *again.args, **again.kwargs)
 
-            check(call, entry.name, sample)
+            wanted = outcome(call)
+            with ft.enable():
+                assert described(outcome(call)) == described(wanted), (entry.name, sample)
             tried += 1
     assert tried > 20 or not floating
 
@@ -79,33 +72,3 @@ def test_errors_of_operators() -> None:
             sample = error.sample_input
             with ft.enable(), pytest.raises(error.error_type, match=error.error_regex):
                 entry(sample.input, *sample.args, **sample.kwargs)
-
-
-def test_modules() -> None:
-    modules = pytest.importorskip("torch.testing._internal.common_modules")
-    tried = set()
-    for entry in modules.module_db:
-        if not entry.name.rpartition(".")[2].startswith(MODULES):
-            continue
-        for training in (True, False):
-            inputs = entry.module_inputs_func(
-                entry, device="cpu", dtype=torch.float32, requires_grad=True, training=training
-            )
-            for sample in inputs:
-                made, given = sample.constructor_input, sample.forward_input
-                if given is None:
-                    continue
-                keywords = dict(made.kwargs)
-                if training and not entry.name.endswith("Cell"):
-                    keywords["dropout"] = 0.1
-
-                def call(
-                    kind: Any = entry.module_cls, made: Any = made, given: Any = given,
-                    keywords: Any = keywords, training: bool = training,
-                ) -> Any:  # fmt: skip
-                    module = kind(*made.args, **keywords).train(training)
-                    return module(*given.args, **given.kwargs)
-
-                check(call, entry.name, sample)
-                tried.add(entry.name)
-    assert len(tried) > 5
