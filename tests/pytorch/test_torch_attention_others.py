@@ -109,12 +109,13 @@ AROUND: dict[str, Callable[[], AbstractContextManager[Any]]] = {
 }
 
 
+@pytest.mark.usefixtures("tiles")
 @pytest.mark.parametrize("mask", [None, "bool", "added", "learning"])
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("around", AROUND)
 def test_under_a_mode(around: str, mask: str | None, causal: bool) -> None:
     """What a call makes for itself is on the CPU, whatever PyTorch makes tensors on."""
-    inputs, (added,) = qkv(2, 3), tensors((5, 6))
+    inputs, (added,) = qkv(2, 3, queries=26), tensors((26, 6))
     masks = {"bool": added > 0, "added": added.detach(), "learning": added}
 
     def call(*x: "torch.Tensor") -> "torch.Tensor":
@@ -122,10 +123,11 @@ def test_under_a_mode(around: str, mask: str | None, causal: bool) -> None:
 
     def run() -> list["torch.Tensor"]:
         y = call(*inputs)
+        plainly = torch.autograd.grad(y.sum(), inputs, retain_graph=True)
         first = torch.autograd.grad(y.square().sum(), inputs, create_graph=True)
         second = torch.autograd.grad(sum(x.square().sum() for x in first), inputs)
         plain = tuple(x.detach() for x in inputs)
-        return [y, *first, *second, *torch.func.jvp(call, plain, plain)]
+        return [y, *plainly, *first, *second, *torch.func.jvp(call, plain, plain)]
 
     wanted = run()
     with AROUND[around]():

@@ -114,9 +114,10 @@ def test_bernoulli_can_stay_pytorchs() -> None:
 @pytest.mark.parametrize("p", [0.0, 1.0, 2.0**-17, 1.0 - 2.0**-17])
 def test_bernoulli_of_rare_events_is_pytorchs(p: float) -> None:
     """One threshold serves 4096 elements: there they would come in blocks."""
-    wanted = seeded(torch.empty(10_000).bernoulli_, p)
+    wanted, state = seeded(torch.empty(10_000).bernoulli_, p), torch.get_rng_state()
     with ft.enable():
         assert torch.equal(seeded(torch.empty(10_000).bernoulli_, p), wanted)
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_bernoulli_counts_as_written_and_has_no_gradient() -> None:
