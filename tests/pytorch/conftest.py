@@ -42,3 +42,25 @@ def settings_stay() -> Iterator[None]:
     if "fastdrop.torch" in sys.modules:
         sys.modules["fastdrop.torch"].disable()
     assert _settings() == before
+
+
+@pytest.fixture
+def threads(request: pytest.FixtureRequest) -> Iterator[None]:
+    """PyTorch with as many threads as the test's parameter says."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(params=["one tile", "small tiles", "small tiles, turned"])
+def tiles(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small tensors' attention in one tile, or in many of 5 queries, matrices turned or not."""
+    from fastdrop.torch import _tiles
+
+    if request.param != "one tile":
+        monkeypatch.setattr(_tiles, "_TURNS", "turned" in request.param)
+        monkeypatch.setattr(_tiles, "SCORES", 150)
+        monkeypatch.setattr(_tiles, "_QUERIES", (5, 5))

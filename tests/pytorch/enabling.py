@@ -4,8 +4,20 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import torch
+from torch.nn import functional as F  # noqa: N812
 
 SEED = 3
+FUNCTIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "dropout": lambda x: F.dropout(x, 0.3),
+    "dropout, in place": lambda x: F.dropout(x * 1, 0.3, inplace=True),
+    "dropout, view in place": lambda x: (y := x * 1, F.dropout(y[1:], 0.3, inplace=True), y)[2],
+    "dropout2d": lambda x: F.dropout2d(x[..., None, None], 0.3),
+    "alpha_dropout": lambda x: F.alpha_dropout(x, 0.3, True),
+    "feature_alpha_dropout": lambda x: F.feature_alpha_dropout(x[..., None], 0.3, True),
+    "native_dropout": lambda x: torch.native_dropout(x, 0.3, True)[0],
+    "attention": lambda x: F.scaled_dot_product_attention(x, x, x, dropout_p=0.3),
+}
+"""What `enable` is about, as calls of a matrix."""
 Result = TypeVar("Result")
 
 

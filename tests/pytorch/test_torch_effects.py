@@ -3,6 +3,7 @@
 import gc
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,27 @@ OWN: dict[str, Callable[[], dict[str, Any]]] = {
     "fastdrop.Generator": lambda: {"generator": fastdrop.Generator(3)},
 }
 own = pytest.mark.parametrize("kind", OWN)
+modules = pytest.mark.parametrize("name", MODULES)
+
+
+def twins(name: str, kind: str) -> tuple[nn.Module, nn.Module]:
+    """Two modules that draw the same, each from what is its own."""
+    torch.manual_seed(0)
+    module, twin = (MODULES[name](**OWN[kind]()) for _ in range(2))
+    twin.load_state_dict(module.state_dict())
+    return module, twin
+
+
+def both(x: "torch.Tensor", **keywords: Any) -> "torch.Tensor":
+    """Two calls that look alike."""
+    return torch.stack([ft.dropout(x, 0.5, **keywords), ft.dropout(x, 0.5, **keywords)])
+
+
+def attention(x: "torch.Tensor", **keywords: Any) -> "torch.Tensor":
+    return ft.scaled_dot_product_attention(x, x, x, dropout_p=0.5, **keywords)
+
+
+CALLS = {**FUNCTIONS, "both": both}
 
 
 @pytest.fixture(autouse=True)
@@ -37,53 +59,46 @@ def _nothing_compiled() -> Iterator[None]:
     torch._dynamo.reset()
 
 
-def attention(x: "torch.Tensor", **keywords: Any) -> "torch.Tensor":
-    return ft.scaled_dot_product_attention(x, x, x, dropout_p=0.5, **keywords)
-
-
 def numbers(*shape: int) -> "torch.Tensor":
     return torch.rand(shape or (4, 4), generator=torch.Generator().manual_seed(1)) + 1
+
+
+def check_passes(*ways: tuple[nn.Module, Callable[..., Any]], atol: float = 1e-8) -> None:
+    """Two ways to call a module have the same gradients, and move generators by the same."""
+    found = []
+    for module, call in ways:
+        torch.manual_seed(1)
+        x = numbers().requires_grad_()
+        for _ in range(2):
+            call(x).sum().backward()
+        found.append((x.grad, module(numbers()), ft.dropout(numbers(), 0.5)))
+    (one, *after), (other, *too) = found
+    assert torch.allclose(one, other, atol=atol)
+    assert all(map(torch.equal, after, too))
 
 
 # --- TorchScript ---------------------------------------------------------------------------------
 
 
 @own
-@pytest.mark.parametrize("name", MODULES)
+@modules
 def test_a_trace_draws_as_the_module_does(name: str, kind: str) -> None:
-    torch.manual_seed(0)
-    module, twin = MODULES[name](**OWN[kind]()), MODULES[name](**OWN[kind]())
-    twin.load_state_dict(module.state_dict())
+    module, twin = twins(name, kind)
     x = numbers()
     traced = torch.jit.trace(module, (x,), check_trace=False)
-    torch.manual_seed(5)
-    twin(x)  # tracing has run the module once
-    torch.manual_seed(1)
-    expected = [twin(x) for _ in range(4)]
-    torch.manual_seed(1)
-    found = [traced(x) for _ in range(4)]
+    seeded(twin, x)  # tracing has run the module once
+    found, expected = (seeded(lambda m=m: [m(x) for _ in range(4)]) for m in (traced, twin))
     assert len({tuple(y.flatten().tolist()) for y in found}) > 1
-    for y, wanted in zip(found, expected, strict=True):
-        assert torch.equal(y, wanted)
+    assert all(map(torch.equal, found, expected))
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_trace_takes_other_shapes(name: str) -> None:
-    traced = torch.jit.trace(FUNCTIONS[name], (numbers(),), check_trace=False)
+@pytest.mark.parametrize("name", CALLS)
+def test_a_trace_takes_other_shapes_and_merges_no_calls(name: str) -> None:
+    traced = torch.jit.trace(CALLS[name], (numbers(),), check_trace=False)
     x = numbers(6, 6)
-    for _ in range(3):
-        y = seeded(traced, x)
-    assert torch.equal(y, seeded(FUNCTIONS[name], x))
-
-
-def test_a_trace_does_not_merge_calls() -> None:
-    def both(x: "torch.Tensor") -> "torch.Tensor":
-        return torch.stack([ft.dropout(x, 0.5), ft.dropout(x, 0.5)])
-
-    traced = torch.jit.trace(both, (numbers(),), check_trace=False)
     for _ in range(4):
-        found = seeded(traced, torch.ones(100))
-    assert torch.equal(found, seeded(both, torch.ones(100)))
+        y = seeded(traced, x)
+    assert torch.equal(y, seeded(CALLS[name], x))
 
 
 # --- compiled functions --------------------------------------------------------------------------
@@ -92,41 +107,30 @@ def test_a_trace_does_not_merge_calls() -> None:
 @pytest.mark.heavy
 @own
 @pytest.mark.parametrize("budget", [1.0, 0.5, 0.0])
-@pytest.mark.parametrize("name", MODULES)
+@modules
 def test_every_memory_budget_gives_the_gradient_of_the_mask(
     name: str, budget: float, kind: str
 ) -> None:
-    torch.manual_seed(0)
-    module, twin = MODULES[name](**OWN[kind]()), MODULES[name](**OWN[kind]())
-    twin.load_state_dict(module.state_dict())
+    module, twin = twins(name, kind)
 
     def deep(module: nn.Module) -> Callable[["torch.Tensor"], "torch.Tensor"]:
         return lambda x: torch.tanh(module(torch.sin(module(x * 0.5).view(4, 4) * 2)))
 
-    results = []
     with config.patch(activation_memory_budget=budget):
         compiled = torch.compile(deep(module), backend="aot_eager_decomp_partition", fullgraph=True)
-        for call in (deep(twin), compiled):
-            torch.manual_seed(1)
-            x = numbers().requires_grad_()
-            for _ in range(2):
-                call(x).sum().backward()
-            results.append((x.grad, ft.dropout(numbers(), 0.5)))
-    assert torch.allclose(results[0][0], results[1][0], atol=1e-6)
-    assert torch.equal(results[0][1], results[1][1]), "the generator moved by the forward passes"
+        check_passes((twin, deep(twin)), (module, compiled), atol=1e-6)
 
 
 @pytest.mark.parametrize("budget", [1.0, 0.0])
 def test_equal_calls_are_not_merged(budget: float) -> None:
-    def both(x: "torch.Tensor") -> "torch.Tensor":
-        return torch.stack([ft.dropout(x, 0.5), ft.dropout(x, 0.5)]).exp()
-
     x = torch.ones(100, requires_grad=True)
     with config.patch(activation_memory_budget=budget):
-        compiled = torch.compile(both, backend="aot_eager_decomp_partition", fullgraph=True)
+        compiled = torch.compile(
+            lambda x: both(x).exp(), backend="aot_eager_decomp_partition", fullgraph=True
+        )
         y = seeded(compiled, x)
         y.sum().backward()
-    assert torch.equal(y, seeded(both, x.detach()))
+    assert torch.equal(y, seeded(both, x.detach()).exp())
     assert not torch.equal(y[0], y[1])
     assert torch.allclose(x.grad, (y * (y != 1) * 2).sum(0))
 
@@ -138,53 +142,59 @@ def test_equal_calls_are_not_merged(budget: float) -> None:
 @pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad")
 @own
 @pytest.mark.parametrize("reentrant", [False, True])
-@pytest.mark.parametrize("name", MODULES)
+@modules
 def test_checkpoints_have_the_gradient_of_the_mask(name: str, reentrant: bool, kind: str) -> None:
-    torch.manual_seed(0)
-    module, twin = MODULES[name](**OWN[kind]()), MODULES[name](**OWN[kind]())
-    twin.load_state_dict(module.state_dict())
+    module, twin = twins(name, kind)
 
     def block(module: nn.Module, x: "torch.Tensor") -> "torch.Tensor":
         for _ in range(3):
             x = torch.sin(module(x).view(4, 4))
         return x
 
-    def plain(module: nn.Module, x: "torch.Tensor") -> "torch.Tensor":
-        return block(module, block(module, x))
-
-    def inner(module: nn.Module, x: "torch.Tensor") -> "torch.Tensor":
-        return checkpoint(block, module, x, use_reentrant=reentrant)
-
     def outer(module: nn.Module, x: "torch.Tensor") -> "torch.Tensor":
-        return inner(module, inner(module, x))
+        return around(block, module, around(block, module, x))
 
-    def nested(module: nn.Module, x: "torch.Tensor") -> "torch.Tensor":
-        return checkpoint(outer, module, x, use_reentrant=reentrant)
-
-    for call in (outer, nested):
-        found = []
-        for target, function in ((twin, plain), (module, call)):
-            torch.manual_seed(1)
-            x = numbers().requires_grad_()
-            for _ in range(2):
-                function(target, x).sum().backward()
-            found.append((x.grad, target(numbers())))
-        assert torch.allclose(*(gradient for gradient, _ in found))
-        assert torch.equal(*(after for _, after in found)), "no generator moves in between"
+    around = partial(checkpoint, use_reentrant=reentrant)
+    plain = twin, lambda x: block(twin, block(twin, x))
+    for call in (outer, partial(around, outer)):
+        check_passes(plain, (module, partial(call, module)))
 
 
-def test_checkpoints_that_leave_pytorchs_generator_alone() -> None:
-    for reentrant in (False, True):
-        drop, w = ft.Dropout(0.5, seed=1), torch.ones(256, requires_grad=True)
-        x = torch.ones(256, requires_grad=True)
-        y = checkpoint(
-            lambda v, drop=drop, w=w: drop(v) * w,
-            x,
-            use_reentrant=reentrant,
-            preserve_rng_state=False,
-        )
+def contexts() -> Any:
+    return create_selective_checkpoint_contexts([torch.ops.aten.mul.Tensor])
+
+
+WAYS: dict[str, dict[str, Any]] = {
+    "reentrant": {"use_reentrant": True},
+    "not reentrant": {"use_reentrant": False},
+    "reentrant, no state kept": {"use_reentrant": True, "preserve_rng_state": False},
+    "not reentrant, no state kept": {"use_reentrant": False, "preserve_rng_state": False},
+    "selective": {"use_reentrant": False, "context_fn": contexts},
+}
+
+
+@own
+@pytest.mark.parametrize(
+    ("way", "compiled"),
+    [*((way, False) for way in WAYS), *((way, True) for way in WAYS if way[0] != "r")],
+)
+@pytest.mark.parametrize("thread", ["one thread", "another thread"])
+def test_ways_of_checkpoints(kind: str, way: str, thread: str, compiled: bool) -> None:
+    drop, x = ft.Dropout(0.5, **OWN[kind]()), torch.ones(256, requires_grad=True)
+
+    def step(x: "torch.Tensor") -> "torch.Tensor":
+        return drop(x.exp()) * x
+
+    call = torch.compile(step, backend="aot_eager") if compiled else step
+    y = checkpoint(call, x, **WAYS[way])
+    if thread == "one thread":
         y.sum().backward()
-        assert torch.equal(w.grad != 0, y != 0)
+    else:
+        other = threading.Thread(target=lambda: y.sum().backward())
+        other.start()
+        other.join()
+    drew_again = kind == "default" and "no state" in way
+    assert torch.equal(x.grad != 0, y != 0) is not drew_again
 
 
 def test_several_backward_passes() -> None:
@@ -193,39 +203,6 @@ def test_several_backward_passes() -> None:
     for y in (*reversed(parts), *parts):
         w.grad = None
         y.sum().backward(retain_graph=True)
-        assert torch.equal(w.grad != 0, y != 0)
-
-
-def test_a_backward_pass_in_another_thread() -> None:
-    for reentrant in (False, True):
-        drop, w = ft.Dropout(0.5, seed=1), torch.ones(256, requires_grad=True)
-        y = checkpoint(lambda v, drop=drop: drop(v) * v, w, use_reentrant=reentrant)
-        thread = threading.Thread(target=lambda y=y: y.sum().backward())
-        thread.start()
-        thread.join()
-        assert torch.equal(w.grad != 0, y != 0)
-
-
-def test_selective_checkpoints() -> None:
-    def contexts() -> Any:
-        return create_selective_checkpoint_contexts([torch.ops.aten.mul.Tensor])
-
-    for keywords in OWN.values():
-        drop, w = ft.Dropout(0.5, **keywords()), torch.ones(256, requires_grad=True)
-        y = checkpoint(
-            lambda v, drop=drop: drop(v.exp()) * v, w, use_reentrant=False, context_fn=contexts
-        )
-        y.sum().backward()
-        assert torch.equal(w.grad != 0, y != 0)
-
-
-def test_compiled_functions_in_checkpoints() -> None:
-    for keywords in OWN.values():
-        drop = ft.Dropout(0.5, **keywords())
-        step = torch.compile(lambda v, drop=drop: drop(v.exp()) * v, backend="aot_eager")
-        w = torch.ones(256, requires_grad=True)
-        y = checkpoint(step, w, use_reentrant=False)
-        y.sum().backward()
         assert torch.equal(w.grad != 0, y != 0)
 
 
@@ -264,14 +241,6 @@ def test_a_graph_keeps_its_generator() -> None:
         assert torch.equal(graph(x), twin(x))
 
 
-@pytest.mark.parametrize("make", [torch.Generator, lambda: fastdrop.Generator(1)])
-def test_a_graph_draws_from_the_generator_of_a_call(make: Callable[[], Any]) -> None:
-    x, generator = torch.ones(64), make()
-    graph = make_fx(lambda x: ft.dropout(x, 0.5, generator=generator))(x)
-    results = {tuple(graph(x).tolist()) for _ in range(4)}
-    assert len(results) == 4
-
-
 @pytest.mark.heavy
 def test_numbers_name_nothing_in_other_processes(tmp_path: Path) -> None:
     path = str(tmp_path / "traced.pt")
@@ -289,20 +258,15 @@ def test_numbers_name_nothing_in_other_processes(tmp_path: Path) -> None:
     assert "draws from a generator of the process that traced it" in done.stderr
 
 
-@pytest.mark.parametrize("keywords", OWN)
-@pytest.mark.parametrize("name", [*FUNCTIONS, "attention"])
-def test_graphs_recorded_before_autograd(name: str, keywords: str) -> None:
-    """Their mode counts among no others: what is written behind its back is not in the graph."""
-    function = FUNCTIONS.get(name, attention)
-    own, again = OWN[keywords](), OWN[keywords]()
-    torch.manual_seed(1)
-    graph = make_fx(lambda x: function(x, **own), pre_dispatch=True)(numbers())
-    torch.manual_seed(1)
-    for generator in own.values():
-        if isinstance(generator, torch.Generator):
-            generator.manual_seed(3)
-        elif isinstance(generator, fastdrop.Generator):
-            generator.state = fastdrop.Generator(3).state
+@own
+@pytest.mark.parametrize("before_autograd", [True, False])
+@pytest.mark.parametrize("name", [*CALLS, "attention"])
+def test_graphs_draw_anew(name: str, before_autograd: bool, kind: str) -> None:
+    """The mode before autograd counts among no others: what is written behind its back is lost."""
+    function, given, again = CALLS.get(name, attention), OWN[kind](), OWN[kind]()
+    trace = make_fx(lambda x: function(x, **given), pre_dispatch=before_autograd)
+    graph = seeded(trace, numbers())
+    seeded(function, numbers(), **again)
     for _ in range(2):
         state = torch.get_rng_state()
         y = graph(numbers())
@@ -314,9 +278,8 @@ def test_graphs_recorded_before_autograd(name: str, keywords: str) -> None:
 
 
 @pytest.mark.parametrize("kind", [kind for kind in OWN if kind != "default"])
-@pytest.mark.parametrize("name", MODULES)
+@modules
 def test_vmap_randomness(name: str, kind: str) -> None:
-    torch.manual_seed(0)
     module, x = MODULES[name](**OWN[kind]()), torch.ones(64, 4, 4)
     if name == "DropConnectLinear":
         nn.init.constant_(module.weight, 1.0)

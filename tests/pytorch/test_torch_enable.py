@@ -1,5 +1,6 @@
 """`fastdrop.torch.enable`: what PyTorch's own operators give while it holds."""
 
+import itertools
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -7,84 +8,32 @@ from typing import Any
 import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+from cases import Case, parametrize  # noqa: E402
 from enabling import alike, numbers, outcome, seeded  # noqa: E402
+from on_torch import CASES, DTYPES, tensors  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402, N812
 
 import fastdrop.torch as ft  # noqa: E402
 
-DTYPES = [torch.float32, torch.float64, torch.float16, torch.bfloat16]
-
-
 # --- values --------------------------------------------------------------------------------------
 
-Functions = tuple[Callable[..., Any], Callable[..., Any], tuple[int, ...]]
-
-SHAPES: dict[str, tuple[int, ...]] = {
-    "dropout": (5, 7, 9),
-    "dropout1d": (5, 7, 9),
-    "dropout1d of one sample": (15, 9),
-    "dropout2d": (5, 7, 3, 4),
-    "dropout3d": (5, 7, 3, 2, 2),
-    "alpha_dropout": (5, 7, 9),
-    "feature_alpha_dropout": (5, 7, 9),
-}
+PYTORCHS = [case for case in CASES if hasattr(F, case.name) and not case.options]
 
 
-@pytest.fixture(params=SHAPES)
-def functions(request: pytest.FixtureRequest) -> Functions:
-    """PyTorch's function, ours, and a shape for them."""
-    name = request.param.split()[0]
-    theirs, ours = (partial(getattr(m, name), p=0.3, training=True) for m in (F, ft))
-    return theirs, ours, SHAPES[request.param]
-
-
-@pytest.mark.parametrize("inplace", [False, True], ids=["new", "in place"])
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_pytorchs_functions_give_what_ours_give(
-    functions: Functions, dtype: "torch.dtype", inplace: bool
-) -> None:
-    theirs, ours, shape = functions
-    x = numbers(*shape, dtype=dtype)
-    wanted = seeded(ours, x)
-    with ft.enable():
-        given = x.clone()
-        y = seeded(theirs, given, inplace=inplace)
-    assert alike(y, wanted)
-    assert (y is given) == inplace
-    assert alike(given, wanted if inplace else x)
-
-
-def test_with_every_implementation(impl: Any, functions: Functions) -> None:  # noqa: ARG001
-    theirs, ours, shape = functions
-    x = numbers(*shape)
-    wanted = seeded(ours, x)
-    with ft.enable():
-        assert alike(seeded(theirs, x), wanted)
-        mask = seeded(torch.empty(shape).bernoulli_, 0.7)
-    assert torch.equal(mask, seeded(ft.dropout, torch.ones(shape), 0.3).sign())
-
-
-LAYOUTS: dict[str, Callable[["torch.Tensor"], "torch.Tensor"]] = {
-    "transposed": lambda x: x.transpose(0, 2),
-    "sliced": lambda x: x[:, ::2, 1:],
-    "channels last": lambda x: x.to(memory_format=torch.channels_last),
-    "expanded": lambda x: x[:1].expand(3, *x.shape[1:]),
-    "narrow": lambda x: x[..., :1],
-    "negated": lambda x: torch.complex(x, x).conj().imag,
-    "one number": lambda x: x[0, 0, 0, 0],
-}
-
-
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_layouts_have_the_values_of_ours_and_the_strides_of_pytorchs(layout: str) -> None:
-    x = LAYOUTS[layout](numbers(4, 6, 5, 8))
-    strides = F.dropout(x, 0.3).stride()
-    wanted = seeded(ft.dropout, x, 0.3)
-    with ft.enable():
-        y = seeded(F.dropout, x, 0.3)
-    assert torch.equal(y, wanted)
-    assert y.stride() == strides
+@pytest.mark.usefixtures("impl")
+@parametrize(PYTORCHS)
+def test_pytorchs_functions_give_what_ours_give(case: Case) -> None:
+    theirs, ours = (partial(getattr(m, case.name), p=0.3, training=True) for m in (F, ft))
+    for dtype, inplace in itertools.product(DTYPES, (False, True)):
+        (x,) = tensors(case, dtype)
+        wanted = seeded(ours, x)
+        with ft.enable():
+            given = x.clone()
+            y = seeded(theirs, given, inplace=inplace)
+        assert alike(y, wanted)
+        assert (y is given) == inplace
+        assert alike(given, wanted if inplace else x)
 
 
 def test_native_dropout_gives_the_mask_too() -> None:
@@ -105,18 +54,17 @@ def test_native_dropout_gives_the_mask_too() -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_attention_with_dropout(dtype: "torch.dtype") -> None:
     query, key, value = numbers(3, 2, 4, 16, 8, dtype=dtype)
-    seen = torch.ones(16, 16, dtype=torch.bool).tril(2)
     cases: list[dict[str, Any]] = [
         {},
         {"is_causal": True},
-        {"attn_mask": seen},
+        {"attn_mask": torch.ones(16, 16, dtype=torch.bool).tril(2)},
         {"attn_mask": numbers(2, 1, 16, 16, dtype=dtype)},
         {"scale": 0.3},
         {"enable_gqa": True},
     ]
     for case in cases:
-        some = slice(0, 2) if "enable_gqa" in case else slice(None)
-        arguments = (query, key[:, some], value[:, some])
+        heads = 2 if "enable_gqa" in case else 4
+        arguments = query, key[:, :heads], value[:, :heads]
         wanted = seeded(ft.scaled_dot_product_attention, *arguments, dropout_p=0.3, **case)
         with ft.enable():
             y = seeded(F.scaled_dot_product_attention, *arguments, dropout_p=0.3, **case)
@@ -137,6 +85,7 @@ def test_weights_of_attentions_math_are_dropped_as_ours() -> None:
 # --- bernoulli_ ----------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("impl")
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_bernoulli_draws_what_dropout_keeps(dtype: "torch.dtype") -> None:
     kept = seeded(ft.dropout, torch.ones(300, 7), 0.25) != 0
@@ -165,9 +114,10 @@ def test_bernoulli_can_stay_pytorchs() -> None:
 @pytest.mark.parametrize("p", [0.0, 1.0, 2.0**-17, 1.0 - 2.0**-17])
 def test_bernoulli_of_rare_events_is_pytorchs(p: float) -> None:
     """One threshold serves 4096 elements: there they would come in blocks."""
-    wanted = seeded(torch.empty(10_000).bernoulli_, p)
+    wanted, state = seeded(torch.empty(10_000).bernoulli_, p), torch.get_rng_state()
     with ft.enable():
         assert torch.equal(seeded(torch.empty(10_000).bernoulli_, p), wanted)
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_bernoulli_counts_as_written_and_has_no_gradient() -> None:
@@ -191,55 +141,56 @@ def test_bernoulli_counts_as_written_and_has_no_gradient() -> None:
 # --- what stays PyTorch's ------------------------------------------------------------------------
 
 
-def _special() -> "torch.Tensor":
+def special() -> "torch.Tensor":
     return torch.tensor([torch.inf, -torch.inf, torch.nan, -0.0, -1.0, 2.0])
 
 
+def ones(*shape: int, **options: Any) -> "torch.Tensor":
+    return torch.ones(shape, **options)
+
+
+def attend(*arguments: Any, width: int = 8, **options: Any) -> "torch.Tensor":
+    query, value = torch.ones(2, 1, 2, 4, 8)
+    return F.scaled_dot_product_attention(query, query[..., :width], value, *arguments, **options)
+
+
 LEFT: dict[str, Callable[[], Any]] = {
-    "p = 0": lambda: F.dropout(_special(), 0.0),
-    "p = 1": lambda: F.dropout(_special(), 1.0),
-    "p = 1, in place": lambda: F.dropout(_special(), 1.0, inplace=True),
-    "p = 1, channels": lambda: F.dropout2d(_special().view(1, 2, 3, 1), 1.0),
-    "p = 1, alpha": lambda: F.alpha_dropout(_special(), 1.0, True),
-    "p = 1, attention": lambda: F.scaled_dot_product_attention(
-        *torch.ones(3, 1, 2, 4, 8), dropout_p=1.0
-    ),
-    "p = 1, native": lambda: torch.native_dropout(_special(), 1.0, True),
-    "evaluation": lambda: F.dropout(_special(), 0.5, False),
-    "evaluation, native": lambda: torch.native_dropout(_special(), 0.5, False),
-    "no attention dropout": lambda: F.scaled_dot_product_attention(*torch.ones(3, 1, 2, 4, 8)),
-    "p below 0": lambda: torch.dropout(_special(), -0.1, True),
-    "p above 1": lambda: torch.dropout(_special(), 1.1, True),
-    "p above 1, evaluation": lambda: torch.dropout(_special(), 1.1, False),
-    "p is nan": lambda: torch.dropout(_special(), float("nan"), True),
-    "attention, p above 1": lambda: F.scaled_dot_product_attention(
-        *torch.ones(3, 1, 2, 4, 8), dropout_p=1.5
-    ),
-    "nothing": lambda: F.dropout(torch.ones(0, 3), 0.5),
-    "nothing, native": lambda: torch.native_dropout(torch.ones(0, 3), 0.5, True),
+    "p = 0": lambda: F.dropout(special(), 0.0),
+    "p = 1": lambda: F.dropout(special(), 1.0),
+    "p = 1, in place": lambda: F.dropout(special(), 1.0, inplace=True),
+    "p = 1, channels": lambda: F.dropout2d(special().view(1, 2, 3, 1), 1.0),
+    "p = 1, alpha": lambda: F.alpha_dropout(special(), 1.0, True),
+    "p = 1, attention": lambda: attend(dropout_p=1.0),
+    "p = 1, native": lambda: torch.native_dropout(special(), 1.0, True),
+    "evaluation": lambda: F.dropout(special(), 0.5, False),
+    "evaluation, native": lambda: torch.native_dropout(special(), 0.5, False),
+    "no attention dropout": attend,
+    "p below 0": lambda: torch.dropout(special(), -0.1, True),
+    "p above 1": lambda: torch.dropout(special(), 1.1, True),
+    "p above 1, evaluation": lambda: torch.dropout(special(), 1.1, False),
+    "p is nan": lambda: torch.dropout(special(), float("nan"), True),
+    "attention, p above 1": lambda: attend(dropout_p=1.5),
+    "nothing": lambda: F.dropout(ones(0, 3), 0.5),
+    "nothing, native": lambda: torch.native_dropout(ones(0, 3), 0.5, True),
     "nothing, bernoulli": lambda: torch.empty(0).bernoulli_(0.5),
-    "no channels": lambda: torch.feature_dropout(torch.ones(3), 0.5, True),
-    "no channels, alpha": lambda: torch.feature_alpha_dropout(torch.ones(3), 0.5, True),
+    "no channels": lambda: torch.feature_dropout(ones(3), 0.5, True),
+    "no channels, alpha": lambda: torch.feature_alpha_dropout(ones(3), 0.5, True),
     "integers": lambda: F.dropout(torch.arange(5), 0.5),
-    "bools, bernoulli": lambda: torch.empty(100, dtype=torch.bool).bernoulli_(0.5),
-    "integers, bernoulli": lambda: torch.empty(100, dtype=torch.int64).bernoulli_(0.5),
-    "complex": lambda: F.dropout(torch.ones(5, dtype=torch.cfloat), 0.5),
-    "8-bit floats": lambda: F.dropout(torch.ones(5).to(torch.float8_e4m3fn), 0.5),
+    "bools, bernoulli": lambda: ones(100, dtype=torch.bool).bernoulli_(0.5),
+    "integers, bernoulli": lambda: ones(100, dtype=torch.int64).bernoulli_(0.5),
+    "complex": lambda: F.dropout(ones(5, dtype=torch.cfloat), 0.5),
+    "8-bit floats": lambda: F.dropout(ones(5).to(torch.float8_e4m3fn), 0.5),
     "sparse": lambda: F.dropout(torch.eye(3).to_sparse(), 0.5),
     "sparse, evaluation": lambda: F.dropout(torch.eye(3).to_sparse(), 0.5, False),
-    "meta": lambda: F.dropout(torch.ones(3, 4, device="meta"), 0.5),
-    "bernoulli, p above 1": lambda: torch.empty(5).bernoulli_(1.1),
-    "bernoulli, p below 0": lambda: torch.empty(5).bernoulli_(-0.1),
-    "bernoulli by a tensor": lambda: torch.empty(50).bernoulli_(torch.full((50,), 0.3)),
-    "bernoulli, wrong generator": lambda: torch.empty(5).bernoulli_(0.5, generator=1),
-    "leaf, in place": lambda: F.dropout(torch.ones(3, requires_grad=True), 0.5, inplace=True),
-    "shared memory, in place": lambda: F.dropout(torch.ones(1).expand(3), 0.5, inplace=True),
-    "attention that does not fit": lambda: F.scaled_dot_product_attention(
-        torch.ones(1, 2, 4, 8), torch.ones(1, 2, 4, 7), torch.ones(1, 2, 4, 8), dropout_p=0.5
-    ),
-    "mask and causal": lambda: F.scaled_dot_product_attention(
-        *torch.ones(3, 1, 2, 4, 8), torch.ones(4, 4), 0.5, True
-    ),
+    "meta": lambda: F.dropout(ones(3, 4, device="meta"), 0.5),
+    "bernoulli, p above 1": lambda: ones(5).bernoulli_(1.1),
+    "bernoulli, p below 0": lambda: ones(5).bernoulli_(-0.1),
+    "bernoulli by a tensor": lambda: ones(50).bernoulli_(torch.full((50,), 0.3)),
+    "bernoulli, wrong generator": lambda: ones(5).bernoulli_(0.5, generator=1),
+    "leaf, in place": lambda: F.dropout(ones(3, requires_grad=True), 0.5, inplace=True),
+    "shared memory, in place": lambda: F.dropout(ones(1).expand(3), 0.5, inplace=True),
+    "attention that does not fit": lambda: attend(dropout_p=0.5, width=7),
+    "mask and causal": lambda: attend(ones(4, 4), 0.5, True),
 }
 
 
@@ -273,25 +224,28 @@ def test_nested_tensors() -> None:
 # --- where it is reached ------------------------------------------------------------------------
 
 
+STEPS = torch.ones(5, 2, 4)
+PACKED = nn.utils.rnn.pack_padded_sequence(STEPS, [5, 3])
+TOKENS = torch.ones(3, 5, 2, 8)
 MODELS: dict[str, Callable[[], Any]] = {
-    "LSTM": lambda: nn.LSTM(4, 6, 3, dropout=0.3)(torch.ones(5, 2, 4))[0],
-    "GRU": lambda: nn.GRU(4, 6, 3, dropout=0.3)(torch.ones(5, 2, 4))[0],
-    "RNN": lambda: nn.RNN(4, 6, 3, dropout=0.3)(torch.ones(5, 2, 4))[0],
-    "packed LSTM": lambda: (
-        nn.LSTM(4, 6, 3, dropout=0.3)(
-            nn.utils.rnn.pack_padded_sequence(torch.ones(5, 2, 4), [5, 3])
-        )[0].data
-    ),
-    "MultiheadAttention": lambda: nn.MultiheadAttention(8, 2, 0.3)(*torch.ones(3, 5, 2, 8))[0],
-    "MultiheadAttention without weights": lambda: nn.MultiheadAttention(8, 2, 0.3)(
-        *torch.ones(3, 5, 2, 8), need_weights=False
-    )[0],
-    "encoder": lambda: nn.TransformerEncoderLayer(8, 2, 16, 0.3)(torch.ones(5, 2, 8)),
-    "decoder": lambda: nn.TransformerDecoderLayer(8, 2, 16, 0.3)(*torch.ones(2, 5, 2, 8)),
+    "LSTM": lambda: nn.LSTM(4, 6, 3, dropout=0.3)(STEPS)[0],
+    "GRU": lambda: nn.GRU(4, 6, 3, dropout=0.3)(STEPS)[0],
+    "RNN": lambda: nn.RNN(4, 6, 3, dropout=0.3)(STEPS)[0],
+    "packed LSTM": lambda: nn.LSTM(4, 6, 3, dropout=0.3)(PACKED)[0].data,
+    "attention": lambda: nn.MultiheadAttention(8, 2, 0.3)(*TOKENS)[0],
+    "no weights": lambda: nn.MultiheadAttention(8, 2, 0.3)(*TOKENS, need_weights=False)[0],
+    "encoder": lambda: nn.TransformerEncoderLayer(8, 2, 16, 0.3)(TOKENS[0]),
+    "decoder": lambda: nn.TransformerDecoderLayer(8, 2, 16, 0.3)(*TOKENS[:2]),
     "dropout": lambda: nn.Dropout(0.3)(torch.ones(50)),
     "FeatureAlphaDropout": lambda: nn.FeatureAlphaDropout(0.3)(torch.ones(5, 5, 5)),
     "embedding": lambda: nn.Dropout1d(0.3)(nn.Embedding(7, 9)(torch.zeros(3, 4, dtype=int))),
 }
+
+
+def profiled(model: str) -> tuple[set[str], "torch.Tensor"]:
+    with torch.profiler.profile() as profile:
+        y = seeded(MODELS[model])
+    return {event.name for event in profile.events()}, y
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -299,11 +253,10 @@ def test_pytorchs_modules_draw_here(model: str) -> None:
     """PyTorch draws no mask itself. (All that it has drawn of dropout is called like this.)"""
     with ft.enable(bernoulli=False):
         y = seeded(MODELS[model])
-        with torch.profiler.profile() as profile:
-            again = seeded(MODELS[model])
-    assert "aten::bernoulli_" not in [event.name for event in profile.events()]
+        names, again = profiled(model)
+    assert "aten::bernoulli_" not in names
+    assert any("dropout" in name or "dot_product" in name for name in names)
     assert torch.equal(y, again)
-    with torch.profiler.profile() as profile:
-        other = seeded(MODELS[model])
-    assert "aten::bernoulli_" in [event.name for event in profile.events()]
+    names, other = profiled(model)
+    assert "aten::bernoulli_" in names
     assert not torch.equal(y, other)

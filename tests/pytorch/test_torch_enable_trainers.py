@@ -7,7 +7,6 @@ times give the same numbers.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 import outside  # noqa: E402
 from enabling import numbers, seeded  # noqa: E402
-from test_torch_enable_outside import gpt2, ids, left, llama, make  # noqa: E402
+from test_torch_enable_outside import learned, make, repeats  # noqa: E402
 from torch import nn  # noqa: E402
 
 import fastdrop.torch as ft  # noqa: E402
@@ -29,23 +28,15 @@ pytestmark = [
 ]
 
 
+_PERCEPTRON = nn.Sequential(nn.Linear(6, 16), nn.Dropout(0.3), nn.ReLU(), nn.Linear(16, 2))
+X = numbers(32, 6)
+Y = (X.sum(1) > 0).long()
+DATA = torch.utils.data.TensorDataset(X, Y)
+
+
 def perceptron() -> nn.Sequential:
     """Always the same, and made of numbers that no generator draws meanwhile."""
     return copy.deepcopy(_PERCEPTRON)
-
-
-_PERCEPTRON = nn.Sequential(nn.Linear(6, 16), nn.Dropout(0.3), nn.ReLU(), nn.Linear(16, 2))
-
-
-def repeats(train: Callable[[], list[torch.Tensor]]) -> None:
-    """The same twice, drawn here; other numbers without `enable`."""
-    with ft.enable(bernoulli=False):
-        first = seeded(train)
-        assert left(lambda: seeded(train)) == []
-        assert all(map(torch.equal, first, seeded(train)))
-    theirs = seeded(train)
-    assert any(not torch.equal(a, b) for a, b in zip(first, theirs, strict=True))
-    assert all(x.isfinite().all() for x in first)
 
 
 def parameters(model: nn.Module) -> list[torch.Tensor]:
@@ -54,15 +45,14 @@ def parameters(model: nn.Module) -> list[torch.Tensor]:
 
 def test_skorch() -> None:
     skorch = outside.package("skorch")
-    x, y = numbers(32, 6), (numbers(32, 6).sum(1) > 0).long()
 
     def train() -> list[torch.Tensor]:
         net = skorch.NeuralNetClassifier(
             perceptron(), criterion=nn.CrossEntropyLoss, max_epochs=2, batch_size=8, verbose=0,
             train_split=None,
         )  # fmt: skip
-        net.fit(x, y)
-        assert torch.equal(*(torch.as_tensor(net.predict_proba(x)) for _ in range(2)))
+        net.fit(X, Y)
+        assert torch.equal(*(torch.as_tensor(net.predict_proba(X)) for _ in range(2)))
         return parameters(net.module_)
 
     repeats(train)
@@ -89,16 +79,13 @@ def test_lightning(checkpointed: bool, tmp_path: Path) -> None:
         def configure_optimizers(self) -> Any:
             return torch.optim.SGD(self.parameters(), 0.1)
 
-    x, y = numbers(32, 6), (numbers(32, 6).sum(1) > 0).long()
-
     def train() -> list[torch.Tensor]:
         model = Learns()
         trainer = lightning.Trainer(
             max_epochs=2, accelerator="cpu", logger=False, enable_checkpointing=False,
             enable_progress_bar=False, enable_model_summary=False, default_root_dir=tmp_path,
         )  # fmt: skip
-        data = torch.utils.data.TensorDataset(x, y)
-        trainer.fit(model, torch.utils.data.DataLoader(data, 8))
+        trainer.fit(model, torch.utils.data.DataLoader(DATA, 8))
         return parameters(model)
 
     repeats(train)
@@ -106,12 +93,10 @@ def test_lightning(checkpointed: bool, tmp_path: Path) -> None:
 
 def test_accelerate() -> None:
     accelerate = outside.package("accelerate")
-    x, y = numbers(32, 6), (numbers(32, 6).sum(1) > 0).long()
 
     def train() -> list[torch.Tensor]:
         accelerator = accelerate.Accelerator(cpu=True, gradient_accumulation_steps=2)
-        data = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x, y), 8)
-        plain = perceptron()
+        plain, data = perceptron(), torch.utils.data.DataLoader(DATA, 8)
         model, optimizer, loader = accelerator.prepare(
             plain, torch.optim.SGD(plain.parameters(), 0.1), data
         )
@@ -130,11 +115,12 @@ def test_trainer_with_gradient_checkpointing(reentrant: bool, tmp_path: Path) ->
     """Step by step the losses of the same training without checkpoints."""
     tf = outside.transformers()
     outside.package("accelerate")
-    data = [{"input_ids": ids(12), "labels": ids(12)} for _ in range(16)]
+    tokens = outside.batch("gpt2")["input_ids"][0]
+    data = [{"input_ids": tokens, "labels": tokens}] * 16
     found = []
     for checkpointed in (False, True):
         with ft.enable():
-            model, _ = make(gpt2)
+            model, _ = make("gpt2")
             options = tf.TrainingArguments(
                 output_dir=str(tmp_path), max_steps=4, per_device_train_batch_size=4, use_cpu=True,
                 report_to=[], save_strategy="no", logging_steps=1, disable_tqdm=True, seed=1,
@@ -155,7 +141,7 @@ def test_peft_with_gradient_checkpointing(own: bool) -> None:
     peft = outside.package("peft")
     gradients = []
     for checkpointed in (False, True):
-        model, batch = make(llama)
+        model, batch = make("llama")
         lora = peft.LoraConfig(lora_dropout=0.3, target_modules=["q_proj", "v_proj"], r=4)
         adapted = peft.get_peft_model(model, lora).train()
         if checkpointed:
@@ -164,27 +150,25 @@ def test_peft_with_gradient_checkpointing(own: bool) -> None:
         if own:
             report = ft.replace(adapted)
             assert any("lora_dropout" in name for name in report.replaced)
+        else:
+            repeats(lambda adapted=adapted, batch=batch: learned(adapted, **batch))
         with nullcontext() if own else ft.enable():
-            seeded(adapted, **batch).loss.backward()
-        gradients.append([p.grad for p in adapted.parameters() if p.grad is not None])
-    assert len(gradients[0]) > 0
+            gradients.append(seeded(learned, adapted, **batch))
     assert all(map(torch.allclose, *gradients))
 
 
 @pytest.mark.parametrize("name", ["GATConv", "GATv2Conv", "TransformerConv", "SuperGATConv"])
 def test_graphs(name: str) -> None:
     geometric = outside.package("torch_geometric.nn")
-    x = numbers(12, 6)
     edges = torch.randint(0, 12, (2, 60), generator=torch.Generator().manual_seed(2))
-
     layer = getattr(geometric, name)(6, 4, heads=2, dropout=0.4)
 
     def train() -> list[torch.Tensor]:
         layer.zero_grad(set_to_none=True)
-        seeded(layer, x, edges).square().sum().backward()
+        seeded(layer, X[:12], edges).square().sum().backward()
         return [p.grad for p in layer.parameters() if p.grad is not None]
 
-    with ft.enable(bernoulli=False):
-        if name != "SuperGATConv":  # which draws edges that are none
-            assert left(train) == []
+    if name != "SuperGATConv":
+        repeats(train)
+    with ft.enable(bernoulli=False):  # SuperGATConv draws edges that are none
         assert all(map(torch.equal, train(), train()))
