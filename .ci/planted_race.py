@@ -16,9 +16,9 @@ from fastdrop import _core
 x = np.ones(100_000, np.float32)
 key = fastdrop.Key(1, 0, 0)
 names = {name: name for name in ("float32", "float64", "float16", "bfloat16")}
-pytorch = SimpleNamespace(
-    types=(), watched=(), threads=int, new=None, touched=None, grad_enabled=bool, forward_ad=None
-)
+pytorch = SimpleNamespace(types=(), watched=(), threads=int, grad_enabled=bool)
+for name in ("new", "touched", "modes", "idle", "quiet", "forward_ad"):
+    setattr(pytorch, name, None)
 races = {
     "released": lambda: fastdrop.dropout_(x, 0.5, rng=key),
     "held": lambda: _core.bind_tensors(None, names, pytorch),

@@ -83,7 +83,7 @@ def test_modules() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["flax", "flax.linen", "flax.nnx", "jax", "keras", "thinc", "xarray"]
+    "name", ["dask", "flax", "flax.linen", "flax.nnx", "jax", "keras", "thinc", "xarray"]
 )
 def test_faces(name: str) -> None:
     face = pytest.importorskip(f"fastdrop.{name}", exc_type=ImportError)

@@ -18,7 +18,7 @@ cdef class _Rate:
 cdef class Front:
     """The compiled front of one variant: its declaration, and the rate of its last call."""
 
-    cdef object variant, rate, decisions
+    cdef object rate, decisions
     cdef int operation, operands, results, block_axes
     cdef size_t positions  # of the stream that a decision takes
     cdef bint repeats, identity
@@ -26,7 +26,7 @@ cdef class Front:
     cdef dict shapes  # of decisions, by the array's shape and the option
 
     def __init__(self, variant):
-        self.variant, self.rate, self.decisions = variant, variant.rate, variant.decisions
+        self.rate, self.decisions = variant.rate, variant.decisions
         self.operation = _operations[variant.operation]
         self.positions = 2 if variant.operation.startswith("noise") else 1
         self.operands, self.results = len(variant.operands), variant.results

@@ -62,7 +62,8 @@ def bias_act_dropout(
     >>> import fastdrop.dask
     >>> x = da.ones((4, 6), dtype=np.float32, chunks=(3, 4))
     >>> y = fastdrop.dask.bias_act_dropout(x, None, "gelu", 0.2, rng=1)
-    >>> bool((y.compute() == fastdrop.bias_act_dropout(x.compute(), None, "gelu", 0.2,
-    rng=1)).all()) True
+    >>> want = fastdrop.bias_act_dropout(x.compute(), None, "gelu", 0.2, rng=1)
+    >>> bool((y.compute() == want).all())
+    True
     """
     return lazily(BIAS_ACT_DROPOUT, (x,), p, training, rng, act=(act, bias))

@@ -203,7 +203,8 @@ def dropout_mask(
 
     Notes
     -----
-    The mask r of Srivastava et al., "Dropout", JMLR 15 (2014), section 4; `p` there is for keeping.
+    Source: Srivastava et al., "Dropout", JMLR 15 (2014), section 4, the mask r; p there is for
+    keeping.
     Masks nest: with one key, what is dropped at `p` is dropped at every larger `p` too.
 
     Examples
