@@ -9,7 +9,8 @@ static const struct {
     size_t n;
 } ways[] = {{DRAWN, 0.4, 2 * FD_BLOCK + 1001},
             {DRAWN, 1 - 0x1p-17, 3 * FD_BLOCK + 64},
-            {BITS, 0.1, FD_BLOCK + 700}};
+            {BITS, 0.1, FD_BLOCK + 700},
+            {BITS, 0.5, 2 * FD_BLOCK + 31}};
 static const size_t places[] = {0, 1, 4, 8, 16, 30, 60};
 static const uint64_t offsets[] = {0, 64, 77, FD_BLOCK - 1};
 
