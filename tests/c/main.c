@@ -121,6 +121,7 @@ int main(int argc, char **argv) {
     CHECK(fd_isa_select(-1) == -1 && fd_isa_select(fd_isa_count()) == -1, "selected no set");
     fd_isa_select(best);
     test_long_rows();
+    fd_set_streaming_bytes(streaming);
     test_xla();
     test_pool();
     printf("%ld passed, %ld failed\n", checks_passed, checks_failed);
