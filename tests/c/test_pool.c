@@ -1,11 +1,9 @@
 /* The pool under callers that come at once, change its size meanwhile, and fork in the middle. */
-#define _POSIX_C_SOURCE 200809L
-#include <pthread.h>
+#include "run/thread.h"
+
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "call.h"
 #include "check.h"
 #include "run/pool.h"
 #include "run/share.h"
@@ -61,16 +59,10 @@ enum { TASKS = 24 };
 
 static pthread_t ran_on[TASKS];
 
-static double seconds_of(clockid_t clock) {
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 /* Of a processor: where several threads have to share one, it takes longer. */
 static void compute_for(double seconds) {
-    double begun = seconds_of(CLOCK_THREAD_CPUTIME_ID);
-    while (seconds_of(CLOCK_THREAD_CPUTIME_ID) - begun < seconds) {}
+    double begun = fd_thread_seconds();
+    while (fd_thread_seconds() - begun < seconds) {}
 }
 
 static void note_thread(void *context, size_t task) {

@@ -4,7 +4,6 @@
 
 #include <math.h>
 
-#include "call.h"
 #include "check.h"
 
 enum { ROWS = 5, COLUMNS = 90, N = ROWS * COLUMNS, INPUTS = 5, ATTRIBUTES = 5 };
@@ -103,9 +102,43 @@ static void make(call *c) {
     };
 }
 
-static fd_key key_of(const call *c) {
-    (void)c;
-    return (fd_key){(uint64_t)1 << 32 | 2, (uint64_t)3 << 32 | 4, (uint64_t)5 << 32 | 6};
+/* What the call has as words. */
+static const fd_key key = {(uint64_t)1 << 32 | 2, (uint64_t)3 << 32 | 4, (uint64_t)5 << 32 | 6};
+
+/* One more argument, before the operands. */
+static void put_first(call *c, fd_xla_buffer argument) {
+    c->in[2] = c->in[1];
+    c->in[1] = argument;
+    c->frame.arguments.n = 3;
+}
+
+static void with_residual(call *c) {
+    make(c);
+    set_operation(c, "add");
+    c->frame.arguments.n = 3;
+}
+
+static void with_start(call *c) {
+    make(c);
+    c->plan[2] = 1;
+    put_first(c, buffer_of(FD_XLA_S32, c->start, 1, c->start_shape));
+}
+
+static void with_p(call *c) {
+    make(c);
+    c->plan[3] = 1;
+    c->p = 0.25F;
+    put_first(c, buffer_of(FD_XLA_F32, &c->p, 0, NULL));
+}
+
+static void with_bias(call *c) {
+    make(c);
+    set_operation(c, "act");
+    c->plan[4] = FD_ACT_SILU;
+    c->plan[5] = COLUMNS;
+    c->bias_shape[0] = COLUMNS + N;
+    for (int i = 0; i < COLUMNS + N; i++) { c->bias[i] = (float)(i % COLUMNS) / 16; }
+    put_first(c, buffer_of(FD_XLA_F32, c->bias, 1, c->bias_shape));
 }
 
 static fd_xla_error *run(call *c) {
@@ -116,46 +149,35 @@ static fd_xla_error *run(call *c) {
 
 /* --- What is computed ------------------------------------------------------------------------- */
 
-static void check_dropout(void) {
-    call c;
-    make(&c);
-    fd_key key = key_of(&c);
-    fd_plan plan = fd_plan_make(0.25);
-    float wanted[N];
-    fd_dropout(FD_f32, c.x, wanted, N, &key, &plan, c.numbers[0]);
-    CHECK(!run(&c), "refused: %s", told.message);
-    CHECK(!memcmp(c.y, wanted, sizeof wanted), "other numbers than fd_dropout's");
+static void gives(call *c, const float *found, const float *wanted, size_t n, const char *what) {
+    CHECK(!run(c), "refused: %s", told.message);
+    CHECK(!memcmp(found, wanted, n * sizeof(float)), "other numbers: %s", what);
+}
 
-    /* In place, and with a p that comes as an argument. */
+static void check_results(void) {
+    call c;
+    const fd_plan plan = fd_plan_make(0.25);
+    float wanted[N];
     make(&c);
+    const double scale = c.numbers[0];
+    fd_dropout(FD_f32, c.x, wanted, N, &key, &plan, scale);
+    gives(&c, c.y, wanted, N, "fd_dropout");
+
+    with_p(&c); /* and in place */
     c.out[0].data = c.x;
     c.plan[0] = c.plan[1] = 0;
     c.numbers[0] = 0;
-    c.plan[3] = 1;
-    c.p = 0.25F;
-    c.in[2] = c.in[1];
-    c.in[1] = buffer_of(FD_XLA_F32, &c.p, 0, NULL);
-    c.frame.arguments.n = 3;
-    CHECK(!run(&c), "refused: %s", told.message);
-    CHECK(!memcmp(c.x, wanted, sizeof wanted), "another p than the argument");
+    gives(&c, c.x, wanted, N, "p is an argument");
 
-    /* Rows 2 to 4, which know where they begin. */
-    make(&c);
+    with_start(&c); /* rows 2 to 4, which know where they begin */
     int64_t part[2] = {3, COLUMNS};
     c.in[2] = buffer_of(FD_XLA_F32, c.x + 2 * COLUMNS, 2, part);
-    c.in[1] = buffer_of(FD_XLA_S32, c.start, 1, c.start_shape);
     c.out[0].dims = part;
     c.start[0] = 2;
-    c.plan[2] = 1;
-    c.frame.arguments.n = 3;
-    CHECK(!run(&c), "refused: %s", told.message);
-    CHECK(!memcmp(c.y, wanted + 2 * COLUMNS, 3 * COLUMNS * sizeof(float)), "another window");
+    gives(&c, c.y, wanted + 2 * COLUMNS, 3 * COLUMNS, "a window");
     CHECK(c.y[3 * COLUMNS] == -7, "written behind the result");
-}
 
-/* Two keys for one x: a leading axis, which x has one of. */
-static void check_batch(void) {
-    call c;
+    /* Two keys for one x: a leading axis, which x has one of. */
     make(&c);
     int64_t keys[2] = {2, 2}, x[3] = {1, 2, COLUMNS}, y[3] = {2, 2, COLUMNS};
     c.decisions[0] = c.whole[0] = 2;
@@ -163,38 +185,16 @@ static void check_batch(void) {
     c.in[0] = buffer_of(FD_XLA_U32, words, 2, keys);
     c.in[1] = buffer_of(FD_XLA_F32, c.x, 3, x);
     c.out[0] = buffer_of(FD_XLA_F32, c.y, 3, y);
-    CHECK(!run(&c), "refused: %s", told.message);
-    fd_plan plan = fd_plan_make(0.25);
-    for (int i = 0; i < 2; i++) {
-        float wanted[2 * COLUMNS];
-        fd_key key = {8 + (uint64_t)i, 0, 0};
-        fd_dropout(FD_f32, c.x, wanted, 2 * COLUMNS, &key, &plan, c.numbers[0]);
-        CHECK(!memcmp(c.y + i * 2 * COLUMNS, wanted, sizeof wanted), "slice %d", i);
+    for (unsigned i = 0; i < 2; i++) {
+        fd_dropout(FD_f32, c.x, wanted + i * 2 * COLUMNS, 2 * COLUMNS, &(fd_key){8 + i, 0, 0},
+                   &plan, scale);
     }
-}
+    gives(&c, c.y, wanted, 4 * COLUMNS, "a batch");
 
-static void with_bias(call *c) {
-    make(c);
-    set_operation(c, "act");
-    c->plan[4] = FD_ACT_SILU;
-    c->plan[5] = COLUMNS;
-    c->bias_shape[0] = COLUMNS + N;
-    for (int i = 0; i < COLUMNS + N; i++) { c->bias[i] = (float)(i % COLUMNS) / 16; }
-    c->in[2] = c->in[1];
-    c->in[1] = buffer_of(FD_XLA_F32, c->bias, 1, c->bias_shape);
-    c->frame.arguments.n = 3;
-}
-
-static void check_bias(void) {
-    call c;
     with_bias(&c);
-    fd_key key = key_of(&c);
-    fd_plan plan = fd_plan_make(0.25);
     fd_bias bias = {c.bias, COLUMNS, 0};
-    float wanted[N];
-    fd_bias_act_dropout(FD_f32, FD_ACT_SILU, c.x, &bias, wanted, N, &key, &plan, c.numbers[0]);
-    CHECK(!run(&c), "refused: %s", told.message);
-    CHECK(!memcmp(c.y, wanted, sizeof wanted), "other numbers than fd_bias_act_dropout's");
+    fd_bias_act_dropout(FD_f32, FD_ACT_SILU, c.x, &bias, wanted, N, &key, &plan, scale);
+    gives(&c, c.y, wanted, N, "fd_bias_act_dropout");
 }
 
 /* --- What is refused -------------------------------------------------------------------------- */
@@ -218,29 +218,6 @@ static void refused(call *c, const char *what, const char *words) {
         change; \
         refused(&c, #change, MISFIT); \
     } while (0)
-
-static void with_residual(call *c) {
-    make(c);
-    set_operation(c, "add");
-    c->frame.arguments.n = 3;
-}
-
-static void with_start(call *c) {
-    make(c);
-    c->plan[2] = 1;
-    c->in[2] = c->in[1];
-    c->in[1] = buffer_of(FD_XLA_S32, c->start, 1, c->start_shape);
-    c->frame.arguments.n = 3;
-}
-
-static void with_p(call *c) {
-    make(c);
-    c->plan[3] = 1;
-    c->p = 0.25F;
-    c->in[2] = c->in[1];
-    c->in[1] = buffer_of(FD_XLA_F32, &c->p, 0, NULL);
-    c->frame.arguments.n = 3;
-}
 
 static void check_attributes(void) {
     for (int i = 0; i < ATTRIBUTES; i++) {
@@ -351,9 +328,7 @@ static void check_versions(void) {
 }
 
 void test_xla(void) {
-    check_dropout();
-    check_batch();
-    check_bias();
+    check_results();
     check_attributes();
     check_buffers();
     check_values();
