@@ -70,10 +70,9 @@ def test_replace_and_restore() -> None:
     for name, original in TWINS.items():
         assert type(modules[name]) is original
         if original in SHAPES:
-            x, training = torch.ones(SHAPES[original]), modules[name].training
-            function = getattr(ft, original.__name__.lower())
-            wanted = seeded(function, x, modules[name].p, training)
-            assert torch.equal(seeded(modules[name], x.clone()), wanted)
+            x, module = torch.ones(SHAPES[original]), modules[name]
+            ours = getattr(ft, original.__name__)(module.p).train(module.training)
+            assert torch.equal(seeded(module, x.clone()), seeded(ours, x))
     assert seen == [1], "hooks stay"
     assert model.again is model.shared
     assert not model.shared.training
