@@ -175,8 +175,11 @@ class Skeleton(nn.Module):
 
 
 class Derived(Skeleton):
+    """In a function within its method, too."""
+
     def work(self, x: "torch.Tensor") -> "torch.Tensor":
-        return F.dropout(x, 0.5, self.training)
+        drop = lambda y: F.dropout(y, 0.5, self.training)  # noqa: E731
+        return drop(x)
 
 
 def between(module: nn.Module) -> nn.Sequential:
