@@ -6,6 +6,8 @@ Operands and options come from `cases`, so that a declared variant is tested her
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import cases
@@ -21,6 +23,13 @@ import fastdrop.torch as ft
 
 KEY = fastdrop.Key(5, 6, 4096 - 7)
 DTYPES = [torch.float32, torch.float64, torch.float16, torch.bfloat16]
+LAYOUTS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "transposed": lambda x: x.transpose(0, -1).contiguous().transpose(0, -1),
+    "channels last": lambda x: x.movedim(1 % x.dim(), -1).contiguous().movedim(-1, 1 % x.dim()),
+    "every second": lambda x: x.repeat_interleave(2, -1)[..., ::2],
+    "negated": lambda x: torch.complex(torch.zeros_like(x), -x).conj().imag,
+}
+"""The same numbers in memory of another layout."""
 
 RENAMED = {
     "DropBlock1D": "DropBlock1d",
@@ -117,3 +126,27 @@ def stored(x: torch.Tensor) -> np.ndarray:
 
 def same(y: torch.Tensor, wanted: np.ndarray) -> bool:
     return alike(stored(y), wanted)
+
+
+@contextmanager
+def nothing_drawn() -> Iterator[None]:
+    """Whatever happens leaves PyTorch's default generator where it stands."""
+    before = torch.get_rng_state()
+    yield
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@contextmanager
+def left_alone(model: torch.nn.Module) -> Iterator[None]:
+    """Modes, parameters and buffers are afterwards what they were."""
+    modes = [(m, m.training) for m in model.modules()]
+    of = lambda: (*model.named_parameters(), *model.named_buffers())  # noqa: E731
+    state = {name: x.detach().clone() for name, x in of()}
+    yield
+    assert [(m, m.training) for m in model.modules()] == modes
+    assert all(torch.equal(x, state[name]) for name, x in of())
+
+
+def opcheck(operator: Any, *arguments: Any) -> None:
+    """All that PyTorch checks of an operator."""
+    assert set(torch.library.opcheck(operator, arguments).values()) == {"SUCCESS"}

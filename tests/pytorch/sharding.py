@@ -7,27 +7,21 @@ compares it with what all of them have computed together, bit for bit.
 from __future__ import annotations
 
 import copy
+import functools
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
+import pytest
 import torch
+from enabling import seeded
+from forms import reshaped
+from on_torch import CASES, in_torch, learned, module, module_name, takes
 from torch import nn
 from torch.distributed import device_mesh, fsdp
-from torch.distributed.tensor import (
-    DTensor,
-    Partial,
-    Replicate,
-    Shard,
-    distribute_tensor,
-)
-from torch.distributed.tensor.parallel import (
-    ColwiseParallel,
-    RowwiseParallel,
-    SequenceParallel,
-    parallelize_module,
-)
+from torch.distributed.tensor import DTensor, Partial, Replicate, Shard, distribute_tensor, parallel
+from torch.distributed.tensor.placement_types import _StridedShard
 from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.checkpoint import checkpoint
@@ -35,23 +29,39 @@ from torch.utils.checkpoint import checkpoint
 import fastdrop
 import fastdrop.torch as ft
 
-SHAPE = (6, 5, 7, 3)
+LENGTHS = (6, 5, 7, 3, 4)
+SHAPE = LENGTHS[:4]
 KEY = fastdrop.Key(7, 8, 4095)
+FAMILY = [reshaped(case, LENGTHS[: len(case.shape)]) for case in CASES if takes(case, "window")]
+FAMILY = list({str(case): case for case in FAMILY if case.shape}.values())
 
 
 def values(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(1)).to(dtype)
 
 
+def full(x: Any) -> torch.Tensor:
+    """What all processes have of it."""
+    return x.full_tensor() if isinstance(x, DTensor) else x
+
+
 def same(got: torch.Tensor, wanted: torch.Tensor, what: object) -> None:
     assert got.dtype == wanted.dtype, what
-    assert torch.equal(got, wanted), what
+    assert torch.equal(full(got), wanted), what
 
 
-Function = Callable[..., torch.Tensor]
+def same_gradients(got: Iterable[torch.Tensor], wanted: Any, what: object) -> None:
+    """That of a bias is a sum over rows, part by part."""
+    for g, want in zip(got, wanted, strict=True):
+        if want.dim() == 1:
+            torch.testing.assert_close(full(g), want)
+        else:
+            same(g, want, what)
 
 
-def compare(function: Function, x: torch.Tensor, mesh: Any, placements: Any, what: object) -> None:
+def compare(
+    function: Callable[..., Any], x: torch.Tensor, mesh: Any, placements: Any, what: object
+) -> None:
     """Values and gradients of the sharded tensor, and of the whole one."""
     whole = x.clone().requires_grad_()
     upper = values(*x.shape, dtype=x.dtype).flip(0)
@@ -61,25 +71,26 @@ def compare(function: Function, x: torch.Tensor, mesh: Any, placements: Any, wha
     y = function(sharded)
     assert isinstance(y, DTensor), what
     assert y.placements == tuple(placements), what
-    same(y.full_tensor(), wanted.detach(), what)
+    same(y, wanted, what)
     y.backward(distribute_tensor(upper, mesh, placements))
-    assert sharded.grad is not None
-    assert whole.grad is not None
-    same(sharded.grad.full_tensor(), whole.grad, what)
+    same(sharded.grad, whole.grad, what)
     # Gradients that are placed otherwise.
     replicated = distribute_tensor(upper, mesh, [Replicate()] * mesh.ndim)
     (again,) = torch.autograd.grad(function(sharded), sharded, replicated)
-    same(again.full_tensor(), whole.grad, what)
+    same(again, whole.grad, what)
+
+
+def keyed(x: torch.Tensor) -> torch.Tensor:
+    return ft.dropout(x, 0.3, seed=KEY)
 
 
 def shapes(mesh: Any) -> None:
     """Shards of other lengths, none at all in the last process, and blocks of the stream within."""
     for shape in ((3,), (1, 5), (4097, 3), (3, 9001), (2, 1, 3, 1, 2)):
         for axis in range(len(shape)):
-            keyed = lambda t: ft.dropout(t, 0.3, seed=KEY)  # noqa: E731
             compare(keyed, values(*shape), mesh, [Shard(axis)], (shape, axis))
     x = distribute_tensor(values(4, 6).t(), mesh, [Shard(1)])
-    same(ft.dropout(x, seed=2).full_tensor(), ft.dropout(values(4, 6).t(), seed=2), "transposed")
+    same(ft.dropout(x, seed=2), ft.dropout(values(4, 6).t(), seed=2), "transposed")
     assert ft.dropout(x, 0.5, False) is x
     assert ft.dropout(x, 0.0) is x
 
@@ -88,23 +99,17 @@ def generators(mesh: Any) -> None:
     """The same draws as on one device, from whatever is drawn."""
     x = values(4, 9)
     sharded = distribute_tensor(x, mesh, [Shard(1)])
-    torch.manual_seed(3)
-    functions = (ft.dropout, ft.dropout, ft.gaussian_dropout, ft.Dropout(0.2))
-    wanted = [function(x) for function in functions]
-    torch.manual_seed(3)
-    for want, function in zip(wanted, functions, strict=True):
-        same(function(sharded).full_tensor(), want, "the default generator")
+    draws = lambda x: (ft.dropout(x), ft.dropout(x), ft.gaussian_dropout(x))  # noqa: E731
+    for got, want in zip(seeded(draws, sharded), seeded(draws, x), strict=True):
+        same(got, want, "the default generator")
     ours, theirs = fastdrop.Generator(1), fastdrop.Generator(1)
     for _ in range(2):
-        one, all_of_it = ft.dropout(sharded, generator=ours), ft.dropout(x, generator=theirs)
-        same(one.full_tensor(), all_of_it, "a generator of fastdrop")
+        one, whole = ft.dropout(sharded, generator=ours), ft.dropout(x, generator=theirs)
+        same(one, whole, "a generator of fastdrop")
     assert ours.state == theirs.state
-    module = ft.Dropout(0.3, seed=5)
-    whole = ft.Dropout(0.3, seed=5)
-    same(module(sharded).full_tensor(), whole(x), "a module")
     z = distribute_tensor(x, mesh, [Shard(0)])
     assert ft.dropout(z, 0.5, inplace=True, seed=2) is z
-    same(z.full_tensor(), ft.dropout(x, seed=2), "in place")
+    same(z, ft.dropout(x, seed=2), "in place")
 
 
 def sums(mesh: Any) -> None:
@@ -118,126 +123,92 @@ def sums(mesh: Any) -> None:
         assert y.placements == (Partial(),)
         whole = sum(x - i for i in range(mesh.size())).requires_grad_()
         wanted = function(whole, 0.5, seed=2)
-        same(y.full_tensor(), wanted.detach(), "partial sums")
+        same(y, wanted, "partial sums")
         (y.full_tensor() * x).sum().backward()
         (wanted * x).sum().backward()
         same(local.grad, whole.grad, "their gradients")
     for refused in (ft.alpha_dropout, ft.gaussian_noise):
-        try:
+        with pytest.raises(NotImplementedError, match="not linear"):
             refused(partial, 0.5, True)
-        except NotImplementedError as error:
-            assert "not linear" in str(error)  # noqa: PT017 - this is no test
-        else:
-            raise AssertionError(refused)
 
 
 def refused(mesh: Any) -> None:
     """What no part of the mask is known for."""
-    from torch.distributed.tensor.placement_types import _StridedShard
-
-    local = torch.ones(2, 3)
+    local, shape = torch.ones(2, 3), (4, 3, 9, 9)
     x = DTensor.from_local(local, mesh, [_StridedShard(0, split_factor=2)], run_check=False)
-    images = distribute_tensor(values(4, 3, 9, 9), mesh, [Shard(0)])
-    partial = DTensor.from_local(local, mesh, [Partial()])
+    images = distribute_tensor(values(*shape), mesh, [Shard(0)])
+    partial, window = DTensor.from_local(local, mesh, [Partial()]), (shape, (0,) * 4)
+    windowed = ft.dropout, ft.dropout2d, ft.drop_path
+    attend = functools.partial(ft.scaled_dot_product_attention, *[images] * 3, dropout_p=0.1)
     for call, words in (
+        *((lambda f=f: f(images, window=window), "window has to be left out") for f in windowed),
         (lambda: ft.dropout(x), "redistribute it first"),
         (lambda: ft.drop_block2d(images, 0.3, 3), "drop_block2d has to have whole tensors"),
-        (lambda: ft.dropout(images, window=((4, 3, 9, 9), (0,) * 4)), "window has to be left out"),
-        (lambda: ft.dropout2d(images, window=((4, 3, 9, 9), (0,) * 4)), "window has to be left"),
-        (lambda: ft.drop_path(images, window=((4, 3, 9, 9), (0,) * 4)), "window has to be left"),
         (lambda: ft.dropout_add(partial, partial), "not linear"),
         (lambda: ft.dropout_add(images, local), "has to be a DTensor"),
         (lambda: ft.dropout_add(local, images), "no DTensor where it is none"),
         (lambda: ft.softmax_dropout(images), "in the CPU's memory"),
-        (
-            lambda: ft.scaled_dot_product_attention(images, images, images, dropout_p=0.1),
-            "attention with dropout has to have whole tensors",
-        ),
         (lambda: ft.softmax_dropout(images, training=False), "in the CPU's memory"),
+        (attend, "attention with dropout has to have whole tensors"),
     ):
-        try:
+        with pytest.raises((NotImplementedError, TypeError), match=words):
             call()
-        except (NotImplementedError, TypeError) as error:
-            assert words in str(error), error  # noqa: PT017 - this is no test
-        else:
-            raise AssertionError(words)
-    whole = distribute_tensor(values(4, 3, 9, 9), mesh, [Replicate()])
-    blocks = ft.drop_block2d(whole, 0.3, 3, seed=2).full_tensor()
-    same(blocks, ft.drop_block2d(values(4, 3, 9, 9), 0.3, 3, seed=2), "blocks")
+    whole = distribute_tensor(values(*shape), mesh, [Replicate()])
+    blocks = ft.drop_block2d(whole, 0.3, 3, seed=2)
+    same(blocks, ft.drop_block2d(values(*shape), 0.3, 3, seed=2), "blocks")
 
 
-class Network(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(8)
-        self.first, self.second = nn.Linear(8, 16), nn.Linear(16, 8)
-        self.inner, self.outer = ft.Dropout(0.5), ft.Dropout(0.25)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.norm(x)
-        return self.outer(self.second(self.inner(self.first(x).relu())))
-
-
-def network() -> Network:
+def network() -> nn.Sequential:
     torch.manual_seed(0)
-    return Network()
+    first, second = nn.Linear(8, 16), nn.Linear(16, 8)
+    return nn.Sequential(
+        nn.LayerNorm(8), first, nn.ReLU(), ft.Dropout(0.5), second, ft.Dropout(0.25)
+    )
 
 
 def plans(mesh: Any) -> None:
     """Sequence-parallel and tensor-parallel plans: the masks of one device, and so its results."""
-    x = values(2, 6, 8)
-    drop = ft.Dropout(0.5)
-    torch.manual_seed(2)
-    whole = x.clone().requires_grad_()
-    wanted = drop(whole)
-    wanted.sum().backward()
-    sequence = parallelize_module(ft.Dropout(0.5), mesh, SequenceParallel(use_local_output=False))
-    torch.manual_seed(2)
-    sharded = distribute_tensor(x, mesh, [Shard(1)]).requires_grad_()
-    y = sequence(sharded)
-    y.sum().backward()
-    same(y.full_tensor(), wanted.detach(), "a sequence-parallel plan")
-    same(sharded.grad.full_tensor(), whole.grad, "its gradient")
+    x, drop = values(2, 6, 8), ft.Dropout(0.5)
+    plan = parallel.SequenceParallel(use_local_output=False)
+    sequence = parallel.parallelize_module(ft.Dropout(0.5), mesh, plan)
+    call = lambda t: seeded(sequence if isinstance(t, DTensor) else drop, t)  # noqa: E731
+    compare(call, x, mesh, [Shard(1)], "a sequence-parallel plan")
 
     one, many = network(), network()
-    parallelize_module(
-        many,
-        mesh,
-        {
-            "first": ColwiseParallel(use_local_output=False),
-            "second": RowwiseParallel(output_layouts=Shard(1), use_local_output=False),
-        },
-    )
-    torch.manual_seed(4)
-    wanted = one(x)
-    torch.manual_seed(4)
-    y = many(x)
+    columns = parallel.ColwiseParallel(use_local_output=False)
+    rows = parallel.RowwiseParallel(output_layouts=Shard(1), use_local_output=False)
+    parallel.parallelize_module(many, mesh, {"1": columns, "4": rows})
+    wanted, y = seeded(one, x), seeded(many, x)
     assert y.placements == (Shard(1),)
     torch.testing.assert_close(y.full_tensor(), wanted)
     same(y.full_tensor() == 0, wanted == 0, "the mask of a tensor-parallel network")
     wanted.square().sum().backward()
     y.square().sum().backward()
+    close_gradients(many, one)
+
+
+def close_gradients(many: nn.Module, one: nn.Module) -> None:
     for (name, a), (_, b) in zip(many.named_parameters(), one.named_parameters(), strict=True):
-        gradient = a.grad.full_tensor() if isinstance(a.grad, DTensor) else a.grad
-        torch.testing.assert_close(gradient, b.grad, msg=name)
+        torch.testing.assert_close(full(a.grad), b.grad, msg=name)
 
 
 def data(mesh: Any) -> None:
-    """DDP and FSDP2 compute what they did; by hand, each process takes its samples' window."""
+    """DDP and FSDP2: masks by each process' seed; by hand, each takes its samples' window."""
     rank, x = mesh.get_rank(), values(4, 8)
     part = slice(2 * rank, 2 * rank + 2)
-    window = ((4, 8), (2 * rank, 0))
-    torch.manual_seed(1)
-    wanted = ft.dropout(x, 0.5)
-    torch.manual_seed(1)
-    same(ft.dropout(x[part], 0.5, window=window), wanted[part], "samples by hand")
-    for wrap in (DistributedDataParallel, lambda m: fsdp.fully_shard(m, mesh=mesh)):
-        one, many = network(), wrap(copy.deepcopy(network()))
-        torch.manual_seed(5)
-        alone = one(x[part])
-        torch.manual_seed(5)
-        torch.testing.assert_close(many(x[part]), alone)
-        many(x[part]).sum().backward()
+    by_hand = seeded(ft.dropout, x[part], 0.5, window=((4, 8), (2 * rank, 0)))
+    same(by_hand, seeded(ft.dropout, x, 0.5)[part], "samples by hand")
+    one, alone = network(), []
+    for i, samples in enumerate(x.chunk(2)):
+        torch.manual_seed(i)
+        alone.append(one(samples))
+        (alone[i].sum() / 2).backward()  # gradients are averaged
+    for many in (DistributedDataParallel(network()), fsdp.fully_shard(network(), mesh=mesh)):
+        torch.manual_seed(rank)
+        y = many(x[part])
+        torch.testing.assert_close(y, alone[rank])
+        y.sum().backward()
+        close_gradients(many, one)
 
 
 def enabled(mesh: Any) -> None:
@@ -249,32 +220,22 @@ def enabled(mesh: Any) -> None:
             lambda t: functional.dropout2d(t, 0.4),
             lambda t: functional.alpha_dropout(t, 0.4, True),
             nn.Dropout(0.4),
+            torch.no_grad()(lambda t: functional.dropout(t, 0.4)),
         ):
-            for placement in (Shard(0), Shard(3), Replicate()):
-                torch.manual_seed(6)
-                wanted = function(x)
-                torch.manual_seed(6)
-                y = function(distribute_tensor(x, mesh, [placement]))
-                same(y.full_tensor(), wanted, placement)
-        with torch.no_grad():
-            torch.manual_seed(6)
-            wanted = functional.dropout(x, 0.4)
-            torch.manual_seed(6)
-            y = functional.dropout(distribute_tensor(x, mesh, [Shard(1)]), 0.4)
-            same(y.full_tensor(), wanted, "without autograd")
+            for placement in (Shard(0), Shard(1), Shard(3), Replicate()):
+                y = seeded(function, distribute_tensor(x, mesh, [placement]))
+                same(y, seeded(function, x), placement)
 
 
 def recomputed(mesh: Any) -> None:
     """What a checkpoint computes again has the same mask."""
     x = values(4, 6)
     sharded = distribute_tensor(x, mesh, [Shard(1)]).requires_grad_()
-    module = ft.Dropout(0.5, seed=1)
-    y = checkpoint(lambda t: module(t) * t, sharded, use_reentrant=False)
-    y.sum().backward()
+    module, alone = (ft.Dropout(0.5, seed=1) for _ in range(2))
+    checkpoint(lambda t: module(t) * t, sharded, use_reentrant=False).sum().backward()
     whole = x.clone().requires_grad_()
-    alone = ft.Dropout(0.5, seed=1)
     (alone(whole) * whole).sum().backward()
-    same(sharded.grad.full_tensor(), whole.grad, "checkpoint")
+    same(sharded.grad, whole.grad, "checkpoint")
 
 
 def grid(mesh: Any) -> None:
@@ -285,28 +246,86 @@ def grid(mesh: Any) -> None:
         (Shard(2), Shard(2)),
         (Replicate(), Shard(3)),
     ):
-        keyed = lambda t: ft.dropout(t, 0.4, seed=KEY)  # noqa: E731
         compare(keyed, values(*SHAPE), mesh, placements, placements)
 
 
-CHECKS = (shapes, generators, sums, refused, plans, data, enabled, recomputed, grid)
+def tensors(mesh: Any) -> None:
+    """Every function of one tensor, by every placement."""
+    for case in [case for case in FAMILY if len(case.shapes) == 1]:
+        call = lambda t, case=case: in_torch(case, [t], seed=KEY)  # noqa: E731
+        for placement in (*map(Shard, range(len(case.shape))), Replicate()):
+            for dtype in (torch.float32, torch.float64, torch.bfloat16):
+                x = values(*case.shape, dtype=dtype)
+                compare(call, x, mesh, [placement], (str(case), placement, dtype))
 
 
-def main(checks: Sequence[Callable[[Any], None]]) -> None:
-    check, rank, processes, file = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+def pairs(mesh: Any) -> None:
+    """Functions of several tensors: values and the gradients of all of them."""
+    for case in [case for case in FAMILY if len(case.shapes) > 1]:
+        upper, like_first = values(*case.shape).flip(0), len(set(case.shapes.values())) == 1
+        for placement in (*map(Shard, range(len(case.shape))), Replicate()):
+            for keywords in ({"seed": KEY}, {"seed": None}, {"training": False}):
+                whole = learned(case)
+                wanted = seeded(in_torch, case, whole, **keywords)
+                after = torch.rand(1)
+                wanted.backward(upper)
+                for elsewhere in (placement if like_first else Replicate(), Shard(0)):
+                    places = ([placement], [elsewhere])
+                    given = [
+                        distribute_tensor(t.detach(), mesh, where).requires_grad_()
+                        for t, where in zip(whole, places, strict=True)
+                    ]
+                    y = seeded(in_torch, case, given, **keywords)
+                    same(torch.rand(1), after, "as many draws")
+                    assert y.placements == (placement,)
+                    what = (str(case), placement, elsewhere, keywords)
+                    same(y, wanted, what)
+                    y.backward(distribute_tensor(upper, mesh, [placement]))
+                    assert [t.grad.placements for t in given] == [t.placements for t in given], what
+                    same_gradients([t.grad for t in given], [t.grad for t in whole], what)
+
+
+def modules(mesh: Any) -> None:
+    """Every module that computes elements one by one, with a generator of its own."""
+    for case in [case for case in FAMILY if module_name(case) != "EmbeddingDropout"]:
+        for axis in range(min(2, len(case.shape))):
+            one, many = (module(case, seed=KEY) for _ in range(2))
+            whole, what = learned(case), (str(case), axis)
+            places = [Shard(axis) if t.shape == case.shape else Replicate() for t in whole]
+            sharded = [
+                distribute_tensor(t.detach(), mesh, [where]).requires_grad_()
+                for t, where in zip(whole, places, strict=True)
+            ]
+            for _ in range(2):
+                wanted, got = one(*whole), many(*sharded)
+                same(got, wanted, what)
+                upper = values(*wanted.shape).flip(0)
+                placed = distribute_tensor(upper, mesh, [Shard(axis)])
+                found = torch.autograd.grad(got, sharded, placed)
+                same_gradients(found, torch.autograd.grad(wanted, whole, upper), what)
+    one = seeded(ft.EmbeddingDropout, 10, 8, 0.5, seed=2)
+    many = copy.deepcopy(one)
+    parallel.parallelize_module(many, mesh, parallel.RowwiseParallel(input_layouts=Replicate()))
+    words = torch.tensor([[1, 2, 3, 9], [0, 1, 5, 9]])
+    wanted, got = one(words), many(words)
+    same(got, wanted, "a table that is cut by words")
+    wanted.square().sum().backward()
+    got.square().sum().backward()
+    same(many.weight.grad, one.weight.grad, "its gradient")
+
+
+def main(check: str, rank: str, processes: str, file: str) -> None:
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     torch.distributed.init_process_group(
-        "gloo", init_method=f"file://{file}", rank=rank, world_size=processes
+        "gloo", init_method=f"file://{file}", rank=int(rank), world_size=int(processes)
     )
-    shape = (2, processes // 2) if check == "grid" else (processes,)
-    mesh = device_mesh.init_device_mesh("cpu", shape)
-    (function,) = [function for function in checks if function.__name__ == check]
-    function(mesh)
+    shape = (2, int(processes) // 2) if check == "grid" else (int(processes),)
+    globals()[check](device_mesh.init_device_mesh("cpu", shape))
     torch.distributed.barrier()
     torch.distributed.destroy_process_group()
     print("the same")
 
 
 if __name__ == "__main__":
-    main(CHECKS)
+    main(*sys.argv[1:])

@@ -9,7 +9,6 @@ from test_docs import check_function, run_examples, sections
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 from on_torch import FIRST  # noqa: E402
 
-import fastdrop  # noqa: E402
 import fastdrop.torch as ft  # noqa: E402
 
 CLASSES = [name for name in ft.__all__ if inspect.isclass(getattr(ft, name))]
@@ -35,14 +34,14 @@ def test_the_module() -> None:
     assert dir(ft) == sorted(ft.__all__)
 
 
-OWN = {
-    "dropout": ("Srivastava", "JMLR 15 (2014)", "dropped inf or nan becomes 0"),
-    "dropout2d": ("Tompson", "CVPR 2015", "(N, C, L)"),
+WORDS: dict[str, tuple[str, ...]] = {
+    "dropout": ("JMLR 15 (2014)", "dropped inf or nan becomes 0"),
+    "dropout2d": ("CVPR 2015", "(N, C, L)"),
     "mc_dropout": ("Gal", "ICML 2016"),
-    "gaussian_dropout": ("Srivastava", "JMLR 15 (2014)", "section 10"),
-    "dropout_add": ("Vaswani", "NIPS 2017", "section 5.4"),
-    "bias_act_dropout": ("Hendrycks", "arXiv:1606.08415", "second derivative"),
-    "attention_dropout": ("Vaswani", "NIPS 2017", "section 3.2.1"),
+    "gaussian_dropout": ("JMLR 15 (2014)", "section 10"),
+    "dropout_add": ("NIPS 2017", "section 5.4"),
+    "bias_act_dropout": ("arXiv:1606.08415", "second derivative"),
+    "attention_dropout": ("NIPS 2017", "section 3.2.1"),
     "scaled_dot_product_attention": ("Vaswani", "NIPS 2017", "Dao", "NeurIPS 2022"),
     "softmax_dropout": ("Vaswani", "NIPS 2017"),
     "dropconnect_linear": ("Wan", "ICML 2013"),
@@ -54,15 +53,13 @@ DECLARED = {case.name: case.variant.source for case in FIRST}
 @pytest.mark.parametrize("name", DECLARED)
 def test_the_source_is_that_of_the_declaration(name: str) -> None:
     """The author, and the year of the same publication that the NumPy function names."""
-    author, year = re.split(r"[ ,]", DECLARED[name])[0], DECLARED[name].split()[-1]
-    for function in (getattr(ft, name), getattr(fastdrop, name)):
-        source = " ".join(inspect.getdoc(function).partition("Source:")[2].split())
-        assert author in source
-        assert year in source
+    words = re.split("[ ,]+", DECLARED[name])
+    source = " ".join(inspect.getdoc(getattr(ft, name)).partition("Source:")[2].split())
+    assert words[0] in source
+    assert words[-1] in source
 
 
-@pytest.mark.parametrize(("name", "words"), OWN.items(), ids=list(OWN))
-def test_sources_and_differences(name: str, words: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("name", WORDS)
+def test_sources_and_differences(name: str) -> None:
     doc = " ".join(inspect.getdoc(getattr(ft, name)).split())
-    for word in words:
-        assert word in doc
+    assert [word for word in WORDS[name] if word not in doc] == []

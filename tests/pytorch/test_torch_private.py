@@ -1,11 +1,13 @@
 """Private names of PyTorch: listed in one file, used from there, replaced where they are gone."""
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from fresh import loaded
@@ -22,12 +24,6 @@ def is_private(path: str) -> bool:
     return any(part.startswith("_") and not part.startswith("__") for part in path.split("."))
 
 
-def dotted(node: ast.expr) -> str:
-    if isinstance(node, ast.Attribute):
-        return f"{dotted(node.value)}.{node.attr}"
-    return node.id if isinstance(node, ast.Name) else "?"
-
-
 def private_names(source: str) -> Iterator[str]:
     """Every private name of PyTorch's modules that a module imports or reads."""
     for node in ast.walk(ast.parse(source)):
@@ -36,9 +32,7 @@ def private_names(source: str) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom) and not node.level:
             names = [f"{node.module}.{alias.name}" for alias in node.names]
         elif isinstance(node, ast.Attribute):
-            names = [dotted(node)]
-            if names[0].startswith("nn."):
-                names = [f"torch.{names[0]}"]
+            names = [re.sub("^nn\\.", "torch.nn.", ast.unparse(node))]
         else:
             continue
         yield from (n for n in names if n.partition(".")[0] == "torch" and is_private(n))
@@ -66,12 +60,10 @@ def test_private_names_are_used_from_one_file(path: Path) -> None:
 
 
 def test_every_listed_name_is_used() -> None:
-    sources = {p: p.read_text(encoding="utf-8") for p in PACKAGE.rglob("*.py")}
-    del sources[Path(_private.__file__)]
     imported = {
         alias.name
-        for source in sources.values()
-        for node in ast.walk(ast.parse(source))
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.ImportFrom) and node.level and node.module == "_private"
         for alias in node.names
     }
@@ -84,65 +76,44 @@ def reload_without(monkeypatch: pytest.MonkeyPatch, module: str, name: str) -> M
     return loaded(Path(_private.__file__), "_private_again")
 
 
-def test_transforms_active_without_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    again = reload_without(monkeypatch, "torch._C", "_are_functorch_transforms_active")
-    assert again.transforms_active is not _private.transforms_active
+def test_transforms_and_traces_without_their_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(torch._C, "_are_functorch_transforms_active")
+    again = reload_without(monkeypatch, "torch._C", "_get_tracing_state")
+    monkeypatch.undo()  # tracing needs the name itself
     seen = []
 
     def f(x: torch.Tensor) -> torch.Tensor:
-        seen.append((again.transforms_active(), _private.transforms_active()))
+        both = again, _private
+        seen.extend((one.transforms_active(), bool(one.get_tracing_state())) for one in both)
         return x.sum()
 
+    assert again.transforms_active is not _private.transforms_active
     f(torch.ones(3))
     torch.func.vmap(f)(torch.ones(2, 3))
     torch.func.grad(f)(torch.ones(3))
-    assert seen == [(False, False), (True, True), (True, True)]
-
-
-def test_tracing_state_without_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    again = reload_without(monkeypatch, "torch._C", "_get_tracing_state")
-    seen = []
-
-    def f(x: torch.Tensor) -> torch.Tensor:
-        seen.append((bool(again.get_tracing_state()), bool(_private.get_tracing_state())))
-        return x + 1
-
-    f(torch.ones(3))
-    monkeypatch.undo()  # tracing needs the name itself
     torch.jit.trace(f, torch.ones(3), check_trace=False)
-    assert seen == [(False, False), (True, True)]
-
-
-def test_increment_version_without_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    again = reload_without(monkeypatch, "torch._C", "_increment_version")
-    monkeypatch.undo()
-    x = torch.ones(3)
-    again.increment_version((x,))
-    assert x._version == 1
+    plain, transformed, traced = (False, False), (True, False), (False, True)
+    assert seen == [plain] * 2 + [transformed] * 4 + [traced] * 2
 
 
 def test_dead_wrappers_without_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    import torch._functorch.utils
-
     again = reload_without(monkeypatch, "torch._functorch.utils", "unwrap_dead_wrappers")
-    kept = []
-
-    def f(x: torch.Tensor) -> torch.Tensor:
-        kept.append(x)
-        return x.sum()
-
-    torch.func.grad(f)(torch.ones(3))
-    (dead,) = kept
+    dead: list[Any] = []
+    torch.func.grad(lambda x: dead.append(x) or x.sum())(torch.ones(3))
     for unwrap in (again.unwrap_dead_wrappers, _private.unwrap_dead_wrappers):
-        alive, number = unwrap((dead, 1))
+        alive, number = unwrap((*dead, 1))
         assert number == 1
-        assert alive is not dead
+        assert alive is not dead[0]
         assert torch.equal(alive, torch.ones(3))
 
 
-def test_legacy_batches_without_their_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_versions_and_legacy_batches_without_their_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, again = torch.ones(3), reload_without(monkeypatch, "torch._C", "_increment_version")
+    monkeypatch.undo()
+    again.increment_version((x,))
+    assert x._version == 1
     again = reload_without(monkeypatch, "torch._C._functorch", "is_legacy_batchedtensor")
-    assert again.is_legacy_batchedtensor(torch.ones(3)) is False
+    assert again.is_legacy_batchedtensor(x) is False
 
 
 @pytest.mark.parametrize("name", ["_len_torch_dispatch_stack", "_len_torch_function_stack"])
@@ -151,10 +122,7 @@ def test_what_nothing_replaces_is_named(monkeypatch: pytest.MonkeyPatch, name: s
         reload_without(monkeypatch, "torch._C", name)
 
 
-@pytest.mark.parametrize(
-    "names",
-    ["", "_checkpoint_hook", "checkpoint _checkpoint_impl"],
-)
+@pytest.mark.parametrize("names", ["", "_checkpoint_hook", "checkpoint _checkpoint_impl"])
 def test_checkpoints_that_are_built_otherwise(names: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """An own generator would draw another mask in the backward pass: that is an error then."""
     with monkeypatch.context() as without:

@@ -1,60 +1,32 @@
-"""`replace` and `restore`: what they change, what they cannot, and that the rest stays."""
+"""`replace` and `restore`: what they change, what they cannot, and that the rest stays.
+
+Also with tools that give modules other classes or wrap their `forward`, before and after.
+"""
 
 import copy
+import functools
 import pickle
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 from enabling import seeded  # noqa: E402
 from torch import nn  # noqa: E402
+from torch.nn.utils import parametrize  # noqa: E402
 
 import fastdrop.torch as ft  # noqa: E402
 
 
-def drawn(model: nn.Module) -> str:
-    """Who computes a model that drops half of three elements."""
-    found = []
-    for _ in range(20):
-        before = torch.get_rng_state()
-        y = model.train()(torch.ones(3))
-        after = torch.get_rng_state()
-        torch.set_rng_state(before)
-        mask = ft.dropout(torch.ones(3), 0.5) == 0
-        found.append(torch.equal(mask, y == 0))
-        torch.set_rng_state(after)
-    return "fastdrop" if all(found) else "PyTorch"
+def is_ours(model: nn.Module) -> bool:
+    """Who computes a model that drops half of a hundred elements."""
+    x = torch.ones(100)
+    return torch.equal(seeded(model.train(), x) == 0, seeded(ft.dropout, x, 0.5) == 0)
 
 
 class Own(nn.Dropout):
     """A dropout of the user's."""
-
-
-class Net(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.shared = nn.Dropout(0.1)
-        self.again = self.shared
-        self.body = nn.Sequential(
-            nn.Dropout1d(0.2), nn.Dropout2d(0.3), nn.ModuleList([nn.Dropout3d(0.4, inplace=True)])
-        )
-        self.layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.5)
-        self.lstm = nn.LSTM(4, 4, 2, dropout=0.6)
-        self.own = Own(0.7)
-        self.ours = ft.Dropout(0.8)
-        self.plain = nn.LSTM(4, 4, 2)
-
-
-TWINS = {
-    "shared": nn.Dropout,
-    "body.0": nn.Dropout1d,
-    "body.1": nn.Dropout2d,
-    "body.2.0": nn.Dropout3d,
-    "layer.self_attn": nn.MultiheadAttention,
-    "layer.dropout": nn.Dropout,
-    "layer.dropout1": nn.Dropout,
-    "layer.dropout2": nn.Dropout,
-}
 
 
 SHAPES = {
@@ -65,37 +37,50 @@ SHAPES = {
     nn.AlphaDropout: (4,),
     nn.FeatureAlphaDropout: (2, 3, 4),
 }
+TWINS = {
+    **{f"body.{kind.__name__}": kind for kind in SHAPES},
+    **dict.fromkeys(("shared", "layer.dropout", "layer.dropout1", "layer.dropout2"), nn.Dropout),
+    "layer.self_attn": nn.MultiheadAttention,
+}
+
+
+class Net(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.shared = self.again = nn.Dropout(0.1, inplace=True)
+        self.body = nn.ModuleDict({kind.__name__: kind(0.3) for kind in SHAPES})
+        self.layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.5)
+        self.lstm = nn.LSTM(4, 4, 2, dropout=0.6)
+        self.own = Own(0.7)
+        self.ours = ft.Dropout(0.8)
+        self.plain = nn.LSTM(4, 4, 2)
 
 
 def test_replace_and_restore() -> None:
-    model = Net()
+    model, seen = Net(), []
     model.shared.eval()
+    model.shared.register_forward_hook(lambda *_: seen.append(1))
     text, state = repr(model), list(model.state_dict())
     modules = dict(model.named_modules())
     report = ft.replace(model)
     assert set(report.replaced) == set(TWINS)
-    assert {name: why.split()[0] for name, why in report.left.items()} == {
-        "lstm": "drops",
-        "own": "is",
-    }
+    why = {name: words.split()[0] for name, words in report.left.items()}
+    assert why == {"lstm": "drops", "own": "is"}
     assert dict(model.named_modules()) == modules, "they are the same objects"
     for name, original in TWINS.items():
         assert type(modules[name]) is original
         if original in SHAPES:
-            x, training = torch.ones(SHAPES[original]), modules[name].training
-            function = getattr(ft, original.__name__.lower())
-            wanted = seeded(function, x, modules[name].p, training)
-            assert torch.equal(seeded(modules[name], x.clone()), wanted)
+            x, module = torch.ones(SHAPES[original]), modules[name]
+            ours = getattr(ft, original.__name__)(module.p).train(module.training)
+            assert torch.equal(seeded(module, x.clone()), seeded(ours, x))
+    assert seen == [1], "hooks stay"
     assert model.again is model.shared
     assert not model.shared.training
-    assert model.body[2][0].inplace
+    assert model.shared.inplace
     assert repr(model) == text
     assert list(model.state_dict()) == state
-
     again = ft.replace(model)
-    assert again.replaced == ()
-    assert again.left == report.left
-
+    assert (again.replaced, again.left) == ((), report.left)
     assert set(ft.restore(model)) == set(TWINS)
     for name, original in TWINS.items():
         assert type(modules[name]) is original
@@ -111,69 +96,28 @@ def test_report_as_text() -> None:
     assert "    lstm: drops between its layers inside PyTorch's operator" in lines
 
 
-@pytest.mark.parametrize("module", [nn.Dropout(), nn.Dropout2d(), ft.Dropout(), Own()])
-def test_a_model_that_is_a_dropout_module(module: nn.Module) -> None:
-    kind = type(module)
-    with pytest.raises(ValueError, match="model has to hold dropout modules, but got one"):
-        ft.replace(module)
-    assert type(module) is kind
-
-
-@pytest.mark.parametrize("function", [ft.replace, ft.restore])
-def test_what_is_no_module(function) -> None:
-    with pytest.raises(TypeError, match=r"model has to be a torch\.nn\.Module, but got int"):
-        function(3)
+def test_what_is_no_model() -> None:
+    for module in (nn.Dropout(), nn.Dropout2d(), ft.Dropout(), Own()):
+        with pytest.raises(ValueError, match="model has to hold dropout modules, but got one"):
+            ft.replace(module)
+        assert "forward" not in vars(module)
+    for function in (ft.replace, ft.restore):
+        with pytest.raises(TypeError, match=r"model has to be a torch\.nn\.Module, but got int"):
+            function(3)
 
 
 def test_copies_and_pickles_of_a_replaced_model() -> None:
-    model = nn.Sequential(nn.Linear(3, 3), nn.Dropout(0.5))
+    model = nn.Sequential(nn.Linear(100, 100), nn.Dropout(0.5))
     ft.replace(model)
     for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
-        assert drawn(twin) == "fastdrop"
+        assert is_ours(twin)
         twin[1].p = 0.0
-        assert torch.equal(twin(torch.ones(3)), twin[0](torch.ones(3))), "it is a copy's own"
-        assert drawn(model) == "fastdrop"
+        assert torch.equal(twin(torch.ones(100)), twin[0](torch.ones(100))), "it is a copy's own"
+        assert is_ours(model)
         twin[1].p = 0.5
         assert ft.restore(twin) == ("1",)
-        assert drawn(twin) == "PyTorch"
-        assert drawn(model) == "fastdrop"
-
-
-def test_hooks_stay() -> None:
-    model = nn.Sequential(nn.Dropout(0.5))
-    seen = []
-    model[0].register_forward_hook(lambda *_: seen.append(1))
-    ft.replace(model)
-    model(torch.ones(3))
-    assert seen == [1]
-
-
-@pytest.mark.parametrize("norm_first", [True, False])
-def test_a_replaced_transformer_layer_computes_with_our_masks(norm_first: bool) -> None:
-    layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.5, norm_first=norm_first)
-    layer.self_attn.dropout = 0.0
-    ft.replace(layer)
-    x = torch.randn(5, 3, 8, requires_grad=True)
-    torch.manual_seed(3)
-    y = layer(x)
-    y.sum().backward()
-    torch.manual_seed(3)
-    masks = [ft.dropout(torch.ones(n), 0.5) for n in ((5, 3, 8), (5, 3, 16), (5, 3, 8))]
-
-    def feed(h: "torch.Tensor") -> "torch.Tensor":
-        return layer.linear2(torch.relu(layer.linear1(h)) * masks[1]) * masks[2]
-
-    def attend(h: "torch.Tensor") -> "torch.Tensor":
-        return layer.self_attn(h, h, h, need_weights=False)[0] * masks[0]
-
-    if norm_first:
-        h = x + attend(layer.norm1(x))
-        wanted = h + feed(layer.norm2(h))
-    else:
-        h = layer.norm1(x + attend(x))
-        wanted = layer.norm2(h + feed(h))
-    assert torch.allclose(y, wanted, atol=1e-5)
-    assert torch.equal(layer.eval()(x), ft.restore(layer) and layer(x))
+        assert not is_ours(twin)
+        assert is_ours(model)
 
 
 @pytest.mark.parametrize("kind", SHAPES)
@@ -182,12 +126,8 @@ def test_a_method_that_is_exchanged_later_runs(
     kind: type[nn.Module], how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As in recipes for Monte Carlo dropout, which put another class or method there."""
-    model = nn.Sequential(kind(0.5))
+    model, forward = nn.Sequential(kind(0.5)), lambda _, x: x * 5
     ft.replace(model)
-
-    def forward(_: nn.Module, x: torch.Tensor) -> torch.Tensor:
-        return x * 5
-
     if how == "the object's class":
         model[0].__class__ = type("Exchanged", (kind,), {"forward": forward})
     else:
@@ -197,3 +137,122 @@ def test_a_method_that_is_exchanged_later_runs(
         assert torch.equal(one(x), x * 5)
     ft.restore(model)
     assert torch.equal(model(x), x * 5)
+
+
+# --- beside other tools --------------------------------------------------------------------------
+
+
+def parametrized(model: nn.Module) -> None:
+    parametrize.register_parametrization(model[0], "in_proj_weight", nn.Tanh())
+
+
+def derived(model: nn.Module) -> None:
+    """As `fully_shard` does: a class of the object's own, made in a file of PyTorch's."""
+    names = {"__module__": "torch.distributed.fsdp._fully_shard._fully_shard"}
+    for module in model:
+        kind = type(module)
+        module.__class__ = type(f"FSDP{kind.__name__}", (kind,), names)
+
+
+def kept(module: nn.Module, *arguments: Any, **keywords: Any) -> Any:
+    return module._old_forward(*arguments, **keywords)
+
+
+def hooked(model: nn.Module, named: bool = True) -> None:
+    """As Accelerate does."""
+    for module in model:
+        module._old_forward = module.forward
+        module.forward = functools.partial(kept, module)
+        if named:
+            functools.update_wrapper(module.forward, module._old_forward)
+
+
+def wrapped(model: nn.Module) -> None:
+    """In a closure, of which nobody can tell what it calls."""
+    for module in model:
+        module.forward = functools.partial(lambda old, *x, **more: old(*x, **more), module.forward)
+
+
+class Two(nn.Sequential):
+    def __init__(self) -> None:
+        super().__init__(nn.MultiheadAttention(8, 2, dropout=0.5), nn.Dropout(0.5))
+
+    def forward(self, x: "torch.Tensor") -> "torch.Tensor":
+        return self[1](self[0](x, x, x, need_weights=False)[0])
+
+
+def accelerated(model: nn.Module) -> None:
+    hooks = pytest.importorskip("accelerate.hooks", reason="Accelerate is not installed")
+    for module in model:
+        hooks.add_hook_to_module(module, hooks.ModelHook())
+
+
+outside = pytest.param(accelerated, marks=pytest.mark.outside)
+X = torch.randn(4, 3, 8)
+
+
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize("tool", [parametrized, derived, hooked, wrapped, outside])
+def test_a_tool_before_and_after_replace(tool: Callable[[nn.Module], None], first: bool) -> None:
+    plain, model = Two(), Two()
+    model.load_state_dict(plain.state_dict())
+    if first:
+        tool(plain), tool(model)
+    report, why = ft.replace(model), {}
+    if first and tool is wrapped:
+        words = "has a forward that something else has put there: replace the model before"
+        why = dict.fromkeys(("0", "1"), words)
+    assert report.replaced == (() if why else ("0", "1"))
+    assert report.left == why
+    if not first:
+        ours = seeded(model, X)
+        tool(plain), tool(model)
+        assert torch.equal(seeded(model, X), ours) or tool is parametrized
+    assert torch.equal(seeded(model, X), seeded(plain, X)) == bool(why)
+    assert ft.restore(model) == report.replaced
+    assert [type(m).__name__ for m in model] == [type(m).__name__ for m in plain]
+    assert torch.equal(seeded(model, X), seeded(plain, X))
+    assert ft.restore(model) == ()
+
+
+def test_hooks_removed_before_restore() -> None:
+    model = Two()
+    plain = seeded(model, X)
+    ft.replace(model)
+    hooked(model)
+    for module in model:
+        module.forward = module._old_forward
+        del module._old_forward
+    assert not torch.equal(seeded(model, X), plain)
+    assert ft.restore(model) == ("0", "1")
+    assert torch.equal(seeded(model, X), plain)
+    assert not [key for m in model for key in vars(m) if "fastdrop" in key or key == "forward"]
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_copies_and_pickles_of_a_hooked_model(before: bool) -> None:
+    model = Two()
+    if before:
+        ft.replace(model)
+    hooked(model, named=False)
+    ft.replace(model)
+    ours = seeded(model, X)
+    for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert torch.equal(seeded(twin, X), ours)
+        assert ft.restore(twin) == ("0", "1")
+        assert not torch.equal(seeded(twin, X), ours)
+    assert torch.equal(seeded(model, X), ours)
+
+
+def test_restoring_a_shallow_copy_leaves_the_module() -> None:
+    model = nn.Sequential(nn.Dropout(0.5))
+    ft.replace(model)
+    twin = nn.Sequential(copy.copy(model[0]))
+    assert ft.restore(twin) == ("0",)
+    assert not is_ours(twin)
+    assert is_ours(model)
+    twin = nn.Sequential(copy.copy(model[0]))
+    assert ft.replace(twin).replaced == ("0",)
+    twin[0].p = 1.0
+    assert not twin(torch.ones(100)).any()
+    assert is_ours(model)

@@ -1,22 +1,33 @@
 """What is made once, at import or at first use, does not depend on the settings of that time."""
 
-import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import pytest
 from fresh import output
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
-from drawing import FUNCTIONS  # noqa: E402
+from drawing import FUNCTIONS, INPLACE  # noqa: E402
 from enabling import seeded  # noqa: E402
+from on_torch import nothing_drawn  # noqa: E402
 from torch._subclasses import FakeTensorMode  # noqa: E402
 from torch.overrides import BaseTorchFunctionMode  # noqa: E402
 from torch.utils._device import DeviceContext  # noqa: E402
 from watching import Functions, Operators  # noqa: E402
 
 import fastdrop.torch as ft  # noqa: E402
+
+
+@contextmanager
+def default_dtype() -> Iterator[None]:
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(torch.float32)
+
 
 SETTINGS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "device meta": lambda: torch.device("meta"),
@@ -27,24 +38,8 @@ SETTINGS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "function mode": Functions,
     "idle function mode": BaseTorchFunctionMode,
     "dispatch mode": Operators,
+    "default dtype": default_dtype,
 }
-
-
-def in_a_thread(function: Callable[[], None]) -> None:
-    """Run it in a thread of its own, where everything is used for the first time."""
-    failures: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            function()
-        except BaseException as error:
-            failures.append(error)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    if failures:
-        raise failures[0]
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
@@ -60,7 +55,8 @@ def test_first_use_of_a_thread(setting: str) -> None:
         z = torch.ones(4, 4, requires_grad=True)
         ft.dropout(z, 0.5).sum().backward()
 
-    in_a_thread(first)
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(first).result()
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -68,56 +64,40 @@ def test_first_use_of_a_thread(setting: str) -> None:
 def test_every_function_under_every_setting(setting: str, name: str) -> None:
     x = torch.rand(4, 4) + 1
     expected = seeded(FUNCTIONS[name], x)
-    state = torch.get_rng_state()
-    with SETTINGS[setting]():
+    with nothing_drawn(), SETTINGS[setting]():
         y = seeded(FUNCTIONS[name], x)
-    assert y.device == x.device
-    assert torch.equal(y, expected)
-    assert torch.equal(torch.get_rng_state(), state)
-
-
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_default_dtype_is_of_no_account(name: str) -> None:
-    x = torch.rand(4, 4) + 1
-    expected = FUNCTIONS[name](x, seed=1)
-    torch.set_default_dtype(torch.float64)
-    try:
-        y = FUNCTIONS[name](x, seed=1)
-    finally:
-        torch.set_default_dtype(torch.float32)
-    assert y.dtype is torch.float32
+    assert (y.device, y.dtype) == (x.device, x.dtype)
     assert torch.equal(y, expected)
 
 
-@pytest.mark.parametrize("keywords", ["", "seed=1", "generator=torch.Generator()"])
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_fake_tensors(name: str, keywords: str) -> None:
-    generator = torch.Generator()
-    given = {"": {}, "seed=1": {"seed": 1}}.get(keywords, {"generator": generator})
-    before, state = torch.get_rng_state(), generator.get_state()
-    mode = FakeTensorMode()
-    x = mode.from_tensor(torch.ones(4, 4))
-    outside = FUNCTIONS[name](x, **given)
-    with mode:
-        inside = FUNCTIONS[name](x, **given)
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [*((name, {}) for name in FUNCTIONS), *((name, {"inplace": True}) for name in INPLACE)],
+)
+def test_fake_tensors(name: str, more: dict[str, Any]) -> None:
+    generator, mode = torch.Generator(), FakeTensorMode()
+    state = generator.get_state()
     like = FUNCTIONS[name](torch.ones(4, 4), seed=1)
-    for y in (outside, inside):
-        assert y.fake_mode is mode
-        assert y.shape == like.shape
-        assert y.stride() == like.stride()
-    assert torch.equal(torch.get_rng_state(), before)
+    for given in ({}, {"seed": 1}, {"generator": generator}):
+        x = mode.from_tensor(torch.ones(4, 4))
+        with nothing_drawn():
+            found = [FUNCTIONS[name](x, **given, **more)]
+            with mode:
+                found.append(FUNCTIONS[name](x, **given, **more))
+        for y in found:
+            assert (y.fake_mode, y.shape, y.stride()) == (mode, like.shape, like.stride())
     assert torch.equal(generator.get_state(), state)
 
 
 def test_idle_modes_are_passed_by(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
     for mode in (DeviceContext, BaseTorchFunctionMode):
-        inner = mode.__torch_function__
-        monkeypatch.setattr(
-            mode,
-            "__torch_function__",
-            lambda self, f, *rest, inner=inner: seen.append(f) or inner(self, f, *rest),
-        )
+
+        def see(self: Any, f: Any, *rest: Any, inner: Any = mode.__torch_function__) -> Any:
+            seen.append(f)
+            return inner(self, f, *rest)
+
+        monkeypatch.setattr(mode, "__torch_function__", see)
     x = torch.ones(4, 4, requires_grad=True)
     for setting in ("device cpu", "idle function mode"):
         with SETTINGS[setting]():

@@ -6,11 +6,11 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 from on_torch import FIRST, RENAMED  # noqa: E402
+from torch.nn import functional as F  # noqa: E402, N812
 
 import fastdrop  # noqa: E402
 import fastdrop.torch as ft  # noqa: E402
-from fastdrop import layers, variants  # noqa: E402
-from fastdrop.torch._draw import NAMED  # noqa: E402
+from fastdrop import layers  # noqa: E402
 
 # Names of `fastdrop` that `fastdrop.torch` has not, and why.
 LEFT_OUT = {
@@ -39,14 +39,15 @@ def test_functions_are_those_of_numpy() -> None:
     assert set(fastdrop.__all__) - set(ft.__all__) == set(LEFT_OUT)
 
 
+@pytest.mark.parametrize("name", [case.name for case in FIRST if hasattr(F, case.name)])
+def test_signatures_begin_as_pytorchs(name: str) -> None:
+    ours, theirs = (inspect.signature(getattr(m, name)).parameters.values() for m in (ft, F))
+    wanted = [(given.name, given.default) for given in theirs]
+    assert [(given.name, given.default) for given in ours][: len(wanted)] == wanted
+
+
 def test_modules_are_the_layers() -> None:
     assert {RENAMED.get(name, name) for name in layers.__all__} <= set(ft.__all__)
-
-
-def test_every_variant_has_a_function_or_is_a_gradient() -> None:
-    for variant in variants.VARIANTS:
-        assert hasattr(ft, variant.function) or variant.function.endswith("_backward")
-        assert NAMED[variant.function].function == variant.function
 
 
 ALGORITHMS = {"dropconnect_linear", "max_norm_", "softmax_dropout"}  # test_torch_weights.py

@@ -1,28 +1,28 @@
 """Tools that know PyTorch's modules by class or by name: they know ours as they know PyTorch's."""
 
 import copy
-import io
 import pickle
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 import torch.ao.quantization as tq  # noqa: E402
+from enabling import seeded  # noqa: E402
 from on_torch import MODULES, module, tensors  # noqa: E402
 from torch import fx, nn  # noqa: E402
 from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx, prepare_qat_fx  # noqa: E402
+from torch.utils import flop_counter  # noqa: E402
 
 import fastdrop.torch as ft  # noqa: E402
 from fastdrop.torch.modules.base import Drops  # noqa: E402
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::FutureWarning"),
-    pytest.mark.filterwarnings("ignore::UserWarning:torch.ao.*"),
-]
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning:torch.ao.*"
+)
 
 # What makes a module, and what it is called with.
 MADE: dict[type[nn.Module], tuple[Callable[..., nn.Module], list["torch.Tensor"]]] = {
@@ -42,38 +42,35 @@ def every_subclass(kind: type) -> Iterator[type]:
 def test_the_table_has_every_module() -> None:
     public = {kind for kind in every_subclass(Drops) if kind.__name__ in ft.__all__}
     assert public == set(MADE)
+    for kind in (*MADE, ft.MultiheadAttention):
+        assert kind.__module__.startswith("fastdrop.torch")
 
 
 class Holder(nn.Module):
     """A model that calls one module."""
 
-    def __init__(self, inner: nn.Module, arguments: int = 1) -> None:
+    def __init__(self, inner: nn.Module) -> None:
         super().__init__()
         self.inner = inner
-        self.arguments = arguments
 
     def forward(self, x: Any, y: Any = None) -> Any:
-        return self.inner(x, y) if self.arguments == 2 else self.inner(x)
+        return self.inner(x) if y is None else self.inner(x, y)
 
 
-class Attention(nn.Module):
+class Itself(nn.Module):
+    """Attention of a sequence to itself."""
+
     def __init__(self, attention: nn.Module) -> None:
         super().__init__()
         self.attention = attention
 
     def forward(self, x: "torch.Tensor") -> "torch.Tensor":
-        return x + self.attention(x, x, x, need_weights=False)[0]
+        return self.attention(x, x, x, need_weights=False)[0]
 
 
-def seeded(model: Any, *inputs: "torch.Tensor") -> "torch.Tensor":
-    torch.manual_seed(7)
-    with torch.no_grad():
-        return model(*inputs)
-
-
+@torch.no_grad()
 def repeats(model: nn.Module, *inputs: "torch.Tensor") -> bool:
-    with torch.no_grad():
-        return torch.equal(model(*inputs), model(*inputs))
+    return torch.equal(model(*inputs), model(*inputs))
 
 
 def check_switches(model: nn.Module, traced: nn.Module, *inputs: "torch.Tensor") -> None:
@@ -84,120 +81,79 @@ def check_switches(model: nn.Module, traced: nn.Module, *inputs: "torch.Tensor")
         assert torch.equal(seeded(traced, *inputs), seeded(model, *inputs))
 
 
-# --- torch.fx ------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("own", [False, True])
 @pytest.mark.parametrize("kind", MADE)
 def test_fx_keeps_every_module(kind: type[nn.Module], own: bool, training: bool) -> None:
     settings = {"generator": torch.Generator().manual_seed(3)} if own else {}
     make, inputs = MADE[kind]
-    model = Holder(make(**settings), len(inputs)).train(training)
+    model = Holder(make(**settings)).train(training)
+    assert type(pickle.loads(pickle.dumps(model)).inner) is kind
     traced = fx.symbolic_trace(model, {"y": None} if len(inputs) == 1 else None)
     assert "inner" in [node.target for node in traced.graph.nodes if node.op == "call_module"]
-    traced.eval()
-    assert repeats(traced, *inputs)
-    traced.train()
-    assert not repeats(traced, *inputs)
     if not own:
         check_switches(model, traced, *inputs)
-
-
-@pytest.mark.parametrize("kind", [ft.Dropout, nn.Dropout])
-def test_fx_keeps_what_comes_of_copies_and_pickles(kind: type[nn.Module]) -> None:
-    model = nn.Sequential(nn.Linear(4, 4), kind(0.5))
-    ft.replace(model)
-    for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model)), copy.copy(model)):
-        check_switches(twin, fx.symbolic_trace(twin), torch.randn(8, 4))
+    for training in (True, False):
+        assert repeats(traced.train(training), *inputs) is not training
 
 
 def test_fx_of_a_module_itself_with_a_generator() -> None:
-    x = torch.ones(100)
+    x, wanted = torch.ones(100), ft.Dropout(0.5, seed=1)
     traced = fx.symbolic_trace(ft.Dropout(0.5, seed=1))
-    wanted = ft.Dropout(0.5, seed=1)
-    assert torch.equal(traced(x), wanted(x))
-    assert torch.equal(traced(x), wanted(x))
+    for _ in range(2):
+        assert torch.equal(traced(x), wanted(x))
 
 
-def test_a_class_says_where_it_is_from() -> None:
-    for kind in (*MADE, ft.MultiheadAttention):
-        assert kind.__module__.startswith("fastdrop.torch")
-        if kind in MADE:
-            assert type(pickle.loads(pickle.dumps(MADE[kind][0]()))) is kind
+MODELS: dict[str, Callable[[Any], nn.Module]] = {
+    "linear": lambda of: nn.Sequential(nn.Linear(8, 64), of.Dropout(0.5), nn.Linear(64, 8)),
+    "convolution": lambda of: nn.Sequential(nn.Conv2d(8, 8, 1), nn.ReLU(), of.Dropout2d(0.5)),
+    "attention": lambda of: nn.Sequential(
+        tq.QuantStub(),
+        Itself(of.MultiheadAttention(8, 2, dropout=0.5, batch_first=True)),
+        tq.DeQuantStub(),
+    ),
+}
+INPUTS = {"linear": (16, 8), "convolution": (4, 8, 2, 2), "attention": (2, 4, 8)}
+
+
+def three(kind: str) -> list[nn.Module]:
+    """PyTorch's model, the same replaced, and made of our modules."""
+    models = [seeded(MODELS[kind], of) for of in (nn, nn, ft)]
+    assert len(ft.replace(models[1]).replaced) == 1
+    return models
 
 
 @pytest.mark.parametrize("training", [False, True])
-@pytest.mark.parametrize("own", [False, True])
-def test_fx_of_models(own: bool, training: bool) -> None:
-    """Replaced, and made of our modules; attention with them."""
-    of = ft if own else nn
-    for model, shape in (
-        (nn.Sequential(nn.Linear(8, 8), of.Dropout(0.5)), (8, 8)),
-        (nn.Sequential(of.Dropout2d(0.5), nn.Conv2d(8, 2, 1)), (8, 8, 2, 2)),
-        (Attention(of.MultiheadAttention(8, 2, dropout=0.5, batch_first=True)), (2, 4, 8)),
-    ):
-        if not own:
-            assert len(ft.replace(model).replaced) == 1
-        traced = fx.symbolic_trace(model.train(training))
-        check_switches(model, traced, torch.randn(shape))
+@pytest.mark.parametrize("which", [1, 2])
+@pytest.mark.parametrize("kind", MODELS)
+def test_fx_of_models(kind: str, which: int, training: bool) -> None:
+    """Of ours, and of copies and pickles."""
+    model = three(kind)[which].train(training)
+    copies = copy.deepcopy(model), pickle.loads(pickle.dumps(model)), copy.copy(model)
+    for twin in (*copies, model):
+        check_switches(twin, fx.symbolic_trace(twin), torch.randn(INPUTS[kind]))
 
 
 # --- quantization --------------------------------------------------------------------------------
 
 
-def engine() -> str:
+@pytest.fixture
+def backend(monkeypatch: pytest.MonkeyPatch) -> str:
     for name in ("x86", "fbgemm", "onednn", "qnnpack"):
         if name in torch.backends.quantized.supported_engines:
+            monkeypatch.setattr(torch.backends.quantized, "engine", name)
             return name
     pytest.skip("this PyTorch has no engine for quantized models")
-
-
-@pytest.fixture
-def backend() -> Iterator[str]:
-    before = torch.backends.quantized.engine
-    torch.backends.quantized.engine = engine()
-    yield torch.backends.quantized.engine
-    torch.backends.quantized.engine = before
-
-
-def three(kind: str, seed: int = 0) -> list[nn.Module]:
-    """PyTorch's model, the same replaced, and made of our modules."""
-    models = []
-    for own in (False, False, True):
-        torch.manual_seed(seed)
-        of = ft if own else nn
-        if kind == "linear":
-            model = nn.Sequential(nn.Linear(8, 64), of.Dropout(0.5), nn.Linear(64, 8))
-        elif kind == "convolution":
-            model = nn.Sequential(nn.Conv2d(8, 8, 1), nn.ReLU(), of.Dropout2d(0.5))
-        else:
-            attention = of.MultiheadAttention(8, 2, dropout=0.5, batch_first=True)
-            model = nn.Sequential(tq.QuantStub(), Itself(attention), tq.DeQuantStub())
-        models.append(model)
-    ft.replace(models[1])
-    return models
-
-
-class Itself(nn.Module):
-    def __init__(self, attention: nn.Module) -> None:
-        super().__init__()
-        self.attention = attention
-
-    def forward(self, x: "torch.Tensor") -> "torch.Tensor":
-        return self.attention(x, x, x, need_weights=False)[0]
 
 
 @pytest.mark.parametrize("aware", [False, True])
 @pytest.mark.parametrize("kind", ["linear", "convolution"])
 def test_quantization_by_graphs(kind: str, aware: bool, backend: str) -> None:
-    x = torch.randn(16, 8) if kind == "linear" else torch.randn(4, 8, 2, 2)
-    found = []
+    x, found = torch.randn(INPUTS[kind]), []
     for model in three(kind):
         if aware:
             mapping = tq.get_default_qat_qconfig_mapping(backend)
-            prepared = prepare_qat_fx(model.train(), mapping, (x,))
-            prepared.eval()
+            prepared = prepare_qat_fx(model.train(), mapping, (x,)).eval()
         else:
             mapping = tq.get_default_qconfig_mapping(backend)
             prepared = prepare_fx(model.eval(), mapping, (x,))
@@ -212,25 +168,15 @@ def test_quantization_by_graphs(kind: str, aware: bool, backend: str) -> None:
 
 @pytest.mark.parametrize("kind", ["linear", "attention"])
 def test_eager_quantization(kind: str, backend: str) -> None:
-    x = torch.randn(2, 4, 8)
-    found = []
+    x, found = torch.randn(INPUTS[kind]), []
     for model in three(kind):
-        model.eval()
-        if kind == "linear":
-            model = tq.QuantWrapper(model)
+        model = tq.QuantWrapper(model.eval()) if kind == "linear" else model.eval()
         model.qconfig = tq.get_default_qconfig(backend)
         prepared = tq.prepare(model)
         prepared(x)
         converted = tq.convert(prepared)
         assert repeats(converted, x)
         found.append(converted(x))
-    assert torch.equal(found[1], found[0])
-    assert torch.equal(found[2], found[0])
-
-
-def test_dynamic_quantization(backend: str) -> None:  # noqa: ARG001
-    x = torch.randn(4, 8)
-    found = [tq.quantize_dynamic(m.eval(), {nn.Linear})(x) for m in three("linear")]
     assert torch.equal(found[1], found[0])
     assert torch.equal(found[2], found[0])
 
@@ -242,7 +188,7 @@ SCRIPTED = ["Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "F
 
 @pytest.mark.parametrize("own", [False, True])
 @pytest.mark.parametrize("name", SCRIPTED)
-def test_torchscript_compiles_pytorchs_dropout(name: str, own: bool) -> None:
+def test_torchscript_compiles_pytorchs_dropout(name: str, own: bool, tmp_path: Path) -> None:
     (x,) = MADE[getattr(ft, name)][1]
     plain = torch.jit.script(nn.Sequential(getattr(nn, name)(0.5)))
     model = nn.Sequential(getattr(ft if own else nn, name)(0.5))
@@ -251,10 +197,9 @@ def test_torchscript_compiles_pytorchs_dropout(name: str, own: bool) -> None:
     assert torch.equal(seeded(scripted, x), seeded(plain, x))
     assert not torch.equal(seeded(model, x), seeded(plain, x)), "it computes as before"
     assert torch.equal(scripted.eval()(x), x)
-    file = io.BytesIO()
-    torch.jit.save(scripted, file)
-    file.seek(0)
-    assert torch.equal(seeded(torch.jit.load(file).train(), x), seeded(plain, x))
+    torch.jit.save(scripted, tmp_path / "model.pt")
+    loaded = torch.jit.load(tmp_path / "model.pt").train()
+    assert torch.equal(seeded(loaded, x), seeded(plain, x))
 
 
 @pytest.mark.parametrize("own", [False, True])
@@ -307,3 +252,31 @@ def test_a_compiled_model_follows_restore() -> None:
     assert torch.equal(seeded(compiled, x), seeded(lambda x: ft.dropout(x, 0.5), x))
     ft.restore(model)
     assert torch.equal(seeded(compiled, x), plain)
+
+
+def flops(function: Callable[..., Any], *given: "torch.Tensor", backward: bool, **more: Any) -> int:
+    with flop_counter.FlopCounterMode(display=False) as counter:
+        y = function(*given, **more)
+        if backward:
+            y.sum().backward()
+    return counter.get_total_flops()
+
+
+def test_flops_of_attention() -> None:
+    """As PyTorch counts those that ours stand for."""
+    sizes = (8, 4), (6, 4), (6, 5)
+    given = [torch.randn(2, 3, n, width, requires_grad=True) for n, width in sizes]
+    shapes = [x.shape for x in given]
+    forward = flop_counter.sdpa_flop_count(*shapes)
+    back = flop_counter.sdpa_backward_flop_count(torch.Size((2, 3, 8, 5)), *shapes)
+    for attend in (nn.functional.scaled_dot_product_attention, ft.scaled_dot_product_attention):
+        assert flops(attend, *given, dropout_p=0.5, backward=False) == forward
+    assert flops(attend, *given, dropout_p=0.5, backward=True) == forward + back
+
+
+@pytest.mark.parametrize("backward", [False, True])
+@pytest.mark.parametrize("per_sample", [True, False])
+def test_flops_of_dropconnect(per_sample: bool, backward: bool) -> None:
+    x, w = torch.randn(7, 4, requires_grad=True), torch.randn(5, 4, requires_grad=True)
+    wanted = flops(nn.functional.linear, x, w, backward=backward)
+    assert flops(ft.dropconnect_linear, x, w, per_sample=per_sample, backward=backward) == wanted

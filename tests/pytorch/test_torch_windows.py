@@ -11,12 +11,14 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 import forms  # noqa: E402
 from cases import Case, parametrize  # noqa: E402
+from enabling import seeded  # noqa: E402
 from forms import Cut, cuts, inner, reshaped, small, wholes, windowed  # noqa: E402
 from on_torch import (  # noqa: E402
     CASES,
     DTYPES,
     FIRST,
     KEY,
+    LAYOUTS,
     MODULES,
     RENAMED,
     finite,
@@ -25,6 +27,7 @@ from on_torch import (  # noqa: E402
     like,
     module,
     module_name,
+    nothing_drawn,
     takes,
     tensors,
 )
@@ -88,11 +91,7 @@ def test_a_part_of_any_layout(case: Case) -> None:
     whole, cut = learned(case), inner(case.shape)
     parts, window = parts_of(case, whole, cut)
     y = in_torch(case, whole)
-    for change in (
-        lambda x: x.transpose(0, -1).contiguous().transpose(0, -1),
-        lambda x: x.repeat_interleave(2, -1)[..., ::2],
-        lambda x: torch._neg_view(-x),
-    ):
+    for change in LAYOUTS.values():
         changed = [change(x.detach()) for x in parts]
         assert torch.equal(in_torch(case, changed, window=window), y[cut])
     # An expanded gradient, that of a sum.
@@ -117,11 +116,9 @@ def test_generators_move_as_for_the_whole(case: Case) -> None:
     assert in_torch(case, empty, generator=ours, window=nowhere).numel() == 0
     in_torch(case, whole, generator=theirs)
     assert ours.state == theirs.state
-    torch.manual_seed(3)
-    wanted = [in_torch(case, whole, seed=None)[cut], in_torch(case, whole, seed=None)]
-    torch.manual_seed(3)
-    assert torch.equal(in_torch(case, parts, seed=None, window=window), wanted[0])
-    assert torch.equal(in_torch(case, whole, seed=None), wanted[1])
+    wanted, after = seeded(in_torch, case, whole, seed=None)[cut], torch.rand(1)
+    assert torch.equal(seeded(in_torch, case, parts, seed=None, window=window), wanted)
+    assert torch.equal(torch.rand(1), after)
     with torch.no_grad():
         assert torch.equal(in_torch(case, parts, window=window), in_torch(case, whole)[cut])
 
@@ -145,24 +142,21 @@ def test_in_place(case: Case) -> None:
         assert torch.equal(larger[cut], wanted[cut])
         larger[cut] = whole[0].detach()[cut]
         assert torch.equal(larger, whole[0]), "nothing else is written to"
-        before = torch.get_rng_state()
-        with pytest.raises(RuntimeError, match="a leaf Variable that requires grad"):
+        words = "a leaf Variable that requires grad"
+        with nothing_drawn(), pytest.raises(RuntimeError, match=words):
             in_torch(case, parts, seed=None, window=window, inplace=True)
-        assert torch.equal(torch.get_rng_state(), before)
 
 
 @EVERY
 def test_evaluation_of_a_part(case: Case) -> None:
     whole, cut = learned(case), inner(case.shape)
     parts, window = parts_of(case, whole, cut)
-    before = torch.get_rng_state()
-    wanted = in_torch(case, whole, seed=None, training=False)
-    got = in_torch(case, parts, seed=None, training=False, window=window)
-    assert torch.equal(got, wanted[cut])
-    assert (got is parts[0]) == (wanted is whole[0])
-    none = in_torch(case, parts, 0.0, seed=None, window=window)
-    assert torch.equal(none, in_torch(case, whole, 0.0, seed=None)[cut])
-    assert torch.equal(torch.get_rng_state(), before)
+    with nothing_drawn():
+        for p, training in ((0.4, False), (0.0, True)):
+            wanted = in_torch(case, whole, p, seed=None, training=training)
+            got = in_torch(case, parts, p, seed=None, training=training, window=window)
+            assert torch.equal(got, wanted[cut])
+            assert (got is parts[0]) == (wanted is whole[0])
 
 
 @EVERY
@@ -181,47 +175,38 @@ def test_derivatives_of_every_order(case: Case) -> None:
 def test_compiled_code_is_cut_at_a_window(case: Case) -> None:
     parts, window = parts_of(case, tensors(case), inner(case.shape))
     torch.compiler.reset()
-
-    @torch.compile(backend="eager")
-    def function(*given: torch.Tensor) -> Any:
-        return in_torch(case, [x * 2 for x in given], window=window) + 1
-
-    same = [x.detach().clone().requires_grad_() for x in parts]
-    y = function(*parts)
-    wanted = in_torch(case, [x * 2 for x in same], window=window) + 1
+    function = lambda *x: in_torch(case, [y * 2 for y in x], window=window) + 1  # noqa: E731
+    wanted, y = function(*parts), torch.compile(function, backend="eager")(*parts)
     assert torch.equal(y, wanted)
-    got = torch.autograd.grad(y.sum(), parts)
-    assert all(map(torch.equal, got, torch.autograd.grad(wanted.sum(), same)))
+    got, slopes = (torch.autograd.grad(z.sum(), parts) for z in (y, wanted))
+    assert all(map(torch.equal, got, slopes))
 
 
 @ONE
 def test_who_else_looks_on_is_refused(case: Case) -> None:
     parts, window = parts_of(case, tensors(case), inner(case.shape))
-    given, before = tuple(x.detach() for x in parts), torch.get_rng_state()
+    given, twice = tuple(x.detach() for x in parts), [x.expand(2, *x.shape) for x in parts]
     call = lambda *x: in_torch(case, x, seed=None, window=window)  # noqa: E731
-
-    class Drops(torch.nn.Module):
-        def forward(self, *x: torch.Tensor) -> Any:
-            return call(*x)
-
-    with pytest.raises(NotImplementedError, match="window has to be left out within transforms"):
-        torch.func.jvp(call, given, given)
-    with pytest.raises(NotImplementedError, match="window has to be left out within transforms"):
-        torch.func.vmap(call)(*(x.expand(2, *x.shape) for x in given))
-    with pytest.raises(NotImplementedError, match="window has to be left out within transforms"):
-        torch.export.export(Drops(), given, strict=False)
+    drops = type("Drops", (torch.nn.Module,), {"forward": lambda _, *x: call(*x)})()
     y = in_torch(case, parts, window=window)
-    if case.variant.gradient != "identity":  # which needs no window
-        with pytest.raises(NotImplementedError, match="window has to be left out within"):
-            torch.autograd.grad(y, parts, torch.ones(2, *y.shape), is_grads_batched=True)
-    assert torch.equal(torch.get_rng_state(), before)
+    refused: list[Any] = [
+        lambda: torch.func.jvp(call, given, given),
+        lambda: torch.func.vmap(call)(*twice),
+        lambda: torch.export.export(drops, given, strict=False),
+        lambda: torch.autograd.grad(y, parts, torch.ones(2, *y.shape), is_grads_batched=True),
+    ]
+    if case.variant.gradient == "identity":  # which needs no window
+        refused.pop()
+    words = "window has to be left out within transforms"
+    for look in refused:
+        with nothing_drawn(), pytest.raises(NotImplementedError, match=words):
+            look()
 
 
 @EVERY
 def test_bad_windows(case: Case) -> None:
     """Before anything is drawn or written."""
-    given, before = tensors(case), torch.get_rng_state()
-    n = len(case.shape)
+    given, n = tensors(case), len(case.shape)
     larger, zeros = tuple(n + 1 for n in case.shape), (0,) * n
     for window, words in (
         ((larger[1:], zeros[1:]), f"for each of the {n} axes of"),
@@ -229,9 +214,8 @@ def test_bad_windows(case: Case) -> None:
         ((larger, (-1,) * n), "no negative numbers"),
         (7, "has to be a pair"),
     ):
-        with pytest.raises(ValueError, match=words):
+        with nothing_drawn(), pytest.raises(ValueError, match=words):
             in_torch(case, given, seed=None, window=window)
-    assert torch.equal(torch.get_rng_state(), before)
     for other in (given[0].int(), given[0].to("meta"), given[0].to_sparse()):
         with pytest.raises((NotImplementedError, TypeError), match="in the CPU's memory"):
             in_torch(case, [other, *given[1:]], window=(larger, zeros))
