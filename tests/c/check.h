@@ -68,6 +68,7 @@ void test_lines(void);
 void test_samples(void);
 void test_threads(void);
 void test_environment(void);
+void test_api(void);
 
 /* Once. */
 void test_long_rows(void);

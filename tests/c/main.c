@@ -97,9 +97,9 @@ int same_numbers(fd_dtype dtype, const uint8_t *a, const uint8_t *b, size_t n) {
 }
 
 int main(int argc, char **argv) {
-    static void (*const for_each[])(void) = {test_kernels, test_computing,  test_matrices,
-                                             test_layouts, test_lines,      test_samples,
-                                             test_threads, test_environment};
+    static void (*const for_each[])(void) = {test_kernels, test_computing,   test_matrices,
+                                             test_layouts, test_lines,       test_samples,
+                                             test_threads, test_environment, test_api};
     if (argc != 2) {
         printf("usage: fd_test KNOWN_ANSWERS\n");
         return 2;
