@@ -87,7 +87,7 @@ def test_modules() -> None:
 )
 def test_faces(name: str) -> None:
     face = pytest.importorskip(f"fastdrop.{name}", exc_type=ImportError)
-    assert bool(run_examples(face.__doc__, name)) == (name in ("flax", "keras", "xarray"))
+    assert bool(run_examples(face.__doc__, name)) == (name in ("dask", "flax", "keras", "xarray"))
     for public in (getattr(face, public) for public in face.__all__):
         if inspect.ismodule(public):
             continue

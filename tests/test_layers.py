@@ -245,7 +245,12 @@ def test_empty_parts_and_bad_windows(case: Case) -> None:
 
 SAVED = [
     *(LayerCase(layer_class(case), case.shapes, case.options) for case in LAYERS),
-    LayerCase(layers.DropConnectLinear, ROWS, {"w": np.ones((3, 6)), "per_sample": False}, (4, 3)),
+    LayerCase(
+        layers.DropConnectLinear,
+        ROWS,
+        {"w": np.ones((3, 6), np.float32), "per_sample": False},
+        (4, 3),
+    ),
     LayerCase(layers.SoftmaxDropout, {"scores": (4, 6)}, {"axis": 0, "scale": 0.5}),
 ]
 
