@@ -197,6 +197,15 @@ def test_ways_of_checkpoints(kind: str, way: str, thread: str, compiled: bool) -
     assert torch.equal(x.grad != 0, y != 0) is not drew_again
 
 
+def test_a_reentrant_checkpoint_of_a_compiled_function_is_refused() -> None:
+    """It is compiled once without gradients and once with them: the two draw at other places."""
+    drop, x = ft.Dropout(0.5, seed=1), torch.ones(256, requires_grad=True)
+    compiled = torch.compile(lambda x: drop(x.exp()) * x, backend="aot_eager")
+    y = checkpoint(compiled, x, use_reentrant=True)
+    with pytest.raises(NotImplementedError, match="pass use_reentrant=False"):
+        y.sum().backward()
+
+
 def test_several_backward_passes() -> None:
     drop, w = ft.Dropout(0.5, seed=1), torch.ones(256, requires_grad=True)
     parts = [checkpoint(lambda: drop(w.exp()) * w, use_reentrant=False) for _ in range(3)]

@@ -118,6 +118,11 @@ def again(who: Who, by_default: bool) -> Words | None:
     """The key that `who` drew when this was computed for the first time; None where it is new.
 
     `by_default` is for PyTorch's default generator, whose state checkpoints restore themselves.
+
+    Raises
+    ------
+    NotImplementedError
+        A checkpoint computes a compiled function again by another graph.
     """
     hooks: Any = top_saved_tensors_default_hooks(True)
     if hooks is None and current_graph_task_id() == -1:
@@ -129,12 +134,16 @@ def again(who: Who, by_default: bool) -> Words | None:
         _thread.run = region.run
         _thread.reached = {}
     found = _thread.reached.get(who) or _first(who, region)
-    if found is None:
+    at = None if found is None else found[0].find(who, found[1])
+    if found is None or at is None:
+        if who[1] >= 0 and not region.compiled:
+            raise NotImplementedError(
+                "a compiled function with a generator or seed of its own inside of "
+                "torch.utils.checkpoint is compiled anew by the backward pass where "
+                "use_reentrant=True, and would draw another mask: pass use_reentrant=False"
+            )
         return None
-    notes, place = found
-    at = notes.find(who, place)
-    if at is None:
-        return None
+    notes = found[0]
     _thread.reached[who] = notes, at + 1
     words = notes.entries[at - notes.forgotten][2]
     note(who, words)  # what is computed again may have parts that will be, too
