@@ -1,7 +1,7 @@
 """DropBlock: its rates and scale, the backends' masks of blocks, and memory.
 
 That it is the paper's algorithm is seen over the table of cases, where that is written out. Every
-number of threads: test_drive.c.
+number of threads: test_threads.c.
 """
 
 import itertools

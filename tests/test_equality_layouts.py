@@ -1,7 +1,8 @@
 """Large arrays in memory of every kind: a layout never changes what an element becomes.
 
 Arrays of few elements, and all around them: test_arrays.py. Kernels with loops of their own for
-memory in another order, and for rows that are shared: test_permuted.c and test_drive.c.
+memory in another order, and for rows that are shared: test_layouts.c and
+test_threads.c.
 """
 
 import computing

@@ -150,12 +150,15 @@ DRAWN = [
     ),
     *values(
         "packed",
-        lambda s, v: dropout_mask(rng=s.rng, **({"shape": (3, 4), "packed": True} | v)),
+        lambda s, v: dropout_mask(**({"shape": (3, 4), "packed": True, "rng": s.rng} | v)),
         ({"shape": 2**62}, MemoryError, "allocate"),
         ({"packed": "no"}, T, "packed has to be True or False, but got str"),
         ({"p": 1.5}, V, f"{PROBABILITY}1.5"),
         ({"p": np.nextafter(1.0, 2.0)}, V, f"{PROBABILITY}1.0"),
         ({"p": [0.5]}, T, "p has to be a real number, but got list"),
+        ({"rng": "seed"}, T, RNG),
+        ({"rng": -1}, V, "rng has to be between 0 and 2**64 - 1 as a seed, but got -1"),
+        ({"rng": fastdrop.Key(1, 0, 2**64 - 11)}, OverflowError, "2**64"),
     ),
     *values(
         "rng",
@@ -185,6 +188,7 @@ def test_an_exhausted_generator_stays_where_it_is() -> None:
         lambda: dropout(np.ones((9, 2)), rng=generator, noise_shape=(9, 1)),
         lambda: dropout_(np.ones((9, 2)), rng=key, noise_shape=(9, 1)),
         lambda: dropout_mask(9, rng=generator),
+        lambda: dropout_mask(9, rng=generator, packed=True),
     ):
         with pytest.raises(OverflowError, match=r"2\*\*64"):
             call()

@@ -183,8 +183,11 @@ def test_what_a_generator_gives_away():
         for per_sample in (True, False):
             y = fastdrop.dropconnect_linear(a, b, per_sample=per_sample, rng=rng)
             assert not y.any()
-            found = fastdrop.dropconnect_linear_backward(y, a, b, per_sample=per_sample, rng=1)
-            assert equal(found, (np.zeros_like(a), np.zeros_like(b), np.zeros(b.shape[:1])))
+            for training, key in ((True, 1), (False, None)):
+                found = fastdrop.dropconnect_linear_backward(
+                    y, a, b, training=training, per_sample=per_sample, rng=key
+                )
+                assert equal(found, (np.zeros_like(a), np.zeros_like(b), np.zeros(b.shape[:1])))
     assert rng.offset == 0
 
 

@@ -112,6 +112,13 @@ def test_results_of_other_kinds(value: Any) -> None:
     assert isinstance(result.std, np.ndarray)
 
 
+def test_infinite_results_warn_of_nothing() -> None:
+    result = of_results([[np.inf, np.nan, 1.0]] * 3)
+    assert np.isnan(result.mean[1])
+    assert result.mean[2] == 1
+    assert result.std[2] == 0
+
+
 def test_entropy_and_mutual_information() -> None:
     values = np.random.default_rng(1).dirichlet([0.3, 0.3, 0.3], (20, 4))
     result = of_results(values, probabilities=True)

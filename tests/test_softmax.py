@@ -206,6 +206,11 @@ def test_the_layer_refuses():
     with pytest.raises(TypeError, match="mask has to have dtype bool, or scores' dtype float64"):
         layer(np.ones((2, 3, 4)), np.ones(4, int))
     assert layer.generator.offset == 0
+    layer(np.ones((2, 3, 4)))
+    with pytest.raises(ValueError, match="dy has to have the shape of forward's output"):
+        layer.backward(np.ones((2, 3)))
+    with pytest.raises(TypeError, match="dy has to have scores' dtype float64, but got float32"):
+        layer.backward(np.ones((2, 3, 4), np.float32))
     with pytest.raises(ValueError, match="scale has to be a finite number, but got inf"):
         layers.SoftmaxDropout(scale=np.inf)
     with pytest.raises(TypeError, match="axis has to be an integer, but got float"):

@@ -1,4 +1,4 @@
-"""The declarations of the variants: each has all of its pieces, and what is public is declared."""
+"""The declarations of the variants: each has all of its pieces."""
 
 from __future__ import annotations
 

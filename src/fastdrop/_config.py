@@ -96,7 +96,11 @@ def set_num_threads(n: int) -> None:
     Examples
     --------
     >>> import fastdrop
-    >>> fastdrop.set_num_threads(fastdrop.get_num_threads())
+    >>> before = fastdrop.get_num_threads()
+    >>> fastdrop.set_num_threads(1)
+    >>> fastdrop.get_num_threads()
+    1
+    >>> fastdrop.set_num_threads(before)
     """
     global _threads
     count = check_integer(n, "n")

@@ -6,6 +6,7 @@ compares it with what all of them have computed together, bit for bit.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import sys
@@ -150,19 +151,24 @@ def refused(mesh: Any) -> None:
         (lambda: ft.softmax_dropout(images), "in the CPU's memory"),
         (lambda: ft.softmax_dropout(images, training=False), "in the CPU's memory"),
         (attend, "attention with dropout has to have whole tensors"),
+        (functools.partial(attend, seed=1), "attention with dropout has to have whole tensors"),
     ):
         with pytest.raises((NotImplementedError, TypeError), match=words):
             call()
+    q = values(*shape)
+    y = attend(dropout_p=0.0)  # PyTorch's
+    assert isinstance(y, DTensor)
+    torch.testing.assert_close(full(y), functional.scaled_dot_product_attention(q, q, q))
     whole = distribute_tensor(values(*shape), mesh, [Replicate()])
     blocks = ft.drop_block2d(whole, 0.3, 3, seed=2)
     same(blocks, ft.drop_block2d(values(*shape), 0.3, 3, seed=2), "blocks")
 
 
-def network() -> nn.Sequential:
+def network(of: Any = ft) -> nn.Sequential:
     torch.manual_seed(0)
     first, second = nn.Linear(8, 16), nn.Linear(16, 8)
     return nn.Sequential(
-        nn.LayerNorm(8), first, nn.ReLU(), ft.Dropout(0.5), second, ft.Dropout(0.25)
+        nn.LayerNorm(8), first, nn.ReLU(), of.Dropout(0.5), second, of.Dropout(0.25)
     )
 
 
@@ -203,12 +209,15 @@ def data(mesh: Any) -> None:
         torch.manual_seed(i)
         alone.append(one(samples))
         (alone[i].sum() / 2).backward()  # gradients are averaged
-    for many in (DistributedDataParallel(network()), fsdp.fully_shard(network(), mesh=mesh)):
-        torch.manual_seed(rank)
-        y = many(x[part])
-        torch.testing.assert_close(y, alone[rank])
-        y.sum().backward()
-        close_gradients(many, one)
+    for of, switch in ((ft, contextlib.nullcontext), (nn, ft.enable)):
+        sharded = fsdp.fully_shard(network(of), mesh=mesh)
+        for many in (DistributedDataParallel(network(of)), sharded):
+            with switch():
+                torch.manual_seed(rank)
+                y = many(x[part])
+                torch.testing.assert_close(y, alone[rank])
+                y.sum().backward()
+            close_gradients(many, one)
 
 
 def enabled(mesh: Any) -> None:

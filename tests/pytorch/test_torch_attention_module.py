@@ -35,11 +35,12 @@ def made(name: str, dropout: float = 0.4) -> tuple[nn.MultiheadAttention, list["
 def test_nearly_no_dropout_is_pytorchs(name: str, need_weights: bool) -> None:
     module, inputs = made(name, 1e-9)
     found = []
-    for _ in range(2):
+    for replaced in (False, True):
+        if replaced:
+            assert ft.replace(nn.ModuleList([module])).replaced == ("0",)
         y, weights = module(*inputs, need_weights=need_weights)
         assert (weights is not None) is need_weights
         found.append([*with_gradients(y, inputs), y if weights is None else weights])
-        ft.replace(nn.ModuleList([module]))
     assert_close(*found, 1e-5)
 
 

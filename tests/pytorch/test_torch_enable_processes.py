@@ -38,6 +38,17 @@ def test_workers_that_are_forked_inherit_it() -> None:
 
 
 @pytest.mark.heavy
+def test_a_new_process_begins_without() -> None:
+    with ft.enable():
+        told = output("""
+            import torch, fastdrop.torch
+            table = torch._C._dispatch_dump("aten::dropout")
+            print("fastdrop" in table, "CPU:" in table)
+        """)
+    assert told.split() == ["False", "False"]
+
+
+@pytest.mark.heavy
 def test_switched_in_threads_while_others_call() -> None:
     """In a process of its own, because a fault would end it."""
     output("""

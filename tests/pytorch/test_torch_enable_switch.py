@@ -5,6 +5,7 @@ import warnings
 from pathlib import Path
 
 import pytest
+from callers import at_once
 from fresh import output
 from switching import check_handles
 
@@ -53,6 +54,19 @@ def test_no_cycle_between_ours_and_pytorchs() -> None:
         y = seeded(model, x)
         ft.replace(model)
         assert torch.equal(seeded(model, x), y)
+
+
+def test_switching_in_many_threads_at_once() -> None:
+    x, before = numbers(64), plain()
+
+    def switch(_: int) -> None:
+        for _ in range(20):
+            with ft.enable():
+                assert F.dropout(x, 0.5).shape == x.shape
+            F.dropout(x, 0.5)
+
+    at_once(switch, 4)
+    assert alike(plain(), before)
 
 
 @pytest.mark.heavy

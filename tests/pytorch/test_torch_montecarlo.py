@@ -107,6 +107,7 @@ BAD: dict[Any, tuple[type[Exception], str]] = {
     "abc": (TypeError, "has to be a tensor of real numbers, but got str"),
     torch.ones(2).cfloat(): (TypeError, "real numbers, but got torch.complex"),
     torch.tensor([0.5, 0.6]): (ValueError, "has to be probabilities, .* other numbers"),
+    torch.tensor([1.5, -0.5]): (ValueError, "has to be probabilities, .* other numbers"),
     torch.tensor([math.nan, 1]): (ValueError, "has to be probabilities, .* other numbers"),
     torch.tensor(1.0): (ValueError, "has to be probabilities, .* a single number"),
 }
@@ -114,10 +115,15 @@ BAD: dict[Any, tuple[type[Exception], str]] = {
 
 @pytest.mark.parametrize("result", BAD)
 def test_bad_results(result: Any) -> None:
-    """More of what is no probability, and of two shapes: tests/test_errors_samples.py."""
     error, words = BAD[result]
     with pytest.raises(error, match=words):
         ft.mc_dropout(Calls(lambda _: result), 0, 2, probabilities=error is ValueError)
+
+
+def test_results_of_two_shapes() -> None:
+    results = iter([torch.ones(1), torch.ones(2)])
+    with pytest.raises(ValueError, match=r"the same shape .*, but got \(2,\) after \(1,\)"):
+        ft.mc_dropout(Calls(lambda _: next(results)), 0, 2)
 
 
 # --- what is found -------------------------------------------------------------------------------
@@ -216,6 +222,8 @@ FOUND = {
     "encoder": lambda: nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16, 0.5), 2).eval(),
     "attention": lambda: first(nn.MultiheadAttention(8, 2, 0.5), 3),
     "LSTM": lambda: first(nn.LSTM(8, 8, 2, dropout=0.5)),
+    "DropConnect": lambda: between(ft.DropConnectLinear(8, 8)),
+    "softmax": lambda: between(ft.SoftmaxDropout()),
 }
 
 

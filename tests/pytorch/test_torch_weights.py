@@ -263,3 +263,12 @@ def test_errors(call: Any, words: str, error: type[Exception]) -> None:
     with nothing_drawn(), pytest.raises(error, match=words):
         call()
     assert (X == 1).all()
+
+
+def test_replace_knows_our_modules() -> None:
+    model = torch.nn.Sequential(
+        ft.DropConnectLinear(6, 5), ft.SoftmaxDropout(), torch.nn.Dropout(0.1)
+    )
+    report = ft.replace(model)
+    assert report.replaced == ("2",)
+    assert report.left == {}

@@ -140,11 +140,11 @@ def in_runs(call: Call, *more: Array) -> Iterator[Call]:
     with iterator:
         iterator.reset()
         for operands in iterator:
-            yield _part(call, start, operands[:n], operands[n:])
+            yield part_of(call, start, operands[:n], operands[n:])
             start += operands[0].size
 
 
-def _part(call: Call, start: int, reads: tuple[Array, ...], writes: tuple[Array, ...]) -> Call:
+def part_of(call: Call, start: int, reads: tuple[Array, ...], writes: tuple[Array, ...]) -> Call:
     """The part of the call that begins at element number ``start``."""
     key, bias = call.key, call.bias
     if start and key is not None:

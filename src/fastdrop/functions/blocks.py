@@ -89,7 +89,8 @@ def drop_block2d(
     Raises
     ------
     TypeError, ValueError, OverflowError
-        As for `dropout`; also if `block_size` is no integer or below 1, or `x` has not 3 or 4 axes.
+        As for `dropout`; TypeError if `block_size` is no integer, ValueError if it is below 1 or
+        `x` has not 3 or 4 axes.
 
     Notes
     -----

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -184,7 +185,7 @@ def dropconnect_linear_backward(
     training = _arrays.check_flag(training, "training")
     shared = not _arrays.check_flag(per_sample, "per_sample")
     dx, dw = np.zeros(array.shape, array.dtype), np.zeros(weights.shape, array.dtype)
-    samples = gradient.size // outputs if outputs else 0
+    samples = math.prod(array.shape[:-1])
     wide = _widened(gradient)
     rows = wide.reshape(samples, outputs)
     db = rows.sum(axis=0)

@@ -102,12 +102,12 @@ def dropout(
     >>> import numpy as np
     >>> import fastdrop
     >>> x = np.ones(8, np.float32)
-    >>> fastdrop.dropout(x, 0.5, rng=fastdrop.Key(1))
+    >>> key = fastdrop.Generator(1).reserve(x.size)
+    >>> fastdrop.dropout(x, 0.5, rng=key)
     array([0., 0., 2., 0., 0., 2., 0., 0.], dtype=float32)
 
     The gradient, with the same key and no stored mask, and the second half alone:
 
-    >>> key = fastdrop.Generator(1).reserve(x.size)
     >>> fastdrop.dropout(np.full(8, 3, np.float32), 0.5, rng=key)
     array([0., 0., 6., 0., 0., 6., 0., 0.], dtype=float32)
     >>> fastdrop.dropout(x[4:], 0.5, rng=key, window=((8,), (4,)))

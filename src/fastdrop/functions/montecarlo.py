@@ -33,8 +33,8 @@ def dropout_samples(
     Parameters
     ----------
     x, p, rng
-        As for `dropout`. Sample k is drawn with ``Key(seed, stream + k, offset)``, whatever the
-        number of samples; a generator moves on as for a single one.
+        As for `dropout`, but `p` has no default. Sample k is drawn with ``Key(seed, stream + k,
+        offset)``, whatever the number of samples; a generator moves on as for a single one.
     samples : int
         How many, at least 1.
     out : ndarray, optional
@@ -128,7 +128,8 @@ def mc_dropout(
     Parameters
     ----------
     fn, x : callable, object
-        Called as ``fn(x)`` or ``fn(x, rng=generator)``; gives real numbers, always of one shape.
+        Called as ``fn(x)`` or ``fn(x, rng=generator)`` with `x` as it is given; it gives real
+        numbers, always of one shape.
     samples : int, default 50
         How often `fn` is called, at least once.
     rng

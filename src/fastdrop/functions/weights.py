@@ -167,7 +167,8 @@ def drop_key(
     bit. The softmax after it gives dropped keys the weight 0, and a query's other weights still sum
     to 1, which they do not after `attention_dropout`. The gradient is that of `drop_key_backward`.
     Where all scores of a query are -inf, its softmax is nan: with n keys a share of ``p ** n`` of
-    the queries. With few keys keep `p` small, or put back a score of each query, as with its key.
+    the queries. With few keys keep `p` small, or put back one score of each query, say that of its
+    own key.
 
     Source: Li, Hu, Nie, Han, Jiang, Guo and Liu, "DropKey for Vision Transformer", CVPR 2023: its
     dropout before the softmax. The paper lets `p` fall from layer to layer. Code for it often adds

@@ -137,10 +137,11 @@ def again(who: Who, by_default: bool) -> Words | None:
     at = None if found is None else found[0].find(who, found[1])
     if found is None or at is None:
         if who[1] >= 0 and not region.compiled:
+            advice = ": pass use_reentrant=False" if region.record is None else ""
             raise NotImplementedError(
-                "a compiled function with a generator or seed of its own inside of "
-                "torch.utils.checkpoint is compiled anew by the backward pass where "
-                "use_reentrant=True, and would draw another mask: pass use_reentrant=False"
+                "a compiled function that draws from a generator of its own inside of "
+                "torch.utils.checkpoint was compiled anew for the backward pass, and would draw "
+                f"another mask{advice}"
             )
         return None
     notes = found[0]

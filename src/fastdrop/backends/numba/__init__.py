@@ -12,7 +12,7 @@ or another rounding mode changes them here, unlike in the C backend.
 
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -21,7 +21,7 @@ if sys.byteorder != "little":
 
 from fastdrop._arrays import Array
 from fastdrop._rates import Plan
-from fastdrop.backends.call import Call, Steps, in_runs, parts
+from fastdrop.backends.call import Call, Steps, in_runs, part_of, parts
 from fastdrop.stream import Key
 
 from . import jit  # first: it raises a clear error where Numba cannot be imported
@@ -54,6 +54,26 @@ def run(call: Call) -> None:
         for out, number in zip(call.writes, call.numbers, strict=True):
             run(call._replace(operation="scale", writes=(out,), numbers=(number,)))
         return
+    for part in _with_short_masks(call):
+        _run(part)
+
+
+def _with_short_masks(call: Call) -> Iterator[Call]:
+    """The call in parts whose packed masks are short, where its operands are contiguous."""
+    mask, arrays = call.mask, (*call.reads, *call.writes)
+    packed = mask is not None and mask.dtype != np.bool_ and call.steps is None
+    if mask is None or not packed or not all(array.flags.c_contiguous for array in arrays):
+        yield call
+        return
+    reads, writes = ([a.reshape(-1) for a in some] for some in (call.reads, call.writes))
+    for part in parts(reads[0].size, CHUNK):  # a multiple of 8: every part starts a byte
+        own = part_of(
+            call, part.start, tuple(x[part] for x in reads), tuple(y[part] for y in writes)
+        )
+        yield own._replace(mask=mask[part.start // 8 : -(-part.stop // 8)])
+
+
+def _run(call: Call) -> None:
     on_run, drawn = _ON_RUNS.get(call.operation, compute), stepped(call)
     if drawn is None:
         for part in in_runs(call):
