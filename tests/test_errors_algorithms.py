@@ -267,3 +267,21 @@ SOFTMAX = [
 @parametrize(LINEAR + OF_SAMPLES + SOFTMAX)
 def test_is_refused_without_effect(case: Bad) -> None:
     check(case)
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "value", "words"),
+    [
+        (lambda: layers.DropConnectLinear(np.ones((3, 6))), "per_sample", 3, "True or False"),
+        (layers.SoftmaxDropout, "axis", 1.0, "axis has to be an integer"),
+        (layers.SoftmaxDropout, "scale", np.inf, "scale has to be a finite number"),
+    ],
+)
+def test_bad_states_of_layers(make, name, value, words) -> None:
+    layer = make()
+    state = layer.state_dict()
+    with pytest.raises((TypeError, ValueError), match=words):
+        layer.load_state_dict({**state, "p": 0.9, name: value})
+    assert layer.state_dict() == state
+    with pytest.raises(AttributeError):
+        setattr(layer, name, state[name])

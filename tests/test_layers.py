@@ -281,24 +281,6 @@ def test_state_is_plain_data_and_goes_back(case: LayerCase) -> None:
     assert np.array_equal(other(*x), following)
 
 
-@pytest.mark.parametrize(
-    ("make", "name", "value", "words"),
-    [
-        (lambda: layers.DropConnectLinear(np.ones((3, 6))), "per_sample", 3, "True or False"),
-        (layers.SoftmaxDropout, "axis", 1.0, "axis has to be an integer"),
-        (layers.SoftmaxDropout, "scale", np.inf, "scale has to be a finite number"),
-    ],
-)
-def test_bad_states_of_layers_that_are_not_declared(make, name, value, words) -> None:
-    layer = make()
-    state = layer.state_dict()
-    with pytest.raises((TypeError, ValueError), match=words):
-        layer.load_state_dict({**state, "p": 0.9, name: value})
-    assert layer.state_dict() == state
-    with pytest.raises(AttributeError):
-        setattr(layer, name, state[name])
-
-
 @EACH
 def test_repr_says_what_makes_another(case: Case) -> None:
     drop = make(case, 0.3)
