@@ -62,10 +62,13 @@ typedef struct fd_keep {
 } fd_keep;
 
 /* The operands of an element-wise body, as bytes: up to three are read, up to two are written. A
- * bias is read behind the other operands. */
+ * bias is read behind the other operands; from the address `turn` on it is read `period` bytes
+ * before. */
 typedef struct fd_operands {
     const char *in[3];
     char *out[2];
+    uintptr_t turn;
+    size_t period;
 } fd_operands;
 
 /* Normal variates: two fields for each element of a chunk, or, where `fields` is NULL, those from
@@ -213,6 +216,10 @@ enum { FD_AHEAD = 4096 };
 
 /* Whether what this thread's call writes to has pages already (fd_fresh_outputs says so). */
 int fd_prefetches_outputs(void);
+
+/* Whether dropout prefetches where its results bypass the cache: what fd_set_prefetch said, or 1.
+ */
+int fd_prefetches_past_cache(void);
 
 #define FD_ALIGN64 _Alignas(64)
 

@@ -95,11 +95,12 @@ static size_t cache_bytes(void) {
     return bytes;
 }
 
-/* Processors on which the loops are faster without software prefetching, by CPUID's vendor (its
- * first four letters), family and models. On Zen 4 dropout in place of 16 M float32 ran at 0.87 of
- * a plain scale loop's speed with it and at 1.01 without. With it Sapphire Rapids gains a fifth and
- * Zen 3 a third past L2; Zen 5 gains a fifth at 4 M in place, nothing to an eighth at 16 M, and a
- * quarter to nine tenths in dropout_add past the cache (out of place at 3 M it loses a tenth). */
+/* Processors on which loops through the cache are faster without software prefetching, by CPUID's
+ * vendor (its first four letters), family and models. On Zen 4 dropout in place of 16 M float32 ran
+ * at 0.87 of a plain scale loop's speed with it and at 1.01 without. With it Sapphire Rapids gains
+ * a fifth and Zen 3 a third past L2; Zen 5 gains a fifth at 4 and 16 M in place, and nine tenths in
+ * dropout_add past the cache (out of place at 3 M it loses a tenth). Where dropout's results
+ * bypass the cache, Zen 4 gains a tenth, too: there it is on for all. */
 static const struct {
     unsigned vendor, family, first_model, last_model;
 } without_prefetch[] = {
@@ -137,8 +138,10 @@ static int prefetch_gains(void) { return 1; }
 
 /* 1 or 0; -1: not asked yet. Several threads may ask at first: they all find the same. */
 static FD_SHARED(int) prefetch = -1;
+static FD_SHARED(int) past_cache = 1;
 
-void fd_set_prefetch(int on) { prefetch = on != 0; }
+void fd_set_prefetch(int on) { prefetch = past_cache = on != 0; }
+int fd_prefetches_past_cache(void) { return past_cache; }
 int fd_get_prefetch(void) {
     if (prefetch < 0) { prefetch = prefetch_gains(); }
     return prefetch;

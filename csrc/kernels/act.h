@@ -46,7 +46,7 @@ FD_INLINE void FD_CAT(act_loop, D)(const fd_part *part, int inputs, FD_CAT(word_
                                    fd_act act) {
     fd_act_context c = {part->numbers[0], act};
     int computes = act != FD_ACT_RELU && act != FD_ACT_NONE;
-    FD_CAT(walk, D)(part, inputs, 1, computes, word, &c);
+    FD_CAT(walk, D)(part, inputs, 1, 1, computes, word, &c);
 }
 
 FD_INLINE void FD_CAT(act_loops, D)(const fd_part *part, int inputs, FD_CAT(word_fn, D) * word) {

@@ -11,5 +11,5 @@ FD_INLINE void FD_CAT(add_word, D)(const fd_operands *at, uint64_t w, const void
 
 static void FD_CAT(add, D)(const fd_part *part) {
     double scale = part->numbers[0]; /* a copy: behind the pointer, a store might change it */
-    FD_CAT(walk, D)(part, 2, 1, 0, FD_CAT(add_word, D), &scale);
+    FD_CAT(walk, D)(part, 2, 1, 0, 0, FD_CAT(add_word, D), &scale);
 }

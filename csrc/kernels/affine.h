@@ -13,5 +13,5 @@ FD_INLINE void FD_CAT(affine_word, D)(const fd_operands *at, uint64_t w, const v
 
 static void FD_CAT(affine, D)(const fd_part *part) {
     const fd_affine map = {part->numbers[0], part->numbers[1], part->numbers[2]};
-    FD_CAT(walk, D)(part, 1, 1, 0, FD_CAT(affine_word, D), &map);
+    FD_CAT(walk, D)(part, 1, 1, 0, 0, FD_CAT(affine_word, D), &map);
 }

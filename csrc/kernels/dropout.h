@@ -72,7 +72,7 @@ static void FD_CAT(apply_bits_stream, D)(const void *xv, void *yv, size_t n, con
         uint64_t w = fd_bits_tail(bits, bit0, (unsigned)head);
         FD_CAT(word_part, D)(x, y, 0, head, w, scale);
     }
-    if (fd_get_prefetch()) {
+    if (fd_prefetches_past_cache()) {
         FD_CAT(bits_run, D)(x + gap, y + gap, n - head, bits, bit0 + head, scale, 1, 1);
     } else {
         FD_CAT(bits_run, D)(x + gap, y + gap, n - head, bits, bit0 + head, scale, 1, 0);
@@ -102,12 +102,12 @@ FD_INLINE void FD_CAT(rows_loop, D)(const char *x, char *y, size_t n, row_words 
 /* Long and short rows have separate loops, because the loop for short rows needs the registers. */
 FD_INLINE void FD_CAT(rows_run, D)(const char *x, char *y, size_t n, row_words r, double scale,
                                    int nt) {
-    int are_long = r.run >= FD_STEP;
-    if (are_long && fd_get_prefetch()) {
+    int are_long = r.run >= FD_STEP, ahead = nt ? fd_prefetches_past_cache() : fd_get_prefetch();
+    if (are_long && ahead) {
         FD_CAT(rows_loop, D)(x, y, n, r, scale, 1, nt, 1);
     } else if (are_long) {
         FD_CAT(rows_loop, D)(x, y, n, r, scale, 1, nt, 0);
-    } else if (fd_get_prefetch()) {
+    } else if (ahead) {
         FD_CAT(rows_loop, D)(x, y, n, r, scale, 0, nt, 1);
     } else {
         FD_CAT(rows_loop, D)(x, y, n, r, scale, 0, nt, 0);
@@ -233,7 +233,7 @@ static void FD_CAT(dropout_stream, D)(const void *xv, void *yv, size_t n, const 
     rest.position += head;
     shifted words = shifted_from(&rest);
     FD_CAT(vs, D) s = FD_CAT(vs_set, D)(scale);
-    int ahead = fd_get_prefetch();
+    int ahead = fd_prefetches_past_cache();
     x += gap;
     y += gap;
     for (n -= head; n >= FD_STEP; n -= FD_STEP) {

@@ -15,7 +15,7 @@ FD_INLINE void FD_CAT(mix_word, D)(const fd_operands *at, uint64_t unused, const
 
 static void FD_CAT(mix, D)(const fd_part *part) {
     const double weights[] = {part->numbers[0], part->numbers[1]};
-    FD_CAT(walk, D)(part, 2, 1, 0, FD_CAT(mix_word, D), weights);
+    FD_CAT(walk, D)(part, 2, 1, 0, 0, FD_CAT(mix_word, D), weights);
 }
 
 FD_INLINE void FD_CAT(unmix_word, D)(const fd_operands *at, uint64_t unused, const void *context,
@@ -33,5 +33,5 @@ FD_INLINE void FD_CAT(unmix_word, D)(const fd_operands *at, uint64_t unused, con
 
 static void FD_CAT(unmix, D)(const fd_part *part) {
     const double weights[] = {part->numbers[0], part->numbers[1]};
-    FD_CAT(walk, D)(part, 1, 2, 0, FD_CAT(unmix_word, D), weights);
+    FD_CAT(walk, D)(part, 1, 2, 0, 0, FD_CAT(unmix_word, D), weights);
 }

@@ -11,7 +11,7 @@ FD_INLINE void FD_CAT(select_word, D)(const fd_operands *at, uint64_t w, const v
 }
 
 static void FD_CAT(select, D)(const fd_part *part) {
-    FD_CAT(walk, D)(part, 2, 1, 0, FD_CAT(select_word, D), NULL);
+    FD_CAT(walk, D)(part, 2, 1, 0, 0, FD_CAT(select_word, D), NULL);
 }
 
 FD_INLINE void FD_CAT(split_word, D)(const fd_operands *at, uint64_t w, const void *unused,
@@ -26,5 +26,5 @@ FD_INLINE void FD_CAT(split_word, D)(const fd_operands *at, uint64_t w, const vo
 }
 
 static void FD_CAT(split, D)(const fd_part *part) {
-    FD_CAT(walk, D)(part, 1, 2, 0, FD_CAT(split_word, D), NULL);
+    FD_CAT(walk, D)(part, 1, 2, 0, 0, FD_CAT(split_word, D), NULL);
 }

@@ -16,12 +16,24 @@ const char *fd_operation_name(int operation) { return operations[operation].name
 int fd_operation_reads(int operation) { return operations[operation].reads; }
 int fd_operation_operands(int operation) { return operations[operation].operands; }
 
+/* A kernel reads a bias 64 numbers at a time, of which the first is always one of the first so
+ * many. What was made of a bias elsewhere is read as far as it goes. */
+static void turn_of(const fd_job *j, const char *bias, fd_operands *at) {
+    uintptr_t values = (uintptr_t)j->call->bias.values;
+    size_t n = j->call->bias.n;
+    at->turn = at->period = 0;
+    if (!bias || (uintptr_t)bias - values >= n * j->size) { return; }
+    at->period = (n < 64 ? (63 + n) / n * n : n) * j->size;
+    at->turn = values + at->period;
+}
+
 void fd_compute(const fd_job *j, char *const *at, size_t n, const fd_keep *keep,
                 const fd_variates *variates, const char *bias) {
     fd_part part;
     int i = 0;
     for (; i < j->reads; i++) { part.at.in[i] = at[i]; }
     part.at.in[i] = bias;
+    turn_of(j, bias, &part.at);
     for (; i < j->operands; i++) { part.at.out[i - j->reads] = at[i]; }
     part.n = n;
     part.streaming = fd_takes_lines(j, at);

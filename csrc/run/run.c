@@ -382,7 +382,7 @@ void fd_run(const fd_call *call) {
     int halves = buffered * FD_BLOCK * job->size > BUFFER_BYTES;
     j.most = noise || halves ? FD_BLOCK / 2 : FD_BLOCK;
     if (noise && j.from.in_order && !buffered) { j.most *= BLOCKS_OF_NOISE; }
-    if (job->lines && j.from.kind == FD_DRAWN && !biased) { j.most *= BLOCKS_OF_LINES; }
+    if (job->lines && j.from.kind == FD_DRAWN) { j.most *= BLOCKS_OF_LINES; }
     j.lead %= j.most;
     fd_share_fn *run = buffered ? run_gathered : run_share;
     j.from.broadcast = NULL;

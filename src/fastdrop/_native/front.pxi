@@ -83,20 +83,22 @@ cdef void *_lengthened(const Py_buffer *bias, fd_dtype dtype, size_t n, fd_bias 
     """A bias, or what changes nothing, as an operation on n elements reads it: to be freed."""
     cdef size_t size = _size_of(dtype)
     cdef size_t length = 1 if bias == NULL else <size_t>bias.shape[0]
-    cdef size_t i, total = length + (n if n < 4096 else 4096)
-    cdef char *values = <char *>malloc(total * size)
+    cdef size_t filled = length * size, total = filled + (n if n < 4096 else 4096) * size, some
+    cdef char *values = <char *>malloc(total)
     if values == NULL:
         return NULL
     if bias != NULL:
-        memcpy(values, bias.buf, length * size)
+        memcpy(values, bias.buf, filled)
     elif dtype == FD_f64:
         (<double *>values)[0] = -0.0
     elif dtype == FD_f32:
         (<float *>values)[0] = -0.0
     else:
         (<uint16_t *>values)[0] = 0x8000
-    for i in range(length, total):
-        memcpy(values + i * size, values + (i - length) * size, size)
+    while filled < total:
+        some = filled if filled < total - filled else total - filled
+        memcpy(values + filled, values, some)
+        filled += some
     c.values, c.n, c.column = values, length, 0
     return values
 
@@ -145,7 +147,7 @@ cdef object _quick(
         n = positions = source.len // source.itemsize
         if dtype < 0 or n == 0 or (held == 2 and not _like(source, &views[1])):
             return None
-        if not _part_of(window, source, &at):
+        if window is not None and not _part_of(window, source, &at):
             return None
         _begin(&c, front.operation, dtype)
         rate = front.rate_of(p, c.dtype)
@@ -169,6 +171,8 @@ cdef object _quick(
         elif noise_shape is None and window is None:
             _flat(&c.axes, n, source.itemsize)
         else:
+            if window is None:
+                _part_of(None, source, &at)
             if not _axes_of(noise_shape, source, &at, &c.axes):
                 return None
             positions = at.total
@@ -178,7 +182,7 @@ cdef object _quick(
                 return None
         if act is not None:
             name, values = act
-            if type(name) is not str or name not in _acts or n > GIL_ELEMENTS:
+            if type(name) is not str or name not in _acts:
                 return None
             if values is not None:
                 if type(values) is not _ndarray or source.ndim == 0:
