@@ -16,7 +16,9 @@ enum {
     /* Of words, rows that begin so far apart are kept from places of which a cache holds few. */
     APART = 256,
     LINE = 16,
-    BOX_WORDS = FD_BOX_WORDS * 17 / 16 + LINE
+    BOX_WORDS = FD_BOX_WORDS * 17 / 16 + LINE,
+    /* So many words are drawn at a time: they stay in the L1 cache. */
+    PART_WORDS = 4096 * 17 / 16 + LINE
 };
 
 static size_t round_up(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
@@ -146,12 +148,13 @@ static void from_pieces(const fd_permuted *p, fd_box *box) {
     }
 }
 
-/* Bits, or words, into `to`. */
-static void draw_pieces(const fd_permuted *p, void *to, const fd_box *box, size_t element) {
-    int last = p->by_mask[p->piece];
+/* Bits, or words, into `to`; the first `piece` axes of the mask and the next are one piece each. */
+static void draw_pieces(const fd_permuted *p, void *to, const fd_box *box, int piece,
+                        size_t element) {
+    int last = p->by_mask[piece];
     size_t n = box->from_steps[last] * box->n[last];
     fd_walk walk = {.at = {(ptrdiff_t)element, 0}};
-    for (int i = box->ndim - 1; i > p->piece; i--) {
+    for (int i = box->ndim - 1; i > piece; i--) {
         int d = p->by_mask[i];
         fd_walk_axis(&walk, box->n[d],
                      (ptrdiff_t[FD_PLACES]){p->axes->steps[d], (ptrdiff_t)box->from_steps[d]});
@@ -281,7 +284,7 @@ static void run_bits(const fd_permuted *p, fd_box *box, char *const *at, size_t 
     memset(bits, 0, (box->to_steps[0] * box->n[0] + 63) / 64 * 8);
     if (p->draw) {
         from_pieces(p, box);
-        draw_pieces(p, drawn, box, mask);
+        draw_pieces(p, drawn, box, p->piece, mask);
         fd_permute_bits(bits, drawn, sizeof drawn, 0, box);
     } else if (!p->bits) {
         memset(bits, 0xFF, sizeof bits);
@@ -292,12 +295,37 @@ static void run_bits(const fd_permuted *p, fd_box *box, char *const *at, size_t 
     apply_stretches(p, bits, box, at, first);
 }
 
+/* The words of a box, drawn in parts: of an axis of the mask, and of those before it all. */
+static void draw_words(const fd_permuted *p, uint32_t *words, const fd_box *box, size_t element) {
+    FD_ALIGN64 uint32_t drawn[PART_WORDS];
+    fd_box part = *box;
+    fd_walk walk = {.at = {(ptrdiff_t)element, 0}};
+    int last = 0;
+    while (last < box->ndim - 1 && box->from_steps[p->by_mask[last + 1]] <= PART_WORDS) { last++; }
+    for (int i = box->ndim - 1; i > last; i--) {
+        int d = p->by_mask[i];
+        part.n[d] = 1;
+        fd_walk_axis(&walk, box->n[d],
+                     (ptrdiff_t[FD_PLACES]){p->axes->steps[d], (ptrdiff_t)box->to_steps[d]});
+    }
+    int d = p->by_mask[last], piece = last < p->piece ? last : p->piece;
+    size_t step = box->from_steps[d], most = PART_WORDS / step;
+    if (most > LINE) { most -= most % LINE; }
+    do {
+        for (size_t i = 0; i < box->n[d]; i += most) {
+            part.n[d] = box->n[d] - i < most ? box->n[d] - i : most;
+            size_t here = (size_t)walk.at[0] + i * (size_t)p->axes->steps[d];
+            draw_pieces(p, drawn, &part, piece, here);
+            fd_permute_words(words + walk.at[1] + i * box->to_steps[d], drawn, &part);
+        }
+    } while (fd_walk_next(&walk));
+}
+
 /* A box of variates. */
 FD_NOINLINE void run_words(const fd_permuted *p, fd_box *box, char *const *at, size_t element) {
-    FD_ALIGN64 uint32_t drawn[BOX_WORDS], words[BOX_WORDS];
+    FD_ALIGN64 uint32_t words[BOX_WORDS];
     from_pieces(p, box);
-    draw_pieces(p, drawn, box, element);
-    fd_permute_words(words, drawn, box);
+    draw_words(p, words, box, element);
     apply_stretches(p, words, box, at, 0);
 }
 

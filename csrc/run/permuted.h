@@ -7,8 +7,8 @@
 #include "run.h"
 
 /* The most bits that are permuted at a time, of which two buffers stay in the L1 cache; and the
- * most words, of which they stay in the L2 cache and on the stack. */
-enum { FD_BOX = 1 << 17, FD_BOX_WORDS = 1 << 14 };
+ * most words, of which one stays in the L2 cache and on the stack. */
+enum { FD_BOX = 1 << 17, FD_BOX_WORDS = 1 << 15 };
 
 /* A part of an array: a range of each axis. Its mask, or the words that its normal variates are
  * made of, are brought from the order of the elements into the order of the memory; in both,
