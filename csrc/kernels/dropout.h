@@ -38,10 +38,10 @@ FD_NOINLINE void FD_CAT(word_part, D)(const char *x, char *y, unsigned first, si
 FD_INLINE void FD_CAT(bits_run, D)(const char *x, char *y, size_t n, const uint8_t *bits,
                                    size_t bit, double scale, int nt, int ahead) {
     FD_CAT(vs, D) s = FD_CAT(vs_set, D)(scale);
-    int both = !nt && x != y && fd_prefetches_outputs();
+    int both = ahead && !nt && x != y && fd_prefetches_outputs();
     for (; n >= FD_STEP; n -= FD_STEP, bit += FD_STEP) {
         if (ahead) { FD_CAT(prefetch, D)(x, 1); }
-        if (ahead && both) { FD_CAT(prefetch, D)(y, 1); }
+        if (both) { FD_CAT(prefetch, D)(y, 1); }
         FD_CAT(word, D)(x, y, fd_bits64(bits, bit), s, nt);
         x += FD_STEP * FD_SIZE;
         y += FD_STEP * FD_SIZE;
@@ -84,10 +84,10 @@ static void FD_CAT(apply_bits_stream, D)(const void *xv, void *yv, size_t n, con
 FD_INLINE void FD_CAT(rows_loop, D)(const char *x, char *y, size_t n, row_words r, double scale,
                                     int are_long, int nt, int ahead) {
     FD_CAT(vs, D) s = FD_CAT(vs_set, D)(scale);
-    int both = !nt && x != y && fd_prefetches_outputs();
+    int both = ahead && !nt && x != y && fd_prefetches_outputs();
     for (; n >= FD_STEP; n -= FD_STEP) {
         if (ahead) { FD_CAT(prefetch, D)(x, 1); }
-        if (ahead && both) { FD_CAT(prefetch, D)(y, 1); }
+        if (both) { FD_CAT(prefetch, D)(y, 1); }
         uint64_t w = are_long ? long_row_word(&r, FD_STEP) : short_row_word(&r);
         FD_CAT(word, D)(x, y, w, s, nt);
         x += FD_STEP * FD_SIZE;
@@ -146,7 +146,7 @@ FD_INLINE void FD_CAT(block, D)(const char *x, char *y, const lanes *from, vu th
     lanes l = *from;
     for (int t = 0; t < FD_STEPS; t += 2) {
         if (ahead) { FD_CAT(prefetch, D)(x, 2); }
-        if (ahead && both) { FD_CAT(prefetch, D)(y, 2); }
+        if (both) { FD_CAT(prefetch, D)(y, 2); }
         FD_UNROLL
         for (int i = 0; i < FD_REGS; i++) {
             FD_CAT(step, D)(x, y, i, lane_next(&l.s0[i], l.s1[i]), threshold, s);
@@ -193,7 +193,7 @@ static void FD_CAT(dropout, D)(const void *xv, void *yv, size_t n, const fd_draw
     const char *x = xv;
     char *y = yv;
     FD_CAT(vs, D) s = FD_CAT(vs_set, D)(scale);
-    int ahead = fd_get_prefetch(), both = x != y && fd_prefetches_outputs();
+    int ahead = fd_get_prefetch(), both = ahead && x != y && fd_prefetches_outputs();
     for (uint64_t position = d->position; n;) {
         unsigned first = position % FD_BLOCK;
         size_t m = FD_BLOCK - first < n ? FD_BLOCK - first : n;
