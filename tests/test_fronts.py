@@ -143,6 +143,29 @@ def test_the_fronts_of_windows_agree_with_python(case: Case) -> None:
     agree(answers, case.function)
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_the_fronts_of_biases_agree_with_python(
+    dtype: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of every length beside a word's and a block's, in small calls and large ones."""
+    shapes = ((3, 5), (1, 64), (700, 63), (31, 1000), (3, 5000), (9000, 1), (20_000,), (2, 40, 129))
+
+    def answers(forward: Any, backward: Any) -> Iterator[Any]:
+        source = np.random.default_rng(2)
+        for shape, act in itertools.product(shapes, ("none", "gelu")):
+            x, bias = (source.standard_normal(s).astype(dtype) for s in (shape, shape[-1:]))
+            for b, p, rng in itertools.product((bias, None), (0.0, 0.3), (Key(1, 2, 77),)):
+                yield told(forward, x, b, act, p, rng=rng)
+                yield told(forward, x.copy(), b, act, p, rng=rng, out=np.empty_like(x))
+                yield told(backward, x, x, b, act, p, rng=rng)
+
+    functions = fastdrop.bias_act_dropout, fastdrop.bias_act_dropout_backward
+    wanted = list(answers(*map(general, functions)))
+    if backends.name_of(backends.active()) == "c":
+        monkeypatch.setattr(pipeline, "lengthened", None)  # Python's way would call it
+    assert list(answers(*functions)) == wanted
+
+
 ROWS = (
     (1, 3), (2, 2), (5, 1), (50, 1), (127, 5), (128, 63), (129, 5), (300, 40), (3, 0, 4), (4,),
     (2, 3, 5), (2, 0), (0, 4),
