@@ -49,6 +49,21 @@ def test_keys_are_their_words(impl):
     assert len(np.unique(np.asarray(masks), axis=0)) == 4
 
 
+def test_without_jit():
+    """What a debugger sees: every operation by itself, the same bits, with derivatives."""
+    calls = (
+        lambda: drop(X),
+        lambda: jax.grad(lambda x: drop(x).sum())(X),
+        lambda: jax.vmap(drop)(X),
+        lambda: fj.bias_act_dropout(X, X[0], "gelu", 0.3, rng=KEY),
+        lambda: fj.dropout_mask((33, 70), 0.3, rng=KEY),
+    )
+    for call in calls:
+        wanted = call()
+        with jax.disable_jit():
+            equal(call(), wanted)
+
+
 def test_keys_of_other_lengths():
     for words, key in (
         ([7], fastdrop.Key(7)),

@@ -21,6 +21,7 @@ from attending import (  # noqa: E402
 )
 from enabling import outcome, seeded  # noqa: E402
 from torch._subclasses import FakeTensorMode  # noqa: E402
+from torch.fx.experimental.proxy_tensor import make_fx  # noqa: E402
 from torch.nn import functional as F  # noqa: E402, N812
 
 import fastdrop  # noqa: E402
@@ -218,16 +219,28 @@ def test_fake_tensors() -> None:
 
 
 @pytest.mark.parametrize("lead", [(), (3,), (2, 3), (2, 2, 3)])
-def test_traces_of_other_lengths(lead: tuple[int, ...]) -> None:
-    """A trace takes as many decisions from a generator as there are weights in each call."""
+@pytest.mark.parametrize("tracer", ["torch.jit.trace", "make_fx"])
+def test_traces_of_other_lengths(lead: tuple[int, ...], tracer: str) -> None:
+    """A trace takes as many decisions from a generator as there are weights in each call.
+
+    The default scale is that of the call's width.
+    """
     generator = fastdrop.Generator(1)
 
     def function(*inputs: "torch.Tensor") -> "torch.Tensor":
         return attend(*inputs, dropout_p=0.5, generator=generator)
 
-    traced = torch.jit.trace(function, tuple(qkv(*lead)), check_trace=False)
+    if tracer == "make_fx":
+        traced = make_fx(function, tracing_mode="symbolic")(*qkv(*lead))
+    else:
+        traced = torch.jit.trace(function, tuple(qkv(*lead)), check_trace=False)
+    state, found = generator.state, []
+    inputs = [torch.cat((x, x), -1) for x in qkv(*lead, queries=70, keys=90)]
     for call in (function, traced):
+        generator.state = state
         before = generator.offset
-        assert call(*qkv(*lead, queries=70, keys=90)).shape == (*lead, 70, 8)
+        found.append(call(*inputs))
+        assert found[-1].shape == (*lead, 70, 16)
         # A call begins at a multiple of 4096.
         assert 0 <= generator.offset - before - 70 * 90 * math.prod(lead) < 4096
+    torch.testing.assert_close(*found)

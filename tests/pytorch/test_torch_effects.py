@@ -3,6 +3,7 @@
 import gc
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -195,6 +196,32 @@ def test_ways_of_checkpoints(kind: str, way: str, thread: str, compiled: bool) -
         other.join()
     drew_again = kind == "default" and "no state" in way
     assert torch.equal(x.grad != 0, y != 0) is not drew_again
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("reentrant", [False, True])
+@pytest.mark.parametrize("ends", ["threads that end", "threads that go on"])
+def test_checkpoints_of_other_threads(ends: str, reentrant: bool, threads: int) -> None:
+    """One generator draws in all of them and here, too: each part has its own keys again."""
+    drop = ft.Dropout(0.5, generator=torch.Generator().manual_seed(3))
+    x, w = (torch.ones(256, requires_grad=True) for _ in range(2))
+    for _ in range(40):
+        w = w * 1.0 + drop(torch.ones(256)) * 0  # nodes and keys of this thread's own
+    pools = [ThreadPoolExecutor(1) for _ in range(threads)]
+
+    def forward() -> "torch.Tensor":
+        return checkpoint(lambda x: drop(x.exp()) * x, x, use_reentrant=reentrant)
+
+    parts = [pool.submit(forward).result() for pool in pools]
+    if ends == "threads that end":
+        for pool in pools:
+            pool.shutdown()
+    y = sum(parts)
+    (y.sum() + w.sum()).backward()
+    kept = sum((part != 0).float() for part in parts)
+    with torch.no_grad():
+        one = (x.exp() * x / 0.5 + x.exp() / 0.5) * 1.0
+    torch.testing.assert_close(x.grad, kept * one)
 
 
 def test_a_reentrant_checkpoint_of_a_compiled_function_is_refused() -> None:

@@ -86,7 +86,8 @@ def _abstract(*avals: Any, call: Call) -> list[Any]:
 
 @primitive.def_impl
 def _evaluate(*arguments: Value, call: Call) -> list[Value]:
-    results: list[Value] = _compiled(call)(*arguments)
+    with jax.disable_jit(False):  # or a caller's disable_jit() would lead back here
+        results: list[Value] = _compiled(call)(*arguments)
     return results
 
 

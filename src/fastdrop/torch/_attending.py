@@ -204,10 +204,9 @@ def computed(call: Call, generator: AnyGenerator = None, seed: Seed = None) -> T
     call = call._replace(query=tensors[0], key=tensors[1], value=tensors[2], mask=tensors[3])
     if not _fits(call, named=generator is not None or seed is not None):
         return None
-    if call.scale is None:
-        scale = call.query.shape[-1] ** -0.5
-    else:
-        scale = check_factor(call.scale, "scale", "float64")
+    scale = call.scale
+    if scale is not None:
+        scale = check_factor(scale, "scale", "float64")
     with outside(call.query):
         return _attend(call, scale, generator, seed)
 
@@ -276,7 +275,7 @@ def _served(x: Tensor, call: Call) -> tuple[int, ...]:
     return (*lead[:-1], call.query.shape[-3]) if call.grouped else lead
 
 
-def _attend(call: Call, scale: float, generator: AnyGenerator, seed: Seed) -> Tensor:
+def _attend(call: Call, scale: float | None, generator: AnyGenerator, seed: Seed) -> Tensor:
     given = [x for x in call.tensors if x is not None]
     ordinary = all(is_ordinary(x) and not is_functional_tensor(x) for x in given)
     query, key, value, mask = call.tensors

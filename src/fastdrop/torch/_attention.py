@@ -28,7 +28,7 @@ Gradients: TypeAlias = tuple[Tensor, Tensor, Tensor]
 
 
 def _call(
-    word: Tensor, p: float, low: int | None, high: int | None, scale: float
+    word: Tensor, p: float, low: int | None, high: int | None, scale: float | None
 ) -> _tiles.Attention:
     return _tiles.Attention(Key(*words_of(word)), p, Band(low, high), scale)
 
@@ -43,13 +43,14 @@ def attention_op(
     p: float,
     low: int | None,
     high: int | None,
-    scale: float,
+    scale: float | None,
 ) -> Tensor:
     """Attention of tensors of shape (batch, heads, queries or keys, width).
 
     Each head of key and value serves as many of query's in a row. The mask, if there is one, has
     the shape of the scores, and may be expanded. Query i sees key j where ``low <= j - i <= high``.
-    `word` is the key to the random stream, as `_ops.key_tensor` makes it.
+    `word` is the key to the random stream, as `_ops.key_tensor` makes it. Without a scale it is
+    ``width ** -0.5``: a number here would be the first width's wherever calls are traced.
     """
     return _tiles.forward(query, key, value, mask, _call(word, p, low, high, scale))
 
@@ -70,7 +71,7 @@ def attention_backward_op(
     p: float,
     low: int | None,
     high: int | None,
-    scale: float,
+    scale: float | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The gradients of `attention_op` with respect to query, key and value."""
     call = _call(word, p, low, high, scale)
@@ -171,7 +172,7 @@ def composed(
     p: float,
     low: int | None,
     high: int | None,
-    scale: float,
+    scale: float | None,
 ) -> Tensor:
     """What `attention_op` gives, by operators that PyTorch can differentiate and transform.
 
@@ -180,6 +181,8 @@ def composed(
     """
     dtype = _tiles.compute_dtype(query.dtype)
     key, value = (_repeated(x, query) for x in (key, value))
+    if scale is None:
+        scale = query.shape[-1] ** -0.5
     scores = query.to(dtype) @ key.to(dtype).mT * scale
     band = Band(low, high)
     if band != EVERYTHING:

@@ -6,6 +6,8 @@ records, and which draws anew whenever the graph runs.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch.compiler import is_compiling
 
@@ -23,7 +25,10 @@ def word_for(x: torch.Tensor, n: int | None, generator: AnyGenerator, seed: Seed
     """
     if is_ordinary(x):
         return _ops.key_tensor(words_for(x.numel() if n is None else n, generator, seed))
-    return key_for(x, None if n is None else (int(n),), generator, seed)
+    # A symbol stays one; what `torch.jit.trace` has in the place of an integer may be a tensor.
+    count: Any = n
+    form: Any = None if n is None else (count if isinstance(count, torch.SymInt) else int(n),)
+    return key_for(x, form, generator, seed)
 
 
 def key_for(x: torch.Tensor, form: Form, generator: AnyGenerator, seed: Seed) -> torch.Tensor:

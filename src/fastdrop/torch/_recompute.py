@@ -1,9 +1,10 @@
 """Keys that are drawn twice: by checkpoints, and by a compiled function's backward pass.
 
 Every thread notes the keys that it draws, in their order. Each part of a computation that may be
-computed again has its first key there: a part that is a node of the graph was numbered by autograd
-before anything in it ran, and the others are found on the stack as they run. What is computed again
-gets the same keys from there on, in the same order, and no generator moves.
+computed again has its first key there: parts are found on the stack as they run, and remember
+their place. A node of the graph that was not found was numbered by autograd before anything in it
+ran. What is computed again gets the same keys from there on, in the same order, and no generator
+moves.
 """
 
 from __future__ import annotations
@@ -96,6 +97,9 @@ class _Thread(threading.local):
 _all_notes: Final[weakref.WeakSet[_Notes]] = weakref.WeakSet()
 _thread: Final = _Thread()
 
+# The attribute of a node that has where its keys begin, whatever thread goes back through it.
+_BEGUN: Final = "_fastdrop_begun"
+
 # Where the parts begin that are no nodes: `torch.utils.checkpoint` with use_reentrant=False.
 _begun: Final[weakref.WeakKeyDictionary[Any, tuple[_Notes, int]]] = weakref.WeakKeyDictionary()
 
@@ -104,6 +108,7 @@ class _Region(NamedTuple):
     """What is computed again just now: a checkpoint's record, or the number of a node."""
 
     record: Any
+    begun: tuple[_Notes, int] | None  # what a node has remembered
     number: int
     run: object  # tells this time from all others
     compiled: bool
@@ -126,6 +131,10 @@ def again(who: Who, by_default: bool) -> Words | None:
     """
     hooks: Any = top_saved_tensors_default_hooks(True)
     if hooks is None and current_graph_task_id() == -1:
+        # A node's forward pass is computed without gradients.
+        if not torch.is_grad_enabled() and (not by_default or who[1] >= 0):
+            for frame in _frames():
+                _begin_node(frame)
         return None
     region = _look_around(hooks, by_default)
     if region is None or (by_default and not region.compiled):
@@ -155,6 +164,8 @@ def _first(who: Who, region: _Region) -> tuple[_Notes, int] | None:
     """Whose notes have the first key of `who` in the region, and where they begin with it."""
     if region.record is not None:
         return _begun.get(region.record)
+    if region.begun is not None:
+        return region.begun
     own = _thread.notes
     if own.find(who, own.after_node(region.number)) is not None:
         return own, own.after_node(region.number)
@@ -200,13 +211,15 @@ def _look_around(hooks: Any, by_default: bool) -> _Region | None:
                 _begin(local["gen"].gi_frame.f_locals.get("new_frame"))
             elif name == "unpack_hook":
                 record = local["frame"]
-                return _Region(record, -1, (id(record), local["gid"]), compiled=False)
+                return _Region(record, None, -1, (id(record), local["gid"]), compiled=False)
         if name == "backward" and module in (_CHECKPOINT, _COMPILED):
             node = frame.f_locals.get("ctx")
             if isinstance(node, torch.autograd.function.BackwardCFunction):
                 number = node._sequence_nr()
-                run = (number, current_graph_task_id())
-                return _Region(None, number, run, compiled=module == _COMPILED)
+                run = (id(node), number, current_graph_task_id())  # numbers are each thread's own
+                begun = getattr(node, _BEGUN, None)
+                return _Region(None, begun, number, run, compiled=module == _COMPILED)
+        _begin_node(frame)
     return None
 
 
@@ -223,6 +236,18 @@ def _record_of(pack: Any) -> Any:
         return None
     names = pack.__code__.co_freevars
     return pack.__closure__[names.index("frame")].cell_contents if "frame" in names else None
+
+
+def _begin_node(frame: FrameType) -> None:
+    """Let a node whose forward pass has this frame remember where its keys begin."""
+    if frame.f_code.co_name != "forward":
+        return
+    if frame.f_globals.get("__name__") in (_CHECKPOINT, _COMPILED):
+        node = frame.f_locals.get("ctx")
+        if isinstance(node, torch.autograd.function.BackwardCFunction) and not hasattr(
+            node, _BEGUN
+        ):
+            setattr(node, _BEGUN, (_thread.notes, _thread.notes.end()))
 
 
 def _begin(record: Any) -> None:

@@ -46,7 +46,8 @@ class Attention(NamedTuple):
     key: Key
     p: float
     band: Band
-    scale: float
+    scale: float | None
+    """None for ``width ** -0.5``."""
 
 
 def compute_dtype(dtype: torch.dtype) -> torch.dtype:
@@ -84,7 +85,8 @@ class _Tiles:
         self.dtype = compute_dtype(query.dtype)
         self.kind = KINDS[self.dtype]
         self.plan = make_plan(call.p, self.kind)
-        self.scale = check_factor(call.scale, "scale", self.kind)
+        scale = query.shape[-1] ** -0.5 if call.scale is None else call.scale
+        self.scale = check_factor(scale, "scale", self.kind)
         least, most = _QUERIES
         if call.band.high is not None:
             # With few tiles, what they have beyond the diagonal is a large part of them.
