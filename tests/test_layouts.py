@@ -76,6 +76,16 @@ def test_in_place_of_each_operand(case: Case) -> None:
 
 
 @pytest.mark.usefixtures("impl")
+@parametrize([case for case in FIRST if case.decisions is None and not case.axes])
+def test_long_rows_in_another_order(case: Case) -> None:
+    """So long that a block of the stream's length is taken from them, which begins within one."""
+    for n, offset in ((9000, 0), (8192, 77), (4 * 4096, 4095)):
+        operands, key = reshaped(case, (3, n)).operands(), fastdrop.Key(4, 5, offset)
+        turned = {name: x[::-1].copy()[::-1] if x.ndim > 1 else x for name, x in operands.items()}
+        assert equal(case(turned, rng=key), case(operands, rng=key))
+
+
+@pytest.mark.usefixtures("impl")
 @parametrize(OF_ANY_RANK)
 def test_more_axes_than_a_backend_takes(case: Case) -> None:
     """More than the 32 of NumPy's iterators, and any that a kernel has loops for."""

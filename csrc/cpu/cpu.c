@@ -100,7 +100,7 @@ static size_t cache_bytes(void) {
  * at 0.87 of a plain scale loop's speed with it and at 1.01 without. With it Sapphire Rapids gains
  * a fifth and Zen 3 a third past L2; Zen 5 gains a fifth at 4 and 16 M in place, and nine tenths in
  * dropout_add past the cache (out of place at 3 M it loses a tenth). Where dropout's results
- * bypass the cache, Zen 4 gains a tenth, too: there it is on for all. */
+ * bypass the cache Zen 4 gains a tenth, too: there it is on for all. */
 static const struct {
     unsigned vendor, family, first_model, last_model;
 } without_prefetch[] = {

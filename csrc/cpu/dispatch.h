@@ -13,12 +13,12 @@ const fd_table *fd_table_at(int index);
 /* NULL where this CPU can run the instruction set of that name, else what it lacks. */
 const char *fd_cpu_lacks(const char *isa);
 
-/* Those of n elements from d->position on, within a block: the block itself, or bits in `buffer`.
- */
+/* Those of at most FD_BLOCK elements from d->position on: the block itself, if that is what they
+ * are, or bits in `buffer`. */
 static inline fd_keep fd_keep_drawn(const fd_table *table, const fd_draw *d, size_t n,
                                     uint8_t *buffer) {
     fd_keep keep = {NULL, fd_block_open(d, d->position), NULL};
-    if (n < FD_BLOCK || keep.block.threshold > INT16_MAX) {
+    if (n < FD_BLOCK || d->position % FD_BLOCK || keep.block.threshold > INT16_MAX) {
         table->mask_bits(buffer, n, d);
         keep.bits = buffer;
     }

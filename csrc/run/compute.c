@@ -16,13 +16,14 @@ const char *fd_operation_name(int operation) { return operations[operation].name
 int fd_operation_reads(int operation) { return operations[operation].reads; }
 int fd_operation_operands(int operation) { return operations[operation].operands; }
 
-/* A kernel reads a bias 64 numbers at a time, of which the first is always one of the first so
- * many. What was made of a bias elsewhere is read as far as it goes. */
+/* Kernels read 64 numbers of a bias at a time, and begin again from `turn` on. What was made of a
+ * bias elsewhere (permuted.c) is long enough, and never turns. */
 static void turn_of(const fd_job *j, const char *bias, fd_operands *at) {
+    at->turn = at->period = 0;
+    if (!bias) { return; }
     uintptr_t values = (uintptr_t)j->call->bias.values;
     size_t n = j->call->bias.n;
-    at->turn = at->period = 0;
-    if (!bias || (uintptr_t)bias - values >= n * j->size) { return; }
+    if ((uintptr_t)bias - values >= n * j->size) { return; }
     at->period = (n < 64 ? (63 + n) / n * n : n) * j->size;
     at->turn = values + at->period;
 }

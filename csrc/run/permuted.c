@@ -277,9 +277,10 @@ static void apply_stretches(const fd_permuted *p, const void *decisions, const f
     } while (fd_walk_next(&walk));
 }
 
-/* A box in the bits of the mask. */
-static void run_bits(const fd_permuted *p, fd_box *box, char *const *at, size_t mask,
-                     size_t first) {
+/* A box in the bits of the mask. Not inlined, as run_words is not: one's buffers would be on the
+ * other's stack. */
+FD_NOINLINE void run_bits(const fd_permuted *p, fd_box *box, char *const *at, size_t mask,
+                          size_t first) {
     FD_ALIGN64 uint8_t drawn[BOX_BYTES], bits[BOX_BYTES];
     memset(bits, 0, (box->to_steps[0] * box->n[0] + 63) / 64 * 8);
     if (p->draw) {
@@ -295,7 +296,7 @@ static void run_bits(const fd_permuted *p, fd_box *box, char *const *at, size_t 
     apply_stretches(p, bits, box, at, first);
 }
 
-/* The words of a box, drawn in parts: of an axis of the mask, and of those before it all. */
+/* The words of a box, drawn in parts: some of one axis, and all of the axes nearer in the mask. */
 static void draw_words(const fd_permuted *p, uint32_t *words, const fd_box *box, size_t element) {
     FD_ALIGN64 uint32_t drawn[PART_WORDS];
     fd_box part = *box;
