@@ -141,7 +141,7 @@ static void check_normal(void) {
     const uint16_t fields[] = {(uint16_t)w, (uint16_t)(w >> 16)};
     EACH_ISA {
         float z = -0.0F;
-        fd_part part = {.at = {{(char *)&z}, {(char *)&z}},
+        fd_part part = {.at = {.in = {(char *)&z}, .out = {(char *)&z}},
                         .n = 1,
                         .variates = {.fields = fields},
                         .numbers = {1.0}};
