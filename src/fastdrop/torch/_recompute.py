@@ -133,8 +133,7 @@ def again(who: Who, by_default: bool) -> Words | None:
     if hooks is None and current_graph_task_id() == -1:
         # A node's forward pass is computed without gradients.
         if not torch.is_grad_enabled() and (not by_default or who[1] >= 0):
-            for frame in _frames():
-                _begin_node(frame)
+            _begin_nodes()
         return None
     region = _look_around(hooks, by_default)
     if region is None or (by_default and not region.compiled):
@@ -219,7 +218,8 @@ def _look_around(hooks: Any, by_default: bool) -> _Region | None:
                 run = (id(node), number, current_graph_task_id())  # numbers are each thread's own
                 begun = getattr(node, _BEGUN, None)
                 return _Region(None, begun, number, run, compiled=module == _COMPILED)
-        _begin_node(frame)
+        if name == "forward":
+            _begin_node(frame)
     return None
 
 
@@ -238,10 +238,17 @@ def _record_of(pack: Any) -> Any:
     return pack.__closure__[names.index("frame")].cell_contents if "frame" in names else None
 
 
+def _begin_nodes() -> None:
+    """Those whose forward passes go on; written out, because every draw in inference comes here."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None:
+        if frame.f_code.co_name == "forward":
+            _begin_node(frame)
+        frame = frame.f_back
+
+
 def _begin_node(frame: FrameType) -> None:
     """Let a node whose forward pass has this frame remember where its keys begin."""
-    if frame.f_code.co_name != "forward":
-        return
     if frame.f_globals.get("__name__") in (_CHECKPOINT, _COMPILED):
         node = frame.f_locals.get("ctx")
         if isinstance(node, torch.autograd.function.BackwardCFunction) and not hasattr(
