@@ -85,8 +85,10 @@ def their_tests(
 ) -> tuple[dict[str, str], str]:
     """What becomes of each of another project's tests, with a plugin of ours; and the output."""
     path = os.pathsep.join([str(plugin.parent), os.environ.get("PYTHONPATH", "")])
+    settings = folder / "pytest.ini"  # none of ours, and none of theirs
+    settings.write_text("[pytest]\n", encoding="utf-8")
     done = _run(
-        *("-m", "pytest", "-p", plugin.stem, "-p", "no:cacheprovider", "-c", os.devnull),
+        *("-m", "pytest", "-p", plugin.stem, "-p", "no:cacheprovider", "-c", str(settings)),
         *("--rootdir", str(root), "-q", "-rA", "--tb=line", *options, str(tests)),
         timeout=1500,
         cwd=folder,
