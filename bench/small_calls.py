@@ -1,9 +1,10 @@
 """Calls on 16 elements beside NumPy's multiplication: ``python -m bench.small_calls``.
 
-What is measured is the call, not its work: into a given array, where the function takes one. The
-limit is ``np.multiply(x, s, out=y)``. All is measured in turn (A B C A B C ...), and medians make
-the ratios. The last column says what a call may cost: `dropout` one multiplication, others two,
-and four where more than one pass over the elements or memory of its own is needed.
+What is measured is the call, not its work: into a given array, where the function takes one. With
+``--strided`` the arrays are every other element of others. The limit is
+``np.multiply(x, s, out=y)``. All is measured in turn (A B C A B C ...), and medians make the
+ratios. The last column says what a call may cost: `dropout` one multiplication, others two, and
+four where more than one pass over the elements or memory of its own is needed.
 """
 
 import argparse
@@ -48,17 +49,19 @@ def at_most(function: str) -> float:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.small_calls", description=__doc__)
+    parser.add_argument("--strided", action="store_true", help="arrays that are not contiguous")
     parser.add_argument("--seconds", type=float, default=10.0, help="in all (%(default)s)")
     options = parser.parse_args(arguments)
     found = cases()
     assert all(math.prod(case.shape) == N for case in found.values())
     one = implementations()[0]
     print(f"{cpu_name()}, {one}, fastdrop {fastdrop.__version__}, NumPy {np.__version__}\n")
-    rows = [Row("limit", Timer(LIMIT, globals=names_for(found["dropout"])))]
+    step = 2 if options.strided else 1
+    rows = [Row("limit", Timer(LIMIT, globals=small_names(found["dropout"], step)))]
     for function, case in found.items():
         statement = f"fastdrop.{case.ours}"
         # Small arrays of their own: views of the large ones would be measured as well.
-        rows.append(Row(function, Timer(statement, globals=small_names(case)), one))
+        rows.append(Row(function, Timer(statement, globals=small_names(case, step)), one))
     limit, *ours = medians(rows, options.seconds)
     print(f"| function | microseconds | of np.multiply's {1e6 * limit:.2f} | at most | |")
     print("|---|---:|---:|---:|---|")
@@ -68,12 +71,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"| `{row.label}` | {1e6 * seconds:.2f} | {ratio:.2f} | {bound:g} | {verdict} |")
 
 
-def small_names(case: Case) -> dict[str, object]:
-    """The names of a case, with arrays in memory of their own."""
+def small_names(case: Case, step: int = 1) -> dict[str, object]:
+    """The names of a case, with arrays in memory of their own, `step` elements between neighbours.
+
+    A bias stays contiguous.
+    """
     names = names_for(case)
     for name, value in names.items():
         if isinstance(value, np.ndarray):
-            names[name] = value.copy()
+            apart = step if value.ndim > 1 else 1
+            memory = np.empty((*value.shape[:-1], apart * value.shape[-1]), value.dtype)
+            names[name] = memory[..., ::apart]
+            memory[..., ::apart] = value
     return names
 
 

@@ -1,18 +1,24 @@
 """`dropout` as it is compiled, and as it is in Python: the same in every case."""
 
+import copy
 import itertools
+import math
 import warnings
 from collections.abc import Iterator
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import pytest
 from cases import CASES, Case, parametrize, results
-from forms import inner, part, window_of
+from forms import inner, part, small, window_of
+from formulas import scaled
+from numpy.lib.stride_tricks import as_strided
 from support import general
 
 import fastdrop
-from fastdrop import Generator, Key, _config, backends, pipeline
+from fastdrop import Generator, Key, _config, backends, default_generator, manual_seed, pipeline
 from fastdrop.functions import activations
 
 needs_fronts = pytest.mark.skipif(
@@ -217,3 +223,105 @@ def test_the_fronts_of_softmax_agree() -> None:
                 yield told(softmax, x, p, rng=rng, out=out, **more)
 
     agree(answers, fastdrop.softmax_dropout, fastdrop.softmax_dropout_backward)
+
+
+# --- Arrays of any strides, and numbers and seeds of other types ----------------------------------
+
+ORDERS: Any = {
+    "transposed": lambda shape: np.zeros(shape[::-1], np.float32).T,
+    "spread out": lambda shape: np.zeros((*shape, 2), np.float32)[..., 1],
+    "backwards": lambda shape: np.flip(np.zeros(shape, np.float32)),
+    "one row": lambda shape: np.broadcast_to(np.zeros(shape[-1:], np.float32), shape),
+    "windows": lambda shape: as_strided(np.zeros(999, np.float32), shape, (4,) * len(shape)),
+    "woven": lambda shape: as_strided(
+        np.zeros(999, np.float32), shape, (12, *[8] * (len(shape) - 1))
+    ),
+}  # fmt: skip
+"""Arrays of a shape; elements of the last three share memory."""
+
+
+@parametrize([case for case in CASES if len(case.shape) > 1])
+@pytest.mark.parametrize("order", ORDERS)
+def test_the_fronts_of_other_orders_agree_with_python(case: Case, order: str) -> None:
+    case = small(case)
+    first = case.variant.operands[0]
+
+    def laid(x: Any) -> Any:
+        y = ORDERS[order](x.shape) if x.ndim else x
+        if y is not x and y.flags.writeable:
+            y[...] = x
+        return y
+
+    def answers(call: Any) -> Iterator[Any]:
+        more = {case.rate: 0.4, **case.options}
+        operands = case.operands()
+        yield told(call, **{n: laid(x) for n, x in operands.items()}, rng=Key(1, 2, 3), **more)
+        if not case.takes("out"):
+            return
+        for same in ("none", "itself", "view", "reversed", "shifted"):
+            x = {name: laid(v) for name, v in operands.items()}
+            flat = np.zeros(2 * x[first].size + 1, np.float32)
+            out = {
+                "none": laid(operands[first]), "itself": x[first], "view": x[first][...],
+                "reversed": x[first][::-1],
+                "shifted": flat[1 : 1 + x[first].size].reshape(case.shape),
+            }[same]  # fmt: skip
+            if same == "shifted":
+                x[first] = flat[: x[first].size].reshape(case.shape)
+            yield told(call, **x, rng=Key(1, 2, 3), out=out, **more)
+
+    agree(answers, case.function)
+
+
+@needs_fronts
+@parametrize([case for case in CASES if len(case.shape) > 1])
+@pytest.mark.parametrize("order", ["transposed", "spread out", "backwards"])
+def test_the_fronts_take_any_strides(
+    case: Case, order: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "checked", refuse)
+    operands = {
+        name: ORDERS[order](shape) if shape == case.shape else np.zeros(shape, np.float32)
+        for name, shape in case.shapes.items()
+    }
+    case(operands, 0.4, rng=Key(1))
+    if case.takes("out"):
+        case(operands, 0.4, rng=Key(1), out=ORDERS[order](case.shape))
+        case(operands, 0.4, rng=Key(1), out=operands[case.variant.operands[0]])
+
+
+NUMBERS: Any = (
+    0, 1, True, np.True_, np.float16(0.3), np.float32(0.3), np.float64(0.3), np.longdouble(0.3),
+    np.int64(1), np.array(0.3), Fraction(1, 3), Decimal(1), 2, -1, 10**400, math.nan, "0.3", None,
+)  # fmt: skip
+SEEDS: Any = (
+    0, 7, 2**64 - 1, 2**64, -1, True, np.int64(7), np.uint64(7), 7.0, "7", None, Key(7),
+    Generator(7, 1, 4090), np.random.SeedSequence(7),
+)  # fmt: skip
+
+
+@parametrize([*CASES, Case("softmax_dropout", {"scores": (5, 12)}, scaled, None)])
+def test_the_fronts_of_numbers_and_seeds_agree_with_python(case: Case) -> None:
+    case = small(case) if case.shape else case
+
+    def answers(call: Any) -> Iterator[Any]:
+        x = case.operands()
+        for number, training in itertools.product(NUMBERS, (True, False)):
+            more = {case.rate: number, "training": training, **case.options}
+            yield told(call, **x, rng=Key(1), **more)
+        for seed in SEEDS:
+            manual_seed(11)
+            seed = copy.deepcopy(seed)
+            yield told(call, **x, rng=seed, **{case.rate: 0.4, **case.options})
+            yield repr(default_generator())
+
+    agree(answers, case.function)
+
+
+@needs_fronts
+@pytest.mark.parametrize("number", [0, 1, np.float64(0.3), np.float32(0.3)])
+def test_the_fronts_take_numbers_and_seeds(number: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "checked", refuse)
+    for seed in (0, 2**64 - 1):
+        fastdrop.dropout(X, number, rng=seed)
+        fastdrop.alpha_dropout_backward(X, number, rng=seed)

@@ -15,7 +15,7 @@ from cpython.buffer cimport (
 from cpython.exc cimport PyErr_Clear
 from libc.stdint cimport UINT64_MAX, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
 
 import os
 
@@ -82,6 +82,7 @@ cdef extern from *:
     int _enabled "fastdrop_fronts_enabled"  # set_backend may write it while others call
 
 cdef object _ndarray = np.ndarray
+cdef object _float32 = np.float32
 cdef object _empty = np.empty
 cdef object _empty_like = np.empty_like
 

@@ -187,7 +187,7 @@ def apply(
         _drop_blocks(x, writes[0], kind, numbers[0], variant.block_axes, rng, decisions)
         return
     if place is None:
-        place = place_of(decisions or x.shape, x.shape)
+        place = Place(x.size, 0, None) if decisions is None else place_of(decisions, x.shape)
     steps, mask = place.steps, None
     if plan is not None and steps is not None:
         own = math.prod(n if step else 1 for n, step in zip(x.shape, steps, strict=True))

@@ -5,11 +5,11 @@ cdef extern from "Python.h":
 
 
 cdef bint _lends(array, Py_buffer *view, int flags) noexcept:
-    """Takes the buffer of a contiguous array, with what the flags ask for beside; False for none.
+    """Takes an array's buffer with its strides, and what the flags ask for beside; False for none.
 
     Why there is none is forgotten. It costs less than to catch an exception.
     """
-    if _get_buffer(array, view, PyBUF_C_CONTIGUOUS | flags) == 0:
+    if _get_buffer(array, view, PyBUF_STRIDES | flags) == 0:
         return True
     PyErr_Clear()
     return False
@@ -34,7 +34,7 @@ cdef Py_ssize_t _size_of(int dtype) noexcept:
 
 
 cdef bint _like(const Py_buffer *x, const Py_buffer *y) noexcept:
-    """Whether two contiguous arrays have one dtype and shape."""
+    """Whether two arrays have one dtype and shape."""
     cdef int d
     if x.ndim != y.ndim or _dtype_of(x.format) != _dtype_of(y.format):
         return False
@@ -44,11 +44,58 @@ cdef bint _like(const Py_buffer *x, const Py_buffer *y) noexcept:
     return True
 
 
+cdef bint _contiguous(const Py_buffer *x) noexcept:
+    """Whether the elements lie one after the other, in C order."""
+    return PyBuffer_IsContiguous(<Py_buffer *>x, c"C")
+
+
+cdef bint _has_own_places(const Py_buffer *x) noexcept:
+    """Whether each axis steps over all that those with shorter strides span.
+
+    So no two elements share memory. Without that some still do not: see `_overlap.py`.
+    """
+    cdef Py_ssize_t reach = x.itemsize, stride
+    cdef uint64_t seen = 0
+    cdef int d, i, nearest
+    if _contiguous(x):
+        return True
+    for i in range(x.ndim):
+        nearest = -1
+        for d in range(x.ndim):
+            if not seen >> d & 1 and (nearest < 0 or abs(x.strides[d]) < abs(x.strides[nearest])):
+                nearest = d
+        seen |= <uint64_t>1 << nearest
+        stride = abs(x.strides[nearest])
+        if x.shape[nearest] > 1:
+            if stride < reach:
+                return False
+            reach += stride * (x.shape[nearest] - 1)
+    return True
+
+
+cdef const char *_first_byte(const Py_buffer *x) noexcept:
+    """The lowest address of an array that is not empty."""
+    cdef const char *low = <const char *>x.buf
+    cdef int d
+    for d in range(x.ndim):
+        if x.strides[d] < 0:
+            low += x.strides[d] * (x.shape[d] - 1)
+    return low
+
+
+cdef const char *_end(const Py_buffer *x) noexcept:
+    """The address behind the highest one."""
+    cdef const char *high = <const char *>x.buf + x.itemsize
+    cdef int d
+    for d in range(x.ndim):
+        if x.strides[d] > 0:
+            high += x.strides[d] * (x.shape[d] - 1)
+    return high
+
+
 cdef bint _no_common_byte(const Py_buffer *x, const Py_buffer *y) noexcept:
-    """Whether two contiguous arrays are apart in memory."""
-    cdef const char *a = <const char *>x.buf
-    cdef const char *b = <const char *>y.buf
-    return a + x.len <= b or b + y.len <= a
+    """Whether one array that is not empty ends in memory before the other begins."""
+    return _end(x) <= _first_byte(y) or _end(y) <= _first_byte(x)
 
 
 cdef bint _apart(const Py_buffer *x, const Py_buffer *y) noexcept:

@@ -79,6 +79,30 @@ cdef class Front:
         return self.decisions(x, *option)
 
 
+cdef object _as_float(number):
+    """A real number that is no float, NumPy's or an integer, as one; None for the general path.
+
+    An integer may be too large to be one, and a bool is no number.
+    """
+    if isinstance(number, (float, _float32)) or (
+        type(number) is int and -(1 << 53) <= number <= 1 << 53
+    ):
+        return float(number)
+    return None
+
+
+cdef object _as_source(rng, default_generator, bint repeats):
+    """The generator or key that `rng` stands for, or None for the general path.
+
+    With `repeats` a key, which gives every call the same decisions.
+    """
+    if rng is None:
+        rng = default_generator()
+    elif type(rng) is int and 0 <= rng <= UINT64_MAX:
+        return Key(rng)
+    return rng if type(rng) is Key or (type(rng) is Generator and not repeats) else None
+
+
 cdef void *_lengthened(const Py_buffer *bias, fd_dtype dtype, size_t n, fd_bias *c):
     """A bias, or what changes nothing, as an operation on n elements reads it: to be freed."""
     cdef size_t size = _size_of(dtype)
@@ -109,10 +133,11 @@ cdef object _quick(
 ):
     """The result, or None where this is not the common case: the general path then decides.
 
-    The common case: contiguous native arrays, p a float, a fastdrop generator or key, a new result,
+    The common case: native arrays, p a number, a seed or a fastdrop generator or key, a new result,
     one in place or one apart. Nothing is reserved or written before that is certain.
     """
     cdef Py_buffer views[4]
+    cdef const Py_buffer *operands[3]
     cdef Py_buffer *source = &views[0]
     cdef Py_buffer *target
     cdef Py_buffer *bias = NULL
@@ -124,18 +149,17 @@ cdef object _quick(
     cdef uint8_t few_bits[FEW_BYTES]
     cdef void *memory = NULL
     cdef _Rate rate
-    cdef bint in_place = out is x
+    cdef bint in_place = out is x, contiguous = True
     cdef int fresh = out is None, dtype
-    if type(x) is not _ndarray or type(p) is not float:
-        return None
-    if rng is None:
-        rng = default_generator()
-    if type(rng) is not Key and (front.repeats or type(rng) is not Generator):
+    if type(p) is not float:
+        p = _as_float(p)
+    rng = _as_source(rng, default_generator, front.repeats)
+    if type(x) is not _ndarray or p is None or rng is None:
         return None
     if out is not None and not in_place and type(out) is not _ndarray:
         return None
     try:
-        # Who lends no buffer (not contiguous, read-only, bfloat16) has its own word elsewhere.
+        # Who lends no buffer (read-only, bfloat16) has its own word elsewhere.
         if not _lends(x, source, PyBUF_FORMAT | (PyBUF_WRITABLE if in_place else 0)):
             return None
         held = 1
@@ -158,28 +182,6 @@ cdef object _quick(
         if not training:
             # All else that can be wrong is checked by the general path.
             return x if front.identity and fresh else None
-        at.first = 0
-        if front.block_axes:
-            # Each decision is for the corner of a block, which is spread over its elements.
-            _flat(&c.axes, n, source.itemsize)
-            positions = _blocks_of(source, noise_shape, front.block_axes, &blocks)
-            c.plan = _plan(_rates.make_block_plan(
-                p, x.shape[source.ndim - front.block_axes:], blocks.block[2]
-            ))
-            if not _room_for(&c, n, few_bits, &memory):
-                return None
-        elif noise_shape is None and window is None:
-            _flat(&c.axes, n, source.itemsize)
-        else:
-            if window is None:
-                _part_of(None, source, &at)
-            if not _axes_of(noise_shape, source, &at, &c.axes):
-                return None
-            positions = at.total
-            if at.own < n and front.positions == 1 and not _room_for(
-                &c, at.own, few_bits, &memory
-            ):
-                return None
         if act is not None:
             name, values = act
             if type(name) is not str or name not in _acts:
@@ -193,17 +195,14 @@ cdef object _quick(
                 held += 1
                 if (
                     bias.ndim != 1 or bias.shape[0] != source.shape[source.ndim - 1]
-                    or _dtype_of(bias.format) != dtype
+                    or _dtype_of(bias.format) != dtype or not _contiguous(bias)
                 ):
                     return None
             c.act = <fd_act><int>_acts[name]
             memory = _lengthened(bias, c.dtype, n, &c.bias)
             if memory == NULL:
                 return None
-        c.at[0] = source.buf
-        if front.operands == 2:
-            c.at[1] = views[1].buf
-        c.at[front.operands] = source.buf
+        operands[0], operands[1], operands[front.operands] = source, &views[1], source
         if not in_place:
             result = out
             for i in range(front.results):
@@ -217,19 +216,48 @@ cdef object _quick(
                 if not _lends(array, target, PyBUF_WRITABLE | (0 if fresh else PyBUF_FORMAT)):
                     return None
                 held += 1
-                c.at[front.operands + i] = target.buf
+                operands[front.operands + i] = target
                 if not fresh and not (
-                    _apart(source, target)
+                    _has_own_places(target)
+                    and _apart(source, target)
                     and (front.operands == 1 or out is second or _apart(&views[1], target))
                 ):
                     return None
                 if not fresh and bias != NULL and not _no_common_byte(bias, target):
                     return None
             out = result
-        elif (front.operands == 2 and not (second is x or _apart(source, &views[1]))) or (
-            bias != NULL and not _no_common_byte(bias, source)
+        elif (
+            not _has_own_places(source)
+            or (front.operands == 2 and not (second is x or _apart(source, &views[1])))
+            or (bias != NULL and not _no_common_byte(bias, source))
         ):
             return None
+        for i in range(c.axes.operands):
+            c.at[i] = operands[i].buf
+            contiguous = contiguous and _contiguous(operands[i])
+        at.first = 0
+        if contiguous and window is None and (noise_shape is None or front.block_axes):
+            _flat(&c.axes, n, source.itemsize)
+        else:
+            if window is None:
+                _part_of(None, source, &at)
+            if not _axes_of(None if front.block_axes else noise_shape, source, &at, &c.axes):
+                return None
+            for i in range(c.axes.operands):
+                _strides_of(&c.axes, i, operands[i])
+            positions = at.total
+            if at.own < n and front.positions == 1 and not _room_for(
+                &c, at.own, few_bits, &memory
+            ):
+                return None
+        if front.block_axes:
+            # Each decision is for the corner of a block, which is spread over its elements.
+            positions = _blocks_of(source, noise_shape, front.block_axes, &blocks)
+            c.plan = _plan(_rates.make_block_plan(
+                p, x.shape[source.ndim - front.block_axes:], blocks.block[2]
+            ))
+            if not _room_for(&c, n, few_bits, &memory):
+                return None
         if not _reserve(rng, positions * front.positions, &c.key):
             return None
         c.key.offset += at.first * front.positions  # around the end of the stream, as in Python
@@ -237,11 +265,8 @@ cdef object _quick(
         if front.block_axes:
             with nogil:
                 kept = fd_drop_block_bits(c.bits, &blocks, &c.key, &c.plan)
-            if kept == 0:
-                memset(c.at[1], 0, source.len)
-                return out
             c.drawn = False
-            c.numbers[0] = _rates.kept_scale(n, kept, _kinds[dtype])
+            c.numbers[0] = 1.0 if kept == 0 else _rates.kept_scale(n, kept, _kinds[dtype])
         else:
             c.plan = rate.plan
             for i in range(3):

@@ -23,6 +23,13 @@ cdef void _flat(fd_axes *axes, size_t n, Py_ssize_t itemsize) noexcept:
         axes.strides[i][0] = itemsize
 
 
+cdef void _strides_of(fd_axes *axes, int operand, const Py_buffer *x) noexcept:
+    """The strides of one operand."""
+    cdef int d
+    for d in range(x.ndim):
+        axes.strides[operand][d] = x.strides[d]
+
+
 cdef Py_ssize_t _count(number) noexcept:
     """A number that is an int and counts something in memory; else -1."""
     cdef Py_ssize_t count
@@ -63,11 +70,11 @@ cdef bint _part_of(window, const Py_buffer *x, place *at):
 cdef bint _axes_of(decisions, const Py_buffer *x, place *at, fd_axes *axes):
     """The axes of x, and which decisions are its own, where those of the whole have that shape.
 
-    None is a decision for each element. Every operand has the same strides. False where the shape
-    is no tuple of int and None that the whole allows.
+    None is a decision for each element. Strides are left to `_strides_of`. False where the shape is
+    no tuple of int and None that the whole allows.
     """
     cdef Py_ssize_t step = 1, length, shared
-    cdef int d, i, missing = 0
+    cdef int d, missing = 0
     if decisions is not None:
         if type(decisions) is not tuple or len(<tuple>decisions) > <size_t>x.ndim:
             return False
@@ -77,8 +84,6 @@ cdef bint _axes_of(decisions, const Py_buffer *x, place *at, fd_axes *axes):
     for d in range(x.ndim - 1, -1, -1):
         length = at.shape[d]
         axes.shape[d] = x.shape[d]
-        for i in range(axes.operands):
-            axes.strides[i][d] = x.strides[d]
         axes.steps[d] = 0
         if d < missing:
             continue

@@ -32,7 +32,7 @@ cdef object _quick_sum(x):
     cdef size_t n, size
     cdef int dtype
     cdef bint finite = False
-    if type(x) is not _ndarray or not _lends(x, &source, PyBUF_FORMAT):
+    if type(x) is not _ndarray or not _lends(x, &source, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS):
         return None
     try:
         dtype = _dtype_of(source.format)

@@ -81,26 +81,26 @@ cdef object _quick_softmax(Front front, x, dy, p, axis, scale, rng, out, default
     cdef fd_key key
     cdef _Rate rate
     cdef const void *gradient = NULL
+    if type(p) is not float:
+        p = _as_float(p)
+    if type(scale) is not float:
+        scale = _as_float(scale)
+    rng = _as_source(rng, default_generator, dy is not None)
     # A scale that is no binary32 number is rounded by the general path, as the dtype asks.
     if (
-        type(x) is not _ndarray or type(axis) is not int or axis != -1 or type(p) is not float
-        or type(scale) is not float or not _is_short(scale)
+        type(x) is not _ndarray or type(axis) is not int or axis != -1 or p is None
+        or scale is None or rng is None or not _is_short(scale)
         or (out is not None and type(out) is not _ndarray)
         or (dy is not None and type(dy) is not _ndarray)
     ):
-        return None
-    if rng is None:
-        rng = default_generator()
-    if type(rng) is not Key and (dy is not None or type(rng) is not Generator):
         return None
     try:
         for array in (x, dy, out):
             if array is None or (held and array is out and (out is x or out is dy)):
                 continue
             # Who lends no buffer has its own word in the general path.
-            if not _lends(
-                array, &views[held], PyBUF_FORMAT | (PyBUF_WRITABLE if array is out else 0)
-            ):
+            flags = PyBUF_FORMAT | PyBUF_C_CONTIGUOUS | (PyBUF_WRITABLE if array is out else 0)
+            if not _lends(array, &views[held], flags):
                 return None
             held += 1
         dtype = _dtype_of(views[0].format)
@@ -118,7 +118,7 @@ cdef object _quick_softmax(Front front, x, dy, p, axis, scale, rng, out, default
         if out is None:
             out = _empty_like(x)
             target = &views[held]
-            if not _lends(out, target, PyBUF_WRITABLE):
+            if not _lends(out, target, PyBUF_WRITABLE | PyBUF_C_CONTIGUOUS):
                 return None
             held += 1
         elif out is x or out is dy:

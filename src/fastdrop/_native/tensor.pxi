@@ -140,10 +140,6 @@ cdef bint _describe(x, tensor *t) except -1:
     return t.n == 0 or <uint64_t><size_t>t.view.buf >= FD_NO_ADDRESS
 
 
-cdef bint _is_contiguous(tensor *t) noexcept:
-    return PyBuffer_IsContiguous(&t.view, c"C")
-
-
 cdef bint _tensor_dropout(
     tensor *x, tensor *y, double p, const fd_key *key, form=None
 ) except -1:
@@ -155,18 +151,18 @@ cdef bint _tensor_dropout(
     cdef place at
     cdef uint8_t few_bits[FEW_BYTES]
     cdef void *memory = NULL
-    cdef int d, threads = 0 if x.n < GIL_ELEMENTS else _torch.threads()
+    cdef int threads = 0 if x.n < GIL_ELEMENTS else _torch.threads()
     _begin(&c, FD_OP_scale, x.dtype)
     c.at[0], c.at[1] = x.view.buf, y.view.buf
     c.drawn, c.key, c.plan = True, key[0], fd_plan_make(p)
     c.numbers[0] = fd_scale_make(x.dtype, p) if p < 1 else 1.0
-    if form is None and _is_contiguous(x) and _is_contiguous(y):
+    if form is None and _contiguous(&x.view) and _contiguous(&y.view):
         _flat(&c.axes, x.n, x.view.itemsize)
     else:
         if not _part_of(None, &x.view, &at) or not _axes_of(form, &x.view, &at, &c.axes):
             return False
-        for d in range(y.view.ndim):
-            c.axes.strides[1][d] = y.strides[d]
+        _strides_of(&c.axes, 0, &x.view)
+        _strides_of(&c.axes, 1, &y.view)
         if at.own < x.n and not _room_for(&c, at.own, few_bits, &memory):
             raise MemoryError
     threads = fd_limit_threads(threads)
@@ -251,12 +247,12 @@ cdef object _drawn_tensor(x, double p, bint inplace, word, record, seed):
         return None
     recorded = _torch.grad_enabled() and x.requires_grad
     if word is None:
-        if recorded or not _is_contiguous(&source):
+        if recorded or not _contiguous(&source.view):
             return None
         key.seed = seed
     else:
         if inplace and (
-            recorded or x._is_view() or not _is_contiguous(&source) or x.is_inference()
+            recorded or x._is_view() or not _contiguous(&source.view) or x.is_inference()
         ):
             return None
         word.tensor.random_(0, word.range)
