@@ -12,7 +12,7 @@ from fastdrop._window import WindowLike
 from fastdrop.functions.activations import bias_act_dropout_backward
 from fastdrop.variants import BIAS_ACT_DROPOUT
 
-from .configured import PROBABILITY, Assignable
+from .base import PROBABILITY, Assignable
 from .declared import VariantLayer
 
 __all__ = ["BiasActDropout"]

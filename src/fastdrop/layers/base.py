@@ -1,4 +1,4 @@
-"""The base class of layers, and the context in which Monte Carlo dropout runs them."""
+"""The base class of layers, their arguments, and the context of Monte Carlo dropout."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, Final, Generic, NamedTuple, Never, Self, TypeVar, overload
 
 import numpy.typing as npt
 
 from fastdrop import _arrays
 from fastdrop._arrays import Array
+from fastdrop._rates import check_p
 from fastdrop._rng import Generator, Key, RNGLike, as_generator
 from fastdrop._window import Window
 from fastdrop.stream import VERSION
 
 __all__ = ["Layer"]
+
+Value = TypeVar("Value")
 
 
 class Draw(NamedTuple):
@@ -72,13 +75,48 @@ def sampling(generator: Generator) -> Iterator[None]:
         _sampling.reset(token)
 
 
+class Option(Generic[Value]):
+    """An argument of a layer's constructor, and the attribute that shows it."""
+
+    def __init__(self, check: Callable[[Any], Value], doc: str, default: object = ...) -> None:
+        self.check, self.default = check, default  # without a default, `repr` always shows it
+        self.__doc__ = doc
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, layer: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, layer: Layer, owner: type) -> Value: ...
+    def __get__(self, layer: Layer | None, owner: type) -> Self | Value:
+        if layer is None:
+            return self
+        value: Value = layer._values[self.name]
+        return value
+
+    def __set__(self, layer: Layer, value: Never) -> None:
+        raise AttributeError(f"{self.name} of {type(layer).__name__} is set when it is made")
+
+
+class Assignable(Option[Value]):
+    """An argument that may be assigned later: it is checked, and holds from the next forward on."""
+
+    def __set__(self, layer: Layer, value: Value) -> None:
+        layer._values[self.name] = self.check(value)
+
+
+PROBABILITY: Final = Assignable(
+    check_p, "Probability of dropping; assigning checks it and holds from the next forward on."
+)
+
+
 class Layer(ABC):
     """Base of the layers: the training switch, the generator, saving and loading.
 
-    A subclass defines `forward` and `backward`, what it saves beside the generator
-    (`_settings`), how it checks and takes that back (`_checked`, `_apply`), and what its
-    `repr` shows (`_arguments`). It asks `training` and `generator`, which `fastdrop.mc_dropout`
-    answers for every layer while it draws a sample.
+    A subclass defines `forward` and `backward`, and its arguments as `Option` attributes, which are
+    checked (`_configure`), saved and shown here. It asks `training` and `generator`, which
+    `fastdrop.mc_dropout` answers for every layer while it draws a sample.
 
     Parameters
     ----------
@@ -104,15 +142,25 @@ class Layer(ABC):
     True
     """
 
-    forward: Callable[..., Array]
-    """The layer's output for its input or inputs."""
-    backward: Callable[..., Array | tuple[Array | None, ...]]
-    """The gradient with respect to the input, or each input, of the last `forward`."""
+    _options: ClassVar[dict[str, Option[Any]]]
+    _values: dict[str, Any]
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        members = {
+            name: value for base in reversed(cls.__mro__) for name, value in vars(base).items()
+        }
+        cls._options = {name: v for name, v in members.items() if isinstance(v, Option)}
 
     def __init__(self, rng: RNGLike = None) -> None:
         self._own_generator = as_generator(rng)
         self._own_memory = Memory()
         self._trains = True
+
+    def _configure(self, rng: RNGLike, **arguments: object) -> None:
+        """What every constructor does: check all arguments, then take a generator."""
+        self._apply(self._checked(arguments))
+        Layer.__init__(self, rng)
 
     @property
     def training(self) -> bool:
@@ -157,25 +205,37 @@ class Layer(ABC):
         """Switch to evaluation and return the layer."""
         return self.train(False)
 
+    @abstractmethod
+    def forward(self, *inputs: Any, **keywords: Any) -> Array:
+        """The layer's output for its input or inputs."""
+
+    @abstractmethod
+    def backward(self, dy: npt.ArrayLike) -> Array | tuple[Array | None, ...]:
+        """The gradient with respect to the input, or each input, of the last `forward`."""
+
     def __call__(self, *inputs: Any, **keywords: Any) -> Array:
         """The same as `forward`."""
         return self.forward(*inputs, **keywords)
 
-    @abstractmethod
     def _settings(self) -> dict[str, Any]:
         """What is saved beside the generator, as data that json can write."""
+        return {n: list(v) if isinstance(v, tuple) else v for n, v in self._values.items()}
 
-    @abstractmethod
     def _checked(self, settings: dict[str, Any]) -> dict[str, Any]:
         """`settings` as the layer holds them; raises what is wrong with them."""
+        return {name: option.check(settings[name]) for name, option in self._options.items()}
 
-    @abstractmethod
     def _apply(self, settings: dict[str, Any]) -> None:
         """Take over checked settings; cannot fail."""
+        self._values = settings
 
-    @abstractmethod
     def _arguments(self) -> list[str]:
         """The constructor's arguments for `repr`: all without a default, and the changed ones."""
+        return [
+            f"{name}={value!r}"
+            for name, value in self._values.items()
+            if value != self._options[name].default
+        ]
 
     def state_dict(self) -> dict[str, Any]:
         """The layer's settings and generator as plain data that `json` can write.

@@ -4,7 +4,7 @@ from fastdrop._rng import RNGLike
 from fastdrop.decisions import check_block_size
 from fastdrop.variants import DROP_BLOCK1D, DROP_BLOCK2D, DROP_BLOCK3D
 
-from .configured import PROBABILITY, Option
+from .base import PROBABILITY, Option
 from .declared import WholeLayer
 
 __all__ = ["DropBlock1D", "DropBlock2D", "DropBlock3D"]

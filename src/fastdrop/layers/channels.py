@@ -18,7 +18,7 @@ from fastdrop.variants import (
     VARIATIONAL_DROPOUT,
 )
 
-from .configured import Option
+from .base import Option
 from .declared import MaskedLayer
 
 __all__ = [

@@ -15,14 +15,13 @@ from fastdrop._window import WindowLike, check_window
 from fastdrop.pipeline import run
 from fastdrop.variants import BY_FUNCTION, Variant
 
-from .base import Draw
-from .configured import PROBABILITY, ConfiguredLayer
+from .base import PROBABILITY, Draw, Layer
 
 Declared: TypeAlias = tuple[Variant, tuple[object, ...]]
 """A variant, and the option that its decisions depend on."""
 
 
-class VariantLayer(ConfiguredLayer):
+class VariantLayer(Layer):
     """A layer that computes the variant that it declares in `_variant`."""
 
     _variant: ClassVar[Variant]

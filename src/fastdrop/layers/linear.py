@@ -11,13 +11,12 @@ from fastdrop._arrays import Array
 from fastdrop._rng import RNGLike
 from fastdrop.functions import linear
 
-from .base import Draw
-from .configured import PROBABILITY, ConfiguredLayer, Option
+from .base import PROBABILITY, Draw, Layer, Option
 
 __all__ = ["DropConnectLinear"]
 
 
-class DropConnectLinear(ConfiguredLayer):
+class DropConnectLinear(Layer):
     """A linear layer that drops weights, anew for each sample: DropConnect.
 
     Beside the key, the layer keeps the input of the last `forward`, not a copy of it: `backward`

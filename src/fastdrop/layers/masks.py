@@ -11,7 +11,7 @@ from fastdrop._rng import RNGLike
 from fastdrop.functions.masks import Mode
 from fastdrop.variants import DROPOUT, DROPOUT_STANDARD
 
-from .configured import Option
+from .base import Option
 from .declared import MaskedLayer
 
 __all__ = ["Dropout"]

@@ -11,7 +11,7 @@ from fastdrop._rng import RNGLike
 from fastdrop._window import WindowLike
 from fastdrop.variants import GAUSSIAN_DROPOUT, GAUSSIAN_NOISE
 
-from .configured import PROBABILITY, Assignable
+from .base import PROBABILITY, Assignable
 from .declared import MaskedLayer, WholeLayer
 
 __all__ = ["GaussianDropout", "GaussianNoise"]

@@ -9,7 +9,7 @@ from fastdrop._rng import RNGLike
 from fastdrop._window import WindowLike
 from fastdrop.variants import DROPOUT_ADD, ZONEOUT
 
-from .configured import PROBABILITY
+from .base import PROBABILITY
 from .declared import VariantLayer
 
 __all__ = ["DropoutAdd", "Zoneout"]

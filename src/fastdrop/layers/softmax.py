@@ -10,13 +10,12 @@ from fastdrop._rates import check_factor
 from fastdrop._rng import RNGLike
 from fastdrop.functions import softmax
 
-from .base import Draw
-from .configured import PROBABILITY, ConfiguredLayer, Option
+from .base import PROBABILITY, Draw, Layer, Option
 
 __all__ = ["SoftmaxDropout"]
 
 
-class SoftmaxDropout(ConfiguredLayer):
+class SoftmaxDropout(Layer):
     """Softmax of attention's scores, and dropout of the weights, in one pass.
 
     `backward` computes the weights again from the scores of the last `forward`, which must not
