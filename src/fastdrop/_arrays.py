@@ -171,10 +171,15 @@ def check_overlap(out: Array, x: Array, argument: str) -> None:
         )
 
 
-def check_out_apart(
+def out_apart(
     out: object, x: Array, shape: tuple[int, ...], apart: dict[str, Array], words: str = "the shape"
 ) -> Array:
-    """`out` as an array of x's dtype for a result of `shape`, apart from what is read for it."""
+    """`out` as an array of x's dtype for a result of `shape`, apart from what is read for it.
+
+    A new array for None.
+    """
+    if out is None:
+        return np.empty(shape, x.dtype)
     array = _check_form(out, x.dtype, shape, "x", words)
     for argument, operand in apart.items():
         if overlap(array, operand):

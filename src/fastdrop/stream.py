@@ -8,11 +8,12 @@ says where a range of positions begins; a ``Generator`` hands out ranges, each o
 a block of 4096 positions.
 """
 
-import operator
 import os
 import secrets
 import threading
 from typing import Any, Final, NoReturn, Self, final
+
+from ._arrays import check_integer
 
 G: Final = 0x9E3779B97F4A7C15
 VERSION: Final = 1
@@ -53,13 +54,7 @@ def child_stream(stream: int, i: int) -> int:
 
 
 def _integer(name: str, value: object) -> int:
-    # A bool is an int to Python, but True as a seed or a count is a mistake.
-    if not isinstance(value, bool):
-        try:
-            return operator.index(value)  # type: ignore[arg-type]
-        except TypeError:
-            pass
-    raise TypeError(f"{name} has to be an integer, but got {type(value).__name__}")
+    return check_integer(value, name)
 
 
 def _count(n: object) -> int:

@@ -87,7 +87,7 @@ def dropconnect_linear(
     >>> bool(np.all(y == np.einsum("noi,oi,ni->no", mask, w, x) * 2))
     True
     """
-    array = _arrays.as_operand(x)
+    array = _arrays.as_input(x)
     kind = _arrays.kind_of(array.dtype)
     weights = _arrays.as_weights(w, array)
     outputs, inputs = weights.shape
@@ -99,17 +99,14 @@ def dropconnect_linear(
     training = _arrays.check_flag(training, "training")
     shared = not _arrays.check_flag(per_sample, "per_sample")
     shape = (*array.shape[:-1], outputs)
-    if out is None:
-        target = out = np.empty(shape, array.dtype)
-    else:
-        target = _arrays.check_out_apart(out, array, shape, operands)
+    target = _arrays.out_apart(out, array, shape, operands)
     if not training:
         check_unused(rng)
         found = _widened(array) @ _widened(weights).T
         if constant is not None:
             found += _widened(constant)
         target[...] = _rounded(found, array.dtype)
-        return out
+        return _arrays.itself(out, target)
     samples = target.size // outputs if outputs else 0
     key = resolve(rng, samples and (1 if shared else samples) * weights.size)
     y = target if target.flags.c_contiguous else np.empty(shape, array.dtype)
@@ -120,7 +117,7 @@ def dropconnect_linear(
         backends.active().dropconnect(a, b, c, result, kind, key, plan, shared)
     if y is not target:
         target[...] = y
-    return out
+    return _arrays.itself(out, target)
 
 
 def dropconnect_linear_backward(
@@ -176,7 +173,7 @@ def dropconnect_linear_backward(
     (array([[0., 0., 6., 4.],
            [4., 4., 0., 2.]]), array([3., 3.]))
     """
-    array = _arrays.as_operand(x)
+    array = _arrays.as_input(x)
     kind = _arrays.kind_of(array.dtype)
     weights = _arrays.as_weights(w, array)
     outputs, inputs = weights.shape

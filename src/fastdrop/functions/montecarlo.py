@@ -63,11 +63,8 @@ def dropout_samples(
     plan = make_plan(p, kind)
     samples = _arrays.check_count(samples, "samples")
     shape = (samples, *array.shape)
-    if out is None:
-        target = out = np.empty(shape, array.dtype)
-    else:
-        words = "the shape (samples, *x.shape),"
-        target = _arrays.check_out_apart(out, array, shape, {"x": array}, words)
+    words = "the shape (samples, *x.shape),"
+    result = target = _arrays.out_apart(out, array, shape, {"x": array}, words)
     key = resolve(rng, array.size)
     if array.size:
         if array.ndim >= _arrays.FLAT_AXES:
@@ -75,9 +72,9 @@ def dropout_samples(
             ones = [d for d, n in enumerate(array.shape) if n == 1]
             array = array.squeeze(tuple(ones))
             target = target.squeeze(tuple(d + 1 for d in ones))
-        source, result = _arrays.storage(array, kind), _arrays.storage(target, kind)
-        backends.active().dropout_samples(source, result, kind, key, plan)
-    return out
+        source, target = _arrays.storage(array, kind), _arrays.storage(target, kind)
+        backends.active().dropout_samples(source, target, kind, key, plan)
+    return _arrays.itself(out, result)
 
 
 class MonteCarloResult(Result[Array]):

@@ -89,17 +89,12 @@ class WholeLayer(VariantLayer):
         Parameters
         ----------
         x : array_like
-            As for the function that the layer is named after.
+            As for the function that the layer is named after, with the same errors.
 
         Returns
         -------
         ndarray
             Of x's shape and dtype; inverted evaluation returns `x` itself.
-
-        Raises
-        ------
-        TypeError, ValueError
-            A dtype, or a shape, that the function does not take.
         """
         return self._compute(self._declared, x)
 
@@ -141,17 +136,12 @@ class MaskedLayer(WholeLayer):
         Parameters
         ----------
         x, window
-            As for the function that the layer is named after. With a `window`, `backward` computes
-            the gradient of the part.
+            As for the function that the layer is named after, with the same errors. With a
+            `window`, `backward` computes the gradient of the part.
 
         Returns
         -------
         ndarray
             Of x's shape and dtype; inverted evaluation returns `x` itself.
-
-        Raises
-        ------
-        TypeError, ValueError
-            A dtype, a shape or a `window` that the function does not take.
         """
         return self._compute(self._declared, x, window=window)
