@@ -16,16 +16,11 @@ import numpy as np
 
 from . import backends
 from ._arrays import KINDS, Array
-from ._config import show_config
+from ._config import _core, show_config
 from ._rates import make_plan
 from ._rng import Key
 from .backends.call import Call
 from .functions.masks import dropout, dropout_, dropout_mask
-
-try:
-    from . import _core
-except ImportError:
-    _core = None  # type: ignore[assignment, unused-ignore]
 
 
 class Implementation(NamedTuple):

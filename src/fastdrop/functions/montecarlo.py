@@ -138,8 +138,7 @@ def mc_dropout(
     Returns
     -------
     MonteCarloResult
-        With `mean`, `std` (the samples' own, without Bessel's correction), `samples`, and, for
-        probabilities, `entropy` and `mutual_information` in nats. No sample is kept.
+        What the samples say together; `std` is without Bessel's correction. No sample is kept.
 
     Raises
     ------

@@ -104,7 +104,8 @@ def softmax_dropout(
     if key is None:
         check_unused(rng)
     call.over_rows(key, result, source)
-    call.put(result, target)
+    if result is not target:
+        call.moved(target)[...] = result
     if key is not None and not call.is_last:
         dropout_(target, p, rng=key)
     return out
@@ -178,7 +179,8 @@ def softmax_dropout_backward(
         gradient = dropout(gradient, p, rng=key)
     result, source, other = call.in_rows(target, call.scores, gradient)
     call.over_rows(key, result, source, other)
-    call.put(result, target)
+    if result is not target:
+        call.moved(target)[...] = result
     return out
 
 
@@ -202,7 +204,7 @@ class SoftmaxCall(NamedTuple):
         if self.mask is not None:
             _arrays.check_apart(self.mask, target, "mask")
 
-    def _moved(self, array: Array) -> Array:
+    def moved(self, array: Array) -> Array:
         """The array with the axis of the softmax last."""
         return array if self.is_last else np.moveaxis(array, self.axis, -1)
 
@@ -211,18 +213,12 @@ class SoftmaxCall(NamedTuple):
 
         They are the arrays themselves, or copies; the first copy serves the result, too.
         """
-        result, *moved = [self._moved(array) for array in (target, *operands)]
+        result, *moved = [self.moved(array) for array in (target, *operands)]
         rows = [array if array.flags.c_contiguous else array.copy(order="C") for array in moved]
         if not result.flags.c_contiguous:
             copies = [row for row, array in zip(rows, moved, strict=True) if row is not array]
             result = copies[0] if copies else np.empty(result.shape, result.dtype)
         return [result, *rows]
-
-    def put(self, result: Array, target: Array) -> None:
-        """Copy the rows of the result to `target` where they were computed elsewhere."""
-        moved = self._moved(target)
-        if not moved.flags.c_contiguous:
-            moved[...] = result
 
     def over_rows(
         self, key: Key | None, result: Array, scores: Array, dy: Array | None = None
@@ -249,7 +245,7 @@ class SoftmaxCall(NamedTuple):
     def _mask_of_rows(self) -> Array | None:
         if self.mask is None:
             return None
-        mask = self._moved(self.mask)
+        mask = self.moved(self.mask)
         if mask.dtype != np.bool_:
             mask = mask.view(_arrays.storage(self.scores, self.kind).dtype)
         # Some NumPy functions take fewer axes than an array can have.

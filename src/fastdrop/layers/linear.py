@@ -110,17 +110,15 @@ class DropConnectLinear(Layer):
         weights = _arrays.as_weights(self.w, array)
         if self.bias is not None:
             _arrays.as_operand_of(self.bias, array, weights.shape[:1], "bias")
+        p, training, each = self.p, self.training, self.per_sample
         key = None
-        if self.training:
+        if training:
             samples = math.prod(array.shape[:-1])
-            count = (samples if self.per_sample else min(samples, 1)) * weights.size
-            key = self.generator.reserve(count)
-        draw = Draw((*array.shape[:-1], weights.shape[0]), self.p, key, (array,))
-        training, each = key is not None, self.per_sample
+            key = self.generator.reserve((samples if each else min(samples, 1)) * weights.size)
         y = linear.dropconnect_linear(
-            array, weights, self.bias, draw.p, training, per_sample=each, rng=key
+            array, weights, self.bias, p, training, per_sample=each, rng=key
         )
-        self._memory.last = draw
+        self._memory.last = Draw(y.shape, p, key, (array,))
         return y
 
     def backward(self, dy: npt.ArrayLike) -> Array:
