@@ -15,7 +15,7 @@ from fastdrop._rates import Plan
 from fastdrop.backends.call import parts
 from fastdrop.stream import Key
 
-from .halves import conversions, same
+from .halves import conversions
 from .jit import compiled, jit
 from .kernels import KINDS, draw, types_of, vector, written
 
@@ -44,13 +44,16 @@ def _sum_of(places: Array) -> Any:
 
 @functools.cache
 def _dot_kernel(kind: str) -> Callable[..., None]:
-    load, _ = conversions(kind)
+    load, store = conversions(kind)
+    compute = KINDS[kind][2]
+    zero = compute(0)
 
-    def dot(x: Array, w: Array, out: Array, keep: Array, zero: Any) -> None:
-        """Add to ``out``, for each row of w, the sum of what is kept of it times x."""
+    def dot(x: Array, w: Array, bias: Array, out: Array, keep: Array, scale: Any) -> None:
+        """For each row of w, the sum of what is kept of it times x; scaled, and the bias added."""
         inputs = x.size
-        places = np.zeros(_PLACES, out.dtype)
+        places = np.empty(_PLACES, compute)
         for r in range(out.size):
+            total = zero
             for first in range(0, inputs, _CHUNK):
                 end = min(first + _CHUNK, inputs)
                 places[:] = zero
@@ -62,54 +65,53 @@ def _dot_kernel(kind: str) -> Callable[..., None]:
                 for i in range(whole, end):
                     term = load(w[r, i]) * load(x[i])
                     places[i - whole] += term if keep[r, i] else zero
-                out[r] += _sum_of(places)
+                total += _sum_of(places)
+            total *= scale
+            out[r] = store(total + load(bias[r]) if bias.size else total)
 
     element, number = types_of(kind)
-    return compiled(
-        dot, vector(element), _matrix(element), types.Array(number, 1, "C"), _KEEP, number
-    )
+    a = vector(element)
+    return compiled(dot, a, _matrix(element), a, written(element), _KEEP, number)
 
 
 @functools.cache
 def _add_kernel(kind: str) -> Callable[..., None]:
     load, _ = conversions(kind)
+    zero = KINDS[kind][2](0)
 
-    def add(a: Array, gradient: Array, out: Array, keep: Array, zero: Any) -> None:
-        # Row r of a times gradient[r] is added to row r of out; either may have one row for all r.
-        for r in range(gradient.size):
+    def add(a: Array, dy: Array, out: Array, keep: Array, scale: Any) -> None:
+        # Row r of a times dy[r] * scale is added to row r of out; either may have one row for all.
+        for r in range(dy.size):
+            gradient = load(dy[r]) * scale
             row, to = min(r, a.shape[0] - 1), min(r, out.shape[0] - 1)
             for i in range(a.shape[1]):
-                term = load(a[row, i]) * gradient[r]
+                term = load(a[row, i]) * gradient
                 out[to, i] += term if keep[r, i] else zero
 
     element, number = types_of(kind)
-    numbers = types.Array(number, 1, "C")
-    return compiled(add, _matrix(element), numbers, types.Array(number, 2, "C"), _KEEP, number)
+    totals = types.Array(number, 2, "C")
+    return compiled(add, _matrix(element), vector(element), totals, _KEEP, number)
 
 
 @functools.cache
-def _scaling(kind: str, widens: bool) -> Callable[..., None]:
-    """Products with a number: of elements, to compute with, or of what was computed, rounded."""
-    load, store = conversions(kind)
+def _rounding_kernel(kind: str) -> Callable[..., None]:
+    _, store = conversions(kind)
+
+    def rounded(totals: Array, out: Array) -> None:
+        for i in range(out.size):
+            out[i] = store(totals[i])
+
     element, number = types_of(kind)
-    source, target = vector(element), types.Array(number, 1, "C")
-    if widens:
-        store = same
-    else:
-        load, source, target = same, target, written(element)
-
-    def scaled(x: Array, out: Array, scale: Any) -> None:
-        for i in range(x.size):
-            out[i] = store(load(x[i]) * scale)
-
-    return compiled(scaled, source, target, number)
+    return compiled(rounded, types.Array(number, 1, "C"), written(element))
 
 
 def _tiles(outputs: int, inputs: int) -> Iterator[slice]:
     return parts(outputs, max(1, _TILE // max(1, inputs)))
 
 
-def _masks(key: Key, plan: Plan, shape: tuple[int, int]) -> Callable[[int, slice], Array]:
+def _masks(
+    key: Key, plan: Plan, shape: tuple[int, int], shared: bool
+) -> Callable[[int, slice], Array]:
     """What gives the mask of some outputs of a sample, in one buffer.
 
     One that is asked for again, as it is where samples share it, is there still.
@@ -123,68 +125,44 @@ def _masks(key: Key, plan: Plan, shape: tuple[int, int]) -> Callable[[int, slice
         draw(keep, "mask", key, plan, first * inputs)
         return keep.reshape(count, inputs)
 
-    return lambda sample, rows: drawn(sample * outputs + rows.start, rows.stop - rows.start)
+    def mask(sample: int, rows: slice) -> Array:
+        return drawn((0 if shared else sample * outputs) + rows.start, rows.stop - rows.start)
 
-
-def _zeros(shape: Any, kind: str) -> Array:
-    return np.zeros(shape, KINDS[kind][2])
+    return mask
 
 
 def dropconnect(
     x: Array, w: Array, bias: Array | None, y: Array, kind: str, key: Key, plan: Plan, shared: bool
 ) -> None:
     """The output of a linear layer without the dropped weights."""
-    real, mask = KINDS[kind][2], _masks(key, plan, w.shape)
-    dot, widen, narrow = (
-        _dot_kernel(kind),
-        _scaling(kind, True),
-        _scaling(kind, False),
-    )
-    constant = None
-    if bias is not None:
-        constant = _zeros(bias.size, kind)
-        widen(bias, constant, real(1))
-    with np.errstate(all="ignore"):
-        for rows in _tiles(*w.shape):
-            for n in range(len(x)):
-                total = _zeros(rows.stop - rows.start, kind)
-                dot(x[n], w[rows], total, mask(0 if shared else n, rows), real(0))
-                total *= real(plan.scale)
-                narrow(total if constant is None else total + constant[rows], y[n, rows], real(1))
+    dot, mask = _dot_kernel(kind), _masks(key, plan, w.shape, shared)
+    scale, constant = KINDS[kind][2](plan.scale), np.empty(0, w.dtype) if bias is None else bias
+    for rows in _tiles(*w.shape):
+        for n in range(len(x)):
+            dot(x[n], w[rows], constant[rows], y[n, rows], mask(n, rows), scale)
 
 
 def dropconnect_dx(
     dy: Array, w: Array, dx: Array, kind: str, key: Key, plan: Plan, shared: bool
 ) -> None:
     """The gradient with respect to the input."""
-    real, mask, (outputs, inputs) = KINDS[kind][2], _masks(key, plan, w.shape), w.shape
-    add, widen, narrow = (
-        _add_kernel(kind),
-        _scaling(kind, True),
-        _scaling(kind, False),
-    )
+    add, mask, compute = _add_kernel(kind), _masks(key, plan, w.shape, shared), KINDS[kind][2]
+    outputs, inputs = w.shape
     for n in range(len(dy) if inputs else 0):
-        gradient, total = _zeros(outputs, kind), _zeros((1, inputs), kind)
-        widen(dy[n], gradient, real(plan.scale))
+        total = np.zeros((1, inputs), compute)
         for rows in _tiles(outputs, inputs):
-            add(w[rows], gradient[rows], total, mask(0 if shared else n, rows), real(0))
-        narrow(total[0], dx[n], real(1))
+            add(w[rows], dy[n, rows], total, mask(n, rows), compute(plan.scale))
+        _rounding_kernel(kind)(total[0], dx[n])
 
 
 def dropconnect_dw(
     dy: Array, x: Array, dw: Array, kind: str, key: Key, plan: Plan, shared: bool
 ) -> None:
     """The gradient with respect to the weights."""
-    real, mask, (outputs, inputs) = KINDS[kind][2], _masks(key, plan, dw.shape), dw.shape
-    add, widen, narrow = (
-        _add_kernel(kind),
-        _scaling(kind, True),
-        _scaling(kind, False),
-    )
+    add, mask, compute = _add_kernel(kind), _masks(key, plan, dw.shape, shared), KINDS[kind][2]
+    outputs, inputs = dw.shape
     for rows in _tiles(outputs, inputs) if inputs else ():
-        count = rows.stop - rows.start
-        gradient, total = _zeros(count, kind), _zeros((count, inputs), kind)
+        total = np.zeros((rows.stop - rows.start, inputs), compute)
         for n in range(len(x)):
-            widen(dy[n, rows], gradient, real(plan.scale))
-            add(x[n : n + 1], gradient, total, mask(0 if shared else n, rows), real(0))
-        narrow(total.reshape(-1), dw[rows].reshape(-1), real(1))
+            add(x[n : n + 1], dy[n, rows], total, mask(n, rows), compute(plan.scale))
+        _rounding_kernel(kind)(total.reshape(-1), dw[rows].reshape(-1))
