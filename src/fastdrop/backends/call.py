@@ -5,7 +5,7 @@ compiled backend fills has the same parts.
 """
 
 from collections.abc import Iterator
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -40,9 +40,6 @@ noise_add     x          y       deviation               x + deviation * z, z no
 
 Each product and sum is rounded in the compute type: float64 for float64, float32 otherwise.
 """
-
-# Elements per part of an array that is not contiguous: whole blocks of the stream.
-_BUFFER = 16 * 4096
 
 
 class Bias(NamedTuple):
@@ -117,39 +114,3 @@ def parts(n: int, length: int) -> Iterator[slice]:
     """The numbers below ``n``, at most ``length`` at a time."""
     for start in range(0, n, length):
         yield slice(start, min(start + length, n))
-
-
-def in_runs(call: Call, *more: Array) -> Iterator[Call]:
-    """The call in parts that have contiguous operands of one axis, one after another in C order.
-
-    Arrays that are not contiguous go through small buffers: a part has to be computed before the
-    next is asked for. What else is read comes behind the operands: decisions that have steps.
-    """
-    read = [*call.reads, *more]
-    arrays = [*read, *call.writes]
-    n = len(read)
-    if all(array.flags.c_contiguous for array in arrays):
-        flat = tuple(array.reshape(-1) for array in arrays)
-        yield call._replace(reads=flat[:n], writes=flat[n:])
-        return
-    flags: list[list[Any]] = [["readonly", "contig"]] * n
-    flags += [["writeonly", "contig"]] * len(call.writes)
-    how: Any = ["external_loop", "buffered", "delay_bufalloc"]
-    iterator = np.nditer(arrays, how, flags, order="C", buffersize=_BUFFER)
-    start = 0
-    with iterator:
-        iterator.reset()
-        for operands in iterator:
-            yield part_of(call, start, operands[:n], operands[n:])
-            start += operands[0].size
-
-
-def part_of(call: Call, start: int, reads: tuple[Array, ...], writes: tuple[Array, ...]) -> Call:
-    """The part of the call that begins at element number ``start``."""
-    key, bias = call.key, call.bias
-    if start and key is not None:
-        offset = (key.offset + call.positions * start) % 2**64
-        key = type(key)(key.seed, key.stream, offset)
-    if bias is not None:
-        bias = bias._replace(column=(bias.column + start) % bias.n)
-    return call._replace(reads=tuple(reads), writes=tuple(writes), key=key, bias=bias)

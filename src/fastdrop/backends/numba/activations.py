@@ -9,7 +9,8 @@ from numba import types
 from fastdrop._arrays import Array
 from fastdrop.backends.call import Call
 
-from .computing import chunks
+from .computing import numbers_of
+from .drawn import of_piece
 from .functions import functions
 from .halves import conversions
 from .jit import compiled, jit
@@ -50,13 +51,10 @@ def _kernel(kind: str, act: str, slope: bool) -> Callable[..., None]:
     return compiled(kernel, a, a, a, n, n, written(element), MASK, number)
 
 
-def act(call: Call) -> None:
+def act(piece: Call) -> None:
     """Dropout of ``act(x + bias)``, or its gradient with respect to ``x + bias``."""
-    kernel = _kernel(call.kind, call.act, call.operation == "act_slope")
-    bias, scale = call.bias, KINDS[call.kind][2](call.numbers[0])
-    x, dy = call.reads[0], call.reads[-1]
+    kernel = _kernel(piece.kind, piece.act, piece.operation == "act_slope")
+    (out,), (scale,), bias = piece.writes, numbers_of(piece), piece.bias
+    x, dy = piece.reads[0], piece.reads[-1]
     assert bias is not None
-    for part, keep in chunks(call):
-        column = (bias.column + part.start) % bias.n
-        out = call.writes[0][part]
-        kernel(x[part], dy[part], bias.values, bias.n, column, out, keep, scale)
+    kernel(x, dy, bias.values, bias.n, bias.column, out, of_piece(piece), scale)

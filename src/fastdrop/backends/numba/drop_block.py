@@ -15,9 +15,9 @@ from fastdrop._arrays import Array
 from fastdrop._rates import Plan
 from fastdrop.stream import Key
 
-from .computing import CHUNK
 from .jit import compiled
 from .kernels import draw
+from .pieces import CHUNK
 
 
 def _drop_blocks(keep: Array, no_seed: Array, block0: int, block1: int, block2: int) -> int:

@@ -1,4 +1,4 @@
-"""Operations with normal variates: the fields of a chunk are drawn into a buffer."""
+"""Operations with normal variates."""
 
 import functools
 from collections.abc import Callable
@@ -9,14 +9,13 @@ from numba import types
 
 from fastdrop._arrays import Array
 from fastdrop.backends._coefficients import NORMAL, NORMAL_CENTRE
-from fastdrop.backends.call import Call, parts
+from fastdrop.backends.call import Call
 
+from .computing import numbers_of
+from .drawn import of_piece
 from .halves import bits_of, conversions, float_of
 from .jit import compiled, jit
-from .kernels import KINDS, draw, types_of, vector, written
-from .stepped import KEEP_ALL
-
-CHUNK = 64 * 2048  # elements at a time, of two positions each
+from .kernels import KINDS, types_of, vector, written
 
 _ROWS = np.array(NORMAL)
 
@@ -53,17 +52,7 @@ def _kernel(kind: str, multiplies: bool) -> Callable[..., None]:
     return compiled(noisy, vector(element), written(element), fields, number)
 
 
-def noise(call: Call) -> None:
-    """``x * (1 + deviation * z)``, or ``x + deviation * z``; a mask has the words of z."""
-    (x,), (out,), (number,), key = call.reads, call.writes, call.numbers, call.key
-    kernel = _kernel(call.kind, call.operation == "noise_factor")
-    deviation = KINDS[call.kind][2](number)
-    if key is None:
-        assert call.mask is not None
-        kernel(x, out, call.mask.view(np.int16), deviation)
-        return
-    buffer = np.empty(2 * min(x.size, CHUNK), np.int16)
-    for part in parts(x.size, CHUNK):
-        field = buffer[: 2 * (part.stop - part.start)]
-        draw(field, "fields", key, KEEP_ALL, 2 * part.start)
-        kernel(x[part], out[part], field, deviation)
+def noise(piece: Call) -> None:
+    """``x * (1 + deviation * z)``, or ``x + deviation * z``."""
+    kernel = _kernel(piece.kind, piece.operation == "noise_factor")
+    kernel(*piece.reads, *piece.writes, of_piece(piece).view(np.int16), *numbers_of(piece))

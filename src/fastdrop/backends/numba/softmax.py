@@ -17,11 +17,11 @@ from fastdrop.backends.call import parts
 from fastdrop.stream import Key
 
 from ..numpy.sums import EXPONENTIALS
-from .computing import CHUNK
 from .functions import functions
 from .halves import conversions
 from .jit import compiled, jit
 from .kernels import KINDS, MASK, draw, types_of, vector, written
+from .pieces import CHUNK
 from .sums import row_sum
 
 
