@@ -30,14 +30,15 @@ def _part(a: float, total: float) -> float:
     return a / total if total != 0 else 0.0
 
 
-def _exponentials(kind: str) -> Callable[..., Any]:
-    """The kernel that turns a row of scores into e = exp(z - largest) and returns the sum of e."""
+@functools.cache
+def _kernel(kind: str) -> Callable[..., None]:
     compute = KINDS[kind][2]
-    (load, _), exp = conversions(kind), functions(compute)["exp"]
+    (load, store), exp = conversions(kind), functions(compute)["exp"]
     lowest, zero = compute(-np.inf), compute(0)
 
     @jit
     def exponentials(x: Array, take: Array, add: Array, scale: Any, e: Array) -> float:
+        """Turn a row of scores into e = exp(z - largest); the sum of e."""
         largest = lowest
         for i in range(e.size):
             z = load(x[i]) * scale
@@ -52,44 +53,8 @@ def _exponentials(kind: str) -> Callable[..., Any]:
             e[i] = exp(e[i] - largest)
         return row_sum(e, np.empty(16, compute), EXPONENTIALS)
 
-    return exponentials
-
-
-@functools.cache
-def _forward_kernel(kind: str) -> Callable[..., None]:
-    compute = KINDS[kind][2]
-    exponentials, (_, store) = _exponentials(kind), conversions(kind)
-    zero = compute(0)
-
     @jit
-    def forward(
-        x: Array, out: Array, take: Array, keep: Array, add: Array, n: int, scale: Any, kept: float
-    ) -> None:
-        e = np.empty(n, compute)
-        for row in range(0, x.size, n):
-            here = slice(row, row + n)
-            total = exponentials(x[here], take[here], add[row : row + min(n, add.size)], scale, e)
-            factor = compute(_part(kept, total))
-            for i in range(n):
-                y = e[i] * factor
-                out[row + i] = store(y if keep[row + i] else zero)
-
-    element, real = types_of(kind)
-    return compiled(
-        forward, vector(element), written(element), MASK, MASK, vector(element), types.int64, real,
-        types.float64,
-    )  # fmt: skip
-
-
-@functools.cache
-def _backward_kernel(kind: str) -> Callable[..., None]:
-    compute = KINDS[kind][2]
-    exponentials = _exponentials(kind)
-    load, store = conversions(kind)
-    zero = compute(0)
-
-    @jit
-    def backward(
+    def softmax(
         x: Array,
         dy: Array,
         dx: Array,
@@ -101,28 +66,35 @@ def _backward_kernel(kind: str) -> Callable[..., None]:
         scale: Any,
         kept: float,
     ) -> None:
+        """The weights after dropout, the gradient, or both; the other arrays are empty.
+
+        Either may be stored where x or dy are.
+        """
         e, g, products = np.empty(n, compute), np.empty(n, compute), np.empty(n, compute)
         keep_scale = compute(kept)
         for row in range(0, x.size, n):
             here = slice(row, row + n)
             total = exponentials(x[here], take[here], add[row : row + min(n, add.size)], scale, e)
-            for i in range(n):
-                d = load(dy[row + i]) * keep_scale
-                g[i] = d if keep[row + i] and take[row + i] else zero
-                products[i] = e[i] * g[i]
-            factor = compute(_part(kept, total))
-            slope = compute(_part(np.float64(scale), total))
-            centre = compute(_part(row_sum(products, np.empty(16, compute), EXPONENTIALS), total))
-            for i in range(n):
-                d = (e[i] * slope) * (g[i] - centre)
-                dx[row + i] = store(d if take[row + i] else zero)
-                if weights.size:
+            if dx.size:
+                for i in range(n):
+                    d = load(dy[row + i]) * keep_scale
+                    g[i] = d if keep[row + i] and take[row + i] else zero
+                    products[i] = e[i] * g[i]
+                slope = compute(_part(np.float64(scale), total))
+                product = row_sum(products, np.empty(16, compute), EXPONENTIALS)
+                centre = compute(_part(product, total))
+                for i in range(n):
+                    d = (e[i] * slope) * (g[i] - centre)
+                    dx[row + i] = store(d if take[row + i] else zero)
+            if weights.size:
+                factor = compute(_part(kept, total))
+                for i in range(n):
                     w = e[i] * factor
                     weights[row + i] = store(w if keep[row + i] else zero)
 
     element, real = types_of(kind)
     a, b = vector(element), written(element)
-    return compiled(backward, a, a, b, b, MASK, MASK, a, types.int64, real, types.float64)
+    return compiled(softmax, a, a, b, b, MASK, MASK, a, types.int64, real, types.float64)
 
 
 def _pieces(x: Array, rows: Rows, key: Key, plan: Plan) -> Iterator[tuple[Any, ...]]:
@@ -157,21 +129,16 @@ def _pieces(x: Array, rows: Rows, key: Key, plan: Plan) -> Iterator[tuple[Any, .
 
 def softmax_dropout(x: Array, out: Array, kind: str, rows: Rows, key: Key, plan: Plan) -> None:
     """Dropout of the softmax of each row."""
-    kernel, compute = _forward_kernel(kind), KINDS[kind][2]
-    source, target = x.reshape(-1), out.reshape(-1)
-    for part, *masks in _pieces(x, rows, key, plan):
-        kernel(source[part], target[part], *masks, x.shape[1], compute(rows.scale), plan.scale)
+    nothing = np.empty(0, x.dtype)
+    softmax_dropout_backward(x, nothing, nothing, out, kind, rows, key, plan)
 
 
 def softmax_dropout_backward(
     x: Array, dy: Array, dx: Array, again: Array | None, kind: str, rows: Rows, key: Key, plan: Plan
 ) -> None:
     """Its gradient, and the result once more in ``again``."""
-    kernel, compute = _backward_kernel(kind), KINDS[kind][2]
-    weights = np.empty(0, x.dtype) if again is None else again.reshape(-1)
-    source, gradient, target = x.reshape(-1), dy.reshape(-1), dx.reshape(-1)
+    kernel, scale = _kernel(kind), KINDS[kind][2](rows.scale)
+    weights = np.empty(0, x.dtype) if again is None else again
+    arrays = [array.reshape(-1) for array in (x, dy, dx, weights)]
     for part, *masks in _pieces(x, rows, key, plan):
-        kernel(
-            source[part], gradient[part], target[part], weights[part], *masks, x.shape[1],
-            compute(rows.scale), plan.scale,
-        )  # fmt: skip
+        kernel(*(array[part] for array in arrays), *masks, x.shape[1], scale, plan.scale)
