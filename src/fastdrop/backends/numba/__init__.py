@@ -30,7 +30,6 @@ from .computing import compute, scale
 from .drawn import draw_stepped
 from .drop_block import drop_block_packed as drop_block_packed
 from .kernels import draw
-from .noise import noise
 from .norm import max_norm as max_norm
 from .pieces import CHUNK, pieces
 from .products import dropconnect as dropconnect
@@ -39,13 +38,8 @@ from .products import dropconnect_dx as dropconnect_dx
 from .softmax import softmax_dropout as softmax_dropout
 from .softmax import softmax_dropout_backward as softmax_dropout_backward
 
-_OPERATIONS: dict[str, Callable[[Call], None]] = {
-    "scale": scale,
-    "act": act,
-    "act_slope": act,
-    "noise_factor": noise,
-    "noise_add": noise,
-}
+_OPERATIONS: dict[str, Callable[[Call], None]] = {"scale": scale, "act": act, "act_slope": act}
+"""Those that ``compute`` does not do."""
 
 
 def run(call: Call) -> None:

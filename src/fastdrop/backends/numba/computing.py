@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numba import types
 
 from fastdrop._arrays import Array
 from fastdrop.backends.call import Call
@@ -16,6 +17,9 @@ from .drawn import of_piece
 from .halves import conversions
 from .jit import compiled
 from .kernels import KINDS, MASK, draw, masking_kernel, types_of, vector, written
+from .noise import normal
+
+_WORDS = types.Array(types.uint32, 1, "C", readonly=True)
 
 
 def numbers_of(piece: Call) -> list[Any]:
@@ -46,6 +50,8 @@ def _kernel(
 ) -> Callable[..., None]:
     """The kernel of an operation on so many arrays, with so many results and numbers."""
     load, store = conversions(kind)
+    compute = KINDS[kind][2]
+    one = compute(1)
 
     def affine(x: Array, keep: Array, scale: Any, shift: Any, dropped: Any) -> None:
         for i in range(x.size):
@@ -80,10 +86,20 @@ def _kernel(
             new[i] = store(gradient * keep)
             old[i] = store(gradient * drop)
 
-    made = {function.__name__: function for function in (affine, add, select, split, mix, unmix)}
+    def noise_factor(x: Array, out: Array, words: Array, deviation: Any) -> None:
+        for i in range(x.size):
+            out[i] = store(load(x[i]) * (one + compute(normal(words[i])) * deviation))
+
+    def noise_add(x: Array, out: Array, words: Array, deviation: Any) -> None:
+        for i in range(x.size):
+            out[i] = store(load(x[i]) + compute(normal(words[i])) * deviation)
+
+    functions = (affine, add, select, split, mix, unmix, noise_factor, noise_add)
+    made = {function.__name__: function for function in functions}
     element, number = types_of(kind)
     arrays = [vector(element)] * reads + [written(element)] * writes
-    return compiled(made[operation], *arrays, MASK, *[number] * numbers)
+    drawn = _WORDS if operation.startswith("noise") else MASK
+    return compiled(made[operation], *arrays, drawn, *[number] * numbers)
 
 
 def compute(piece: Call) -> None:
