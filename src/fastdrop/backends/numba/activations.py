@@ -13,7 +13,7 @@ from .computing import numbers_of
 from .drawn import of_piece
 from .functions import functions
 from .halves import conversions
-from .jit import compiled, jit
+from .jit import compiled
 from .kernels import KINDS, MASK, types_of, vector, written
 
 # Elements for which a lengthened bias goes on without a jump.
@@ -25,16 +25,6 @@ def _kernel(kind: str, act: str, slope: bool) -> Callable[..., None]:
     load, store = conversions(kind)
     function = functions(KINDS[kind][2])[f"{act}_slope" if slope else act]
 
-    @jit
-    def activated(v: Any, _: Any, scale: Any) -> Any:
-        return function(v) * scale
-
-    @jit
-    def gradient(v: Any, dy: Any, scale: Any) -> Any:
-        return (dy * scale) * function(v)
-
-    value = gradient if slope else activated
-
     def kernel(
         x: Array, dy: Array, values: Array, n: int, column: int, out: Array, keep: Array, scale: Any
     ) -> None:
@@ -42,8 +32,8 @@ def _kernel(kind: str, act: str, slope: bool) -> Callable[..., None]:
         for first in range(0, x.size, _RUN):
             place = (column + first) % n
             for i in range(first, min(first + _RUN, x.size)):
-                v = load(x[i]) + load(values[place + i - first])
-                y = value(v, load(dy[i]), scale)
+                f = function(load(x[i]) + load(values[place + i - first]))
+                y = (load(dy[i]) * scale) * f if slope else f * scale
                 out[i] = store(y if keep[i] else zero)
 
     element, number = types_of(kind)

@@ -57,22 +57,20 @@ def _drawn(call: Call) -> Drawn:
     key, plan, mask = call.key, call.plan, call.mask
     if key is None:
         return (lambda _: None) if mask is None else _given(call, mask)
-    if plan is None:
-        if call.steps is not None:
-            return _stepped(call, lambda number: normal(words_at(key, number)), np.float32)
-        return lambda part: normal(words(key, part.start, part.stop))
     if call.steps is not None:
-        return _stepped(call, lambda number: keep_at(key, plan, number), np.bool_)
+        return _stepped(call, key, call.steps)
+    if plan is None:
+        return lambda part: normal(words(key, part.start, part.stop))
     return lambda part: keep(key, plan, part.start, part.stop)
 
 
-def _stepped(call: Call, draw: Callable[[Array], Array], dtype: Any) -> Drawn:
+def _stepped(call: Call, key: Key, steps: tuple[int, ...]) -> Drawn:
     """What is drawn at positions with steps: each decision once, then shared."""
-    shape, x = mask_shape(call), call.reads[0]
-    assert call.steps is not None
-    small = np.empty(math.prod(shape), dtype)
+    shape, x, plan = mask_shape(call), call.reads[0], call.plan
+    small: Array = np.empty(math.prod(shape), np.float32 if plan is None else np.bool_)
     for part in parts(small.size, CHUNK):
-        small[part] = draw(numbers(shape, call.steps, part))
+        number = numbers(shape, steps, part)
+        small[part] = normal(words_at(key, number)) if plan is None else keep_at(key, plan, number)
     flat = np.broadcast_to(small.reshape(shape), x.shape).flat
     return lambda part: flat[part]
 
