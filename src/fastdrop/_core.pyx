@@ -21,7 +21,7 @@ import os
 
 import numpy as np
 
-from fastdrop import _rates
+from fastdrop import _bias, _rates
 from fastdrop import decisions as _decisions
 from fastdrop import stream as _stream
 
@@ -59,14 +59,18 @@ cdef extern from "fastdrop.h" nogil:
     const char *fd_isa_reason(int)
     int fd_isa_active()
     int fd_isa_select(int)
-    void fd_set_num_threads(int)
-    int fd_get_num_threads()
-    int fd_limit_threads(int)
-    void fd_set_streaming_bytes(size_t)
-    size_t fd_get_streaming_bytes()
-    void fd_set_prefetch(int)
-    int fd_get_prefetch()
-    int fd_fresh_outputs(int)
+    cpdef void set_num_threads "fd_set_num_threads"(int n)
+    cpdef int get_num_threads "fd_get_num_threads"()
+    # At most `n` threads for this thread's calls, 0 for no limit; returns what it was.
+    cpdef int limit_threads "fd_limit_threads"(int n)
+    # From how many bytes (of x and out) on out-of-place calls bypass the cache.
+    cpdef void set_streaming_bytes "fd_set_streaming_bytes"(size_t n)
+    cpdef size_t get_streaming_bytes "fd_get_streaming_bytes"()
+    # Whether loops at memory speed prefetch; the results are the same.
+    cpdef void set_prefetch "fd_set_prefetch"(bint on)
+    cpdef bint get_prefetch "fd_get_prefetch"()
+    # Whether this thread's calls write to memory that has just been allocated; what it was.
+    cpdef bint fresh_outputs "fd_fresh_outputs"(bint fresh)
 
 
 include "_native/key.pxi"
@@ -110,7 +114,7 @@ include "_native/norm.pxi"
 include "_native/xla.pxi"
 
 
-# --- Instruction sets, threads, streaming ----------------------------------------------------------
+# --- Instruction sets ------------------------------------------------------------------------------
 
 def isas():
     """Every instruction set, best first: None where it can run, else why it cannot."""
@@ -134,39 +138,13 @@ def set_isa(name, source="isa"):
         raise RuntimeError(f"{source}={name}, but it cannot run here: {sets[name]}")
 
 
-def set_num_threads(int n):
-    fd_set_num_threads(n)
-
-
-def get_num_threads():
-    return fd_get_num_threads()
-
-
-def set_streaming_bytes(size_t n):
-    """From how many bytes (of x and out) on out-of-place calls bypass the cache."""
-    fd_set_streaming_bytes(n)
-
-
-def get_streaming_bytes():
-    return fd_get_streaming_bytes()
-
-
-def set_prefetch(bint on):
-    """Whether loops at memory speed prefetch; the results are the same."""
-    fd_set_prefetch(on)
-
-
-def get_prefetch():
-    return bool(fd_get_prefetch())
-
-
 if os.environ.get("FASTDROP_ISA"):
     set_isa(os.environ["FASTDROP_ISA"], "FASTDROP_ISA")
 else:
     fd_isa_active()  # chosen here, while no other thread can be choosing
-if os.environ.get("FASTDROP_PREFETCH"):
-    if os.environ["FASTDROP_PREFETCH"] not in ("0", "1"):
-        raise ValueError(
-            f"FASTDROP_PREFETCH has to be 0 or 1, but got {os.environ['FASTDROP_PREFETCH']!r}"
-        )
-    set_prefetch(os.environ["FASTDROP_PREFETCH"] == "1")
+
+cdef object _prefetch = os.environ.get("FASTDROP_PREFETCH")
+if _prefetch:
+    if _prefetch not in ("0", "1"):
+        raise ValueError(f"FASTDROP_PREFETCH has to be 0 or 1, but got {_prefetch!r}")
+    set_prefetch(_prefetch == "1")

@@ -7,11 +7,7 @@ cdef extern from "call.h" nogil:
         FD_OP_scale
         FD_OPERATION_COUNT
     ctypedef enum fd_act:
-        FD_ACT_NONE
-        FD_ACT_RELU
-        FD_ACT_GELU
-        FD_ACT_GELU_TANH
-        FD_ACT_SILU
+        pass
     ctypedef struct fd_bias:
         const void *values
         size_t n, column
@@ -43,10 +39,7 @@ cdef extern from "call.h" nogil:
 cdef enum:
     FEW_BYTES = 512
 
-cdef dict _acts = {
-    "none": FD_ACT_NONE, "relu": FD_ACT_RELU, "gelu": FD_ACT_GELU, "gelu_tanh": FD_ACT_GELU_TANH,
-    "silu": FD_ACT_SILU,
-}
+cdef dict _acts = {act: number for number, act in enumerate(_bias.ACTIVATIONS)}  # as in fd_act
 
 cdef dict _operations = {
     fd_operation_name(operation).decode(): operation for operation in range(FD_OPERATION_COUNT)
@@ -77,9 +70,9 @@ cdef void _compute(const fd_call *c, size_t n, bint fresh) noexcept:
         fd_run(c)
         return
     with nogil:
-        before = fd_fresh_outputs(fresh)
+        before = fresh_outputs(fresh)
         fd_run(c)
-        fd_fresh_outputs(before)
+        fresh_outputs(before)
 
 
 def run(call):

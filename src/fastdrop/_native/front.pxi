@@ -1,6 +1,6 @@
 # --- The common case of every variant, without Python's part of the pipeline -----------------------
 
-cdef tuple _kinds = ("float32", "float64", "float16", "bfloat16")  # by fd_dtype
+cdef tuple _kinds = tuple(_dtypes)  # by fd_dtype
 
 
 @cython.final
@@ -28,7 +28,7 @@ cdef class Front:
     def __init__(self, variant):
         self.rate, self.decisions = variant.rate, variant.decisions
         self.operation = _operations[variant.operation]
-        self.positions = 2 if variant.operation.startswith("noise") else 1
+        self.positions = variant.positions
         self.operands, self.results = len(variant.operands), variant.results
         self.repeats, self.identity = variant.repeats, variant.evaluation is None
         self.block_axes = variant.block_axes

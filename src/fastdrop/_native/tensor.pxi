@@ -165,9 +165,9 @@ cdef bint _tensor_dropout(
         _strides_of(&c.axes, 1, &y.view)
         if at.own < x.n and not _room_for(&c, at.own, few_bits, &memory):
             raise MemoryError
-    threads = fd_limit_threads(threads)
+    threads = limit_threads(threads)
     _compute(&c, x.n, True)
-    fd_limit_threads(threads)
+    limit_threads(threads)
     free(memory)
     return True
 
@@ -269,13 +269,3 @@ cdef object _drawn_tensor(x, double p, bint inplace, word, record, seed):
         return None
     _tensor_dropout(&source, &target, p, &key)
     return y
-
-
-def limit_threads(int n):
-    """At most `n` threads for this thread's calls, 0 for no limit; returns what it was."""
-    return fd_limit_threads(n)
-
-
-def fresh_outputs(bint fresh):
-    """Whether this thread's calls write to memory that has just been allocated; what it was."""
-    return bool(fd_fresh_outputs(fresh))
