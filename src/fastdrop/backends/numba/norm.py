@@ -15,20 +15,12 @@ from fastdrop._arrays import Array
 
 from ..numpy.sums import SQUARES
 from .halves import conversions
-from .jit import compiled, jit
+from .jit import compiled
 from .kernels import KINDS
 from .sums import row_sum
 
 _TOGETHER = 16  # neighbours, as far as a cache line goes
 _LARGEST = float(np.finfo(np.float64).max)
-
-
-@jit
-def _factor(total: float, limit: float, scale: float) -> float:
-    norm = math.sqrt(total)
-    if not (norm > limit * scale and norm <= _LARGEST):
-        return 1.0
-    return limit / norm * scale if scale < 1 else limit * scale / norm
 
 
 @functools.cache
@@ -60,8 +52,9 @@ def _kernel(kind: str) -> Callable[..., None]:
                             u = np.float64(load(w[i, row, first + j])) * scale
                             others[row] = u * u
                         total = row_sum(others, wide_places, SQUARES)
-                    factor = _factor(total, limit, scale)
-                    if factor != 1:
+                    norm = math.sqrt(total)
+                    if norm > limit * scale and norm <= _LARGEST:
+                        factor = limit / norm * scale if scale < 1 else limit * scale / norm
                         times = compute(factor)
                         for row in range(n):
                             w[i, row, first + j] = store(load(w[i, row, first + j]) * times)
