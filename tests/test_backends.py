@@ -167,6 +167,26 @@ def test_numba_runs_where_no_cache_can_be_written():
     assert output(code, FASTDROP_BACKEND="numba") == "True"
 
 
+@pytest.mark.heavy
+def test_numba_caches_each_kernel_in_a_file_of_its_own(tmp_path):
+    """Or one process, compiling beside another, could take that one's file for its own."""
+    skip_without("numba")
+    pytest.importorskip("ml_dtypes")
+    code = """
+    import ml_dtypes, numpy as np, fastdrop
+    for dtype in (np.float16, ml_dtypes.bfloat16):
+        x = np.ones((4, 4), dtype)
+        fastdrop.dropout(x, 0.5, noise_shape=(4, 1))
+        fastdrop.dropout_add(x, x, 0.5)
+        for act in ("none", "relu"):
+            fastdrop.bias_act_dropout(x, x[0], act, 0.5)
+    """
+    output(code, FASTDROP_BACKEND="numba", NUMBA_CACHE_DIR=str(tmp_path))
+    files = sorted(tmp_path.rglob("*.nbc"))
+    assert len(files) > 8
+    assert {path.suffixes[-2] for path in files} == {".1"}, "an index has two"
+
+
 def test_a_damaged_numba_is_no_backend():
     code = """
     import sys, types

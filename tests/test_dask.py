@@ -159,10 +159,12 @@ def test_blocks_are_pickled_without_the_rest() -> None:
 
 def test_errors() -> None:
     x, drop, generator = da.from_array(X, 3), fastdrop.dask.dropout, Generator(1)
+    huge = da.ones((2**40, 2**24), chunks=(2**34, 2**20), dtype="f4")
     ints = "float16, bfloat16, float32 or float64, but got int"
     for error, words, call in (
         (TypeError, r"x has to be a Dask array, but got numpy.ndarray; ", lambda: drop(X)),
         (ValueError, r"chunks of known sizes.*compute_chunk_sizes", lambda: drop(x[x > 0])),
+        (ValueError, r"x has to give at most \d+ elements", lambda: drop(huge)),
         (TypeError, ints, lambda: drop(x.astype(int))),
         (ValueError, r"between 0 and 1, but got 1\.5", lambda: drop(x, 1.5)),
         (ValueError, "x has to have 2 or 3 axes", lambda: fastdrop.dask.dropout1d(x)),

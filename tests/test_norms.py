@@ -99,12 +99,14 @@ def test_groups_of_zeros_or_with_an_inf_or_a_nan_stay(dtype, axis):
     assert np.signbit(got[1]).all()
     np.testing.assert_allclose(got[[0, 5]], 0.05, rtol=1e-3)
     signs = np.array([[1.0, -1.0, 0.0, -0.0]], dtype)
-    max_norm_(signs, 0)
+    max_norm_(signs, -0.0)
     assert np.array_equal(signs, np.zeros((1, 4)))
     assert np.array_equal(np.signbit(signs[0]), [False, True, False, True])
     large = np.full((2, 3), 1e4, dtype)
     assert np.array_equal(max_norm_(large.copy(), np.inf), large)
     assert np.array_equal(max_norm_(large.copy(), 10**400), large)
+    assert np.array_equal(max_norm_(large.copy(), np.float16(np.inf)), large)
+    assert np.array_equal(max_norm_(large.copy(), np.float32(1e30)), large)
 
 
 @pytest.mark.usefixtures("impl")

@@ -1,6 +1,7 @@
 """Sparsity and its histogram: against counting by hand."""
 
 import dataclasses
+import itertools
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,9 @@ sparsity: Any = fastdrop.sparsity
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-@pytest.mark.parametrize("tol", [0, 0.25, np.inf])
+@pytest.mark.parametrize(
+    "tol", [0, 0.25, np.float16(0.25), np.float32(0.25), 1e300, 10**400, np.inf]
+)
 def test_counts_what_is_near_zero(dtype, tol):
     a = np.random.default_rng(1).standard_normal((30, 40)).astype(dtype)
     a[::3] = 0
@@ -53,6 +56,8 @@ def test_nan_and_inf_are_elements_in_no_bin():
         assert found.fraction == 3 / 8
         assert found.counts.tolist() == [3, 2]
     assert sparsity([np.nan]).counts.sum() == 0
+    for dtype, tol in itertools.product((np.float16, np.float32, np.float64), (1e300, np.inf)):
+        assert sparsity(np.array([1, np.inf, -np.inf, np.nan], dtype), tol).fraction == 0.25
 
 
 def test_the_result_cannot_be_changed():

@@ -13,7 +13,6 @@ Choice = TypeVar("Choice", bound=str)
 
 _DROP_ALL = 65536
 _LARGEST_BINARY32 = (2 - 2.0**-23) * 2.0**127
-_LARGEST_BINARY64 = (2 - 2.0**-52) * 2.0**1023
 
 
 class Plan(NamedTuple):
@@ -68,8 +67,10 @@ def check_limit(value: object, argument: str) -> float:
     number = _real(value, argument)
     if not number >= 0:
         raise ValueError(f"{argument} has to be at least 0, but got {number}")
-    # Compared before it is converted: an int may be too large for a float.
-    return float(number) if number <= _LARGEST_BINARY64 else math.inf
+    try:
+        return abs(float(number))  # no -0.0
+    except OverflowError:  # an int may be too large for a float
+        return math.inf
 
 
 def check_choice(value: object, argument: str, choices: tuple[Choice, ...]) -> Choice:

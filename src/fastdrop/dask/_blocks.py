@@ -40,6 +40,7 @@ def as_dask(value: object, argument: str) -> da.Array:
             f"{argument} has to have chunks of known sizes, but got shape {value.shape}: "
             "call its compute_chunk_sizes() first"
         )
+    _arrays.check_elements(value.shape, argument)
     _arrays.as_operand(value._meta, argument)
     return value
 

@@ -89,6 +89,7 @@ def sparsity(
         raise ValueError(f"a has to have at least one element, but got shape {array.shape}")
     if array.dtype.itemsize == 2:
         array = array.astype(np.float32)
+    limit = min(limit, float(np.finfo(array.dtype).max))  # an inf is above each
     fraction = int(np.count_nonzero(np.abs(array) <= limit)) / array.size
     counts, edges = np.histogram(array[np.isfinite(array)], bins=bins, range=range)
     return Sparsity(fraction, counts, edges)

@@ -23,7 +23,8 @@ _RUN = 4096
 @functools.cache
 def _kernel(kind: str, act: str, slope: bool) -> Callable[..., None]:
     load, store = conversions(kind)
-    function = functions(KINDS[kind][2])[f"{act}_slope" if slope else act]
+    name = f"{act}_slope" if slope else act
+    function = functions(KINDS[kind][2])[name]
 
     def kernel(
         x: Array, dy: Array, values: Array, n: int, column: int, out: Array, keep: Array, scale: Any
@@ -38,7 +39,7 @@ def _kernel(kind: str, act: str, slope: bool) -> Callable[..., None]:
 
     element, number = types_of(kind)
     a, n = vector(element), types.int64
-    return compiled(kernel, a, a, a, n, n, written(element), MASK, number)
+    return compiled(kernel, f"{kind}.{name}", a, a, a, n, n, written(element), MASK, number)
 
 
 def act(piece: Call) -> None:

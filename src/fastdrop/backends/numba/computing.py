@@ -99,7 +99,7 @@ def _kernel(
     element, number = types_of(kind)
     arrays = [vector(element)] * reads + [written(element)] * writes
     drawn = _WORDS if operation.startswith("noise") else MASK
-    return compiled(made[operation], *arrays, drawn, *[number] * numbers)
+    return compiled(made[operation], kind, *arrays, drawn, *[number] * numbers)
 
 
 def compute(piece: Call) -> None:

@@ -43,7 +43,7 @@ def _drop_blocks(keep: Array, no_seed: Array, block0: int, block1: int, block2: 
 @functools.cache
 def _kernel() -> Callable[..., int]:
     planes = types.Array(types.uint8, 4, "C")
-    return compiled(_drop_blocks, planes, planes, types.int64, types.int64, types.int64)
+    return compiled(_drop_blocks, "bits", planes, planes, types.int64, types.int64, types.int64)
 
 
 def drop_block_packed(out: Array, shape: tuple[int, ...], block: int, key: Key, plan: Plan) -> int:

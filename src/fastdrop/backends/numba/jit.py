@@ -24,8 +24,13 @@ def jit(function: F) -> F:
     return part
 
 
-def compiled(function: Callable[..., T], *signature: Any) -> Callable[..., T]:
-    """``function`` compiled for ``signature``, from Numba's cache where there is one."""
+def compiled(function: Callable[..., T], name: str, *signature: Any) -> Callable[..., T]:
+    """``function`` compiled for ``signature``, from Numba's cache where there is one.
+
+    ``name`` tells it from others of its code and signature: those share an index of the cache, in
+    which two processes that compile at a time may take each other's file for their own.
+    """
+    function.__qualname__ += f".{name}"
     kernel: Callable[..., T]
     try:
         kernel = numba.njit(signature, nogil=True, cache=True)(function)

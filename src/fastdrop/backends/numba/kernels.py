@@ -153,9 +153,8 @@ def drawing_kernel(kind: str) -> Callable[..., None]:
     """The kernel that draws and applies in one go."""
     element, scale = types_of(kind)
     word = types.uint64
-    return compiled(
-        _over_blocks(KINDS[kind][0]), written(element), scale, word, word, word, types.int64, word
-    )
+    numbers = scale, word, word, word, types.int64, word
+    return compiled(_over_blocks(KINDS[kind][0]), kind, written(element), *numbers)
 
 
 def draw(x: Array, kind: str, key: Key, plan: Plan, start: int) -> None:
@@ -170,4 +169,4 @@ def draw(x: Array, kind: str, key: Key, plan: Plan, start: int) -> None:
 def masking_kernel(kind: str) -> Callable[..., None]:
     """The kernel that applies the bytes of a mask."""
     element, scale = types_of(kind)
-    return compiled(KINDS[kind][0], written(element), MASK, types.uint8, scale)
+    return compiled(KINDS[kind][0], kind, written(element), MASK, types.uint8, scale)

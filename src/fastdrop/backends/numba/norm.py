@@ -59,7 +59,7 @@ def _kernel(kind: str) -> Callable[..., None]:
                         for row in range(n):
                             w[i, row, first + j] = store(load(w[i, row, first + j]) * times)
 
-    return compiled(max_norm, types.Array(element, 3, "A", aligned=False), numba.float64)
+    return compiled(max_norm, kind, types.Array(element, 3, "A", aligned=False), numba.float64)
 
 
 def max_norm(w: Array, kind: str, limit: float) -> None:

@@ -71,7 +71,7 @@ def _dot_kernel(kind: str) -> Callable[..., None]:
 
     element, number = types_of(kind)
     a = vector(element)
-    return compiled(dot, a, _matrix(element), a, written(element), _KEEP, number)
+    return compiled(dot, kind, a, _matrix(element), a, written(element), _KEEP, number)
 
 
 @functools.cache
@@ -90,7 +90,7 @@ def _add_kernel(kind: str) -> Callable[..., None]:
 
     element, number = types_of(kind)
     totals = types.Array(number, 2, "C")
-    return compiled(add, _matrix(element), vector(element), totals, _KEEP, number)
+    return compiled(add, kind, _matrix(element), vector(element), totals, _KEEP, number)
 
 
 @functools.cache
@@ -102,7 +102,7 @@ def _rounding_kernel(kind: str) -> Callable[..., None]:
             out[i] = store(totals[i])
 
     element, number = types_of(kind)
-    return compiled(rounded, types.Array(number, 1, "C"), written(element))
+    return compiled(rounded, kind, types.Array(number, 1, "C"), written(element))
 
 
 def _tiles(outputs: int, inputs: int) -> Iterator[slice]:

@@ -94,7 +94,7 @@ def _kernel(kind: str) -> Callable[..., None]:
 
     element, real = types_of(kind)
     a, b = vector(element), written(element)
-    return compiled(softmax, a, a, b, b, MASK, MASK, a, types.int64, real, types.float64)
+    return compiled(softmax, kind, a, a, b, b, MASK, MASK, a, types.int64, real, types.float64)
 
 
 def _pieces(x: Array, rows: Rows, key: Key, plan: Plan) -> Iterator[tuple[Any, ...]]:
