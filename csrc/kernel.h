@@ -18,6 +18,18 @@ typedef void fd_apply_bits_fn(const void *x, void *y, size_t n, const uint8_t *b
 /* The same with stores that bypass the cache where y can be aligned. */
 typedef fd_apply_bits_fn fd_apply_bits_stream_fn;
 
+/* Strips of n elements: so many bytes from one to the next, and so many bits of the mask. */
+typedef struct fd_strips {
+    const uint8_t *bits;
+    size_t bit, count;
+    ptrdiff_t x_step, y_step;
+    size_t bit_step;
+} fd_strips;
+
+/* Apply bits to strips of n elements each, where a call for each would take long beside them. */
+typedef void fd_apply_strips_fn(const void *x, void *y, size_t n, const fd_strips *strips,
+                                double scale);
+
 /* Rows of `run` elements that share a bit each: row i has bit i of the mask. */
 typedef struct fd_rows {
     const uint8_t *bits, *end; /* the mask; nothing from `end` on is read */

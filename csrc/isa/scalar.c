@@ -90,6 +90,14 @@ FD_INLINE void apply_to_rows(const char *x, char *y, size_t n, size_t size, cons
                                    size_t bit0, double scale) { \
         apply(x, y, n, size, bits, bit0, scale, put_##dtype); \
     } \
+    static void apply_strips_##dtype(const void *x, void *y, size_t n, const fd_strips *strips, \
+                                     double scale) { \
+        for (size_t i = 0; i < strips->count; i++) { \
+            ptrdiff_t to_x = (ptrdiff_t)i * strips->x_step, to_y = (ptrdiff_t)i * strips->y_step; \
+            apply((const char *)x + to_x, (char *)y + to_y, n, size, strips->bits, \
+                  strips->bit + i * strips->bit_step, scale, put_##dtype); \
+        } \
+    } \
     static void apply_rows_##dtype(const void *x, void *y, size_t n, const fd_rows *rows, \
                                    size_t first, double scale) { \
         apply_to_rows(x, y, n, size, rows, first, scale, put_##dtype); \

@@ -1,5 +1,5 @@
-/* Bodies of one dtype D: apply_bits, apply_rows, dropout, and the forms of each that bypass the
- * cache. Included once for each. */
+/* Bodies of one dtype D: apply_bits, apply_strips, apply_rows, dropout, and the forms of them that
+ * bypass the cache. Included once for each. */
 
 enum { FD_CAT(size, D) = FD_SIZE, FD_CAT(chunk, D) = FD_FIELDS * FD_SIZE };
 
@@ -36,9 +36,8 @@ FD_NOINLINE void FD_CAT(word_part, D)(const char *x, char *y, unsigned first, si
 }
 
 FD_INLINE void FD_CAT(bits_run, D)(const char *x, char *y, size_t n, const uint8_t *bits,
-                                   size_t bit, double scale, int nt, int ahead) {
+                                   size_t bit, double scale, int nt, int ahead, int both) {
     FD_CAT(vs, D) s = FD_CAT(vs_set, D)(scale);
-    int both = ahead && !nt && x != y && fd_prefetches_outputs();
     for (; n >= FD_STEP; n -= FD_STEP, bit += FD_STEP) {
         if (ahead) { FD_CAT(prefetch, D)(x, 1); }
         if (both) { FD_CAT(prefetch, D)(y, 1); }
@@ -52,9 +51,27 @@ FD_INLINE void FD_CAT(bits_run, D)(const char *x, char *y, size_t n, const uint8
 static void FD_CAT(apply_bits, D)(const void *x, void *y, size_t n, const uint8_t *bits,
                                   size_t bit0, double scale) {
     if (fd_get_prefetch()) {
-        FD_CAT(bits_run, D)(x, y, n, bits, bit0, scale, 0, 1);
+        FD_CAT(bits_run, D)(x, y, n, bits, bit0, scale, 0, 1, x != y && fd_prefetches_outputs());
     } else {
-        FD_CAT(bits_run, D)(x, y, n, bits, bit0, scale, 0, 0);
+        FD_CAT(bits_run, D)(x, y, n, bits, bit0, scale, 0, 0, 0);
+    }
+}
+
+static void FD_CAT(apply_strips, D)(const void *xv, void *yv, size_t n, const fd_strips *strips,
+                                    double scale) {
+    const char *x = xv;
+    char *y = yv;
+    size_t bit = strips->bit;
+    int ahead = fd_get_prefetch(), both = ahead && x != y && fd_prefetches_outputs();
+    for (size_t i = 0; i < strips->count; i++) {
+        if (ahead) {
+            FD_CAT(bits_run, D)(x, y, n, strips->bits, bit, scale, 0, 1, both);
+        } else {
+            FD_CAT(bits_run, D)(x, y, n, strips->bits, bit, scale, 0, 0, 0);
+        }
+        x += strips->x_step;
+        y += strips->y_step;
+        bit += strips->bit_step;
     }
 }
 
@@ -73,9 +90,9 @@ static void FD_CAT(apply_bits_stream, D)(const void *xv, void *yv, size_t n, con
         FD_CAT(word_part, D)(x, y, 0, head, w, scale);
     }
     if (fd_prefetches_past_cache()) {
-        FD_CAT(bits_run, D)(x + gap, y + gap, n - head, bits, bit0 + head, scale, 1, 1);
+        FD_CAT(bits_run, D)(x + gap, y + gap, n - head, bits, bit0 + head, scale, 1, 1, 0);
     } else {
-        FD_CAT(bits_run, D)(x + gap, y + gap, n - head, bits, bit0 + head, scale, 1, 0);
+        FD_CAT(bits_run, D)(x + gap, y + gap, n - head, bits, bit0 + head, scale, 1, 0, 0);
     }
     fd_stream_end();
 }

@@ -233,18 +233,21 @@ static void apply_stretches(const fd_permuted *p, const void *decisions, const f
     const fd_keep none = {NULL, {0}, NULL};
     fd_job job = *p->job;
     job.streaming = job.streaming && n >= STREAMING_STRETCH;
-    /* Stretches are short: what scales them is looked up once. */
-    const fd_table *table = job.table;
-    double number = job.call->numbers[0];
     const uint8_t *bits = decisions;
-    fd_apply_bits_fn *scale =
-        job.operation != FD_OP_scale
-            ? NULL
-            : (job.streaming ? table->apply_bits_stream : table->apply_bits)[job.dtype];
     ptrdiff_t known = p->bias_axis < 0 ? 0 : -1;
     size_t most = n;
+    /* Stretches are short: those along one axis are scaled in one call. */
+    fd_strips strips = {.bits = bits, .count = 1};
+    int is_scaled = job.operation == FD_OP_scale && !job.streaming, outer = p->stretch;
+    if (is_scaled && outer > 0) {
+        outer--;
+        strips.count = box->n[outer];
+        strips.x_step = p->axes->strides[0][outer];
+        strips.y_step = p->axes->strides[1][outer];
+        strips.bit_step = box->to_steps[outer];
+    }
     fd_walk walk = {.at = {0}};
-    for (int d = 0; d < p->stretch; d++) {
+    for (int d = 0; d < outer; d++) {
         ptrdiff_t steps[FD_PLACES] = {0};
         for (int i = 0; i < job.operands; i++) { steps[i] = p->axes->strides[i][d]; }
         steps[FD_OPERANDS] = (ptrdiff_t)box->to_steps[d];
@@ -253,12 +256,13 @@ static void apply_stretches(const fd_permuted *p, const void *decisions, const f
     }
     do {
         size_t bit = (size_t)walk.at[FD_OPERANDS];
-        if (scale) {
-            scale(at[0] + walk.at[0], at[1] + walk.at[1], n, bits + bit / 8, bit % 8, number);
-            continue;
-        }
         char *here[FD_OPERANDS];
         for (int i = 0; i < job.operands; i++) { here[i] = at[i] + walk.at[i]; }
+        if (is_scaled) {
+            strips.bit = bit;
+            job.table->apply_strips[job.dtype](here[0], here[1], n, &strips, job.call->numbers[0]);
+            continue;
+        }
         if (p->variates) {
             fd_variates variates = {(const uint16_t *)decisions + 2 * bit, *p->draw};
             fd_compute(&job, here, n, &none, &variates, NULL);

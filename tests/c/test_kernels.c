@@ -33,6 +33,16 @@ RUN(apply_bits_stream, w->rows.bits, w->first)
 RUN(apply_rows, &w->rows, w->first)
 RUN(apply_rows_stream, &w->rows, w->first)
 
+/* Three strips, the last one of the array first, and what is left. */
+static void run_apply_strips(const fd_table *table, fd_dtype dtype, const work *w) {
+    size_t n = w->n / 3, bytes = n * fd_itemsize(dtype);
+    fd_strips strips = {w->rows.bits, w->first, 3, -(ptrdiff_t)bytes, -(ptrdiff_t)bytes, n};
+    table->apply_strips[dtype]((const char *)w->x + 2 * bytes, (char *)w->y + 2 * bytes, n, &strips,
+                               w->scale);
+    table->apply_bits[dtype]((const char *)w->x + 3 * bytes, (char *)w->y + 3 * bytes, w->n - 3 * n,
+                             w->rows.bits, w->first + 3 * n, w->scale);
+}
+
 /* Rows of a length that depends on how many elements there are: short ones, and long ones. */
 static fd_rows rows_of(const uint8_t *bits, size_t n, uint64_t position) {
     static const size_t runs[] = {1, 2, 3, 7, 8, 9, 12, 31, 33, 63, 64, 65, 127, 128, 1000, 5000};

@@ -230,6 +230,7 @@ static void perform_product(subject *s, int which) {
 #define reach_dropout_stream reach_dropout
 #define reach_apply_bits perform_call(s, FD_OP_scale, BITS)
 #define reach_apply_bits_stream reach_apply_bits
+#define reach_apply_strips reach_apply_bits
 #define reach_apply_rows perform_call(s, FD_OP_scale, DRAWN_ROOM)
 #define reach_apply_rows_stream reach_apply_rows
 #define reach_softmax_largest perform_softmax(s, 0)
