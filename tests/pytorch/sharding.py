@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
+import itertools
 import sys
 import warnings
 from collections.abc import Callable, Iterable
@@ -16,7 +17,7 @@ from typing import Any
 
 import pytest
 import torch
-from enabling import seeded
+from enabling import FUNCTIONS, seeded
 from forms import reshaped
 from on_torch import CASES, in_torch, learned, module, module_name, takes
 from torch import nn
@@ -35,6 +36,19 @@ SHAPE = LENGTHS[:4]
 KEY = fastdrop.Key(7, 8, 4095)
 FAMILY = [reshaped(case, LENGTHS[: len(case.shape)]) for case in CASES if takes(case, "window")]
 FAMILY = list({str(case): case for case in FAMILY if case.shape}.values())
+
+OPERATORS: dict[str, Callable[[Any], Any]] = {
+    # What is written to a view of a DTensor is lost.
+    **{name: function for name, function in FUNCTIONS.items() if "view" not in name},
+    "dropout of a module": nn.Dropout(0.4),
+    "alpha_dropout, in place": lambda x: functional.alpha_dropout(x * 1, 0.4, True, True),
+    "feature_dropout, in place": lambda x: torch.feature_dropout_(x * 1, 0.4, True),
+    "feature_alpha_dropout, in place": lambda x: torch.feature_alpha_dropout_(x * 1, 0.4, True),
+    "native_dropout, the mask": lambda x: torch.native_dropout(x, 0.4, True)[1],
+    "bernoulli_": lambda x: torch.empty_like(x).bernoulli_(0.4),
+    "bernoulli": lambda x: torch.bernoulli(torch.empty_like(x), 0.4),
+}
+"""What `enable` is about, as calls of a tensor."""
 
 
 def values(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
@@ -155,6 +169,15 @@ def refused(mesh: Any) -> None:
     ):
         with pytest.raises((NotImplementedError, TypeError), match=words):
             call()
+    with ft.enable():
+        for call, words in (
+            (lambda: images.bernoulli_(1e-6), "from 2..-16 to 1 - 2..-16"),
+            (lambda: x.bernoulli_(0.5), "redistribute it first"),
+            (lambda: torch.native_dropout(x, 0.5, True), "redistribute it first"),
+            (lambda: torch.export.export(nn.Dropout(), (images,)), "cannot be exported"),
+        ):
+            with pytest.raises(NotImplementedError, match=words):
+                call()
     q = values(*shape)
     y = attend(dropout_p=0.0)  # PyTorch's
     assert isinstance(y, DTensor)
@@ -222,18 +245,70 @@ def data(mesh: Any) -> None:
 
 def enabled(mesh: Any) -> None:
     """PyTorch's own functions and modules on DTensors, computed here."""
-    x = values(*SHAPE)
+    x = values(4, 5, 6)
+    for mode in (contextlib.nullcontext, torch.no_grad, torch.inference_mode):
+        for name, function in OPERATORS.items():
+            with ft.enable(), mode():
+                wanted, after = seeded(function, x), torch.rand(1)
+                for placement in (*map(Shard, range(3)), Replicate()):
+                    y = seeded(function, distribute_tensor(x, mesh, [placement]))
+                    alike(y, wanted, (name, placement, mode))
+                    same(torch.rand(1), after, "as many draws")
     with ft.enable():
-        for function in (
-            lambda t: functional.dropout(t, 0.4),
-            lambda t: functional.dropout2d(t, 0.4),
-            lambda t: functional.alpha_dropout(t, 0.4, True),
-            nn.Dropout(0.4),
-            torch.no_grad()(lambda t: functional.dropout(t, 0.4)),
-        ):
-            for placement in (Shard(0), Shard(1), Shard(3), Replicate()):
-                y = seeded(function, distribute_tensor(x, mesh, [placement]))
-                same(y, seeded(function, x), placement)
+        for name in ("dropout", "dropout, in place", "alpha_dropout", "native_dropout"):
+            call = functools.partial(seeded, OPERATORS[name])
+            compare(call, x, mesh, [Shard(1)], name)
+        own = lambda t: t.clone().bernoulli_(0.4, generator=torch.Generator().manual_seed(2))  # noqa: E731
+        same(own(distribute_tensor(x, mesh, [Shard(1)])), own(x), "a generator")
+
+
+def alike(got: torch.Tensor, wanted: torch.Tensor, what: tuple[Any, ...]) -> None:
+    """PyTorch's attention of parts sums in another order."""
+    if what[0] == "attention":
+        torch.testing.assert_close(full(got), wanted)
+    else:
+        same(got, wanted, what)
+
+
+def enabled_sums(mesh: Any) -> None:
+    """Partial sums, by PyTorch's own functions; masks are no sums."""
+    x = torch.arange(24.0).reshape(4, 6)
+    partial = DTensor.from_local(x - mesh.get_rank(), mesh, [Partial()])
+    whole = sum(x - i for i in range(mesh.size()))
+    for mode in (contextlib.nullcontext, torch.inference_mode):
+        with ft.enable(), mode():
+            for name in ("dropout", "dropout, in place", "native_dropout"):
+                y = seeded(OPERATORS[name], partial)
+                assert y.placements == (Partial(),), name
+                torch.testing.assert_close(full(y), seeded(OPERATORS[name], whole))
+            for name in ("native_dropout, the mask", "bernoulli_", "bernoulli"):
+                same(seeded(OPERATORS[name], partial), seeded(OPERATORS[name], whole), name)
+            with pytest.raises(NotImplementedError, match="not linear"):
+                functional.alpha_dropout(partial, 0.5, True)
+
+
+def compiled(mesh: Any) -> None:
+    """The same in compiled code, with gradients, and for shards of other lengths."""
+    for (name, function), placement in itertools.product(
+        OPERATORS.items(), (Shard(0), Shard(1), Replicate())
+    ):
+        torch._dynamo.reset()
+        whole = values(3, 5, 6).requires_grad_()
+        sharded = distribute_tensor(whole.detach(), mesh, [placement]).requires_grad_()
+        with ft.enable():
+            y = seeded(torch.compile(function, backend="aot_eager"), sharded)
+            wanted = seeded(function, whole)
+        alike(y.detach(), wanted.detach(), (name, placement))
+        if wanted.requires_grad:
+            y.square().sum().backward()
+            wanted.square().sum().backward()
+            torch.testing.assert_close(full(sharded.grad), whole.grad)
+    code = torch.compile(OPERATORS["dropout"], backend="aot_eager", fullgraph=True)
+    for mode in (contextlib.nullcontext, torch.inference_mode):
+        for n in (4, 1, 7, 9):
+            with ft.enable(), mode():
+                y = seeded(code, distribute_tensor(values(n, 5), mesh, [Shard(0)]))
+                same(y, seeded(OPERATORS["dropout"], values(n, 5)), (mode, n))
 
 
 def recomputed(mesh: Any) -> None:

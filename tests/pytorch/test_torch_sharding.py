@@ -12,12 +12,22 @@ import pytest
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 import fastdrop  # noqa: E402
+from fastdrop.torch._enable import _KERNELS  # noqa: E402
 
 TESTS = Path(__file__).parents[1]
 CHECKS = [
-    *("shapes", "generators", "sums", "refused", "plans", "data", "enabled", "recomputed"),
+    *("shapes", "generators", "sums", "refused", "plans", "data", "recomputed"),
+    *("enabled", "enabled_sums", "compiled"),
     *("tensors", "pairs", "modules"),
 ]
+
+
+def test_every_operator_that_is_enabled_knows_shards() -> None:
+    kernels = [kernel for part in _KERNELS.values() for kernel in part]
+    named = {
+        key: {k.operator for k in kernels if k.key == key} for key in ("AutogradCPU", "Python")
+    }
+    assert named["AutogradCPU"] <= named["Python"]
 
 
 @pytest.mark.heavy

@@ -28,6 +28,8 @@ from ._private import (
     DeviceContext,
     DisableTorchFunction,
     DispatchKey,
+    FakeTensor,
+    FunctionalTensor,
     forward_ad,
     get_function_stack_at,
     get_tracing_state,
@@ -173,6 +175,9 @@ def overridden(given: Sequence[object]) -> bool:
 
 PLAIN: Final = (torch.Tensor, torch.nn.Parameter)
 """The types of tensors that do not override what is done with them."""
+
+TRACED: Final = (FakeTensor, FunctionalTensor)
+"""What compilers put in place of plain tensors."""
 
 
 def bind(table: object) -> None:

@@ -3,7 +3,8 @@
 A kernel computes what is computed here and hands every other call to PyTorch's own kernel, which it
 is made with. Dispatch keys say where a kernel stands: ``AutogradCPU`` is where a call from eager
 code and from tracers arrives; ``CPU`` is where it arrives in inference mode, and from code in C++
-that has left autograd behind.
+that has left autograd behind. Before that, ``Python`` is where classes and modes are asked: there
+DTensors arrive, whose shards PyTorch's operators know nothing of.
 
 Composite operators reach transforms of `torch.func` and tensor subclasses in parts, of which
 ``bernoulli_`` is the one that draws. So these are reached by that operator's kernel, and see the
@@ -18,16 +19,15 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
-from torch.compiler import is_compiling, is_exporting
+from torch.compiler import is_exporting
 
 from fastdrop.variants import ALPHA_DROPOUT, DROPOUT, Variant
 
 from ._autograd import apply
-from ._bridge import PLAIN, drawn_tensor, is_distributed, taken
+from ._bridge import PLAIN, TRACED, drawn_tensor, is_distributed, taken
 from ._call import call
 from ._private import (
     FakeTensor,
-    FunctionalTensor,
     TorchDispatchModeKey,
     get_dispatch_mode,
     len_torch_function_stack,
@@ -38,9 +38,6 @@ from ._private import (
 from ._seeding import WORD
 
 Function: TypeAlias = Callable[..., Any]
-
-TRACED: Final = (FakeTensor, FunctionalTensor)
-"""What compilers put in place of plain tensors."""
 
 
 class Kernel(NamedTuple):
@@ -65,7 +62,7 @@ def is_ours(x: Any) -> bool:
 
 def is_shared_out(x: Any) -> bool:
     """Whether `x` is a DTensor whose shards may be computed here."""
-    return is_distributed(x) and not transforms_active() and not is_compiling()
+    return is_distributed(x) and not transforms_active()
 
 
 @contextmanager
@@ -158,14 +155,36 @@ def at_both(operator: str, make: Callable[[Function], Function]) -> tuple[Kernel
     )
 
 
+def for_shards(
+    operator: str, make: Callable[[Function], Function], with_keyset: bool = False
+) -> Kernel:
+    """The kernel for DTensors below autograd; what else arrives there is for others."""
+
+    def made(original: Function) -> Function:
+        kernel = unrecorded(make)(original)
+
+        def kernel_of_shards(*args: Any, **kwargs: Any) -> Any:
+            chosen = kernel if is_shared_out(args[with_keyset]) else original
+            return chosen(*args, **kwargs)
+
+        return kernel_of_shards
+
+    return Kernel(operator, "Python", made, with_keyset)
+
+
+def at_all(operator: str, make: Callable[[Function], Function]) -> tuple[Kernel, ...]:
+    """For DTensors too."""
+    return (*at_both(operator, make), for_shards(operator, make))
+
+
 DROPOUT_KERNELS: Final = (
-    *at_both("dropout", _dropout(False)),
-    *at_both("dropout_", _dropout(True)),
-    *at_both("feature_dropout", _dropping(False, DROPOUT, True)),
-    *at_both("feature_dropout_", _dropping(True, DROPOUT, True)),
-    *at_both("alpha_dropout", _dropping(False, ALPHA_DROPOUT, False)),
-    *at_both("alpha_dropout_", _dropping(True, ALPHA_DROPOUT, False)),
-    *at_both("feature_alpha_dropout", _dropping(False, ALPHA_DROPOUT, True)),
-    *at_both("feature_alpha_dropout_", _dropping(True, ALPHA_DROPOUT, True)),
+    *at_all("dropout", _dropout(False)),
+    *at_all("dropout_", _dropout(True)),
+    *at_all("feature_dropout", _dropping(False, DROPOUT, True)),
+    *at_all("feature_dropout_", _dropping(True, DROPOUT, True)),
+    *at_all("alpha_dropout", _dropping(False, ALPHA_DROPOUT, False)),
+    *at_all("alpha_dropout_", _dropping(True, ALPHA_DROPOUT, False)),
+    *at_all("feature_alpha_dropout", _dropping(False, ALPHA_DROPOUT, True)),
+    *at_all("feature_alpha_dropout_", _dropping(True, ALPHA_DROPOUT, True)),
 )
 """Operators with the schema of `dropout`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import ModuleType
 from typing import Any, Final
 
 import torch
@@ -12,10 +13,19 @@ from fastdrop.variants import DROPOUT
 
 from ._attending import call_of, computed
 from ._autograd import apply, is_ordinary
-from ._bridge import PLAIN, drawn_tensor
+from ._bridge import PLAIN, TRACED, drawn_tensor
 from ._call import call, call_both
 from ._draw import KEPT, Draw, compute
-from ._kernels import TRACED, Function, Kernel, at_both, below, is_ours, unrecorded
+from ._kernels import (
+    Function,
+    Kernel,
+    at_both,
+    below,
+    for_shards,
+    is_ours,
+    is_shared_out,
+    unrecorded,
+)
 from ._private import forward_ad
 from ._seeding import WORD
 
@@ -69,20 +79,54 @@ def _attention(original: Function) -> Function:
     return kernel
 
 
+def _in_parts(operator: str) -> Kernel:
+    """PyTorch's attention of DTensors by its parts, of which dropout is one, below autograd too.
+
+    There it would be handed to the shards as a whole, and each would draw the same mask.
+    """
+    parts = getattr(torch.ops.aten, operator).default.decompose
+
+    def make(original: Function) -> Function:
+        def kernel(
+            query: Tensor,
+            key: Tensor,
+            value: Tensor,
+            attn_mask: Tensor | None = None,
+            dropout_p: float = 0.0,
+            *args: Any,
+            **kwargs: Any,
+        ) -> Any:
+            call = original if dropout_p == 0.0 else parts
+            return call(query, key, value, attn_mask, dropout_p, *args, **kwargs)
+
+        return kernel
+
+    return for_shards(operator, make)
+
+
 def _native_dropout(original: Function) -> Function:
     """Dropout that gives its mask too: one key draws both."""
 
     def kernel(keys: Any, x: Tensor, p: float, train: bool | None) -> Any:
-        if train is not False and 0.0 < p < 1.0 and is_ours(x) and x.numel() != 0:
+        shared = is_shared_out(x)
+        if train is not False and 0.0 < p < 1.0 and (shared or is_ours(x)) and x.numel() != 0:
             with below(x):
-                ones = torch.ones_like(x)
-                both = call_both((x, DROPOUT), (ones, KEPT), p, None, None)
+                if shared:
+                    both = _shards().call_with_kept(x, p)
+                else:
+                    both = call_both((x, DROPOUT), (torch.ones_like(x), KEPT), p, None, None)
                 if both is not None:
                     y, kept = both
                     return y, kept.to(torch.bool)
         return original(keys, x, p, train)
 
     return kernel
+
+
+def _shards() -> ModuleType:
+    from . import _distributed  # at first use: it imports a large part of PyTorch
+
+    return _distributed
 
 
 def _may_be_drawn(x: Tensor, p: float) -> bool:
@@ -155,20 +199,42 @@ def _recorded(x: Tensor) -> bool:
 
 def _traced(x: Tensor, p: float, generator: torch.Generator | None) -> Tensor | None:
     """Graphs know no generator but the default one."""
+    if is_shared_out(x):
+        return _of_shards(x, p, generator)
     if generator is not None or not _may_be_drawn(x, p):
         return None
     with below(x):
         return call(torch.ones_like(x), 1.0 - p, False, None, None, KEPT)
 
 
-ATTENTION_KERNELS: Final = at_both("scaled_dot_product_attention", _attention)
+def _of_shards(x: Tensor, p: float, generator: torch.Generator | None) -> Tensor | None:
+    if not 0.0 < p < 1.0 or x.numel() == 0 or not _shards().is_taken(x):
+        return None
+    if not _LEAST <= p <= 1.0 - _LEAST:
+        raise NotImplementedError(
+            "the probability of bernoulli of a DTensor has to be from 2**-16 to 1 - 2**-16, "
+            f"but got {p}, for which PyTorch would draw the same in each shard"
+        )
+    with below(x):
+        kept: Tensor = _shards().kept(x, 1.0 - p, generator)
+    return kept
+
+
+ATTENTION_KERNELS: Final = (
+    *at_both("scaled_dot_product_attention", _attention),
+    _in_parts("scaled_dot_product_attention"),
+    _in_parts("_scaled_dot_product_attention_math"),
+)
 NATIVE_KERNELS: Final = (
     Kernel("native_dropout", "AutogradCPU", _native_dropout, with_keyset=True),
     Kernel("native_dropout", "CPU", unrecorded(_native_dropout), with_keyset=True),
+    for_shards("native_dropout", _native_dropout, with_keyset=True),
 )
 BERNOULLI_KERNELS: Final = (
     Kernel("bernoulli_.float", "AutogradCPU", _bernoulli_, with_keyset=True),
     Kernel("bernoulli_.float", "CPU", _bernoulli_below),
+    for_shards("bernoulli_.float", _bernoulli_, with_keyset=True),
     Kernel("bernoulli.p", "AutogradCPU", _bernoulli, with_keyset=True),
+    for_shards("bernoulli.p", _bernoulli, with_keyset=True),
 )
 """By which DropPath, DropBlock and PyTorch's own parts draw."""

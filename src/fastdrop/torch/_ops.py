@@ -15,6 +15,7 @@ from typing import Any, Final
 import torch
 from torch.fx.experimental.proxy_tensor import ProxyTorchDispatchMode
 
+from fastdrop._window import Window
 from fastdrop.variants import Variant
 
 from ._derivatives import gradients
@@ -146,6 +147,29 @@ def draw_two_op(
     return a, b
 
 
+@torch.library.custom_op("fastdrop::draw_part", mutates_args=(), device_types="cpu")
+def part_op(
+    x: torch.Tensor,
+    key: torch.Tensor,
+    p: float,
+    variant: str,
+    form: Sequence[int] | None,
+    whole: Sequence[int],
+    start: Sequence[int],
+) -> torch.Tensor:
+    """The same of the part that begins at `start` in a tensor of the shape `whole`.
+
+    It has no gradient: `_distributed` sees to that.
+    """
+    y = torch.empty_like(x)
+    if x.numel():
+        window = Window(tuple(whole), tuple(start))
+        mask = shape_of(form, window.shape)
+        compute(Draw(p, *words_of(key), NAMED[variant], mask, window=window), (x,), (y,))
+    return y
+
+
+@part_op.register_fake
 @draw_op.register_fake
 def _(x: torch.Tensor, *_: object) -> torch.Tensor:
     return torch.empty_like(x)

@@ -19,7 +19,7 @@ from fastdrop import __version__
 
 from ._draw import NAMED
 from ._kernels import Kernel
-from ._ops import draw_op, key_op
+from ._ops import draw_op, key_op, part_op
 from ._private import DispatchKey, DispatchKeySet, reset_code_caches
 
 _WARNING: Final = r"Warning only once for all operators,\s+other operators may also be overridden"
@@ -27,7 +27,8 @@ _ANY: Final = DispatchKeySet(DispatchKey.CPU)
 """For kernels of PyTorch that do not ask which keys a call had."""
 _MARK: Final = "+fastdrop:"
 # Code that was compiled for operators of another version calls them with their arguments.
-_ARGUMENTS: Final = f"{key_op._schema} {draw_op._opoverload._schema} {' '.join(NAMED)}"
+_OPERATORS: Final = (key_op, draw_op._opoverload, part_op._opoverload)
+_ARGUMENTS: Final = " ".join([*(str(operator._schema) for operator in _OPERATORS), *NAMED])
 _VERSION: Final = f"@{__version__}-{zlib.crc32(_ARGUMENTS.encode()):08x}"
 
 

@@ -65,7 +65,6 @@ __all__ = [
     "push_on_torch_function_stack",
     "reset_code_caches",
     "scaled_dot_product_attention",
-    "shard_of",
     "top_saved_tensors_default_hooks",
     "transforms_active",
     "unwrap_dead_wrappers",
@@ -253,12 +252,3 @@ def _variables(code: CodeType) -> set[str]:
 def _inner(code: CodeType | None) -> Iterator[CodeType]:
     constants = () if code is None else code.co_consts
     return (constant for constant in constants if isinstance(constant, CodeType))
-
-
-def shard_of(x: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The shape of this process' shard of a DTensor, and the index at which it begins."""
-    # PyTorch imports it when a DTensor is made.
-    from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
-
-    shape, start = compute_local_shape_and_global_offset(x.shape, x.device_mesh, x.placements)
-    return tuple(shape), tuple(start)
