@@ -12,13 +12,14 @@ from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
+from torch.compiler import is_compiling
 
 from fastdrop._rng import Key
 from fastdrop.variants import DROPOUT
 
 from . import _tiles
 from ._autograd import drawn, intercepted, is_ordinary
-from ._derivatives import dense
+from ._derivatives import dense, twice_derived, views
 from ._draw import Draw
 from ._ops import words_of
 from ._private import is_legacy_batchedtensor, transforms_active
@@ -97,25 +98,11 @@ def _backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
     return *found, *(None,) * 6
 
 
-def _views(*tensors: Tensor) -> list[Tensor]:
-    """To take derivatives by each of them: the same tensor may be there more than once."""
-    return [x.view_as(x).requires_grad_() for x in tensors]
-
-
-def _backward_of_backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-    """PyTorch's derivative of its derivative of `composed`."""
-    gradient, query, key, value, mask, word = ctx.saved_tensors
-    with torch.enable_grad():
-        views = _views(gradient, query, key, value)
-        upper, *inputs = views
-        y = composed(inputs[0], inputs[1], inputs[2], mask, word, *ctx.rest)
-        first = torch.autograd.grad(y, inputs, upper, create_graph=True)
-    second = torch.autograd.grad(first, views, gradients, create_graph=torch.is_grad_enabled())
-    return *second, *(None,) * 6
-
-
 attention_op.register_autograd(_backward, setup_context=_keep)
-attention_backward_op.register_autograd(_backward_of_backward, setup_context=_keep)
+attention_backward_op.register_autograd(
+    lambda ctx, *upper: twice_derived(composed, 3, ctx.saved_tensors, ctx.rest, upper),
+    setup_context=_keep,
+)
 
 
 class _Attended(torch.autograd.Function):
@@ -129,6 +116,8 @@ class _Attended(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        if is_compiling():  # by compiled autograd
+            return _backward(ctx, gradient)
         query, key, value, mask, word = ctx.saved_tensors
         gradient = dense(gradient)
         again = torch.is_grad_enabled()
@@ -144,7 +133,7 @@ class _Attended(torch.autograd.Function):
             pull = torch.func.vjp(function, query, key, value)[1]
             return *pull(gradient), *(None,) * 6
         with torch.enable_grad():
-            inputs = _views(query, key, value)
+            inputs = views(query, key, value)
             y = function(*inputs)
         found = torch.autograd.grad(y, inputs, gradient, create_graph=again)
         return *found, *(None,) * 6

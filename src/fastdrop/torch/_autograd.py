@@ -20,7 +20,7 @@ from fastdrop.variants import DROPOUT, Variant
 
 from . import _ops
 from ._bridge import PLAIN, WATCHED, drawn_pair, idle_modes, no_window, readable, tensor_size
-from ._derivatives import gradients, tangent
+from ._derivatives import apart, gradients, tangent
 from ._draw import NAMED, Draw, Form, compute, is_act
 from ._private import (
     FakeTensor,
@@ -243,14 +243,24 @@ def _again(draw: Draw) -> Callable[..., Any]:
         if all(is_ordinary(tensor) and tensor_size(tensor) >= 0 for tensor in given):
             return drawn(x, draw._replace(variant=variant, strides=None), other, bias)
         if draw.window is not None:  # operators know none
-            if not all(is_ordinary(t) and not is_legacy_batchedtensor(t) for t in given):
-                raise no_window(x)
-            more = [None if t is None else readable(t) for t in (other, bias)]
-            return drawn(readable(x), draw._replace(variant=variant, strides=None), *more)
+            return _part_again(draw._replace(variant=variant, strides=None), x, other, bias)
         key = _ops.key_tensor((draw.seed, draw.stream, draw.offset))
         return intercepted(x, key, draw.p, variant, draw.form, other, bias, draw.act)
 
     return again
+
+
+@apart
+def _part_again(draw: Draw, *operands: torch.Tensor | None) -> Any:
+    x, *others = (None if t is None else _part(t) for t in operands)
+    assert x is not None
+    return drawn(x, draw, *others)
+
+
+def _part(x: torch.Tensor) -> torch.Tensor:
+    if not is_ordinary(x) or is_legacy_batchedtensor(x):
+        raise no_window(x)
+    return readable(x)
 
 
 def _functionalized() -> bool:

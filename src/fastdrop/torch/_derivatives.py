@@ -7,15 +7,18 @@ the draws. Whoever draws (autograd functions, operators, transforms) passes itse
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable
-from typing import Any, Protocol, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import Any, ParamSpec, Protocol, TypeAlias, TypeVar
 
 import torch
+from torch.compiler import is_compiling
 
 from fastdrop.variants import DROPOUT, Variant
 
 from ._draw import NAMED, Operands, is_drawn
+from ._private import disable_dynamo
 
 
 class Again(Protocol):
@@ -55,6 +58,50 @@ def by_layout(
         return function(gradient)
     y = function(gradient.to_dense())
     return y.sparse_mask(gradient.coalesce()) if gradient.layout is torch.sparse_coo else y
+
+
+# --- what compilers do not follow ----------------------------------------------------------------
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+
+
+def apart(function: Callable[Given, Result]) -> Callable[Given, Result]:
+    """`function`, which Dynamo leaves out of its graphs; compiled autograd brings it here."""
+    hidden = disable_dynamo(function)
+
+    @functools.wraps(function)
+    def called(*arguments: Given.args, **keywords: Given.kwargs) -> Result:
+        # The one that is hidden imports the compiler.
+        result: Result = (hidden if is_compiling() else function)(*arguments, **keywords)
+        return result
+
+    return called
+
+
+def views(*tensors: torch.Tensor) -> list[torch.Tensor]:
+    """To take derivatives by each of them: the same tensor may be there more than once."""
+    return [x.view_as(x).requires_grad_() for x in tensors]
+
+
+@apart
+def twice_derived(
+    function: Callable[..., torch.Tensor],
+    count: int,
+    saved: Sequence[Any],
+    rest: Sequence[Any],
+    gradients: Sequence[torch.Tensor],
+) -> tuple[torch.Tensor | None, ...]:
+    """PyTorch's derivative of its derivative of `function` with respect to `count` arguments.
+
+    `saved` and `rest` are the upper gradient and the function's arguments.
+    """
+    with torch.enable_grad():
+        upper, *inputs = given = views(*saved[: count + 1])
+        y = function(*inputs, *saved[count + 1 :], *rest)
+        first = torch.autograd.grad(y, inputs, upper, create_graph=True)
+    second = torch.autograd.grad(first, given, gradients, create_graph=torch.is_grad_enabled())
+    return *second, *(None,) * (len(saved) + len(rest) - len(second))
 
 
 # --- backward and forward ------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from fastdrop.variants import DROPOUT
 
 from . import _bridge
 from ._autograd import drawn, intercepted, is_ordinary
-from ._derivatives import dense
+from ._derivatives import dense, twice_derived
 from ._draw import Draw
 from ._ops import tangents_by, words_of
 from ._tiles import compute_dtype
@@ -79,20 +79,11 @@ def _backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
     return found, None, None, None, None
 
 
-def _backward_of_backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-    """PyTorch's derivative of its derivative of `composed`."""
-    upper, scores, mask, word = ctx.saved_tensors
-    with torch.enable_grad():
-        # Views: the same tensor may be both of them.
-        views = [x.view_as(x).requires_grad_() for x in (upper, scores)]
-        y = composed(views[1], mask, word, *ctx.rest)
-        (first,) = torch.autograd.grad(y, views[1], views[0], create_graph=True)
-    second = torch.autograd.grad(first, views, gradient, create_graph=torch.is_grad_enabled())
-    return *second, None, None, None, None
-
-
 softmax_op.register_autograd(_backward, setup_context=_keep)
-softmax_backward_op.register_autograd(_backward_of_backward, setup_context=_keep)
+softmax_backward_op.register_autograd(
+    lambda ctx, *upper: twice_derived(composed, 1, ctx.saved_tensors, ctx.rest, upper),
+    setup_context=_keep,
+)
 
 
 def composed(scores: Tensor, mask: Tensor | None, word: Tensor, p: float, scale: float) -> Tensor:
