@@ -204,6 +204,31 @@ def test_compiled_as_eager(backend: str, dynamic: bool) -> None:
     assert_close(seeded(twice, compiled), seeded(twice, function), 1e-5)
 
 
+EXPORTED: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "causal": {"is_causal": True},
+    "causal with a mask": {"is_causal": True, "attn_mask": some(5, 6)},
+    "window": {"sliding_window": (1, 1)},
+    "seed": {"seed": 3},
+    "grouped": {"enable_gqa": True},
+}
+
+
+@pytest.mark.parametrize("strict", [False, pytest.param(True, marks=pytest.mark.heavy)])
+@pytest.mark.parametrize("name", EXPORTED)
+def test_export(name: str, strict: bool) -> None:
+    class Model(torch.nn.Module):
+        def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+            return attend(*inputs, dropout_p=0.3, **EXPORTED[name])
+
+    model, inputs = Model(), tuple(x.detach() for x in qkv(2, 3))
+    exported = torch.export.export(model, inputs, strict=strict)
+    assert "fastdrop.attention.default" in [str(node.target) for node in exported.graph.nodes]
+    found, wanted = seeded(exported.module(), *inputs), seeded(model, *inputs)
+    assert torch.equal(found != 0, wanted != 0)
+    assert_close([found], [wanted], 1e-13)
+
+
 def test_fake_tensors() -> None:
     with FakeTensorMode() as mode:
         q = torch.empty(2, 3, 20, 8, requires_grad=True)

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.compiler import is_compiling
+from torch.compiler import is_compiling, is_dynamo_compiling
 from torch.overrides import TorchFunctionMode, has_torch_function
 
 from fastdrop._rates import check_factor
@@ -181,7 +181,7 @@ def _below_all_modes(mode: TorchFunctionMode) -> Iterator[None]:
 
 def _offered(call: Call, generator: AnyGenerator, seed: Seed) -> Tensor:
     """A call for which a class or a mode overrides functions."""
-    if is_compiling():
+    if is_dynamo_compiling():  # which cannot put modes aside
         _check_not_given(generator, seed)
         return by_pytorch(call)
     ours = _InPlaceOfPyTorch(generator, seed)
