@@ -3,6 +3,7 @@
 Linear layers with dropped connections, samples and Monte Carlo dropout, softmax with dropout.
 """
 
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -236,6 +237,8 @@ OPTIONS: list[tuple[Any, type[Exception], str]] = [
     ({"scale": np.nan}, V, f"{FINITE}nan"),
     ({"scale": -np.inf}, V, f"{FINITE}-inf"),
     ({"scale": 1e39}, V, f"{FINITE}1e+39"),
+    ({"scale": -(10**400)}, V, f"{FINITE}-1000"),
+    ({"scale": Fraction(10**400, 3)}, V, f"{FINITE}1000"),
 ]
 SOFTMAX = [
     *refusals("softmax", softmax, "scores", (3, 4)),

@@ -12,6 +12,7 @@ import numpy as np
 Choice = TypeVar("Choice", bound=str)
 
 _DROP_ALL = 65536
+_LARGEST_BINARY64 = (2 - 2.0**-52) * 2.0**1023
 _LARGEST_BINARY32 = (2 - 2.0**-23) * 2.0**127
 
 
@@ -56,8 +57,9 @@ def check_p(p: object) -> float:
 
 def check_factor(value: object, argument: str, kind: str) -> float:
     """``value`` as a finite number, rounded to the type that ``kind`` is computed in."""
-    number = float(_real(value, argument))
-    if not math.isfinite(number) or (kind != "float64" and abs(number) > _LARGEST_BINARY32):
+    number = _nearest_float(_real(value, argument))
+    largest = _LARGEST_BINARY64 if kind == "float64" else _LARGEST_BINARY32
+    if not -largest <= number <= largest:
         raise ValueError(f"{argument} has to be a finite number, but got {value}")
     return math.copysign(_rounded(abs(number), kind), number)
 
@@ -67,10 +69,15 @@ def check_limit(value: object, argument: str) -> float:
     number = _real(value, argument)
     if not number >= 0:
         raise ValueError(f"{argument} has to be at least 0, but got {number}")
+    return abs(_nearest_float(number))  # no -0.0
+
+
+def _nearest_float(number: Any) -> float:
+    """A number as binary64; one that is too large, as an int or a fraction may be, as inf."""
     try:
-        return abs(float(number))  # no -0.0
-    except OverflowError:  # an int may be too large for a float
-        return math.inf
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf
 
 
 def check_choice(value: object, argument: str, choices: tuple[Choice, ...]) -> Choice:

@@ -115,6 +115,8 @@ def test_errors_are_pytorchs(name: str) -> None:
             for p in (-0.1, 1.5, math.nan)
         ),
         ({"scale": math.inf}, ValueError, "scale has to be a finite number, but got inf"),
+        ({"scale": 10**400}, ValueError, "scale has to be a finite number, but got 1000"),
+        ({"scale": math.nan}, ValueError, "scale has to be a finite number, but got nan"),
         ({"scale": "1"}, TypeError, "scale has to be a real number, but got str"),
         ({"generator": 3}, TypeError, r"torch\.Generator or a fastdrop\.Generator, but got int"),
         ({"generator": torch.Generator(), "seed": 1}, ValueError, "only one of generator and"),
@@ -202,6 +204,19 @@ def test_compiled_as_eager(backend: str, dynamic: bool) -> None:
 
     compiled = torch.compile(function, backend=backend, fullgraph=True, dynamic=dynamic)
     assert_close(seeded(twice, compiled), seeded(twice, function), 1e-5)
+
+
+def test_scales_that_change_are_compiled() -> None:
+    inputs = qkv(2)
+
+    def functions(scale: float) -> list["torch.Tensor"]:
+        weights = ft.softmax_dropout(inputs[0], 0.5), ft.softmax_dropout(inputs[0], scale=scale)
+        return [*weights, attend(*inputs, dropout_p=0.5, scale=scale)]
+
+    torch._dynamo.reset()
+    compiled = torch.compile(functions, backend="eager", dynamic=True, fullgraph=True)
+    for scale in (0.5, -0.3, 2.0):
+        assert all(map(torch.equal, seeded(compiled, scale), seeded(functions, scale)))
 
 
 EXPORTED: dict[str, dict[str, Any]] = {
