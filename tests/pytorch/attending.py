@@ -24,7 +24,7 @@ def band(queries: int, keys: int, is_causal: Any = False, sliding_window: Any = 
 
 def weights_of(query: Any, key: Any, mask: Any = None, scale: Any = None, **seen: Any) -> Any:
     """The weights before dropout; of a row that sees nothing, 0."""
-    scores = query @ key.mT * (query.shape[-1] ** -0.5 if scale is None else scale)
+    scores = query @ key.mT * (max(query.shape[-1], 1) ** -0.5 if scale is None else scale)
     kept = band(*scores.shape[-2:], **seen)
     if mask is not None and mask.dtype is torch.bool:
         kept = kept & mask

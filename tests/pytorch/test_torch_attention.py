@@ -26,6 +26,7 @@ from torch.autograd import gradcheck, gradgradcheck  # noqa: E402
 from torch.nn import functional as F  # noqa: E402, N812
 from watching import Operators  # noqa: E402
 
+import fastdrop  # noqa: E402
 import fastdrop.torch as ft  # noqa: E402
 from fastdrop.torch import _tiles  # noqa: E402
 from fastdrop.torch._seen import CAUSAL, EVERYTHING, Band, Part, Seen  # noqa: E402
@@ -181,12 +182,61 @@ def test_views_of_one_projection(dtype: "torch.dtype") -> None:
             check(*inputs, **more)
 
 
-@pytest.mark.parametrize(("queries", "keys"), [(0, 3), (3, 0)])
-def test_empty(queries: int, keys: int) -> None:
-    before = torch.get_rng_state()
-    y = attend(*qkv(2, queries=queries, keys=keys), dropout_p=0.5)
-    assert torch.equal(y, torch.zeros(2, queries, 8))
-    assert torch.equal(before, torch.get_rng_state())
+EMPTY: dict[str, tuple[list["torch.Tensor"], dict[str, Any]]] = {
+    "queries": (qkv(2, 3, queries=0), {}),
+    "keys": (qkv(2, 3, keys=0), {}),
+    "batch": (qkv(2, 0, 3), {}),
+    "heads": (qkv(2, 0), {}),
+    "shared heads": (tensors((2, 0, 5, 3), *[(2, 2, 6, 3)] * 2), {"enable_gqa": True}),
+    "width": (tensors((2, 4, 5, 0), (2, 2, 6, 0), (2, 2, 6, 3)), {"enable_gqa": True}),
+    "values": (tensors((2, 4, 5, 3), (2, 2, 6, 3), (2, 2, 6, 0)), {"enable_gqa": True}),
+}
+
+
+@pytest.mark.usefixtures("tiles")
+@pytest.mark.parametrize("name", EMPTY)
+def test_empty(name: str) -> None:
+    """A generator moves where there are weights, as by `dropout`."""
+    inputs, more = EMPTY[name]
+    for given in ({"seed": 3}, {"is_causal": True}, {"dropout_p": 0.0, "sliding_window": (1, 1)}):
+        check_empty(*inputs, **given, **more)
+    drawn = name in ("width", "values")
+    for generator in (torch.default_generator, torch.Generator()):
+        before = generator.get_state()
+        own = None if generator is torch.default_generator else generator
+        attend(*inputs, dropout_p=0.5, generator=own, **more)
+        assert torch.equal(before, generator.get_state()) != drawn
+    counting = fastdrop.Generator(1)
+    attend(*inputs, dropout_p=0.5, generator=counting, **more)
+    assert (counting.offset > 0) == drawn
+
+
+def check_empty(*inputs: "torch.Tensor", **more: Any) -> None:
+    more = {"dropout_p": 0.5, "seed": KEY, **more}
+    found = []
+    for function in (attend, unfused):
+        y = function(*inputs, **more)
+        first = torch.autograd.grad(y.square().sum(), inputs, create_graph=True)
+        second = torch.autograd.grad(sum(x.square().sum() for x in first), inputs)
+        found.append([y, *first, *second])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("name", ["queries", "width"])
+def test_empty_compiled(name: str) -> None:
+    torch._dynamo.reset()
+    (inputs, more), generator = EMPTY[name], fastdrop.Generator(1)
+
+    def function(*inputs: "torch.Tensor") -> "torch.Tensor":
+        return attend(*inputs, dropout_p=0.5, generator=generator, **more)
+
+    state, found = generator.state, []
+    for call in (function, torch.compile(function, backend="aot_eager")):
+        generator.state = state
+        found.append((call(*(x.detach() for x in inputs)), generator.offset))
+    assert torch.equal(found[0][0], found[1][0])
+    assert found[0][1] == found[1][1]
 
 
 # --- derivatives ---------------------------------------------------------------------------------

@@ -241,7 +241,7 @@ def _fits(call: Call, named: bool) -> bool:
     for x in (query, key, value):
         if not isinstance(x, Tensor) or not taken(x) or x.is_nested or x.dim() < 2:
             return False
-        if x.dtype is not query.dtype or x.numel() == 0 or not _is_known(x, named):
+        if x.dtype is not query.dtype or not _is_known(x, named):
             return False
     if key.shape[-1] != query.shape[-1] or value.shape[-2] != key.shape[-2]:
         return False
@@ -259,7 +259,7 @@ def _divide(query: Tensor, key: Tensor, value: Tensor) -> bool:
     if query.dim() < 3 or key.dim() < 3 or value.dim() < 3:
         return False
     heads = query.shape[-3]
-    return heads % key.shape[-3] == 0 and heads % value.shape[-3] == 0
+    return all(x.shape[-3] != 0 and heads % x.shape[-3] == 0 for x in (key, value))
 
 
 def _transformed() -> bool:
@@ -294,10 +294,12 @@ def _attend(call: Call, scale: float | None, generator: AnyGenerator, seed: Seed
         mask = keepable(mask).expand(*lead, *scores)
     learns = mask is not None and mask.requires_grad and torch.is_grad_enabled()
     followed = forward_ad._current_level >= 0 or (not ordinary and _transformed())
-    drawing = call.p != 0.0
+    drawing = call.p != 0.0 and math.prod((*lead, *scores)) != 0
     word = key_tensor((0, 0, 0))
     if drawing:
         word = _word(query, (*lead, *scores), generator, seed)
+    if scale is None and query.shape[-1] == 0:
+        scale = 1.0  # the scores are 0
     numbers = (call.p, *call.band, scale)
     if whole != lead or learns or followed:
         if lead != query.shape[:-2]:
@@ -315,6 +317,8 @@ def _attend(call: Call, scale: float | None, generator: AnyGenerator, seed: Seed
 
 def _word(query: Tensor, weights: tuple[int, ...], generator: AnyGenerator, seed: Seed) -> Tensor:
     """The key of a decision for each of the weights, given their shape."""
+    if query.shape[-1] == 0:
+        query = query.new_empty((*query.shape[:-1], 1))  # nothing is drawn for an empty tensor
     if get_tracing_state():
         # Numbers become constants of a trace, and tensors' shapes do not.
         like = query.detach()[..., :1].expand(*weights)
@@ -330,4 +334,4 @@ def _of_four(x: Tensor, lead: tuple[int, ...]) -> Tensor:
         return x
     if len(lead) < 2:
         return x[(None,) * (2 - len(lead))]
-    return x.reshape(-1, *x.shape[-3:])
+    return x.flatten(0, -4)

@@ -147,7 +147,7 @@ def _repeated(x: Tensor, query: Tensor) -> Tensor:
     if min(x.dim(), query.dim()) < 3:
         return x
     heads, all_heads = x.shape[-3], query.shape[-3]
-    if heads == 1 or all_heads <= heads:
+    if heads in (1, all_heads) or 0 < all_heads < heads:
         return x  # what can be broadcast is not repeated
     return x.repeat_interleave(all_heads // heads, -3)
 

@@ -152,7 +152,9 @@ def _turned(x: Tensor, dtype: torch.dtype, often: bool) -> Tensor:
 
 def _stacked(x: Tensor, shared: int) -> Tensor:
     """Of (heads, rows, width): one matrix for each head of keys."""
-    return x if x.shape[0] == shared else x.reshape(shared, -1, x.shape[2])
+    return (
+        x if x.shape[0] == shared else x.reshape(shared, x.shape[:2].numel() // shared, x.shape[2])
+    )
 
 
 def _rows_of(scores: Tensor) -> Array:
@@ -197,6 +199,11 @@ def new_like_torch(shape: tuple[int, ...], like: Tensor) -> Tensor:
     ).transpose(1, 2)
 
 
+def _is_empty(query: Tensor, key: Tensor) -> bool:
+    """Whether there are no weights."""
+    return 0 in query.shape[:3] or key.shape[2] == 0
+
+
 def forward(
     query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, call: Attention
 ) -> Tensor:
@@ -206,9 +213,11 @@ def forward(
     """
     query, key, value = (readable(x) for x in (query, key, value))
     mask = None if mask is None else readable(mask)
-    tiles = _Tiles(query, key, mask, call, 1)
     shape = (*query.shape[:3], value.shape[3])
     out = torch.empty(shape, dtype=query.dtype, device="cpu")
+    if _is_empty(query, key):
+        return out.zero_()
+    tiles = _Tiles(query, key, mask, call, 1)
     backend = backends.active()
     with limits(fresh=False):
         for sample, some, shared in tiles.groups():
@@ -240,9 +249,10 @@ def backward(
     """The gradients with respect to query, key and value."""
     gradient, query, key, value = (readable(x) for x in (gradient, query, key, value))
     mask = None if mask is None else readable(mask)
+    d_query, d_key, d_value = (new_like_torch(tuple(x.shape), x) for x in (query, key, value))
+    if _is_empty(query, key):
+        return d_query.zero_(), d_key.zero_(), d_value.zero_()
     tiles = _Tiles(query, key, mask, call, 2)
-    results = tuple(new_like_torch(tuple(x.shape), x) for x in (query, key, value))
-    d_query, d_key, d_value = results
     backend = backends.active()
     with limits(fresh=False):
         sums: tuple[Tensor, Tensor] | None = None
