@@ -98,9 +98,11 @@ cdef object _as_source(rng, default_generator, bint repeats):
     """
     if rng is None:
         rng = default_generator()
-    elif type(rng) is int and 0 <= rng <= UINT64_MAX:
+    if type(rng) is Generator:
+        return None if repeats else rng
+    if type(rng) is int and 0 <= rng <= UINT64_MAX:
         return Key(rng)
-    return rng if type(rng) is Key or (type(rng) is Generator and not repeats) else None
+    return rng if type(rng) is Key else None
 
 
 cdef void *_lengthened(const Py_buffer *bias, fd_dtype dtype, size_t n, fd_bias *c):
@@ -149,7 +151,7 @@ cdef object _quick(
     cdef uint8_t few_bits[FEW_BYTES]
     cdef void *memory = NULL
     cdef _Rate rate
-    cdef bint in_place = out is x, contiguous = True
+    cdef bint in_place = out is x, contiguous
     cdef int fresh = out is None, dtype
     if type(p) is not float:
         p = _as_float(p)
@@ -173,6 +175,7 @@ cdef object _quick(
             return None
         if window is not None and not _part_of(window, source, &at):
             return None
+        contiguous = _contiguous(source)  # and then so is what is like it
         _begin(&c, front.operation, dtype)
         rate = front.rate_of(p, c.dtype)
         if rate is None:
@@ -227,14 +230,15 @@ cdef object _quick(
                     return None
             out = result
         elif (
-            not _has_own_places(source)
+            not (contiguous or _has_own_places(source))
             or (front.operands == 2 and not (second is x or _apart(source, &views[1])))
             or (bias != NULL and not _no_common_byte(bias, source))
         ):
             return None
         for i in range(c.axes.operands):
             c.at[i] = operands[i].buf
-            contiguous = contiguous and _contiguous(operands[i])
+            if operands[i] != source and not (fresh and i >= front.operands):
+                contiguous = contiguous and _contiguous(operands[i])
         at.first = 0
         if contiguous and window is None and (noise_shape is None or front.block_axes):
             _flat(&c.axes, n, source.itemsize)
