@@ -225,6 +225,22 @@ def test_the_base_class_is_abstract() -> None:
         layers.Layer()
 
 
+def test_a_layer_of_ones_own_is_saved_and_shown() -> None:
+    class Own(layers.Layer):
+        def forward(self, x: Any) -> Any:
+            return fastdrop.dropout(x, 0.5, self.training, rng=self.generator)
+
+        def backward(self, dy: Any) -> Any:
+            return dy
+
+    layer, x = Own(7), np.ones(100, np.float32)
+    state = json.loads(json.dumps(layer.state_dict()))
+    first = layer(x)
+    layer.load_state_dict(state)
+    assert np.array_equal(layer(x), first)
+    assert repr(layer).startswith("Own(")
+
+
 @parametrize(windowed(ONE))
 def test_empty_parts_and_bad_windows(case: Case) -> None:
     whole, cut = case.operands(), inner(case.shape)

@@ -153,14 +153,16 @@ class Layer(ABC):
         cls._options = {name: v for name, v in members.items() if isinstance(v, Option)}
 
     def __init__(self, rng: RNGLike = None) -> None:
+        self._values = {}
         self._own_generator = as_generator(rng)
         self._own_memory = Memory()
         self._trains = True
 
     def _configure(self, rng: RNGLike, **arguments: object) -> None:
         """What every constructor does: check all arguments, then take a generator."""
-        self._apply(self._checked(arguments))
+        values = self._checked(arguments)
         Layer.__init__(self, rng)
+        self._apply(values)
 
     @property
     def training(self) -> bool:
